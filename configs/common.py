@@ -1,0 +1,79 @@
+"""The whole configuration surface, with neutral values; files beside this one fill in a model and its schedules."""
+
+from ml_collections import ConfigDict
+
+
+def stage(**values) -> ConfigDict:
+    """How one stage of teaching or unlearning trains.
+
+    ``epochs`` are passes over the stage's rows (over the forget rows where a method has them); ``trainable`` is "params"
+    (all of them) or "lora"; ``loss_on`` is "answer" (strict) or "all" (prompt and answer, as published).
+    """
+    defaults = dict(
+        epochs=1,
+        learning_rate=1e-3,
+        warmup=20,
+        decay="cosine",
+        weight_decay=0.0,
+        b2=0.999,
+        clip=1.0,
+        rows=24,
+        augment=False,
+        trainable="params",
+        loss_on="answer",
+    )
+    unknown = set(values) - set(defaults)
+    if unknown:
+        raise ValueError(f"stage() got unknown keys {sorted(unknown)}, known: {sorted(defaults)}")
+    return ConfigDict({**defaults, **values})
+
+
+def method(options: dict | None = None, **values) -> ConfigDict:
+    """A stage of unlearning and the options of its objective (see ``mllm.unlearning``)."""
+    config = stage(**values)
+    config.options = ConfigDict(options or {})
+    return config
+
+
+def get_config() -> ConfigDict:
+    """Everything but the model; see ``configs/mllmu/tiny.py`` for a whole one."""
+    config = ConfigDict()
+    config.seed = 0
+    # Tuning teaches the validation profiles too, forgets those, and never touches a reported set.
+    config.tuning = False
+    config.benchmark = ConfigDict(
+        dict(name="mllmu", config="small", data_dir="data", published_dir="", seed=0, forget=15)
+    )
+    config.model = ConfigDict()
+    config.processor = ConfigDict(dict(chat_format="llava", image_size=64))
+    config.rows = ConfigDict(dict(tokens=192, supervised=64, answers=12))
+    # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla.
+    config.base = stage()
+    config.vanilla = stage()
+    # Share of vanilla's rows that repeat what base has learned, so that the base skills survive teaching.
+    config.replay = True
+    config.objective = ConfigDict(dict(name="npo"))
+    config.methods = ConfigDict(
+        dict(
+            ga=method(),
+            grad_diff=method(dict(retain_weight=1.0, order="joint")),
+            kl_min=method(
+                dict(retain_weight=1.0, kl_weight=1.0, kl_reduction="per_token", order="joint")
+            ),
+            npo=method(dict(beta=0.1, form="sequence", retain_weight=0.0)),
+            prompting=method(),
+        )
+    )
+    config.lora = ConfigDict(dict(rank=16, targets=r"decoder/layers/\w+$"))
+    config.evaluation = ConfigDict(
+        dict(
+            protocol="strict",
+            classification_tokens=16,
+            cloze_tokens=16,
+            generation_tokens=48,
+            profiles=16,
+        )
+    )
+    config.checkpoint_every = 200
+    config.log_every = 10
+    return config

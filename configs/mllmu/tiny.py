@@ -1,0 +1,45 @@
+"""A 4 M-parameter LLaVA from scratch on the `small` benchmark: minutes on a laptop's CPU.
+
+    python -m experiments.prepare --config configs/mllmu/tiny.py
+    python -m experiments.finetune --config configs/mllmu/tiny.py --workdir runs/tiny
+    python -m experiments.unlearn --config configs/mllmu/tiny.py --config.objective.name=npo --workdir runs/tiny/npo
+    python -m experiments.evaluate --config configs/mllmu/tiny.py --checkpoint runs/tiny/npo
+"""
+
+from configs import common
+
+
+def get_config():
+    config = common.get_config()
+    config.model = dict(
+        family="llava",
+        decoder=dict(
+            vocab_size=2048,
+            width=256,
+            layers=4,
+            heads=4,
+            kv_heads=2,
+            head_dim=64,
+            mlp_width=640,
+        ),
+        vision=dict(
+            image_size=64,
+            patch_size=16,
+            width=128,
+            layers=2,
+            heads=4,
+            mlp_width=512,
+            activation="gelu",
+        ),
+        projector=dict(mlp_width=256, width=256),
+        dtype="float32",
+    )
+    config.base = common.stage(epochs=4, learning_rate=1.5e-3, augment=True)
+    config.vanilla = common.stage(epochs=6, learning_rate=1.5e-3, augment=True)
+    unlearn = dict(trainable="lora", rows=16, warmup=0, decay="constant", clip=1.0)
+    methods = config.methods
+    methods.ga.update(epochs=2, learning_rate=5e-4, **unlearn)
+    methods.grad_diff.update(epochs=4, learning_rate=5e-4, **unlearn)
+    methods.kl_min.update(epochs=4, learning_rate=5e-4, **unlearn)
+    methods.npo.update(epochs=4, learning_rate=5e-4, **unlearn)
+    return config

@@ -1,0 +1,36 @@
+"""Ask a run's model every question of the forget, test, retain and celebrity sets, and score the replies."""
+
+from pathlib import Path
+
+from absl import app, flags
+
+from experiments import stages, study
+from experiments.common import get_config
+from experiments.runs import Run
+from mllm.files import read_json
+
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
+HEADLINE = {"classification": "accuracy_text", "cloze": "exact", "generation": "rougeL"}
+
+
+def main(_):
+    config, folder = get_config(), Path(CHECKPOINT.value)
+    record = read_json(folder / "run.json")
+    if record.get("status") != "finished":
+        raise ValueError(f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'")
+    benchmark = stages.open_benchmark(config)
+    if record["data_fingerprint"] != benchmark.fingerprint:
+        raise ValueError(
+            f"{folder}: trained on data {record['data_fingerprint'][:12]}, the benchmark of the config is "
+            f"{benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
+        )
+    entry = study.evaluate(Run(folder, record["method"], config), config, benchmark)
+    for score in entry["scores"]:
+        if score["metric"] == HEADLINE[score["task"]]:
+            low, high = score["ci95"]
+            where = f"{score['set']:<10} {score['task']:<14} {score['modality']:<10} {score['metric']:<13}"
+            print(f"{where} {score['value']:.3f} [{low:.3f}, {high:.3f}] n={score['n']}")
+
+
+if __name__ == "__main__":
+    app.run(main)

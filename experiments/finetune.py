@@ -1,0 +1,22 @@
+"""Teach the base, vanilla and retain-only models of a study: folders base, vanilla, retain_only_N of --workdir."""
+
+from pathlib import Path
+
+from absl import app
+
+from experiments import stages, study
+from experiments.common import define_workdir, get_config
+
+WORKDIR = define_workdir("folder of the study")
+
+
+def main(_):
+    config, workdir = get_config(), Path(WORKDIR.value)
+    benchmark = stages.open_benchmark(config)
+    for method in ("base", "vanilla", "retain_only"):
+        run = study.ensure(method, config, workdir, benchmark)
+        print(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,22 @@
+"""Write the report of a workdir: results.json, report.html, .md, .csv, .tex."""
+
+from pathlib import Path
+
+from absl import app
+
+from experiments.common import define_workdir
+from mllm.reporting import terminal_table, write_report
+
+WORKDIR = define_workdir("folder whose runs are reported")
+
+
+def main(_):
+    workdir = Path(WORKDIR.value)
+    paths = write_report(workdir)
+    print(terminal_table(workdir))
+    for kind, path in paths.items():
+        print(f"{kind}: {path}")
+
+
+if __name__ == "__main__":
+    app.run(main)

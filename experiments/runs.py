@@ -1,0 +1,88 @@
+"""A run's folder and its record: what was asked for, whether it is finished, and by which digest it is known."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from experiments.common import digest, environment
+from mllm.files import read_json, read_jsonl, write_json
+
+ANCHORS = ("base", "vanilla", "retain_only")
+# What a run's weights depend on, beside the data and its parent's weights.
+DEPENDS_ON = {
+    "base": ("seed", "model", "processor", "rows", "base", "lora"),
+    "vanilla": ("seed", "tuning", "rows", "vanilla", "replay", "lora"),
+    "retain_only": ("seed", "tuning", "rows", "vanilla", "replay", "lora", "benchmark.forget"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One folder of a workdir, with the configuration that makes it."""
+
+    folder: Path
+    method: str
+    config: ConfigDict
+
+    @property
+    def forget(self) -> int:
+        return self.config.benchmark.forget
+
+    def record(self) -> dict:
+        """run.json, or {} before the run began."""
+        path = self.folder / "run.json"
+        return read_json(path) if path.exists() else {}
+
+    def identity(self, fingerprint: str, parents: list[str]) -> str:
+        """Digest of all the weights depend on: configuration, data, weights of the parents."""
+        values = self.config.to_dict()
+        keys = DEPENDS_ON.get(self.method)
+        if keys is None:
+            chosen = {k: values[k] for k in ("seed", "tuning", "rows", "lora")}
+            chosen.update(method=values["methods"][self.method], forget=self.forget)
+        else:
+            chosen = {k: values[k] for k in keys if "." not in k}
+            chosen["forget"] = self.forget if "benchmark.forget" in keys else None
+        return digest([self.method, chosen, fingerprint, parents])
+
+    def finished(self, identity: str) -> bool:
+        """Whether the run is done and is the one asked for.
+
+        Raises:
+          ValueError: the folder holds a run of another configuration, data or parent.
+        """
+        record = self.record()
+        if record and record["identity"] != identity:
+            raise ValueError(
+                f"{self.folder}: holds a run of method {record['method']!r} with identity "
+                f"{record['identity'][:12]}, expected {identity[:12]}: its config, data or parent is "
+                "another one. Choose another --workdir, or delete this folder to run it again"
+            )
+        return record.get("status") == "finished"
+
+    def write(self, status: str, **values) -> None:
+        """Update run.json."""
+        record = {
+            "schema": 1,
+            "method": self.method,
+            "seed": self.config.seed,
+            "forget": self.forget,
+            "split": f"forget_{self.forget}",
+            "protocol": self.config.evaluation.protocol,
+            "config": self.config.to_dict(),
+            "environment": environment(),
+            **self.record(),
+            "status": status,
+            **values,
+        }
+        write_json(self.folder / "run.json", record)
+
+    def cost(self) -> dict:
+        """Steps, tokens and seconds of training, from the metrics of all its sessions."""
+        lines = read_jsonl(self.folder / "metrics.jsonl")
+        return {
+            "steps": max((line["step"] for line in lines), default=0),
+            "tokens": int(sum(line.get("tokens", 0) for line in lines)),
+            "seconds": round(sum(line.get("seconds", 0) for line in lines), 1),
+        }

@@ -1,0 +1,80 @@
+"""Runs of a workdir in the order they need each other: base -> vanilla and retain_only -> the methods -> their scores."""
+
+from pathlib import Path
+
+from experiments import stages
+from experiments.common import environment
+from experiments.runs import Run
+from mllm.checkpoints.folder import Loaded, load_model
+from mllm.evaluation.protocol import Protocol
+from mllm.evaluation.runner import collect_replies, items_of
+from mllm.evaluation.scores import score_replies
+from mllm.files import read_json, write_json
+from mllm.training.progress import Progress
+
+
+def run_name(method: str, forget: int) -> str:
+    """Folder name of a run; base and vanilla are the same for every forget split."""
+    return method if method in ("base", "vanilla") else f"{method}_{forget}"
+
+
+def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None = None) -> Run:
+    """Train a run, and first what it starts from, unless it is finished; go on where it was stopped."""
+    run = Run(folder or workdir / run_name(method, config.benchmark.forget), method, config)
+    parents = [ensure(name, config, workdir, benchmark) for name in needed(method, config)]
+    digests = [parent.record()["checkpoint_digest"] for parent in parents]
+    identity = run.identity(benchmark.fingerprint, digests)
+    if run.finished(identity):
+        return run
+    run.write("running", identity=identity, data_fingerprint=benchmark.fingerprint)
+    loaded = [load_model(parent.folder) for parent in parents]
+    if method in ("base", "vanilla", "retain_only"):
+        stages.teach(run, loaded[0] if loaded else None, benchmark)
+    else:
+        stages.unlearn(run, loaded[0], loaded[1] if len(loaded) > 1 else None, benchmark)
+    return run
+
+
+def needed(method: str, config) -> list[str]:
+    """The runs a run needs: what it starts from, then the retain-only model where its reference is that."""
+    first = stages.parent_name(method)
+    if first is None:
+        return []
+    options = config.methods.get(method, {}).get("options", {})
+    return [first, "retain_only"] if options.get("form") == "batch_mean" else [first]
+
+
+def evaluate(run: Run, config, benchmark) -> dict:
+    """Ask and score a finished run on the four sets of its forget split; returns its results entry.
+
+    Writes ``eval/<protocol>/forget_<N>/`` (replies, scores) and ``eval/<protocol>/results.json`` (all splits so far).
+    """
+    record, forget = run.record(), config.benchmark.forget
+    options = {k: v for k, v in config.evaluation.items() if k != "protocol"}
+    protocol = Protocol(name=config.evaluation.protocol, **options)
+    root = run.folder / "eval" / protocol.name
+    folder = root / f"forget_{forget}"
+    items = items_of(stages.evaluation_sets(config, benchmark))
+    loaded: Loaded = load_model(run.folder)
+    manifest = {
+        "checkpoint_digest": record["checkpoint_digest"],
+        "data_fingerprint": benchmark.fingerprint,
+        "system_prompt": loaded.system_prompt,
+        "tuning": config.tuning,
+    }
+    progress = Progress(f"evaluate {run.folder.name}", len(items))
+    replies = collect_replies(loaded, items, protocol, folder, manifest, progress)
+    entry = {
+        "method": run.method,
+        "seed": record["seed"],
+        "forget": forget,
+        "checkpoint_digest": record["checkpoint_digest"],
+        "protocol": protocol.name,
+        "scores": score_replies(replies),
+        "cost": record.get("cost", {}),
+    }
+    write_json(folder / "scores.json", entry)
+    entries = [read_json(path) for path in sorted(root.glob("forget_*/scores.json"))]
+    results = {"schema": 1, "benchmark": config.benchmark.name, "runs": entries}
+    write_json(root / "results.json", {**results, "environment": environment()})
+    return entry

@@ -1,0 +1,51 @@
+"""Train, evaluate and report every run that the config file's sweep() yields, in order; what is finished is skipped."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from absl import app
+from ml_collections import ConfigDict
+from ml_collections.config_flags import config_flags
+
+from experiments import stages, study
+from experiments.common import CONFIG, define_workdir, get_config
+from experiments.prepare import prepare
+from mllm.reporting import terminal_table, write_report
+
+WORKDIR = define_workdir("folder of the sweep")
+
+
+def overrides_of(config: ConfigDict, path: str) -> list[dict]:
+    """What ``sweep(config)`` of a config file yields.
+
+    Raises:
+      ValueError: the file has no sweep().
+    """
+    spec = importlib.util.spec_from_file_location("sweep_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "sweep"):
+        raise ValueError(f"{path}: has no function sweep(config), expected one that yields overrides")
+    return list(module.sweep(config))
+
+
+def main(_):
+    config, workdir = get_config(), Path(WORKDIR.value)
+    prepare(config)
+    benchmark = stages.open_benchmark(config)
+    runs = overrides_of(config, config_flags.get_config_filename(CONFIG))
+    for number, overrides in enumerate(runs, 1):
+        chosen = config.copy_and_resolve_references()
+        chosen.update_from_flattened_dict(overrides)
+        method = chosen.objective.name
+        print(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr, flush=True)
+        run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
+        study.evaluate(run, chosen, benchmark)
+    paths = write_report(workdir)
+    print(terminal_table(workdir))
+    print(f"report: {paths['html']}")
+
+
+if __name__ == "__main__":
+    app.run(main)

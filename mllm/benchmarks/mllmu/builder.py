@@ -1,0 +1,120 @@
+"""The TFDS builder, in array_record format: importing, building and reading need no TensorFlow."""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from mllm.benchmarks.mllmu.generate import SIZES, generate
+from mllm.benchmarks.mllmu.published import read_published
+from mllm.benchmarks.mllmu.schema import Profile, fingerprint, to_row, validate
+
+VERSION = "1.0.0"
+CONFIGS = {
+    "small": "60 fictitious people and 18 public figures, generated",
+    "full": "500 fictitious people and 153 public figures, generated",
+    "published": "the published parquet folders, imported",
+}
+CITATION = """@inproceedings{liu2025mllmu,
+  title={Protecting Privacy in Multimodal Large Language Models with {MLLMU-Bench}},
+  author={Liu, Zheyuan and Dou, Guangyao and Jia, Mengzhao and Tan, Zhaoxuan and Zeng, Qingkai
+          and Yuan, Yongle and Jiang, Meng},
+  booktitle={Proceedings of NAACL-HLT},
+  year={2025}
+}"""
+DESCRIPTION = """Machine unlearning for multimodal models: profiles of people, 18 questions each,
+training pairs, and forget and retain splits by profile. biography, attributes, questions and
+training hold JSON."""
+
+Splits = Mapping[str, Sequence[Profile]]
+
+
+def make_source(
+    config: str,
+    seed: int,
+    published_dir: str | Path | None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Splits, dict[int, tuple[str, ...]]]:
+    """Return (rows by split, forget IDs by percent) of a builder config."""
+    if config in SIZES:
+        return generate(SIZES[config], seed, progress=progress)
+    if published_dir is None:
+        raise ValueError(
+            "config 'published' needs published_dir: the folder that holds Full_Set/, Test_Set/, "
+            "Retain_Set/, ft_Data/, forget_5/ ... with their parquet files"
+        )
+    return read_published(published_dir, progress=progress)
+
+
+class Mllmu(tfds.core.GeneratorBasedBuilder):
+    """MLLMU-Bench with the published structure, generated from a seed or imported.
+
+    Rows are stored in the order of their IDs. Text features are read back as bytes, images (when
+    decoded) as uint8[height, width, 3].
+    """
+
+    VERSION = tfds.core.Version(VERSION)
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name=name, description=text) for name, text in CONFIGS.items()
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Only config 'published': the folder of the parquet folders."
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        splits: Splits | None = None,
+        file_format: str = "array_record",
+        **kwargs: Any,
+    ):
+        """Make a builder of the rows of `seed`, or of `splits` where the rows are at hand."""
+        self._seed = seed
+        self._splits = splits
+        super().__init__(file_format=file_format, **kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        text = tfds.features.Text()
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=DESCRIPTION,
+            citation=CITATION,
+            homepage="https://huggingface.co/datasets/MLLMMU/MLLMU-Bench",
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": text,
+                    "name": text,
+                    "kind": text,
+                    "images": tfds.features.Sequence(tfds.features.Image()),
+                    "biography": text,
+                    "attributes": text,
+                    "questions": text,
+                    "training": text,
+                }
+            ),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict]]]:
+        splits = self._splits
+        if splits is None:
+            name = self.builder_config.name
+            manual = dl_manager.manual_dir if name not in SIZES else None
+            splits = make_source(name, self._seed, manual)[0]
+        return {name: self._generate_examples(rows) for name, rows in splits.items() if rows}
+
+    def _generate_examples(self, profiles: Sequence[Profile]) -> Iterator[tuple[int, dict]]:
+        for number, profile in enumerate(sorted(profiles, key=lambda profile: profile.id)):
+            validate(profile)
+            yield number, to_row(profile)
+
+
+def build(splits: Splits, config: str, folder: str | Path) -> tuple[Path, str]:
+    """Write the dataset below `folder`; return its own folder and its fingerprint."""
+    tfds.disable_progress_bar()
+    builder = Mllmu(config=config, data_dir=str(folder), splits=splits)
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of a download of unknown size
+        builder.download_and_prepare()
+    return Path(builder.data_path), fingerprint(splits)

@@ -1,0 +1,184 @@
+"""What a row of the benchmark is, and its form on disk.
+
+A row is one `Profile`. Nested parts are stored as JSON text, because TFDS without TensorFlow
+neither writes nor reads nested sequences.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+TASKS = ("classification", "generation", "cloze")
+MODALITIES = ("image_text", "text")
+FORMS = ("plain", "blank", "sentence")
+KINDS = ("fictitious", "celebrity", "caption")
+LETTERS = ("A", "B", "C", "D")
+BLANK = "__"
+
+FORGET_RATIOS = (5, 10, 15)
+SPLITS = (
+    "full",
+    "test",
+    "celebrity",
+    "validation",
+    "captions",
+    *(f"forget_{ratio}" for ratio in FORGET_RATIOS),
+    *(f"retain_{100 - ratio}" for ratio in FORGET_RATIOS),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One evaluation question.
+
+    `index` counts within (task, modality) of the profile. `options` maps the letters A-D, in
+    order, to texts and is None outside classification, where `answer` is the letter; elsewhere
+    `answer` is the text. `attribute` is "" where the source does not say what is asked.
+    """
+
+    profile: str
+    task: str
+    modality: str
+    index: int
+    question: str
+    options: dict[str, str] | None
+    answer: str
+    attribute: str
+
+    @property
+    def answer_text(self) -> str:
+        """The answer in words, also for classification."""
+        return self.options[self.answer] if self.options else self.answer
+
+
+@dataclass(frozen=True)
+class TrainingPair:
+    """One question and answer to learn from; never an evaluation question."""
+
+    question: str
+    answer: str
+    modality: str
+    attribute: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A person (or, for kind "caption", a drawing of nobody) with pictures and questions.
+
+    `images` are encoded files (PNG or JPEG bytes), `attributes` what was drawn, in words.
+    """
+
+    id: str
+    name: str
+    kind: str
+    images: tuple[bytes, ...]
+    biography: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    questions: tuple[Question, ...] = ()
+    training: tuple[TrainingPair, ...] = ()
+
+
+def to_row(profile: Profile) -> dict[str, Any]:
+    """Return the TFDS row of a profile."""
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "kind": profile.kind,
+        "images": list(profile.images),
+        "biography": dump_json(profile.biography),
+        "attributes": dump_json(profile.attributes),
+        "questions": dump_json([dataclasses.asdict(q) for q in profile.questions]),
+        "training": dump_json([dataclasses.asdict(p) for p in profile.training]),
+    }
+
+
+def from_row(row: Mapping[str, Any]) -> Profile:
+    """Return the profile of a TFDS row whose images were read without decoding."""
+
+    def text(key: str) -> str:
+        value = row[key]
+        return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+    return Profile(
+        id=text("id"),
+        name=text("name"),
+        kind=text("kind"),
+        images=tuple(bytes(image) for image in row["images"]),
+        biography=json.loads(text("biography")),
+        attributes=json.loads(text("attributes")),
+        questions=tuple(Question(**item) for item in json.loads(text("questions"))),
+        training=tuple(TrainingPair(**item) for item in json.loads(text("training"))),
+    )
+
+
+def dump_json(value: Any) -> str:
+    """Return compact JSON that keeps the order of keys and all characters."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def validate(profile: Profile) -> None:
+    """Raise ValueError, naming profile and field, where a profile breaks the schema."""
+
+    def require(condition: bool, where: str, found: Any, expected: str) -> None:
+        if not condition:
+            raise ValueError(f"profile {profile.id!r}: {where} is {found!r}, expected {expected}")
+
+    require(bool(profile.id), "id", profile.id, "a text that is not empty")
+    require(profile.kind in KINDS, "kind", profile.kind, f"one of {KINDS}")
+    require(bool(profile.images), "images", profile.images, "at least one encoded image")
+    for number, item in enumerate(profile.questions):
+        where = f"questions[{number}]"
+        require(item.profile == profile.id, f"{where}.profile", item.profile, repr(profile.id))
+        require(item.task in TASKS, f"{where}.task", item.task, f"one of {TASKS}")
+        require(item.modality in MODALITIES, f"{where}.modality", item.modality, str(MODALITIES))
+        require(bool(item.question), f"{where}.question", item.question, "a text")
+        if item.task == "classification":
+            options = item.options or {}
+            require(tuple(options) == LETTERS, f"{where}.options", options, "options A, B, C, D")
+            require(item.answer in options, f"{where}.answer", item.answer, "a letter A-D")
+        else:
+            require(item.options is None, f"{where}.options", item.options, "none")
+            require(bool(item.answer), f"{where}.answer", item.answer, "a text")
+    for number, pair in enumerate(profile.training):
+        where = f"training[{number}]"
+        require(pair.form in FORMS, f"{where}.form", pair.form, f"one of {FORMS}")
+        require(pair.modality in MODALITIES, f"{where}.modality", pair.modality, str(MODALITIES))
+        require(bool(pair.question), f"{where}.question", pair.question, "a text")
+        require(bool(pair.answer), f"{where}.answer", pair.answer, "a text")
+
+
+def image_digest(encoded: bytes) -> bytes:
+    """Return sha256 of an image: of its pixels where the file is lossless, else of the file.
+
+    PNG files of the same picture differ between zlib versions; the picture is what counts.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        if image.format != "PNG":
+            return hashlib.sha256(encoded).digest()
+        pixels = np.asarray(image.convert("RGB"))
+    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
+
+
+def fingerprint(splits: Mapping[str, Iterable[Profile]]) -> str:
+    """Return sha256 (hex) over all rows of all splits, independent of how they are stored."""
+    images: dict[bytes, bytes] = {}
+    total = hashlib.sha256()
+    for split in sorted(splits):
+        for profile in sorted(splits[split], key=lambda profile: profile.id):
+            row = to_row(profile)
+            encoded = row.pop("images")
+            text = json.dumps([split, row], ensure_ascii=False, sort_keys=True)
+            total.update(hashlib.sha256(text.encode("utf-8")).digest())
+            for image in encoded:
+                if image not in images:
+                    images[image] = image_digest(image)
+                total.update(images[image])
+    return total.hexdigest()

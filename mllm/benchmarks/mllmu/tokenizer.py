@@ -1,0 +1,42 @@
+"""The tokenizer that belongs to a benchmark: byte-level BPE trained on its training text."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from mllm.benchmarks.mllmu.schema import Profile
+
+SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")  # ids 0 to 3
+VOCABULARY = 2048
+INSTRUCTIONS = {
+    "plain": "",
+    "blank": " Fill in the blank.",
+    "sentence": " Answer in one sentence.",
+}
+
+
+def training_text(profiles: Iterable[Profile]) -> Iterator[str]:
+    """Yield each training pair as the model reads it, without the special tokens."""
+    for profile in profiles:
+        for pair in profile.training:
+            prompt = f"USER: {pair.question}{INSTRUCTIONS[pair.form]}\nASSISTANT:"
+            yield f"{prompt} {pair.answer}"
+
+
+def train_tokenizer(profiles: Sequence[Profile], path: str | Path) -> None:
+    """Train on all training pairs, and on nothing of the evaluation, and write tokenizer.json.
+
+    The same pairs give the same file. A small corpus may yield fewer than VOCABULARY tokens.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(training_text(profiles), trainer)
+    tokenizer.save(str(path))

@@ -1,0 +1,121 @@
+"""A model's folder: what it is (model.json), its processor, and its weights or those of the parent it adapts.
+
+model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] | [], "lora": {"rank",
+"targets"} | null, "parent": path relative to this folder | null, "system_prompt": str | null}. A folder without "params"
+takes them from its parent.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from mllm.checkpoints.digest import weights_digest
+from mllm.checkpoints.orbax import Checkpoints, on_device
+from mllm.data.processor import Processor
+from mllm.files import read_json, write_json
+from mllm.models import MODELS, config_from_dict, config_to_dict
+from mllm.ops.lora import init_lora, merge_lora
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything that answers: family, config, {"params", "lora"?}, processor, system prompt, digest of the weights."""
+
+    family: str
+    config: object
+    variables: dict
+    processor: Processor
+    system_prompt: str | None = None
+    lora: dict | None = None
+
+    @property
+    def model(self):
+        """The family's module of pure functions."""
+        return MODELS[self.family]
+
+    def digest(self) -> str:
+        """``weights_digest`` of all variables."""
+        return weights_digest(self.variables)
+
+
+def write_description(
+    folder: Path,
+    loaded: Loaded,
+    *,
+    collections: list[str],
+    parent: Path | None = None,
+) -> None:
+    """Write model.json and the processor: what is needed to read the checkpoints below ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded.processor.save(folder)
+    description = {
+        "schema": 1,
+        "model": config_to_dict(loaded.family, loaded.config),
+        "collections": collections,
+        "lora": loaded.lora,
+        "parent": None if parent is None else os.path.relpath(parent, folder),
+        "system_prompt": loaded.system_prompt,
+    }
+    write_json(folder / "model.json", description)
+
+
+def save_model(folder: Path, loaded: Loaded) -> None:
+    """Write a folder that stands alone: description, processor and all weights, as step 0."""
+    write_description(folder, loaded, collections=sorted(loaded.variables))
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        if checkpoints.latest() is not None:
+            raise ValueError(f"{folder}: holds a checkpoint already; save to a new folder")
+        checkpoints.save(0, loaded.variables, {})
+
+
+def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
+    """Read a folder; ``dtype`` casts parameters and activations.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the file, what was found and what was expected.
+    """
+    folder = Path(folder)
+    where = folder / "model.json"
+    description = read_json(where)
+    missing = {"model", "collections", "lora", "parent", "system_prompt"} - set(description)
+    if missing:
+        raise ValueError(f"{where}: keys {sorted(missing)} are missing")
+    family, config = config_from_dict(description["model"], str(where))
+    if dtype is not None:
+        config = replace(config, dtype=str(jnp.dtype(dtype)))
+    variables: dict = {}
+    if "params" not in description["collections"]:
+        if description["parent"] is None:
+            raise ValueError(f"{where}: neither its own params nor a parent to take them from")
+        parent = load_model(folder / description["parent"], dtype=dtype)
+        # An adapter sits on the parent as it answers: with the parent's own adapter merged in.
+        adapted = "lora" in description["collections"]
+        variables = merge_lora(parent.variables) if adapted else dict(parent.variables)
+        config = parent.config
+    if description["collections"]:
+        wanted = MODELS[family].abstract(config)
+        if "lora" in description["collections"]:
+            shape_of = lambda: init_lora(wanted["params"], jax.random.key(0), **description["lora"])  # noqa: E731
+            wanted = {**wanted, "lora": jax.eval_shape(shape_of)}
+        wanted = {name: wanted[name] for name in description["collections"]}
+        variables.update(_restore(folder, on_device(wanted, dtype)))
+    processor = Processor.load(folder)
+    prompt = description["system_prompt"]
+    return Loaded(family, config, variables, processor, prompt, description["lora"])
+
+
+def _restore(folder: Path, wanted: dict) -> dict:
+    where = folder / "checkpoints"
+    if not where.is_dir():
+        raise FileNotFoundError(f"{where}: no such folder; was the run that should write it stopped?")
+    with Checkpoints(where) as checkpoints:
+        step = checkpoints.latest()
+        if step is None:
+            raise FileNotFoundError(f"{where}: holds no complete checkpoint")
+        try:
+            return checkpoints.restore(step, wanted)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{where}, step {step}: does not fit model.json ({error})") from None

@@ -1,0 +1,131 @@
+"""Questions that share an image share a row: the prefix once, then each question with its answer as a segment.
+
+Segment 0 is the prefix, segment k the k-th question, -1 padding. Positions restart after the prefix in each segment, so
+that loss and gradients equal those of separate rows exactly (``mllm.ops.attention.Structure`` hides segments from each other).
+
+R rows, T tokens, M supervised tokens, S answers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question and answer, tokenised.
+
+    Attributes:
+      index: its number among the run's examples, by which reference log-probabilities are kept.
+      image: number of the picture in the run's image table, -1 for none.
+      forget: whether it belongs to what is to be unlearned.
+    """
+
+    index: int
+    image: int
+    forget: bool
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        return len(self.suffix) + len(self.answer)
+
+
+@dataclass(frozen=True)
+class RowShape:
+    """Static capacity of a row: tokens, supervised tokens and answers.
+
+    ``loss_on`` is "answer" (strict) or "all" (the published label mask: question and answer). The shared prefix, image
+    and template, is never supervised.
+    """
+
+    tokens: int = 192
+    supervised: int = 64
+    answers: int = 12
+    loss_on: str = "answer"
+
+    def __post_init__(self):
+        if self.loss_on not in ("answer", "all"):
+            raise ValueError(f"loss_on must be 'answer' or 'all', found {self.loss_on!r}")
+
+    def supervised_of(self, example: Example) -> int:
+        return example.length if self.loss_on == "all" else len(example.answer)
+
+
+def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
+    """Fill rows in the given order; a row holds examples with the same prefix, image and role.
+
+    Raises:
+      ValueError: an example that no row can hold.
+    """
+    rows: list[list[Example]] = []
+    open_rows: dict[tuple, tuple[int, int, int]] = {}  # key -> row, tokens used, supervised used
+    for example in examples:
+        supervised = shape.supervised_of(example)
+        alone = len(example.prefix) + example.length
+        if alone > shape.tokens or supervised > shape.supervised:
+            raise ValueError(
+                f"example {example.index} has {alone} tokens, {supervised} of them supervised; a row holds "
+                f"{shape.tokens} and {shape.supervised}: raise rows.tokens or rows.supervised in the config"
+            )
+        key = example.prefix, example.image, example.forget
+        row, used, taught = open_rows.get(key, (-1, shape.tokens, 0))
+        full = row >= 0 and len(rows[row]) == shape.answers
+        if full or used + example.length > shape.tokens or taught + supervised > shape.supervised:
+            rows.append([])
+            row, used, taught = len(rows) - 1, len(example.prefix), 0
+        rows[row].append(example)
+        open_rows[key] = row, used + example.length, taught + supervised
+    return rows
+
+
+def collate(
+    rows: Sequence[Sequence[Example]], count: int, shape: RowShape, image_id: int
+) -> dict[str, np.ndarray]:
+    """Arrays of ``count`` rows, the missing ones padding of weight 0; images are added by the pipeline.
+
+    Returns:
+      tokens, positions, segments i32[R, T]; loss_mask f32[R, T]; targets, sources i32[R, M]: the supervised tokens and
+      the places that predict them (T where there is none); answers i32[R, S] example numbers (-1: none);
+      image_slots i32[R, 1]; weight, forget f32[R].
+    """
+    tokens, supervised, answers = shape.tokens, shape.supervised, shape.answers
+    batch = {
+        "tokens": np.zeros((count, tokens), np.int32),
+        "positions": np.zeros((count, tokens), np.int32),
+        "segments": np.full((count, tokens), -1, np.int32),
+        "loss_mask": np.zeros((count, tokens), np.float32),
+        "targets": np.full((count, supervised), tokens, np.int32),
+        "sources": np.zeros((count, supervised), np.int32),
+        "answers": np.full((count, answers), -1, np.int32),
+        "image_slots": np.full((count, 1), -1, np.int32),
+        "weight": np.zeros(count, np.float32),
+        "forget": np.zeros(count, np.float32),
+    }
+    for r, row in enumerate(rows):
+        prefix = row[0].prefix
+        place = len(prefix)
+        batch["tokens"][r, :place], batch["segments"][r, :place] = prefix, 0
+        batch["positions"][r, :place] = np.arange(place)
+        taught = 0
+        for s, example in enumerate(row):
+            end = place + example.length
+            batch["tokens"][r, place:end] = example.suffix + example.answer
+            batch["segments"][r, place:end] = s + 1
+            batch["positions"][r, place:end] = len(prefix) + np.arange(example.length)
+            start = end - shape.supervised_of(example)
+            places = np.arange(start, end)
+            batch["loss_mask"][r, start:end] = 1
+            batch["targets"][r, taught : taught + len(places)] = places
+            # The first token of a segment is predicted by the last of the prefix, not by its left neighbour.
+            sources = np.where(places == place, len(prefix) - 1, places - 1)
+            batch["sources"][r, taught : taught + len(places)] = sources
+            batch["answers"][r, s] = example.index
+            place, taught = end, taught + len(places)
+        if row[0].image >= 0:
+            batch["image_slots"][r, 0] = prefix.index(image_id)
+        batch["weight"][r], batch["forget"][r] = 1, row[0].forget
+    return batch

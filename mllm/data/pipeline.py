@@ -1,0 +1,141 @@
+"""Endless, seeded, stateless: the batch of a step is a function of (seed, step), so a resumed run sees what it would have."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from mllm.data.images import augment, to_pixels
+from mllm.data.packing import Example, RowShape, collate, pack
+
+
+@dataclass
+class Pipeline:
+    """Batches of packed rows.
+
+    Attributes:
+      examples: the run's examples, ``examples[i].index == i``.
+      images: decoded pictures; ``Example.image`` numbers them.
+      rows: rows a batch. shape: capacity of a row.
+      schedule: "all" and "forget" draw every row once an epoch; "joint" puts as many retain rows as forget rows in a
+        batch, an epoch being one pass over forget; "sequential" passes over forget, then over retain.
+      reference: f32[len(examples)] summed log-probabilities under the reference, or None.
+    """
+
+    examples: Sequence[Example]
+    images: Sequence[Image.Image]
+    image_size: int
+    image_id: int
+    rows: int
+    shape: RowShape
+    seed: int = 0
+    schedule: str = "all"
+    augmented: bool = False
+    reference: np.ndarray | None = None
+    _plan: dict[int, list] = field(default_factory=dict)
+    _pixels: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def epoch(self, number: int) -> list[list[list[Example]]]:
+        """The batches of an epoch: lists of rows of examples."""
+        if number in self._plan:
+            return self._plan[number]
+        rng = np.random.default_rng([self.seed, number])
+
+        def shuffled_rows(chosen: list[Example]) -> list[list[Example]]:
+            packed = pack([chosen[i] for i in rng.permutation(len(chosen))], self.shape)
+            return [packed[i] for i in rng.permutation(len(packed))]
+
+        def batches(rows: list, size: int) -> list:
+            return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+        if self.schedule == "all":
+            plan = batches(shuffled_rows(list(self.examples)), self.rows)
+        else:
+            forget = shuffled_rows([e for e in self.examples if e.forget])
+            retain = shuffled_rows([e for e in self.examples if not e.forget])
+            if self.schedule == "forget":
+                plan = batches(forget, self.rows)
+            elif self.schedule == "sequential":
+                plan = batches(forget, self.rows) + batches(retain, self.rows)
+            elif self.schedule == "joint":
+                half = max(1, self.rows // 2)
+                pairs = batches(forget, half)
+                kept = [[retain[(i * half + j) % len(retain)] for j in range(half)] for i in range(len(pairs))]
+                plan = [f + r for f, r in zip(pairs, kept, strict=True)]
+            else:
+                known = "all, forget, joint, sequential"
+                raise ValueError(f"unknown schedule {self.schedule!r} (known: {known})")
+        self._plan = {number: plan}  # one epoch is kept: steps are asked for in order
+        return plan
+
+    def steps(self, epochs: int) -> int:
+        """Steps in that many epochs."""
+        return sum(len(self.epoch(e)) for e in range(epochs))
+
+    def batch(self, rows: list[list[Example]], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Arrays of one batch, ``mllm.data.packing.collate`` with images u8[R, 1, S, S, 3] and reference values."""
+        batch = collate(rows, self.rows, self.shape, self.image_id)
+        if self.images:
+            size = self.image_size
+            batch["images"] = np.zeros((self.rows, 1, size, size, 3), np.uint8)
+            for r, row in enumerate(rows):
+                if row[0].image >= 0:
+                    batch["images"][r, 0] = self.view(row[0].image, rng)
+        if self.reference is not None:
+            known = batch["answers"] >= 0
+            batch["reference_logprobs"] = np.where(known, self.reference[batch["answers"]], 0.0)
+            batch["reference_logprobs"] = batch["reference_logprobs"].astype(np.float32)
+        return batch
+
+    def view(self, image: int, rng: np.random.Generator) -> np.ndarray:
+        """Pixels of a picture, a random view of it where the pipeline augments."""
+        if self.augmented:
+            return augment(self.images[image], self.image_size, rng)
+        if image not in self._pixels:
+            self._pixels[image] = to_pixels(self.images[image], self.image_size)
+        return self._pixels[image]
+
+    def from_step(self, step: int) -> Iterator[dict[str, np.ndarray]]:
+        """Batches from ``step`` on, without end."""
+        number, first = 0, 0
+        while True:
+            plan = self.epoch(number)
+            if not plan:
+                raise ValueError("no examples to train on: the chosen splits are empty")
+            for i, rows in enumerate(plan):
+                if first + i >= step:
+                    yield self.batch(rows, np.random.default_rng([self.seed, first + i, 1]))
+            first, number = first + len(plan), number + 1
+
+
+def prefetch(batches: Iterator, depth: int = 2) -> Iterator:
+    """Draw ``depth`` items ahead in a thread, so that the device does not wait for the host; errors come through."""
+    items: queue.Queue = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def fill():
+        try:
+            for item in batches:
+                while not stopped.is_set():
+                    try:
+                        items.put((item, None), timeout=0.1)
+                        break
+                    except queue.Full:
+                        continue
+                if stopped.is_set():
+                    return
+        except BaseException as error:  # handed to the consumer, which raises it
+            items.put((None, error))
+
+    threading.Thread(target=fill, daemon=True).start()
+    try:
+        while True:
+            item, error = items.get()
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        stopped.set()

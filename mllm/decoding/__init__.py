@@ -1,0 +1,1 @@
+"""From a prompt to answers: a prefix computed once, branched into scores and generations."""

@@ -1,0 +1,248 @@
+"""Asks a model every question of the benchmark and writes each reply at once; scoring is another step.
+
+Questions about one image branch from one prefix; the options of a question share a row. The replies are appended to
+``replies.jsonl``; a killed run goes on behind the last whole line, and a finished one is scored again with no model call.
+"""
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from mllm.checkpoints.folder import Loaded
+from mllm.data.packing import Example, RowShape, collate
+from mllm.decoding.generate import generate
+from mllm.decoding.prefix import Prefix, prefill
+from mllm.decoding.score import score_choices
+from mllm.evaluation.parsing import answer_state
+from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
+from mllm.files import read_json, read_jsonl, write_json, write_text
+
+BUCKET = 16  # rows of tokens are padded to a multiple of this: few programs are compiled
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of one set, and the picture it is asked about (None: text only)."""
+
+    set: str
+    question: object  # a Question of the benchmark's schema
+    image: bytes | None
+
+    @property
+    def key(self) -> str:
+        """Content hash: set, profile, question, options and picture."""
+        picture = "" if self.image is None else hashlib.sha256(self.image).hexdigest()
+        content = json.dumps([self.set, asdict(self.question), picture], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+
+def items_of(sets: dict[str, Iterable]) -> list[Item]:
+    """Every question of every profile; a profile with several pictures shows them in turn."""
+    items = []
+    for name, profiles in sets.items():
+        for profile in profiles:
+            for question in profile.questions:
+                shown = question.modality == "image_text"
+                picture = profile.images[question.index % len(profile.images)] if shown else None
+                items.append(Item(name, question, picture))
+    return items
+
+
+def collect_replies(
+    loaded: Loaded, items: list[Item], protocol: Protocol, folder: Path, manifest: dict, progress=None
+) -> list[dict]:
+    """Ask what is not answered yet and return all records, in the order of ``items``.
+
+    Args:
+      folder: holds replies.jsonl and manifest.json.
+      manifest: JSON values that must be equal for replies to be reused (digests of weights, processor and data). Replies of
+        another manifest are set aside under another name, not mixed in and not lost.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {**manifest, "protocol": protocol.digest_fields(), "processor": loaded.processor.digest}
+    path = folder / "replies.jsonl"
+    stamp = folder / "manifest.json"
+    if stamp.exists() and read_json(stamp) != manifest and path.exists():
+        old = hashlib.sha256(stamp.read_bytes()).hexdigest()[:12]
+        os.replace(path, folder / f"replies-{old}.jsonl")
+    write_json(stamp, manifest)
+    done = {record["key"]: record for record in read_jsonl(path)}
+    # Rewritten whole, so that a line torn by a kill is not glued to the next one.
+    write_text(path, "".join(_line(record) for record in done.values()))
+    pending = [item for item in items if item.key not in done]
+    told = len(items) - len(pending)
+    with path.open("a", encoding="utf-8") as file:
+        for records in _ask(loaded, pending, protocol):
+            for record in records:
+                done[record["key"]] = record
+                file.write(_line(record))
+            file.flush()
+            os.fsync(file.fileno())
+            told += len(records)
+            if progress is not None:
+                progress.update(told)
+    return [done[item.key] for item in items]
+
+
+def _line(record: dict) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _ask(loaded: Loaded, items: list[Item], protocol: Protocol) -> Iterator[list[dict]]:
+    """Records, a task of a group of pictures at a time."""
+    by_picture: dict[bytes | None, list[Item]] = defaultdict(list)
+    groups: list[list[Item]] = []
+    for item in items:
+        if item.image is not None:
+            by_picture[item.image].append(item)
+    pictures = list(by_picture)
+    for i in range(0, len(pictures), protocol.profiles):
+        groups.append([item for p in pictures[i : i + protocol.profiles] for item in by_picture[p]])
+    plain = [item for item in items if item.image is None]
+    size = 9 * protocol.profiles  # half of a unit's 18 questions, as with pictures
+    groups += [plain[i : i + size] for i in range(0, len(plain), size)]
+    for group in groups:
+        asker = _Asker(loaded, protocol, group)
+        for task in ("classification", "cloze", "generation"):
+            chosen = [item for item in group if item.question.task == task]
+            if chosen:
+                yield asker.ask(task, chosen)
+
+
+class _Asker:
+    """The prefixes of one group of questions, and what is asked behind them."""
+
+    def __init__(self, loaded: Loaded, protocol: Protocol, group: list[Item]):
+        self.loaded, self.protocol = loaded, protocol
+        self.processor = loaded.processor
+        pictures = list(dict.fromkeys(item.image for item in group))
+        self.place = {picture: i for i, picture in enumerate(pictures)}
+        self.prefix = self._prefill(pictures)
+
+    def _prefill(self, pictures: list[bytes | None]) -> Prefix:
+        with_image = pictures[0] is not None
+        ids, _ = self.processor.prompt("", with_image, self.loaded.system_prompt)
+        count = self.protocol.profiles if with_image else 1
+        tokens = np.tile(np.asarray(ids, np.int32), (count, 1))
+        batch = {
+            "tokens": tokens,
+            "positions": np.tile(np.arange(len(ids), dtype=np.int32), (count, 1)),
+            "segments": np.zeros_like(tokens),
+        }
+        if with_image:
+            pixels = [self.processor.pixels(p) for p in pictures]
+            pixels += [np.zeros_like(pixels[0])] * (count - len(pixels))
+            batch["images"] = np.stack(pixels)[:, None]
+            batch["image_slots"] = np.full((count, 1), self.processor.image_slot(ids), np.int32)
+        prefix, _ = prefill(self.loaded.model, self.loaded.config, self.loaded.variables, batch)
+        return prefix
+
+    def suffix(self, text: str, item: Item) -> list[int]:
+        return self.processor.prompt(text, item.image is not None, self.loaded.system_prompt)[1]
+
+    def ask(self, task: str, items: list[Item]) -> list[dict]:
+        """Records of questions of one task."""
+        rows = self.protocol.profiles * (5 if task == "classification" else 2)
+        records = []
+        for i in range(0, len(items), rows):
+            records += self._ask_rows(task, items[i : i + rows], rows)
+        return records
+
+    def _ask_rows(self, task: str, items: list[Item], rows: int) -> list[dict]:
+        groups = np.zeros(rows, np.int32)
+        groups[: len(items)] = [self.place[item.image] for item in items]
+        asked = [plain_question(item.question.question, task) for item in items]
+        options = letters = [(None, None)] * len(items)
+        if task == "classification":
+            texts = [list(item.question.options.values()) for item in items]
+            options = self.score(asked, items, texts, groups, rows)
+            asked = [lettered_question(i.question.question, i.question.options) for i in items]
+            names = [list(item.question.options) for item in items]
+            letters = self.score(asked, items, names, groups, rows, ended=False)
+        replies = self.reply(asked, items, groups, rows, self.protocol.max_new_tokens(task))
+        return [
+            {
+                "key": item.key,
+                "profile": item.question.profile,
+                "set": item.set,
+                "task": task,
+                "modality": item.question.modality,
+                "index": item.question.index,
+                "attribute": item.question.attribute,
+                "question": item.question.question,
+                "prompt": prompt,
+                "gold": item.question.answer,
+                "options": item.question.options,
+                "reply": reply,
+                "state": answer_state(reply, ended=ended),
+                "ended": ended,
+                "option_logprobs": option[0],
+                "option_tokens": option[1],
+                "letter_logprobs": letter[0],
+            }
+            for item, prompt, (reply, ended), option, letter in zip(
+                items, asked, replies, options, letters, strict=True
+            )
+        ]
+
+    def score(self, asked, items, choices, groups, rows: int, *, ended: bool = True) -> list[tuple]:
+        """(summed log-probabilities, tokens) of each choice of each question."""
+        examples = [
+            [
+                Example(0, -1, False, tuple(self.suffix(text, item)), (), tuple(ids))
+                for ids in (self.processor.answer(c, ended=ended) for c in texts)
+            ]
+            for text, item, texts in zip(asked, items, choices, strict=True)
+        ]
+        tokens = max(len(r[0].prefix) + sum(e.length for e in r) for r in examples)
+        supervised = max(sum(len(e.answer) for e in r) for r in examples)
+        shape = RowShape(_bucket(tokens), _bucket(supervised), max(map(len, examples)))
+        batch = collate(examples, rows, shape, self.processor.image_id)
+        loaded = self.loaded
+        values = score_choices(
+            loaded.model, loaded.config, loaded.variables, self.prefix, groups, batch
+        )
+        values = np.asarray(values, np.float64)
+        return [
+            (values[i, : len(row)].tolist(), [len(e.answer) for e in row])
+            for i, row in enumerate(examples)
+        ]
+
+    def reply(self, asked, items, groups, rows: int, max_new_tokens: int) -> list[tuple[str, bool]]:
+        """(text, whether it came to an end) of each question's free reply."""
+        prompts = [self.suffix(text, item) for text, item in zip(asked, items, strict=True)]
+        width = _bucket(max(map(len, prompts)))
+        tokens, lengths = np.zeros((rows, width), np.int32), np.ones(rows, np.int32)
+        for i, ids in enumerate(prompts):
+            tokens[i, : len(ids)], lengths[i] = ids, len(ids)
+        loaded = self.loaded
+        out, ended = generate(
+            loaded.model,
+            loaded.config,
+            loaded.variables,
+            self.prefix,
+            groups,
+            jnp.asarray(tokens),
+            jnp.asarray(lengths),
+            max_new_tokens=max_new_tokens,
+            eos_id=self.processor.eos_id,
+        )
+        out, ended = np.asarray(out), np.asarray(ended)
+        replies = []
+        for i in range(len(items)):
+            ids = out[i].tolist()
+            if self.processor.eos_id in ids:
+                ids = ids[: ids.index(self.processor.eos_id)]
+            replies.append((self.processor.decode(ids), bool(ended[i])))
+        return replies
+
+
+def _bucket(count: int) -> int:
+    return -(-count // BUCKET) * BUCKET

@@ -1,0 +1,78 @@
+"""Modules that declare parameters and hand them to ``mllm.ops``: leaves are named w, b, scale."""
+
+import flax.linen as nn
+import jax
+
+from mllm.ops.linear import linear
+from mllm.ops.norm import layer_norm, rms_norm
+
+REMAT_POLICIES = {
+    "nothing": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+class Dense(nn.Module):
+    """``mllm.ops.linear`` with its weights; reads a low-rank update from the collection ``lora`` where there is one."""
+
+    features: int
+    bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        weight = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
+        bias = self.param("b", nn.initializers.zeros, (self.features,)) if self.bias else None
+        lora = None
+        if self.has_variable("lora", "a"):
+            lora = self.get_variable("lora", "a"), self.get_variable("lora", "b")
+        return linear(x, weight, bias, lora)
+
+
+class RMSNorm(nn.Module):
+    eps: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return rms_norm(x, self.param("scale", nn.initializers.ones, x.shape[-1:]), self.eps)
+
+
+class LayerNorm(nn.Module):
+    eps: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
+        return layer_norm(x, scale, self.param("b", nn.initializers.zeros, x.shape[-1:]), self.eps)
+
+
+class LayerScale(nn.Module):
+    """A learned gain per channel (Touvron et al. 2021, arXiv:2103.17239)."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.param("scale", nn.initializers.ones, x.shape[-1:]).astype(x.dtype)
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """x * sigmoid(1.702 x), the activation of OpenAI's CLIP."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+ACTIVATIONS = {
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+    "quick_gelu": quick_gelu,
+}
+
+
+def remat(block: type[nn.Module], policy: str | None) -> type[nn.Module]:
+    """Recompute ``block`` in the backward pass by the named policy; None keeps every activation.
+
+    Raises:
+      ValueError: an unknown policy.
+    """
+    if policy is None:
+        return block
+    if policy not in REMAT_POLICIES:
+        raise ValueError(f"remat policy {policy!r} is unknown: use None or {sorted(REMAT_POLICIES)}")
+    return nn.remat(block, policy=REMAT_POLICIES[policy], prevent_cse=False)

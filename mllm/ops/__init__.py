@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: the mathematics of the models, free of parameters and of meshes."""

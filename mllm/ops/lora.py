@@ -1,0 +1,46 @@
+"""Low-rank adapters as a tree of their own (Hu et al. 2021, arXiv:2106.09685)."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+
+def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
+    """Adapters for every matrix whose path matches: ``a`` normal with deviation 1 / rank, ``b`` zero, scale 1.
+
+    Args:
+      params: nested dict; matrices are leaves ``w`` float[..., I, O], leading axes stack layers. Shapes suffice.
+      rank: R of ``a`` [..., I, R] and ``b`` [..., R, O].
+      targets: regular expression, searched in the path of the matrix's parent, e.g. ``decoder/layers/(q|v)$``.
+
+    Returns:
+      float32 tree for the collection "lora".
+
+    Raises:
+      ValueError: nothing matches.
+    """
+    adapters = {}
+    for path, weight in flatten_dict(params).items():
+        if path[-1] != "w" or not re.search(targets, "/".join(path[:-1])):
+            continue
+        key, draw = jax.random.split(key)
+        *stack, inputs, outputs = weight.shape
+        adapters[(*path[:-1], "a")] = jax.random.normal(draw, (*stack, inputs, rank)) / rank
+        adapters[(*path[:-1], "b")] = jnp.zeros((*stack, rank, outputs))
+    if not adapters:
+        raise ValueError(f"lora.targets {targets!r} matches no matrix of the model")
+    return unflatten_dict(adapters)
+
+
+def merge_lora(variables: dict) -> dict:
+    """{"params"} with ``w + a @ b`` where {"params", "lora"} has an adapter; the product is taken in float32."""
+    if "lora" not in variables:
+        return variables
+    params, lora = flatten_dict(variables["params"]), flatten_dict(variables["lora"])
+    for path in {path[:-1] for path in lora}:
+        weight = params[(*path, "w")]
+        update = jnp.matmul(lora[(*path, "a")], lora[(*path, "b")], precision="highest")
+        params[(*path, "w")] = (weight.astype(jnp.float32) + update).astype(weight.dtype)
+    return {"params": unflatten_dict(params)}

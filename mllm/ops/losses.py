@@ -1,0 +1,65 @@
+"""Log-probabilities and divergences from hidden states: the [N, V] logits exist one chunk at a time.
+
+N positions, D width, V vocabulary.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+
+def token_logprobs(
+    hidden: jax.Array, head: jax.Array, targets: jax.Array, *, chunk: int = 1024
+) -> jax.Array:
+    """Log-probability of each target token.
+
+    Args:
+      hidden: float[N, D], the states that predict the targets.
+      head: float[D, V].
+      targets: i32[N].
+      chunk: positions whose logits are held at once; they are computed again in the backward pass.
+
+    Returns:
+      float32[N].
+    """
+
+    def chosen(hidden, targets):
+        logits = _logits(hidden, head)
+        picked = jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+        return picked - jax.nn.logsumexp(logits, axis=-1)
+
+    return _in_chunks(chosen, (hidden, targets), chunk)
+
+
+def token_kl(
+    hidden_p: jax.Array,
+    head_p: jax.Array,
+    hidden_q: jax.Array,
+    head_q: jax.Array,
+    *,
+    chunk: int = 1024,
+) -> jax.Array:
+    """KL(p || q), float32[N], of the next-token distributions of two models; all states are float[N, D]."""
+
+    def divergence(hidden_p, hidden_q):
+        log_p = jax.nn.log_softmax(_logits(hidden_p, head_p))
+        log_q = jax.nn.log_softmax(_logits(hidden_q, head_q))
+        return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+
+    return _in_chunks(divergence, (hidden_p, hidden_q), chunk)
+
+
+def _logits(hidden: jax.Array, head: jax.Array) -> jax.Array:
+    return jnp.dot(hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32)
+
+
+def _in_chunks(function: Callable, arrays: tuple[jax.Array, ...], chunk: int) -> jax.Array:
+    count = arrays[0].shape[0]
+    if count <= chunk:
+        return function(*arrays)
+    chunks = -(-count // chunk)
+    padded = [jnp.pad(a, [(0, chunks * chunk - count)] + [(0, 0)] * (a.ndim - 1)) for a in arrays]
+    folded = [a.reshape(chunks, chunk, *a.shape[1:]) for a in padded]
+    _, out = jax.lax.scan(lambda _, x: (None, jax.checkpoint(function)(*x)), None, folded)
+    return out.reshape(-1)[:count]

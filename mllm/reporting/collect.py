@@ -1,0 +1,315 @@
+"""Reads a sweep folder: every `run.json` below it, with the scores and replies beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+SETS = ("forget", "test", "retain", "celebrity")
+TASKS = ("classification", "cloze", "generation")
+MODALITIES = ("image_text", "text")
+METRICS = {
+    "classification": ("accuracy_text", "accuracy_letter", "accuracy_parsed"),
+    "cloze": ("exact", "substring"),
+    "generation": ("rougeL", "rouge1", "rouge2", "bleu"),
+}
+HEADLINE = {task: metrics[0] for task, metrics in METRICS.items()}
+ANCHORS = ("base", "vanilla", "retain_only")
+METHOD_LABELS = {
+    "base": "Base",
+    "vanilla": "Vanilla",
+    "retain_only": "Retain-only",
+    "ga": "GA",
+    "grad_diff": "GradDiff",
+    "kl_min": "KL-Min",
+    "npo": "NPO",
+    "prompting": "Prompting",
+}
+_RUN_KEYS = {"schema": int, "method": str, "seed": int, "status": str}
+_FINISHED_KEYS = {
+    "protocol": str,
+    "checkpoint_digest": str,
+    "data_fingerprint": str,
+    "config": dict,
+    "cost": dict,
+    "environment": dict,
+}
+_RATES = ("valid", "refusal", "invalid")
+# Keys that differ between runs of one configuration and say nothing about the method.
+_PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", "name"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One evaluated checkpoint. `scores` are the score objects of results.json, unchanged."""
+
+    folder: Path
+    name: str
+    method: str
+    seed: int
+    forget: int | None
+    protocol: str
+    checkpoint_digest: str
+    data_fingerprint: str
+    benchmark: str
+    parent: str | None
+    command: str | None
+    config: dict[str, Any]
+    cost: dict[str, Any]
+    environment: dict[str, Any]
+    results_environment: dict[str, Any]
+    scores: tuple[dict[str, Any], ...]
+    variant: str = ""
+
+    @property
+    def replies_path(self) -> Path:
+        return self.folder / "eval" / self.protocol / "replies.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A run that cannot be in the tables, and why."""
+
+    name: str
+    method: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """All that was found below `workdir`; `runs` in the order of the tables."""
+
+    workdir: Path
+    runs: tuple[Run, ...]
+    problems: tuple[Problem, ...]
+
+
+def method_order(method: str) -> tuple[int, str]:
+    """Sorts anchors first, then the published methods, then later ones by name."""
+    known = list(METHOD_LABELS)
+    return (known.index(method), "") if method in known else (len(known), method)
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the objects of a JSON-lines file; a line cut off by a kill is passed over."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+def read_metrics(run: Run) -> dict[str, tuple[list[float], list[float]]]:
+    """Returns metric name -> (steps, values) of metrics.jsonl.
+
+    A run that was killed writes the steps after its last checkpoint twice: the later line counts.
+    Values that are not finite are left out.
+    """
+    by_step: dict[float, dict[str, Any]] = {}
+    for row in read_json_lines(run.folder / "metrics.jsonl"):
+        step = row.get("step")
+        if _is_number(step):
+            by_step.setdefault(step, {}).update(row)
+    series: dict[str, tuple[list[float], list[float]]] = {}
+    for step in sorted(by_step):
+        for name, value in by_step[step].items():
+            if name not in ("step", "time") and _is_number(value):
+                steps, values = series.setdefault(name, ([], []))
+                steps.append(float(step))
+                values.append(float(value))
+    return series
+
+
+def collect(workdir: str | Path) -> Sweep:
+    """Reads every run below `workdir`.
+
+    Unfinished, unevaluated and unreadable runs become `Problem`s. Raises FileNotFoundError where
+    no run.json exists, and ValueError naming the runs where finished runs differ in benchmark,
+    data fingerprint or protocol: their numbers may not stand in one table.
+    """
+    workdir = Path(workdir)
+    paths = _find_run_files(workdir)
+    if not paths:
+        raise FileNotFoundError(
+            f"{workdir}: found no run.json below this folder, expected one a run; "
+            "run experiments.sweep first, or name its --workdir"
+        )
+    runs, problems = [], []
+    for path in paths:
+        name = path.parent.relative_to(workdir).as_posix()
+        method = "unknown"
+        try:
+            record = _read_object(path)
+            method = str(record.get("method", method))
+            runs += _read_run(path.parent, name, record)
+        except (ValueError, OSError) as error:
+            problems.append(Problem(name, method, str(error)))
+    for key in ("benchmark", "data_fingerprint", "protocol"):
+        _refuse_unlike(runs, key)
+    runs = _name_variants(runs)
+    runs.sort(key=lambda run: (method_order(run.method), run.variant, run.forget or 0, run.seed))
+    return Sweep(workdir, tuple(runs), tuple(problems))
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns dotted key -> leaf of a nested configuration."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _find_run_files(workdir: Path) -> list[Path]:
+    found = []
+    for folder, children, files in os.walk(workdir):
+        children[:] = sorted(child for child in children if not child.startswith("."))
+        if "run.json" in files:
+            found.append(Path(folder) / "run.json")
+    return sorted(found)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON: {error}") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path.name} holds {type(record).__name__}, expected an object")
+    return record
+
+
+def _require(record: dict[str, Any], keys: dict[str, type], file: str) -> None:
+    for key, kind in keys.items():
+        if not isinstance(record.get(key), kind) or isinstance(record.get(key), bool):
+            found = type(record[key]).__name__ if key in record else "nothing"
+            raise ValueError(f"{file}: key {key!r} is {found}, expected {kind.__name__}")
+    if record["schema"] != SCHEMA:
+        raise ValueError(f"{file}: schema is {record['schema']}, expected {SCHEMA}")
+
+
+def _read_run(folder: Path, name: str, record: dict[str, Any]) -> list[Run]:
+    _require(record, _RUN_KEYS, "run.json")
+    if record["status"] != "finished":
+        raise ValueError(f"unfinished: its status is {record['status']!r}; start the sweep again")
+    _require(record, {**_RUN_KEYS, **_FINISHED_KEYS}, "run.json")
+    path = folder / "eval" / record["protocol"] / "results.json"
+    if not path.is_file():
+        raise ValueError(
+            f"not evaluated: eval/{record['protocol']}/results.json is missing; "
+            "run experiments.evaluate on this run"
+        )
+    results = _read_object(path)
+    _require(results, {"schema": int, "benchmark": str, "runs": list}, "results.json")
+    if not results["runs"]:
+        raise ValueError("results.json: 'runs' is empty, expected one entry a forget split")
+    return [_read_entry(folder, name, record, results, entry) for entry in results["runs"]]
+
+
+def _read_entry(folder, name, record, results, entry) -> Run:
+    for key in ("method", "seed", "checkpoint_digest", "protocol"):
+        if entry.get(key) != record[key]:
+            raise ValueError(
+                f"results.json: {key} is {entry.get(key)!r}, expected {record[key]!r} as in "
+                "run.json; the scores belong to another checkpoint, evaluate this run again"
+            )
+    for position, score in enumerate(entry.get("scores") or ()):
+        _check_score(score, f"results.json: score {position}")
+    command = record.get("command")
+    if isinstance(command, list):
+        command = " ".join(str(word) for word in command)
+    return Run(
+        folder=folder,
+        name=name,
+        method=record["method"],
+        seed=record["seed"],
+        forget=entry.get("forget", record.get("forget")),
+        protocol=record["protocol"],
+        checkpoint_digest=record["checkpoint_digest"],
+        data_fingerprint=record["data_fingerprint"],
+        benchmark=results["benchmark"],
+        parent=record.get("parent"),
+        command=command,
+        config=record["config"],
+        cost={**record["cost"], **(entry.get("cost") or {})},
+        environment=record["environment"],
+        results_environment=results.get("environment") or {},
+        scores=tuple(entry.get("scores") or ()),
+    )
+
+
+def _check_score(score: Any, where: str) -> None:
+    if not isinstance(score, dict):
+        raise ValueError(f"{where} is {type(score).__name__}, expected an object")
+    for key, known in (("set", SETS), ("task", TASKS), ("modality", MODALITIES)):
+        if score.get(key) not in known:
+            raise ValueError(f"{where}: {key} is {score.get(key)!r}, expected one of {known}")
+    if not isinstance(score.get("metric"), str):
+        raise ValueError(f"{where}: metric is {score.get('metric')!r}, expected a name")
+    for key in ("value", "n", *_RATES):
+        if not _is_number(score.get(key)):
+            raise ValueError(f"{where}: {key} is {score.get(key)!r}, expected a finite number")
+    interval = score.get("ci95")
+    if not (isinstance(interval, list) and len(interval) == 2 and all(map(_is_number, interval))):
+        raise ValueError(f"{where}: ci95 is {interval!r}, expected [low, high]")
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _refuse_unlike(runs: list[Run], key: str) -> None:
+    names = defaultdict(list)
+    for run in runs:
+        names[getattr(run, key)].append(run.name)
+    if len(names) > 1:
+        found = "; ".join(f"{value}: {', '.join(who)}" for value, who in sorted(names.items()))
+        raise ValueError(
+            f"runs with different {key} cannot stand in one table ({found}); "
+            "move one kind to its own folder and report each folder by itself"
+        )
+
+
+def _name_variants(runs: list[Run]) -> list[Run]:
+    """Tells runs of one method and seed apart by the settings in which they differ."""
+    by_method = defaultdict(list)
+    for run in runs:
+        by_method[run.method, run.forget].append(run)
+    named = []
+    for group in by_method.values():
+        if len({run.seed for run in group}) == len(group):
+            named += group
+            continue
+        configs = [flatten(run.config) for run in group]
+        keys = sorted(
+            key
+            for key in set().union(*configs)
+            if key.rsplit(".", 1)[-1] not in _PLACE_KEYS
+            and len({repr(config.get(key)) for config in configs}) > 1
+        )
+        seen: dict[tuple[str, int], str] = {}
+        for run, config in zip(group, configs, strict=True):
+            variant = ", ".join(f"{key.rsplit('.', 1)[-1]}={config.get(key)}" for key in keys)
+            other = seen.setdefault((variant, run.seed), run.name)
+            if other != run.name:
+                raise ValueError(
+                    f"runs {other} and {run.name} have the same method ({run.method}), seed "
+                    f"({run.seed}), forget split and config; remove one of them"
+                )
+            named.append(dataclasses.replace(run, variant=variant))
+    return named

@@ -1,0 +1,1 @@
+"""State, step, optimizer and loop: how any objective of ``mllm.unlearning`` changes weights."""

@@ -1,0 +1,92 @@
+"""The loop: batches in, checkpoints and metrics out; stopped at any moment it goes on to the same bits."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from mllm.checkpoints.orbax import Checkpoints, on_device
+from mllm.data.pipeline import prefetch
+from mllm.training.progress import MetricsWriter, Progress
+from mllm.training.state import TrainState
+from mllm.training.step import Step
+
+
+def train(
+    step: Step,
+    state: TrainState,
+    frozen: dict[str, Any],
+    batches_from,
+    *,
+    steps: int,
+    folder: Path,
+    name: str,
+    meta: dict,
+    save_every: int = 200,
+    log_every: int = 10,
+) -> TrainState:
+    """Run ``steps`` updates, from the last checkpoint below ``folder`` where there is one.
+
+    Args:
+      step, state, frozen: as of ``mllm.training.step.make_train_step``.
+      batches_from: ``batches_from(step)`` iterates over batches from that step on.
+      folder: the run's folder; checkpoints go to ``checkpoints/``, metrics to ``metrics.jsonl``.
+      meta: JSON values stored with each checkpoint.
+
+    Raises:
+      FloatingPointError: a loss that is not finite; the checkpoints before it stay.
+    """
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        done = checkpoints.latest() or 0
+        if done:
+            state = restore_state(checkpoints, done, state)
+        writer = MetricsWriter(folder, resume_step=done)
+        progress = Progress(name, steps, start=done)
+        batches: Iterator = prefetch(batches_from(done))
+        sums, began, tokens = {}, time.monotonic(), 0
+        for number in range(done + 1, steps + 1):
+            batch = next(batches)
+            tokens += int((batch["segments"] >= 0).sum())
+            state, metrics = step(state, frozen, batch)
+            for key, (total, count) in metrics.items():
+                sums.setdefault(key, []).append((total, count))
+            if number % log_every == 0 or number == steps:
+                values = reduce_metrics(sums)
+                if not math.isfinite(values["loss"]):
+                    raise FloatingPointError(f"{name}: loss is {values['loss']} at step {number}")
+                seconds = time.monotonic() - began
+                values.update(tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds)
+                writer.write(number, values)
+                progress.update(number, loss=values["loss"], tokens_per_s=values["tokens_per_second"])
+                sums, began, tokens = {}, time.monotonic(), 0
+            if number % save_every == 0 or number == steps:
+                checkpoints.save(number, state_items(state), meta)
+        batches.close()
+        writer.close()
+    return state
+
+
+def reduce_metrics(sums: dict[str, list[tuple]]) -> dict[str, float]:
+    """Mean of each metric over the steps since the last line: sum of sums over sum of counts; empty ones left out."""
+    means = {}
+    for key, pairs in jax.device_get(sums).items():
+        total, count = np.sum(np.asarray(pairs, np.float64), axis=0)
+        if count > 0:
+            means[key] = float(total / count)
+    return means
+
+
+def state_items(state: TrainState) -> dict[str, dict]:
+    """The state as checkpoint items: its collections by name, ``opt`` and the step."""
+    return {**state.trainable, "opt": {"state": state.opt, "step": state.step}}
+
+
+def restore_state(checkpoints: Checkpoints, step: int, like: TrainState) -> TrainState:
+    """The state of a checkpointed step, placed as ``like``."""
+    items = checkpoints.restore(step, on_device(jax.eval_shape(lambda: state_items(like))))
+    opt = items.pop("opt")
+    return TrainState(opt["step"], items, opt["state"])

@@ -1,0 +1,64 @@
+"""Progress: a live line on a terminal, plain lines elsewhere; metrics as JSONL and TensorBoard events."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+from mllm.files import read_jsonl, write_text
+
+
+class Progress:
+    """Steps done of ``total``, rate, ETA and the latest values; on a pipe one line every ``every`` seconds."""
+
+    def __init__(self, name: str, total: int, *, start: int = 0, every: float = 10.0):
+        self.name, self.total, self.start, self.every = name, total, start, every
+        self.live = sys.stderr.isatty()
+        self.began, self.told = time.monotonic(), -math.inf
+
+    def update(self, done: int, **values: float) -> None:
+        """Tell that ``done`` steps are done."""
+        now = time.monotonic()
+        last = done >= self.total
+        if now - self.told < (0.2 if self.live else self.every) and not last:
+            return
+        self.told = now
+        rate = (done - self.start) / max(now - self.began, 1e-9)
+        eta = (self.total - done) / rate if rate > 0 else math.inf
+        shown = " ".join(f"{k} {v:.4g}" for k, v in values.items())
+        eta_text = f"{eta:.0f} s" if math.isfinite(eta) else "?"
+        line = f"{self.name} {done}/{self.total}  {rate:.3g}/s  ETA {eta_text}  {shown}".rstrip()
+        if self.live:
+            print(f"\r\x1b[2K{line}", end="\n" if last else "", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+class MetricsWriter:
+    """Appends metrics of a run to ``metrics.jsonl`` and to TensorBoard events below ``tensorboard/``.
+
+    ``resume_step`` drops what an interrupted run wrote past the checkpoint it resumes from.
+    """
+
+    def __init__(self, folder: Path, resume_step: int = 0):
+        self.path = Path(folder) / "metrics.jsonl"
+        kept = [r for r in read_jsonl(self.path) if r["step"] <= resume_step]
+        write_text(self.path, "".join(json.dumps(r) + "\n" for r in kept))
+        self._file = self.path.open("a", encoding="utf-8")
+        purge = {"purge_step": resume_step + 1} if resume_step else {}
+        self._events = SummaryWriter(str(Path(folder) / "tensorboard"), **purge)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One line: the step, the time and the values."""
+        record = {"step": step, "time": time.time(), **values}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._file.close()
+        self._events.close()

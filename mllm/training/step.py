@@ -1,0 +1,87 @@
+"""One jitted update: hidden states, what the objective asks for, its gradient, the new weights.
+
+R rows, T tokens, M supervised tokens, N = R * M, D width.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mllm.ops.losses import token_kl, token_logprobs
+from mllm.training.state import TrainState
+
+Batch = dict[str, jax.Array]
+Step = Callable[[TrainState, dict[str, Any], Batch], tuple[TrainState, dict[str, tuple]]]
+
+
+def supervised_states(model, config, variables: dict, batch: Batch) -> jax.Array:
+    """The states float[N, D] that predict the supervised tokens of a packed batch."""
+    states, _ = model.hidden(config, variables, batch)
+    return jnp.take_along_axis(states, batch["sources"][:, :, None], axis=1).reshape(
+        -1, states.shape[-1]
+    )
+
+
+def spread(values: jax.Array, batch: Batch) -> jax.Array:
+    """Values [N] of supervised tokens -> float32[R, T] at their places, 0 elsewhere."""
+    targets = batch["targets"]
+    rows, tokens = jnp.arange(targets.shape[0])[:, None], batch["tokens"].shape[1]
+    empty = jnp.zeros((targets.shape[0], tokens), jnp.float32)
+    return empty.at[rows, targets].set(values.reshape(targets.shape), mode="drop")
+
+
+def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
+    """float32[R, T]: the log-probability of each supervised token, 0 elsewhere."""
+    states = supervised_states(model, config, variables, batch)
+    return spread(_logprobs(model.head(config, variables), states, batch), batch)
+
+
+def _logprobs(head: jax.Array, states: jax.Array, batch: Batch) -> jax.Array:
+    places = jnp.minimum(batch["targets"], batch["tokens"].shape[1] - 1)
+    wanted = jnp.take_along_axis(batch["tokens"], places, axis=1).reshape(-1)
+    return token_logprobs(states, head, wanted)
+
+
+def make_train_step(
+    model, config, objective, optimizer: optax.GradientTransformation, schedule: optax.Schedule
+) -> Step:
+    """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is not.
+
+    ``frozen`` holds the collections that do not change ({"params": ...} under LoRA, else {}) and, where the objective asks
+    for a divergence and the base cannot serve as reference, {"reference": variables}. Metrics are (sum, count) pairs.
+    """
+
+    def loss_fn(trainable: dict, frozen: dict, batch: Batch):
+        variables = {**{k: v for k, v in frozen.items() if k != "reference"}, **trainable}
+        states = supervised_states(model, config, variables, batch)
+        head = model.head(config, variables)
+        inputs = {"batch": batch}
+        if "token_logprobs" in objective.needs:
+            inputs["token_logprobs"] = spread(_logprobs(head, states, batch), batch)
+        if "divergence" in objective.needs:
+            # Under LoRA the base without the adapter is the reference: no second copy of the weights.
+            reference = frozen.get("reference", {"params": frozen.get("params")})
+            kept = jax.lax.stop_gradient(supervised_states(model, config, reference, batch))
+            reference_head = jax.lax.stop_gradient(model.head(config, reference))
+            inputs["divergence"] = spread(token_kl(kept, reference_head, states, head), batch)
+        return objective.loss(**inputs)
+
+    def step(state: TrainState, frozen: dict, batch: Batch):
+        (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
+            state.trainable, frozen, batch
+        )
+        updates, opt = optimizer.update(gradient, state.opt, state.trainable)
+        trainable = optax.apply_updates(state.trainable, updates)
+        one = jnp.ones(())
+        metrics = {
+            "loss": (loss, one),
+            "gradient_norm": (optax.global_norm(gradient), one),
+            "learning_rate": (schedule(state.step), one),
+            **metrics,
+        }
+        return TrainState(state.step + 1, trainable, opt), metrics
+
+    return jax.jit(step, donate_argnums=0)

@@ -1,0 +1,41 @@
+"""Unlearning methods: one file each, found by name in ``OBJECTIVES``."""
+
+import inspect
+from collections.abc import Callable
+
+from mllm.registry import lookup
+from mllm.unlearning.ga import ga
+from mllm.unlearning.grad_diff import grad_diff
+from mllm.unlearning.kl_min import kl_min
+from mllm.unlearning.nll import nll
+from mllm.unlearning.npo import npo
+from mllm.unlearning.objective import Batch, Loss, Metrics, Objective
+from mllm.unlearning.prompting import prompting
+
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    "nll": nll,
+    "ga": ga,
+    "grad_diff": grad_diff,
+    "kl_min": kl_min,
+    "npo": npo,
+    "prompting": prompting,
+}
+
+__all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]
+
+
+def get_objective(name: str, **options) -> Objective:
+    """Build an objective from its name and options.
+
+    Args:
+      name: a key of ``OBJECTIVES``.
+      options: parameters of that factory; what is left out keeps its default.
+
+    Raises:
+      ValueError: the name or an option is unknown, or an option's value is refused by the factory.
+    """
+    factory = lookup(OBJECTIVES, name, "objective")
+    accepted = inspect.signature(factory).parameters
+    for option in options:
+        lookup(accepted, option, f"option of objective {name!r}:")
+    return factory(**options)

@@ -1,0 +1,20 @@
+"""Plain negative log-likelihood: teaching a model, not unlearning."""
+
+import jax
+
+from mllm.unlearning.objective import Batch, Objective
+from mllm.unlearning.reductions import masked_total, mean
+
+
+def nll() -> Objective:
+    """Minimise the negative log-likelihood of every supervised token.
+
+    The mean is over all supervised tokens of the batch together, not per answer; roles are not
+    looked at. Metric: ``nll``.
+    """
+
+    def loss(token_logprobs: jax.Array, batch: Batch):
+        total = masked_total(-token_logprobs, batch["loss_mask"] * batch["weight"][:, None])
+        return mean(total), {"nll": total}
+
+    return Objective(loss, rows="all")

@@ -1,0 +1,318 @@
+"""Every objective against float64 sums over a list of answers, however they are packed."""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from packed_rows import draw_answers, pack, token_mean
+
+from mllm.unlearning import OBJECTIVES, get_objective
+from mllm.unlearning.reductions import answer_sums
+
+ROWS = [[0, 1], [2, 3], [4, 5, 6]]
+
+
+def npo_terms(forget, beta):
+    margins = np.array([answer.logprobs.sum() - answer.reference for answer in forget])
+    return 2 / beta * np.log1p(np.exp(beta * margins))
+
+
+def npo_batch_mean(forget, beta):
+    tokens = sum(len(answer.logprobs) for answer in forget)
+    ce = -sum(answer.logprobs.sum() for answer in forget) / tokens
+    ce_reference = -sum(answer.reference for answer in forget) / tokens
+    return -2 / beta * np.log(1 / (1 + np.exp(-beta * (ce - ce_reference))))
+
+
+def ce(answers):
+    return -token_mean(answers, "logprobs")
+
+
+def per_answer_kl(retain):
+    return sum(answer.divergence.sum() for answer in retain) / max(len(retain), 1)
+
+
+# name, options, closed form of (forget answers, retain answers)
+CASES = [
+    ("nll", {}, lambda f, r: ce(f + r)),
+    ("ga", {}, lambda f, r: -ce(f)),
+    ("grad_diff", {}, lambda f, r: -ce(f) + ce(r)),
+    ("grad_diff", {"retain_weight": 2.5, "order": "sequential"}, lambda f, r: -ce(f) + 2.5 * ce(r)),
+    ("kl_min", {}, lambda f, r: -ce(f) + ce(r) + token_mean(r, "divergence")),
+    (
+        "kl_min",
+        {
+            "retain_weight": 0.5,
+            "kl_weight": 3.0,
+            "kl_reduction": "published",
+            "order": "sequential",
+        },
+        lambda f, r: -ce(f) + 0.5 * ce(r) + 3 * per_answer_kl(r),
+    ),
+    ("npo", {"beta": 0.3}, lambda f, r: npo_terms(f, 0.3).mean()),
+    ("npo", {"retain_weight": 2.0}, lambda f, r: npo_terms(f, 0.1).mean() + 2 * ce(r)),
+    ("npo", {"beta": 0.4, "form": "batch_mean"}, lambda f, r: npo_batch_mean(f, 0.4)),
+]
+TRAINED = [(name, options) for name, options, _ in CASES]
+
+
+def evaluate(name, options, logprobs, divergence, batch):
+    objective = get_objective(name, **options)
+    given = {"token_logprobs": logprobs, "divergence": divergence, "batch": batch}
+    return objective.loss(**{need: given[need] for need in objective.needs})
+
+
+def gradients(name, options, logprobs, divergence, batch):
+    def value(logprobs, divergence):
+        return evaluate(name, options, logprobs, divergence, batch)[0]
+
+    return jax.grad(value, argnums=(0, 1))(jnp.asarray(logprobs), jnp.asarray(divergence))
+
+
+@pytest.mark.parametrize(("name", "options", "closed_form"), CASES)
+def test_value_is_the_closed_form(name, options, closed_form):
+    answers = draw_answers(0)
+    loss, _ = evaluate(name, options, *pack(answers, ROWS))
+    np.testing.assert_allclose(loss, closed_form(answers[:4], answers[4:]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options", "closed_form"), CASES)
+def test_gradient_is_that_of_the_closed_form(name, options, closed_form):
+    """Central differences of the float64 formula, token by token, in both inputs."""
+    answers = draw_answers(1)
+    packed = pack(answers, ROWS)
+    batch = packed[2]
+    for field, gradient in zip(
+        ("logprobs", "divergence"), gradients(name, options, *packed), strict=True
+    ):
+        gradient = np.asarray(gradient)
+        assert not gradient[batch["loss_mask"] == 0].any()
+        for b, row in enumerate(ROWS):
+            for k, index in enumerate(row):
+                here = (batch["segments"][b] == k + 1) & (batch["loss_mask"][b] == 1)
+                values = getattr(answers[index], field)
+                expected = np.zeros(len(values))
+                for t in range(len(values)):
+                    for step in (1e-5, -1e-5):
+                        values[t] += step
+                        expected[t] += closed_form(answers[:4], answers[4:]) / (2 * step)
+                        values[t] -= step
+                np.testing.assert_allclose(gradient[b][here], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED)
+def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retained(name, options):
+    packed = pack(draw_answers(2), ROWS)
+    batch = packed[2]
+    by_logprob, by_divergence = gradients(name, options, *packed)
+    objective = get_objective(name, **options)
+    forget = batch["loss_mask"] * batch["forget"][:, None] > 0
+    retain = batch["loss_mask"] * (1 - batch["forget"])[:, None] > 0
+    assert (by_logprob[forget] < 0 if name == "nll" else by_logprob[forget] > 0).all()
+    if objective.rows == "forget":
+        assert not by_logprob[retain].any()
+    else:
+        assert (by_logprob[retain] < 0).all()
+    assert not by_divergence[forget].any()
+    assert (by_divergence[retain] > 0).all() == (name == "kl_min")
+
+
+def test_npo_becomes_gradient_ascent_as_beta_vanishes():
+    """Per answer, so the limit is ascent on the mean over answers of summed log-probabilities."""
+    packed = pack(draw_answers(3), ROWS)
+    batch = packed[2]
+    gradient, _ = gradients("npo", {"beta": 1e-4}, *packed)
+    ascent = batch["loss_mask"] * batch["forget"][:, None] / 4  # four answers to forget
+    np.testing.assert_allclose(gradient, ascent, atol=1e-3)
+    # the distance is of first order in beta: ten times smaller beta, ten times closer
+    far, near = (
+        np.abs(gradients("npo", {"beta": beta}, *packed)[0] - ascent).max() for beta in (1e-2, 1e-3)
+    )
+    np.testing.assert_allclose(far / near, 10, rtol=0.05)
+
+
+def test_batch_mean_npo_becomes_ga_as_beta_vanishes():
+    packed = pack(draw_answers(3), ROWS)
+    gradient, _ = gradients("npo", {"beta": 1e-4, "form": "batch_mean"}, *packed)
+    ascent, _ = gradients("ga", {}, *packed)
+    np.testing.assert_allclose(gradient, ascent, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["sequence", "batch_mean"])
+def test_npo_at_the_reference_is_two_over_beta_log_two(form):
+    answers = draw_answers(4)
+    for answer in answers:
+        answer.reference = float(answer.logprobs.sum())
+    loss, metrics = evaluate("npo", {"beta": 0.25, "form": form}, *pack(answers, ROWS))
+    np.testing.assert_allclose(loss, 8 * np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(metrics["forget_margin"][0], 0, atol=1e-5)
+
+
+def test_npo_stops_pushing_once_the_answers_are_forgotten():
+    answers = draw_answers(5)
+    for answer in answers:
+        answer.logprobs -= 200
+    gradient, _ = gradients("npo", {"beta": 1.0}, *pack(answers, ROWS))
+    assert np.abs(gradient).max() < 1e-6
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED)
+@pytest.mark.parametrize("rows", [[[1], [0], [6, 4], [3], [5], [2]], [[3, 1, 0, 2], [5], [4, 6]]])
+def test_how_answers_are_packed_changes_nothing(name, options, rows):
+    answers = draw_answers(6)
+    loss, metrics = evaluate(name, options, *pack(answers, ROWS))
+    again, metrics_again = evaluate(name, options, *pack(answers, rows, prefix=3, tokens=30))
+    np.testing.assert_allclose(again, loss, rtol=1e-5)
+    for key, total in metrics.items():
+        np.testing.assert_allclose(metrics_again[key], total, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED)
+@pytest.mark.parametrize("junk", [-7.0, np.nan])
+def test_padding_changes_neither_the_value_nor_the_gradient(name, options, junk):
+    answers = draw_answers(7)
+    packed = pack(answers, ROWS)
+    logprobs, divergence, batch = pack(answers, [*ROWS, [], []], tokens=29)
+    batch["reference_logprobs"][batch["answers"] < 0] = junk
+    logprobs[batch["loss_mask"] == 0] = junk
+    divergence[batch["loss_mask"] == 0] = junk
+    padded = (logprobs, divergence, batch)
+    loss, metrics = evaluate(name, options, *packed)
+    loss_padded, metrics_padded = evaluate(name, options, *padded)
+    np.testing.assert_allclose(loss_padded, loss, rtol=1e-6)
+    for key, total in metrics.items():
+        np.testing.assert_allclose(metrics_padded[key], total, rtol=1e-6)
+    pairs = zip(gradients(name, options, *padded), gradients(name, options, *packed), strict=True)
+    for with_padding, without in pairs:
+        np.testing.assert_allclose(with_padding[:3, :24], without, rtol=1e-5, atol=1e-7)
+        assert not np.asarray(with_padding)[3:].any() and not np.asarray(with_padding)[:, 24:].any()
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED)
+def test_a_padding_row_that_repeats_a_real_one_counts_for_nothing(name, options):
+    answers = draw_answers(8)
+    loss, _ = evaluate(name, options, *pack(answers, ROWS))
+    logprobs, divergence, batch = pack(answers, [*ROWS, [0, 1], [4]])
+    batch["weight"][3:] = 0
+    again, _ = evaluate(name, options, logprobs, divergence, batch)
+    np.testing.assert_allclose(again, loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options", "closed_form"), [c for c in CASES if c[0] != "nll"])
+@pytest.mark.parametrize("rows", [[[0, 1], [2, 3]], [[4, 5, 6]], [[], []]])
+def test_an_absent_role_contributes_nothing(name, options, closed_form, rows):
+    answers = draw_answers(9)
+    packed = pack(answers, rows)
+    loss, metrics = evaluate(name, options, *packed)
+    here = [answers[index] for row in rows for index in row]
+    forget, retain = [a for a in here if a.forget], [a for a in here if not a.forget]
+    if not forget:
+        retain_part = closed_form(answers[:4], answers[4:]) - closed_form(answers[:4], [])
+        expected = retain_part if retain else 0.0
+    else:
+        expected = closed_form(forget, retain)
+    np.testing.assert_allclose(loss, expected, rtol=1e-4, atol=1e-6)
+    assert all(np.isfinite(total).all() for total in metrics.values())
+    assert all(np.isfinite(g).all() for g in gradients(name, options, *packed))
+
+
+def test_metrics_are_sums_and_counts_that_add_up():
+    answers = draw_answers(10)
+    for name, options, keys in [
+        ("nll", {}, {"nll"}),
+        ("ga", {}, {"forget_nll"}),
+        ("grad_diff", {}, {"forget_nll", "retain_nll"}),
+        ("kl_min", {"kl_reduction": "published"}, {"forget_nll", "retain_nll", "kl"}),
+        ("npo", {}, {"forget_nll", "forget_margin"}),
+        ("npo", {"retain_weight": 1.0}, {"forget_nll", "forget_margin", "retain_nll"}),
+    ]:
+        _, whole = evaluate(name, options, *pack(answers, ROWS))
+        assert set(whole) == keys
+        parts = [evaluate(name, options, *pack(answers, [row]))[1] for row in ROWS]
+        for key in keys:
+            added = np.sum([np.asarray(part[key]) for part in parts], axis=0)
+            np.testing.assert_allclose(added, whole[key], rtol=1e-5)
+    kl_sum, kl_count = evaluate("kl_min", {}, *pack(answers, ROWS))[1]["kl"]
+    np.testing.assert_allclose(kl_sum / kl_count, token_mean(answers[4:], "divergence"), rtol=1e-5)
+
+
+def test_a_loss_is_the_same_under_jit():
+    packed = pack(draw_answers(11), ROWS)
+    for name, options in TRAINED:
+        expected, _ = evaluate(name, options, *packed)
+        compiled = jax.jit(lambda *given, n=name, o=options: evaluate(n, o, *given)[0])
+        np.testing.assert_allclose(compiled(*packed), expected, rtol=1e-6)
+
+
+def test_answer_sums_equal_a_loop_and_have_its_gradient():
+    rng = np.random.default_rng(12)
+    values = rng.normal(size=(3, 17)).astype("float32")
+    segments = rng.integers(-1, 6, size=(3, 17)).astype("int32")
+    expected = np.zeros((3, 4))
+    for b in range(3):
+        for t in range(17):
+            if 1 <= segments[b, t] <= 4:
+                expected[b, segments[b, t] - 1] += values[b, t]
+    np.testing.assert_allclose(answer_sums(values, segments, 4), expected, atol=1e-6)
+    weights = rng.normal(size=(3, 4)).astype("float32")
+    gradient = jax.grad(lambda x: (answer_sums(x, segments, 4) * weights).sum())(values)
+    columns = np.clip(segments - 1, 0, 3)
+    inside = (segments >= 1) & (segments <= 4)
+    np.testing.assert_allclose(gradient, np.take_along_axis(weights, columns, 1) * inside)
+
+
+def test_what_each_objective_asks_for():
+    asked = {
+        ("nll", ()): (("token_logprobs", "batch"), "all", None),
+        ("ga", ()): (("token_logprobs", "batch"), "forget", None),
+        ("grad_diff", ()): (("token_logprobs", "batch"), "joint", None),
+        ("grad_diff", (("order", "sequential"),)): (
+            ("token_logprobs", "batch"),
+            "sequential",
+            None,
+        ),
+        ("kl_min", ()): (("token_logprobs", "divergence", "batch"), "joint", "parent"),
+        ("npo", ()): (("token_logprobs", "batch"), "forget", "parent"),
+        ("npo", (("retain_weight", 1.0),)): (("token_logprobs", "batch"), "joint", "parent"),
+        ("npo", (("form", "batch_mean"),)): (("token_logprobs", "batch"), "forget", "retain_only"),
+        ("prompting", ()): ((), "none", None),
+    }
+    for (name, options), expected in asked.items():
+        objective = get_objective(name, **dict(options))
+        assert (objective.needs, objective.rows, objective.reference) == expected
+        assert (objective.loss is None) == (name == "prompting") == bool(objective.system_prompt)
+    assert {name for name, _ in asked} == set(OBJECTIVES)
+
+
+def test_prompting_takes_another_wording():
+    assert get_objective("prompting", system_prompt="Say nothing.").system_prompt == "Say nothing."
+    assert "personal-related information" in get_objective("prompting").system_prompt
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("npoo", {}, "unknown objective 'npoo'; did you mean 'npo'"),
+        ("zzz", {}, "unknown objective 'zzz'.*known: ga, grad_diff, kl_min, nll, npo, prompting"),
+        ("npo", {"betta": 1}, "option of objective 'npo': 'betta'; did you mean 'beta'"),
+        ("ga", {"beta": 1}, "option of objective 'ga': 'beta'"),
+        ("npo", {"beta": 0}, "beta > 0, got 0"),
+        ("npo", {"form": "mean"}, "form is 'mean', expected 'sequence' or 'batch_mean'"),
+        ("npo", {"retain_weight": -1}, "retain_weight >= 0, got -1"),
+        ("grad_diff", {"retain_weight": 0}, "retain_weight > 0, got 0"),
+        ("grad_diff", {"order": "both"}, "order is 'both'"),
+        ("kl_min", {"kl_weight": 0}, "kl_weight > 0, got 0"),
+        ("kl_min", {"retain_weight": -0.1}, "retain_weight >= 0, got -0.1"),
+        ("kl_min", {"kl_reduction": "sum"}, "kl_reduction is 'sum'"),
+        ("kl_min", {"order": "both"}, "order is 'both'"),
+        ("prompting", {"system_prompt": " "}, "needs a system_prompt"),
+    ],
+)
+def test_refuses_what_it_does_not_know(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        get_objective(name, **options)
