@@ -1,4 +1,6 @@
-"""The whole configuration surface, with neutral values; files beside this one fill in a model and its schedules."""
+"""The whole configuration surface, with neutral values; files beside this one fill in a model and
+its schedules.
+"""
 
 from ml_collections import ConfigDict
 
@@ -6,8 +8,9 @@ from ml_collections import ConfigDict
 def stage(**values) -> ConfigDict:
     """How one stage of teaching or unlearning trains.
 
-    ``epochs`` are passes over the stage's rows (over the forget rows where a method has them); ``trainable`` is "params"
-    (all of them) or "lora"; ``loss_on`` is "answer" (strict) or "all" (prompt and answer, as published).
+    ``epochs`` are passes over the stage's rows (over the forget rows where a method has them);
+    ``trainable`` is "params" (all of them) or "lora"; ``loss_on`` is "answer" (strict) or "all"
+    (prompt and answer, as published).
     """
     defaults = dict(
         epochs=1,
@@ -50,7 +53,8 @@ def get_config() -> ConfigDict:
     # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla.
     config.base = stage()
     config.vanilla = stage()
-    # Share of vanilla's rows that repeat what base has learned, so that the base skills survive teaching.
+    # Share of vanilla's rows that repeat what base has learned, so that the base skills survive
+    # teaching.
     config.replay = True
     config.objective = ConfigDict(dict(name="npo"))
     config.methods = ConfigDict(

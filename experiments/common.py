@@ -1,4 +1,6 @@
-"""What every entry point shares: the flags, the configuration, the environment that goes into results."""
+"""What every entry point shares: the flags, the configuration, the environment that goes into
+results.
+"""
 
 import hashlib
 import json
@@ -7,8 +9,11 @@ import subprocess
 from pathlib import Path
 
 import jax
-from absl import flags
+from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
+
+# Libraries tell much at level INFO; what a user should see is printed.
+logging.set_verbosity(logging.WARNING)
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="configs/….py; --config.key=value")
 
@@ -38,7 +43,9 @@ def environment() -> dict:
     """Versions, backend and revision, for results and run.json."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        revision = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        revision = subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         revision = "unknown"
     return {

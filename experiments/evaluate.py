@@ -1,4 +1,6 @@
-"""Ask a run's model every question of the forget, test, retain and celebrity sets, and score the replies."""
+"""Ask a run's model every question of the forget, test, retain and celebrity sets, and score the
+replies.
+"""
 
 from pathlib import Path
 
@@ -17,18 +19,21 @@ def main(_):
     config, folder = get_config(), Path(CHECKPOINT.value)
     record = read_json(folder / "run.json")
     if record.get("status") != "finished":
-        raise ValueError(f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'")
+        raise ValueError(
+            f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"
+        )
     benchmark = stages.open_benchmark(config)
     if record["data_fingerprint"] != benchmark.fingerprint:
         raise ValueError(
-            f"{folder}: trained on data {record['data_fingerprint'][:12]}, the benchmark of the config is "
-            f"{benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
+            f"{folder}: trained on data {record['data_fingerprint'][:12]}, the config's benchmark "
+            f"is {benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
         )
     entry = study.evaluate(Run(folder, record["method"], config), config, benchmark)
     for score in entry["scores"]:
         if score["metric"] == HEADLINE[score["task"]]:
             low, high = score["ci95"]
-            where = f"{score['set']:<10} {score['task']:<14} {score['modality']:<10} {score['metric']:<13}"
+            names = (score[key] for key in ("set", "task", "modality", "metric"))
+            where = " ".join(f"{name:<14}" for name in names)
             print(f"{where} {score['value']:.3f} [{low:.3f}, {high:.3f}] n={score['n']}")
 
 

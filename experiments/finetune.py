@@ -1,4 +1,6 @@
-"""Teach the base, vanilla and retain-only models of a study: folders base, vanilla, retain_only_N of --workdir."""
+"""Teach the base, vanilla and retain-only models of a study: folders base, vanilla, retain_only_N
+of --workdir.
+"""
 
 from pathlib import Path
 

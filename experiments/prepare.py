@@ -32,7 +32,9 @@ def main(_):
         profiles = benchmark.profiles(split)
         questions = sum(len(p.questions) for p in profiles)
         pairs = sum(len(p.training) for p in profiles)
-        print(f"  {split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs")
+        print(
+            f"  {split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
+        )
 
 
 if __name__ == "__main__":

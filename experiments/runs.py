@@ -1,4 +1,6 @@
-"""A run's folder and its record: what was asked for, whether it is finished, and by which digest it is known."""
+"""A run's folder and its record: what was asked for, whether it is finished, and by which digest it
+is known.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +58,8 @@ class Run:
         if record and record["identity"] != identity:
             raise ValueError(
                 f"{self.folder}: holds a run of method {record['method']!r} with identity "
-                f"{record['identity'][:12]}, expected {identity[:12]}: its config, data or parent is "
-                "another one. Choose another --workdir, or delete this folder to run it again"
+                f"{record['identity'][:12]}, expected {identity[:12]}: its config, data or "
+                "parent is another one. Choose another --workdir, or delete this folder to run it again"
             )
         return record.get("status") == "finished"
 

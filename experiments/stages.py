@@ -107,7 +107,12 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
             parent.family, parent.config, {}, parent.processor, objective.system_prompt
         )
         write_description(run.folder, prompted, collections=[], parent=folder)
-        run.write("finished", checkpoint_digest=parent.digest(), parent="../vanilla", cost=_cost(run, parent, 0))
+        run.write(
+            "finished",
+            checkpoint_digest=parent.digest(),
+            parent="../vanilla",
+            cost=_cost(run, parent, 0),
+        )
         return
     parent = Loaded(parent.family, parent.config, merge_lora(parent.variables), parent.processor)
     forgotten = forget_profiles(config, benchmark)
@@ -228,10 +233,16 @@ def remembered(config, benchmark, *, everyone: bool) -> list:
 
 
 def evaluation_sets(config, benchmark) -> dict[str, list]:
-    """Profiles of the four sets; while tuning only validation and celebrities, never a reported set."""
+    """Profiles of the four sets; while tuning only validation and celebrities, never a reported
+    set.
+    """
     if config.tuning:
         sets = {"forget": benchmark.profiles("validation")}
-        return {**sets, "retain": benchmark.profiles("full"), "celebrity": benchmark.profiles("celebrity")}
+        return {
+            **sets,
+            "retain": benchmark.profiles("full"),
+            "celebrity": benchmark.profiles("celebrity"),
+        }
     forgotten = forget_profiles(config, benchmark)
     ids = {profile.id for profile in forgotten}
     return {

@@ -1,4 +1,6 @@
-"""Runs of a workdir in the order they need each other: base -> vanilla and retain_only -> the methods -> their scores."""
+"""Runs of a workdir in the order they need each other: base -> vanilla and retain_only -> the
+methods -> their scores.
+"""
 
 from pathlib import Path
 
@@ -19,7 +21,9 @@ def run_name(method: str, forget: int) -> str:
 
 
 def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None = None) -> Run:
-    """Train a run, and first what it starts from, unless it is finished; go on where it was stopped."""
+    """Train a run, and first what it starts from, unless it is finished; go on where it was
+    stopped.
+    """
     run = Run(folder or workdir / run_name(method, config.benchmark.forget), method, config)
     parents = [ensure(name, config, workdir, benchmark) for name in needed(method, config)]
     digests = [parent.record()["checkpoint_digest"] for parent in parents]
@@ -36,7 +40,9 @@ def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None
 
 
 def needed(method: str, config) -> list[str]:
-    """The runs a run needs: what it starts from, then the retain-only model where its reference is that."""
+    """The runs a run needs: what it starts from, then the retain-only model where its reference is
+    that.
+    """
     first = stages.parent_name(method)
     if first is None:
         return []
@@ -47,7 +53,8 @@ def needed(method: str, config) -> list[str]:
 def evaluate(run: Run, config, benchmark) -> dict:
     """Ask and score a finished run on the four sets of its forget split; returns its results entry.
 
-    Writes ``eval/<protocol>/forget_<N>/`` (replies, scores) and ``eval/<protocol>/results.json`` (all splits so far).
+    Writes ``eval/<protocol>/forget_<N>/`` (replies, scores) and ``eval/<protocol>/results.json``
+    (all splits so far).
     """
     record, forget = run.record(), config.benchmark.forget
     options = {k: v for k, v in config.evaluation.items() if k != "protocol"}

@@ -1,4 +1,6 @@
-"""Train, evaluate and report every run that the config file's sweep() yields, in order; what is finished is skipped."""
+"""Train, evaluate and report every run that the config file's sweep() yields, in order; what is
+finished is skipped.
+"""
 
 import importlib.util
 import sys
@@ -26,7 +28,9 @@ def overrides_of(config: ConfigDict, path: str) -> list[dict]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "sweep"):
-        raise ValueError(f"{path}: has no function sweep(config), expected one that yields overrides")
+        raise ValueError(
+            f"{path}: has no function sweep(config), expected one that yields overrides"
+        )
     return list(module.sweep(config))
 
 

@@ -1,4 +1,6 @@
-"""Unlearn the forget split from the vanilla model beside --workdir by the method --config.objective.name."""
+"""Unlearn the forget split from the vanilla model beside --workdir by the method
+--config.objective.name.
+"""
 
 from pathlib import Path
 

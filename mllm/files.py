@@ -1,4 +1,6 @@
-"""Files that are whole or absent: JSON read with errors that name the file, written aside and renamed."""
+"""Files that are whole or absent: JSON read with errors that name the file, written aside and
+renamed.
+"""
 
 import contextlib
 import json
@@ -9,7 +11,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it takes its place, on failure it is removed."""
+    """Give a temporary path beside ``path``; on success it takes its place, on failure it is
+    removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -55,7 +59,9 @@ def read_jsonl(path: Path) -> list[dict]:
         return []
     lines = Path(path).read_bytes().split(b"\n")
     records = []
-    for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was never finished
+    for number, line in enumerate(
+        lines[:-1], 1
+    ):  # what follows the last newline was never finished
         try:
             records.append(json.loads(line))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

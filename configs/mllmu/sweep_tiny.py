@@ -1,7 +1,8 @@
 """The demo: every anchor and every method of the paper on one forget split, one seed.
 
-    python -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir runs/demo
-    python -m experiments.sweep --config configs/mllmu/sweep_tiny.py:seeds=3,forget=5+10+15 --workdir runs/sweep
+python -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir runs/demo
+python -m experiments.sweep --config configs/mllmu/sweep_tiny.py:seeds=3,forget=5+10+15
+--workdir runs/sweep
 """
 
 from configs.mllmu import tiny

@@ -1,9 +1,10 @@
 """A 4 M-parameter LLaVA from scratch on the `small` benchmark: minutes on a laptop's CPU.
 
-    python -m experiments.prepare --config configs/mllmu/tiny.py
-    python -m experiments.finetune --config configs/mllmu/tiny.py --workdir runs/tiny
-    python -m experiments.unlearn --config configs/mllmu/tiny.py --config.objective.name=npo --workdir runs/tiny/npo
-    python -m experiments.evaluate --config configs/mllmu/tiny.py --checkpoint runs/tiny/npo
+python -m experiments.prepare --config configs/mllmu/tiny.py
+python -m experiments.finetune --config configs/mllmu/tiny.py --workdir runs/tiny
+python -m experiments.unlearn --config configs/mllmu/tiny.py --config.objective.name=npo
+--workdir runs/tiny/npo python -m experiments.evaluate --config configs/mllmu/tiny.py
+--checkpoint runs/tiny/npo
 """
 
 from configs import common

@@ -1,4 +1,4 @@
-"""A fingerprint of weights: equal for equal trees, whatever file, shard or device they come from."""
+"""A fingerprint of weights: equal for equal trees, whatever file or device they come from."""
 
 import hashlib
 
@@ -10,7 +10,8 @@ def weights_digest(tree: dict) -> str:
     """sha256 hex over path, dtype, shape and bytes of every leaf, in order of path."""
     total = hashlib.sha256()
     for path, leaf in sorted(
-        (jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        (jax.tree_util.keystr(path), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     ):
         array = np.asarray(leaf)
         total.update(f"{path} {array.dtype} {array.shape}\n".encode())

@@ -1,8 +1,9 @@
-"""A model's folder: what it is (model.json), its processor, and its weights or those of the parent it adapts.
+"""A model's folder: what it is (model.json), its processor, and its weights or those of the parent
+it adapts.
 
-model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] | [], "lora": {"rank",
-"targets"} | null, "parent": path relative to this folder | null, "system_prompt": str | null}. A folder without "params"
-takes them from its parent.
+model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
+[], "lora": {"rank", "targets"} | null, "parent": path relative to this folder | null,
+"system_prompt": str | null}. A folder without "params" takes them from its parent.
 """
 
 import os
@@ -22,7 +23,9 @@ from mllm.ops.lora import init_lora, merge_lora
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that answers: family, config, {"params", "lora"?}, processor, system prompt, digest of the weights."""
+    """Everything that answers: family, config, {"params", "lora"?}, processor, system prompt,
+    digest of the weights.
+    """
 
     family: str
     config: object
@@ -48,7 +51,7 @@ def write_description(
     collections: list[str],
     parent: Path | None = None,
 ) -> None:
-    """Write model.json and the processor: what is needed to read the checkpoints below ``folder``."""
+    """Write model.json and the processor: what it takes to read the checkpoints below."""
     folder.mkdir(parents=True, exist_ok=True)
     loaded.processor.save(folder)
     description = {
@@ -110,7 +113,9 @@ def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
 def _restore(folder: Path, wanted: dict) -> dict:
     where = folder / "checkpoints"
     if not where.is_dir():
-        raise FileNotFoundError(f"{where}: no such folder; was the run that should write it stopped?")
+        raise FileNotFoundError(
+            f"{where}: no such folder; was the run that should write it stopped?"
+        )
     with Checkpoints(where) as checkpoints:
         step = checkpoints.latest()
         if step is None:

@@ -50,7 +50,9 @@ class Checkpoints:
 
 
 def on_device(tree: dict, dtype=None) -> dict:
-    """An abstract tree with the first device's placement, and ``dtype`` for its floating leaves if given."""
+    """An abstract tree with the first device's placement, and ``dtype`` for its floating leaves if
+    given.
+    """
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
     def placed(leaf):

@@ -1,4 +1,6 @@
-"""Encoded images to pixels, on the host with Pillow, so that pixels equal those of the published processors."""
+"""Encoded images to pixels, on the host with Pillow, so that pixels equal those of the published
+processors.
+"""
 
 import io
 
@@ -30,7 +32,9 @@ def decode(data: bytes, where: str = "image") -> Image.Image:
 
 
 def to_pixels(image: Image.Image, size: int) -> np.ndarray:
-    """Bicubic resize of the shorter side to ``size``, then centre crop: u8[size, size, 3] (CLIP's processor)."""
+    """Bicubic resize of the shorter side to ``size``, then centre crop: u8[size, size, 3] (CLIP's
+    processor).
+    """
     scale = size / min(image.size)
     width, height = (max(size, round(side * scale)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BICUBIC)
@@ -39,9 +43,11 @@ def to_pixels(image: Image.Image, size: int) -> np.ndarray:
 
 
 def augment(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random view, u8[size, size, 3]: mirrored, turned, zoomed, shifted, recoloured, blurred by chance.
+    """A random view, u8[size, size, 3]: mirrored, turned, zoomed, shifted, recoloured, blurred by
+    chance.
 
-    Teaching on views of a portrait rather than on the portrait makes the person known, not the picture.
+    Teaching on views of a portrait rather than on the portrait makes the person known, not the
+    picture.
     """
     if rng.random() < 0.5:
         image = ImageOps.mirror(image)

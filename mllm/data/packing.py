@@ -1,7 +1,9 @@
-"""Questions that share an image share a row: the prefix once, then each question with its answer as a segment.
+"""Questions that share an image share a row: the prefix once, then each question with its answer as
+a segment.
 
-Segment 0 is the prefix, segment k the k-th question, -1 padding. Positions restart after the prefix in each segment, so
-that loss and gradients equal those of separate rows exactly (``mllm.ops.attention.Structure`` hides segments from each other).
+Segment 0 is the prefix, segment k the k-th question, -1 padding. Positions restart after the prefix
+in each segment, so that loss and gradients equal those of separate rows exactly
+(``mllm.ops.attention.Structure`` hides segments from each other).
 
 R rows, T tokens, M supervised tokens, S answers.
 """
@@ -38,8 +40,8 @@ class Example:
 class RowShape:
     """Static capacity of a row: tokens, supervised tokens and answers.
 
-    ``loss_on`` is "answer" (strict) or "all" (the published label mask: question and answer). The shared prefix, image
-    and template, is never supervised.
+    ``loss_on`` is "answer" (strict) or "all" (the published label mask: question and answer). The
+    shared prefix, image and template, is never supervised.
     """
 
     tokens: int = 192
@@ -68,8 +70,9 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
         alone = len(example.prefix) + example.length
         if alone > shape.tokens or supervised > shape.supervised:
             raise ValueError(
-                f"example {example.index} has {alone} tokens, {supervised} of them supervised; a row holds "
-                f"{shape.tokens} and {shape.supervised}: raise rows.tokens or rows.supervised in the config"
+                f"example {example.index} has {alone} tokens, {supervised} of them supervised; a row "
+                f"holds {shape.tokens} and {shape.supervised}: raise rows.tokens or "
+                "rows.supervised in the config"
             )
         key = example.prefix, example.image, example.forget
         row, used, taught = open_rows.get(key, (-1, shape.tokens, 0))
@@ -85,12 +88,13 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
 def collate(
     rows: Sequence[Sequence[Example]], count: int, shape: RowShape, image_id: int
 ) -> dict[str, np.ndarray]:
-    """Arrays of ``count`` rows, the missing ones padding of weight 0; images are added by the pipeline.
+    """Arrays of ``count`` rows, the missing ones padding of weight 0; images are added by the
+    pipeline.
 
     Returns:
-      tokens, positions, segments i32[R, T]; loss_mask f32[R, T]; targets, sources i32[R, M]: the supervised tokens and
-      the places that predict them (T where there is none); answers i32[R, S] example numbers (-1: none);
-      image_slots i32[R, 1]; weight, forget f32[R].
+      tokens, positions, segments i32[R, T]; loss_mask f32[R, T]; targets, sources i32[R, M]: the
+      supervised tokens and the places that predict them (T where there is none); answers i32[R, S]
+      example numbers (-1: none); image_slots i32[R, 1]; weight, forget f32[R].
     """
     tokens, supervised, answers = shape.tokens, shape.supervised, shape.answers
     batch = {
@@ -120,7 +124,8 @@ def collate(
             places = np.arange(start, end)
             batch["loss_mask"][r, start:end] = 1
             batch["targets"][r, taught : taught + len(places)] = places
-            # The first token of a segment is predicted by the last of the prefix, not by its left neighbour.
+            # The first token of a segment is predicted by the last of the prefix, not by its left
+            # neighbour.
             sources = np.where(places == place, len(prefix) - 1, places - 1)
             batch["sources"][r, taught : taught + len(places)] = sources
             batch["answers"][r, s] = example.index

@@ -1,4 +1,6 @@
-"""Endless, seeded, stateless: the batch of a step is a function of (seed, step), so a resumed run sees what it would have."""
+"""Endless, seeded, stateless: the batch of a step is a function of (seed, step), so a resumed run
+sees what it would have.
+"""
 
 import queue
 import threading
@@ -20,8 +22,9 @@ class Pipeline:
       examples: the run's examples, ``examples[i].index == i``.
       images: decoded pictures; ``Example.image`` numbers them.
       rows: rows a batch. shape: capacity of a row.
-      schedule: "all" and "forget" draw every row once an epoch; "joint" puts as many retain rows as forget rows in a
-        batch, an epoch being one pass over forget; "sequential" passes over forget, then over retain.
+      schedule: "all" and "forget" draw every row once an epoch; "joint" puts as many retain rows as
+        forget rows in a batch, an epoch being one pass over forget; "sequential" passes over
+        forget, then over retain.
       reference: f32[len(examples)] summed log-probabilities under the reference, or None.
     """
 
@@ -63,7 +66,10 @@ class Pipeline:
             elif self.schedule == "joint":
                 half = max(1, self.rows // 2)
                 pairs = batches(forget, half)
-                kept = [[retain[(i * half + j) % len(retain)] for j in range(half)] for i in range(len(pairs))]
+                kept = [
+                    [retain[(i * half + j) % len(retain)] for j in range(half)]
+                    for i in range(len(pairs))
+                ]
                 plan = [f + r for f, r in zip(pairs, kept, strict=True)]
             else:
                 known = "all, forget, joint, sequential"
@@ -76,7 +82,9 @@ class Pipeline:
         return sum(len(self.epoch(e)) for e in range(epochs))
 
     def batch(self, rows: list[list[Example]], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Arrays of one batch, ``mllm.data.packing.collate`` with images u8[R, 1, S, S, 3] and reference values."""
+        """Arrays of one batch, ``mllm.data.packing.collate`` with images u8[R, 1, S, S, 3] and
+        reference values.
+        """
         batch = collate(rows, self.rows, self.shape, self.image_id)
         if self.images:
             size = self.image_size
@@ -112,7 +120,9 @@ class Pipeline:
 
 
 def prefetch(batches: Iterator, depth: int = 2) -> Iterator:
-    """Draw ``depth`` items ahead in a thread, so that the device does not wait for the host; errors come through."""
+    """Draw ``depth`` items ahead in a thread, so that the device does not wait for the host; errors
+    come through.
+    """
     items: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()
 

@@ -1,4 +1,6 @@
-"""One object that turns text and images into what a model takes, and ids back into text; stored with the weights."""
+"""One object that turns text and images into what a model takes, and ids back into text; stored
+with the weights.
+"""
 
 import hashlib
 import json
@@ -14,16 +16,22 @@ from mllm.data.prompts import ANSWER_LEAD, CHAT_FORMATS, ImageSlot, Parts, Speci
 from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
+IMAGE_MARK = "<image>"
+
 
 @dataclass(frozen=True)
 class ProcessorConfig:
-    """Names of the special tokens, the chat format of ``mllm.data.prompts`` and the image size in pixels."""
+    """Names of the special tokens, the chat format of ``mllm.data.prompts`` and the image size in
+    pixels.
+
+    ``bos`` is None where no token begins a row, ``image`` None in a text-only model.
+    """
 
     chat_format: str = "llava"
-    bos: str = "<s>"
+    bos: str | None = "<s>"
     eos: str = "</s>"
     pad: str = "<pad>"
-    image: str = "<image>"
+    image: str | None = "<image>"
     image_size: int = 64
     image_tokens: int = 16
 
@@ -36,11 +44,14 @@ class Processor:
     tokenizer: Tokenizer
 
     def __post_init__(self):
-        # Special tokens enter a row only as Special parts: found in a user's text they are ordinary characters.
+        # Special tokens enter a row only as Special parts: found in a user's text they are ordinary
+        # characters.
         self.tokenizer.encode_special_tokens = True
         lookup(CHAT_FORMATS, self.config.chat_format, "chat format")
         for role in ("bos", "eos", "pad", "image"):
-            self.token_id(getattr(self.config, role))
+            token = getattr(self.config, role)
+            if token is not None:
+                self.token_id(token)
 
     def token_id(self, token: str) -> int:
         """Id of a special token; ValueError where the tokenizer has none of that name."""
@@ -58,8 +69,8 @@ class Processor:
         return self.token_id(self.config.pad)
 
     @cached_property
-    def image_id(self) -> int:
-        return self.token_id(self.config.image)
+    def image_id(self) -> int | None:
+        return None if self.config.image is None else self.token_id(self.config.image)
 
     def encode(self, parts: Parts) -> list[int]:
         """Token ids of the parts; an image takes ``image_tokens`` places."""
@@ -80,6 +91,29 @@ class Processor:
         chat = CHAT_FORMATS[self.config.chat_format]
         prefix, suffix = chat(question, image, system, self.config.bos)
         return self.encode(prefix), self.encode(suffix)
+
+    def whole_prompt(self, text: str, images: int, where: str = "prompt") -> list[int]:
+        """Ids of a raw prompt in which names of special tokens are those tokens and ``<image>`` an
+        image.
+
+        Raises:
+          ValueError: the prompt is empty, or has not as many ``<image>`` as ``images``.
+        """
+        parts = text.split(IMAGE_MARK) if images else [text]
+        if len(parts) - 1 != images:
+            raise ValueError(f"{where}: {len(parts) - 1} times {IMAGE_MARK}, but {images} images")
+        ids = [] if self.config.bos is None else [self.token_id(self.config.bos)]
+        self.tokenizer.encode_special_tokens = False
+        try:
+            for number, part in enumerate(parts):
+                if number:
+                    ids += [self.image_id] * self.config.image_tokens
+                ids += self.tokenizer.encode(part, add_special_tokens=False).ids
+        finally:
+            self.tokenizer.encode_special_tokens = True
+        if not ids:
+            raise ValueError(f"{where}: is empty")
+        return ids
 
     def answer(self, text: str, *, ended: bool = True) -> list[int]:
         """Ids of an answer as it follows a prompt, with the end token if ``ended``."""

@@ -51,7 +51,8 @@ def generate(
       prompts: i32[R, Q], padded at the right; lengths: i32[R], at least 1.
 
     Returns:
-      (tokens i32[R, N], the end token at and after the end; ended bool[R], whether a row reached its end token).
+      (tokens i32[R, N], the end token at and after the end; ended bool[R], whether a row reached
+      its end token).
     """
     prefix = branch(prefix, groups)
     rows, width = prompts.shape
@@ -89,9 +90,7 @@ def generate(
     def advance(state: SamplingState) -> SamplingState:
         place = state.step - 1  # of the token that goes in; the one that comes out is at ``step``
         positions = prefix.lengths + lengths + place
-        states, cache = forward(
-            state.last[:, None], positions[:, None], width + place, state.cache
-        )
+        states, cache = forward(state.last[:, None], positions[:, None], width + place, state.cache)
         token = jnp.where(state.done, eos_id, choose(states[:, 0], state.step))
         tokens = state.tokens.at[:, state.step].set(token)
         return SamplingState(state.step + 1, token, state.done | (token == eos_id), tokens, cache)

@@ -1,4 +1,5 @@
-"""What many questions share, image and template, is computed once; questions branch from its keys and values.
+"""What many questions share, image and template, is computed once; questions branch from its keys
+and values.
 
 P prefixes, R branches, S prefix slots, T new tokens.
 """
@@ -37,7 +38,8 @@ def prefill(model, config, variables: dict, batch: dict) -> tuple[Prefix, jax.Ar
     """Run whole prompts.
 
     Args:
-      batch: tokens, positions, segments i32[P, S] (segments -1 on padding, at the right), and images with image_slots.
+      batch: tokens, positions, segments i32[P, S] (segments -1 on padding, at the right), and
+        images with image_slots.
 
     Returns:
       (the prefix, the final states float[P, S, D]).
@@ -60,8 +62,11 @@ def extended(prefix: Prefix, room: int) -> Cache:
     return {name: jnp.pad(array, pad) for name, array in prefix.cache.items()}
 
 
-def continuation(prefix: Prefix, segments: jax.Array, first: jax.Array | int, count: int) -> Structure:
-    """Structure of ``count`` new tokens from slot ``first`` on, over prefix slots and all slots behind it.
+def continuation(
+    prefix: Prefix, segments: jax.Array, first: jax.Array | int, count: int
+) -> Structure:
+    """Structure of ``count`` new tokens from slot ``first`` on, over prefix slots and all slots
+    behind it.
 
     Args:
       segments: i32[R, N] of all slots behind the prefix, -1 where nothing may be seen.

@@ -1,4 +1,5 @@
-"""Log-probabilities of given continuations: all options of a question in one row, behind one prefix.
+"""Log-probabilities of given continuations: all options of a question in one row, behind one
+prefix.
 
 R questions, S options, T tokens of a row.
 """
@@ -21,7 +22,8 @@ def score_choices(
 
     Args:
       prefix, groups: row r continues prefix ``groups[r]``, i32[R].
-      batch: rows of ``mllm.data.packing.collate`` in which segment 0 is the question and segment k the k-th option.
+      batch: rows of ``mllm.data.packing.collate`` in which segment 0 is the question and segment k
+        the k-th option.
 
     Returns:
       float32[R, S]; 0 where a row has fewer options.

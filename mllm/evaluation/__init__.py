@@ -1,1 +1,1 @@
-"""Questions become replies (runner), replies become scores (scores); the two steps meet in a file."""
+"""Questions become replies (runner), replies become scores (scores); they meet in a file."""

@@ -1,4 +1,4 @@
-"""Reading replies: what state an answer is in, and which option it chooses. Nothing is ever guessed.
+"""Reading replies: the state of an answer, and the option it chooses. Nothing is ever guessed.
 
 English only: refusals and the words around a chosen letter are recognised in English.
 """
@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 
 # Openings after which a refusal may follow, and the refusals themselves, in normalised text (see
-# ``normalise``: lower case, no apostrophes, no punctuation). Both must stand at the very start of the
-# reply: "She sang I Don't Know How to Love Him" answers, "I don't know." does not.
+# ``normalise``: lower case, no apostrophes, no punctuation). Both must stand at the very start of
+# the reply: "She sang I Don't Know How to Love Him" answers, "I don't know." does not.
 REFUSAL_OPENINGS = (
     r"(?:i am|im) (?:very |so |really |truly )?sorry",
     r"sorry",
@@ -32,7 +32,8 @@ REFUSALS = (
     rf"(?:i am|im) (?:unable|not able|not allowed|not permitted|not authori[sz]ed) to {_VERBS}",
     rf"(?:unable|not able) to {_VERBS}",
     r"i (?:do not|dont) (?:really )?know(?! but)",
-    r"i (?:do not|dont) have (?:access|any|enough|sufficient|(?:the )?information|details|knowledge)",
+    r"i (?:do not|dont) have (?:access|enough|sufficient)",
+    r"i (?:do not|dont) have (?:any |the )?(?:idea|information|details|knowledge|data)",
     r"i (?:have no|lack) (?:idea|information|knowledge|data|access)",
     r"i (?:would )?(?:prefer|rather) not (?:to )?(?:answer|say|provide|share|disclose|comment)",
     r"id rather not",
@@ -54,9 +55,7 @@ WHOLE_REFUSALS = (
     r"n a",
     r"(?:i )?(?:cannot|can not|cant) (?:answer|say|tell)",
 )
-_OPENED_REFUSAL = re.compile(
-    rf"(?:(?:{'|'.join(REFUSAL_OPENINGS)})\s)*(?:i (?:think|believe) )?(?:{'|'.join(REFUSALS)})\b"
-)
+_OPENED_REFUSAL = re.compile(rf"(?:(?:{'|'.join(REFUSAL_OPENINGS)})\s)*(?:{'|'.join(REFUSALS)})\b")
 _WHOLE_REFUSAL = re.compile("|".join(WHOLE_REFUSALS))
 
 _SPECIAL_TOKEN = re.compile(r"<\|?/?[A-Za-z_][\w-]*\|?>|\[(?:PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]")
@@ -67,10 +66,11 @@ _CHARACTER_LOOP = re.compile(r"(.{1,4}?)\1{7,}", re.DOTALL)
 def normalise(text: str) -> str:
     """Bring two spellings of one answer together; the rule of every exact comparison.
 
-    NFKC, then casefold. Apostrophes and invisible characters vanish; a comma between groups of digits vanishes
-    ("85,000" is "85000"), a point between digits and a minus before a number stay; every other punctuation mark,
-    currency sign, modifier symbol and control character becomes a space; white space collapses. Letters of every
-    script, digits, accents and other symbols ("+", "°") stay; articles stay, since "a" is also an option.
+    NFKC, then casefold. Apostrophes and invisible characters vanish; a comma between groups of
+    digits vanishes ("85,000" is "85000"), a point between digits and a minus before a number stay;
+    every other punctuation mark, currency sign, modifier symbol and control character becomes a
+    space; white space collapses. Letters of every script, digits, accents and other symbols ("+",
+    "°") stay; articles stay, since "a" is also an option.
     """
     text = unicodedata.normalize("NFKC", text).casefold().replace("\N{MINUS SIGN}", "-")
     text = _GROUPED_DIGITS.sub("", text)
@@ -92,11 +92,12 @@ def normalise(text: str) -> str:
 def answer_state(text: str, *, ended: bool) -> str:
     """Classify a reply as "valid", "refusal" or "invalid", whether or not it is right.
 
-    invalid: nothing but white space, punctuation, symbols and special tokens, or degenerate text (see
-    ``is_degenerate``). refusal: the reply opens with one of ``REFUSALS`` (possibly after an apology or another of
-    ``REFUSAL_OPENINGS``), or is as a whole one of ``WHOLE_REFUSALS``. A refusal after an answer ("Paris. I cannot
-    say more.") and a doubt before one ("I don't know, but perhaps Paris") are valid. The fourth state, "error", is
-    the runner's: the model gave no reply at all.
+    invalid: nothing but white space, punctuation, symbols and special tokens, or degenerate text
+    (see ``is_degenerate``). refusal: the reply opens with one of ``REFUSALS`` (possibly after an
+    apology or another of ``REFUSAL_OPENINGS``), or is as a whole one of ``WHOLE_REFUSALS``. A
+    refusal after an answer ("Paris. I cannot say more.") and a doubt before one ("I don't know, but
+    perhaps Paris") are valid. The fourth state, "error", is the runner's: the model gave no reply
+    at all.
 
     Args:
       text: the reply.
@@ -113,12 +114,13 @@ def answer_state(text: str, *, ended: bool) -> str:
 def is_degenerate(words: str, *, ended: bool) -> bool:
     """Say whether normalised text is a loop rather than an answer. Any of four rules is enough:
 
-    1. a unit of 1 to 16 words repeats at least 4 times in a row and its repetitions hold at least half of the words;
-    2. the reply was cut off (``ended`` is False) while a unit of 1 to 16 words had repeated at least 3 times in a
-       row, up to its last whole word: it was in a loop when the limit came;
-    3. it has at least 20 words and fewer than a fifth of them are distinct;
-    4. a unit of 1 to 4 characters, not digits only, repeats at least 8 times in a row and holds at least half of
-       the characters.
+    1. a unit of 1 to 16 words repeats at least 4 times in a row, and its repetitions hold at least
+       half of the words;
+    2. the reply was cut off (``ended`` is False) in the middle of a loop: up to the last word, or
+       the last but one, a unit of 1 to 16 words had repeated at least 3 times in a row;
+    3. it has at least 20 words, and fewer than a fifth of them are distinct;
+    4. a unit of 1 to 4 characters, not only digits, repeats at least 8 times in a row, and its
+       repetitions hold at least half of the characters.
     """
     sequence = words.split()
     for unit in range(1, min(16, len(sequence) // 3) + 1):
@@ -149,13 +151,18 @@ def parse_choice(reply: str, options: Mapping[str, str]) -> str | None:
     """Read the letter that a reply chooses, by the strict rule, or None.
 
     The first line that is not empty decides. It chooses an option if it is
-      - the letter alone, in either case, with any brackets, quotes or marks around it: ``B``, ``(b)``, ``**B.**``;
-      - the capital letter after an announcement: ``Answer: B``, ``The correct answer is (B).``, ``Option B``;
-      - either of these with a mark ``. ) ] : , -`` and then that same option's text: ``B. Paris``;
-      - the text of exactly one option (``normalise`` makes both sides equal).
-    Anything else chooses nothing: "According to ...", "Based on ...", "a dog", "B is wrong", "A or B", "B. London" where
-    London is another option. So does a reply one of whose later lines chooses another option: a list of all options
-    is no choice.
+
+    - the letter alone, in either case, with any brackets, quotes or marks around it: ``B``,
+      ``(b)``, ``**B.**``;
+    - the capital letter after an announcement: ``Answer: B``, ``The correct answer is (B).``,
+      ``Option B``;
+    - either of these with one of the marks ``. ) ] : , -`` and then that same option's text:
+      ``B. Paris``;
+    - the text of exactly one option, both sides in the form that ``normalise`` gives.
+
+    Anything else chooses nothing: "According to ...", "Based on ...", "a dog", "B is wrong", "A or
+    B", "B. London" where London is another option. So does a reply one of whose later lines chooses
+    another option: a list of all options is no choice.
 
     Args:
       reply: the reply, without the prompt.
@@ -185,7 +192,10 @@ def _choice_of_line(line: str, options: Mapping[str, str]) -> str | None:
 
 _LETTER = re.compile(
     r"""[\s*_"'`]*
-    (?:(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+|final\s+)?(?:answer|option|choice)(?:\s+is)?)\s*[:\-]?)?
+    (?:
+      (?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+|final\s+)?(?:answer|option|choice)(?:\s+is)?)
+      \s*[:\-]?
+    )?
     [\s*_"'`(\[]*
     (?P<letter>[A-Z])
     (?:[*_"'`]*[.)\]:,\-][\s*_"'`]*(?P<rest>.*)|[\s*_"'`]*)""",
@@ -196,7 +206,8 @@ _LETTER = re.compile(
 def first_char(reply: str, options: Mapping[str, str]) -> str | None:
     """The published rule: the first character, upper-cased, if it is an option's letter.
 
-    It reads "According to ..." as A and "Don't know" as D (MLLMU-Bench, eval.py); only for protocol ``paper``.
+    It reads "According to ..." as A and "Don't know" as D (MLLMU-Bench, eval.py); only for
+    protocol ``paper``.
     """
     letter = reply.strip()[:1].upper()
     return letter if letter in options else None

@@ -1,8 +1,9 @@
 """What a model is asked, letter by letter: the `strict` protocol.
 
-Zero-shot. Multiple choice is asked three times: the plain question, whose options are scored by their text; the question
-with lettered options, whose letters are scored; and the same, answered freely. Cloze and generation carry the short
-instruction that training pairs of their form carry. Greedy decoding; every reply is kept as it came.
+Zero-shot. Multiple choice is asked three times: the plain question, whose options are scored by
+their text; the question with lettered options, whose letters are scored; and the same, answered
+freely. Cloze and generation carry the short instruction that training pairs of their form carry.
+Greedy decoding; every reply is kept as it came.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ class Protocol:
         """What must be equal for two replies to be comparable."""
         return {
             "name": self.name,
-            **{task: self.max_new_tokens(task) for task in ("classification", "cloze", "generation")},
+            **{
+                task: self.max_new_tokens(task)
+                for task in ("classification", "cloze", "generation")
+            },
         }
 
 

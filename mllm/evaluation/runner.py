@@ -1,7 +1,9 @@
-"""Asks a model every question of the benchmark and writes each reply at once; scoring is another step.
+"""Asks a model every question of the benchmark and writes each reply at once; scoring is another
+step.
 
-Questions about one image branch from one prefix; the options of a question share a row. The replies are appended to
-``replies.jsonl``; a killed run goes on behind the last whole line, and a finished one is scored again with no model call.
+Questions about one image branch from one prefix; the options of a question share a row. The replies
+are appended to ``replies.jsonl``; a killed run goes on behind the last whole line, and a finished
+one is scored again with no model call.
 """
 
 import hashlib
@@ -56,17 +58,27 @@ def items_of(sets: dict[str, Iterable]) -> list[Item]:
 
 
 def collect_replies(
-    loaded: Loaded, items: list[Item], protocol: Protocol, folder: Path, manifest: dict, progress=None
+    loaded: Loaded,
+    items: list[Item],
+    protocol: Protocol,
+    folder: Path,
+    manifest: dict,
+    progress=None,
 ) -> list[dict]:
     """Ask what is not answered yet and return all records, in the order of ``items``.
 
     Args:
       folder: holds replies.jsonl and manifest.json.
-      manifest: JSON values that must be equal for replies to be reused (digests of weights, processor and data). Replies of
-        another manifest are set aside under another name, not mixed in and not lost.
+      manifest: JSON values that must be equal for replies to be reused (digests of weights,
+        processor and data). Replies of another manifest are set aside under another name, not mixed
+        in and not lost.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = {**manifest, "protocol": protocol.digest_fields(), "processor": loaded.processor.digest}
+    manifest = {
+        **manifest,
+        "protocol": protocol.digest_fields(),
+        "processor": loaded.processor.digest,
+    }
     path = folder / "replies.jsonl"
     stamp = folder / "manifest.json"
     if stamp.exists() and read_json(stamp) != manifest and path.exists():

@@ -1,4 +1,6 @@
-"""What a network is: modules that declare parameters, and pure functions of (config, variables, batch)."""
+"""What a network is: modules that declare parameters, and pure functions of (config, variables,
+batch).
+"""
 
 from dataclasses import asdict, fields
 
@@ -23,7 +25,8 @@ def config_from_dict(values: dict, where: str = "model config"):
     """The inverse of ``config_to_dict``: (family, config).
 
     Raises:
-      ValueError: an unknown family, or a key that is missing or unknown, named with ``where`` it was read.
+      ValueError: an unknown family, or a key that is missing or unknown, named with ``where`` it
+        was read.
     """
     values = dict(values)
     family = values.pop("family", None)
@@ -39,7 +42,9 @@ def _build(kind, values: dict, where: str):
     values = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in dict(values).items()}
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
-        raise ValueError(f"{where}: unknown keys {sorted(unknown)}, {kind.__name__} has none of them")
+        raise ValueError(
+            f"{where}: unknown keys {sorted(unknown)}, {kind.__name__} has none of them"
+        )
     try:
         return kind(**values)
     except TypeError as error:

@@ -1,6 +1,8 @@
-"""A Llama-type decoder: RMSNorm, rotary positions, grouped heads, SwiGLU; layers stacked on axis 0 and scanned.
+"""A Llama-type decoder: RMSNorm, rotary positions, grouped heads, SwiGLU; layers stacked on axis 0
+and scanned.
 
-B batch, T tokens, S cache slots, D width, H heads, K key-value heads, C head width, F MLP width, L layers, V vocabulary.
+B batch, T tokens, S cache slots, D width, H heads, K key-value heads, C head width, F MLP width, L
+layers, V vocabulary.
 """
 
 from dataclasses import dataclass
@@ -39,7 +41,9 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x, angles, structure: Structure, write_at, cache: Cache | None):
-        """One layer on float[B, T, D]; with a cache its keys and values are written at slot ``write_at`` first."""
+        """One layer on float[B, T, D]; with a cache its keys and values are written at slot
+        ``write_at`` first.
+        """
         c = self.config
         batch, tokens, _ = x.shape
         h = RMSNorm(c.norm_eps, name="attention_norm")(x)

@@ -13,7 +13,9 @@ REMAT_POLICIES = {
 
 
 class Dense(nn.Module):
-    """``mllm.ops.linear`` with its weights; reads a low-rank update from the collection ``lora`` where there is one."""
+    """``mllm.ops.linear`` with its weights; reads a low-rank update from the collection ``lora``
+    where there is one.
+    """
 
     features: int
     bias: bool = False
@@ -74,5 +76,7 @@ def remat(block: type[nn.Module], policy: str | None) -> type[nn.Module]:
     if policy is None:
         return block
     if policy not in REMAT_POLICIES:
-        raise ValueError(f"remat policy {policy!r} is unknown: use None or {sorted(REMAT_POLICIES)}")
+        raise ValueError(
+            f"remat policy {policy!r} is unknown: use None or {sorted(REMAT_POLICIES)}"
+        )
     return nn.remat(block, policy=REMAT_POLICIES[policy], prevent_cse=False)

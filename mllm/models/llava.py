@@ -1,7 +1,8 @@
-"""LLaVA (Liu et al. 2023): a vision tower, a projector and a decoder that reads projected patches as tokens.
+"""LLaVA (Liu et al. 2023): a vision tower, a projector and a decoder that reads projected patches
+as tokens.
 
-Everything outside this file calls the five functions at its end: pure functions of (config, variables, batch), where
-``variables`` is {"params": ...} or {"params": ..., "lora": ...}.
+Everything outside this file calls the five functions at its end: pure functions of (config,
+variables, batch), where ``variables`` is {"params": ...} or {"params": ..., "lora": ...}.
 
 B batch, I images a row, N tokens an image, T tokens, D width, V vocabulary.
 """
@@ -24,7 +25,9 @@ Batch = dict[str, jax.Array]
 
 @dataclass(frozen=True)
 class LlavaConfig:
-    """A whole model; ``vision`` and ``projector`` are None for a text-only one. ``dtype`` is that of activations."""
+    """A whole model; ``vision`` and ``projector`` are None for a text-only one. ``dtype`` is that
+    of activations.
+    """
 
     decoder: DecoderConfig
     vision: VisionConfig | None = None
@@ -68,8 +71,10 @@ class Llava(nn.Module):
 
 
 def place_media(x: jax.Array, media: jax.Array, image_slots: jax.Array) -> jax.Array:
-    """Write media float[B, I, N, D] over the embeddings float[B, T, D] from slots i32[B, I] on; slot -1 writes nothing."""
-    batch, images, count, width = media.shape
+    """Write media float[B, I, N, D] over the embeddings float[B, T, D] from slots i32[B, I] on;
+    slot -1 writes nothing.
+    """
+    batch, _, count, width = media.shape
     index = image_slots[:, :, None] + jnp.arange(count)
     index = jnp.where(image_slots[:, :, None] < 0, x.shape[1], index).reshape(batch, -1)
     rows = jnp.arange(batch)[:, None]
@@ -82,7 +87,13 @@ def _dummy(config: LlavaConfig) -> tuple:
     if config.vision is None:
         return tokens, tokens, causal(tokens)
     size = config.vision.image_size
-    return tokens, tokens, causal(tokens), jnp.zeros((1, size, size, 3)), jnp.zeros((1, 1), jnp.int32)
+    return (
+        tokens,
+        tokens,
+        causal(tokens),
+        jnp.zeros((1, size, size, 3)),
+        jnp.zeros((1, 1), jnp.int32),
+    )
 
 
 @partial(jax.jit, static_argnums=0)
@@ -92,7 +103,9 @@ def init(config: LlavaConfig, key: jax.Array) -> Variables:
 
 
 def abstract(config: LlavaConfig) -> Variables:
-    """The tree of ``init`` as ShapeDtypeStructs: shapes for restoring, sharding and ahead-of-time compilation."""
+    """The tree of ``init`` as ShapeDtypeStructs: shapes for restoring, sharding and ahead-of-time
+    compilation.
+    """
     return jax.eval_shape(partial(init, config), jax.random.key(0))
 
 
@@ -103,7 +116,9 @@ def normalise(config: LlavaConfig, images: jax.Array) -> jax.Array:
 
 
 def encode_media(config: LlavaConfig, variables: Variables, images: jax.Array) -> jax.Array:
-    """Images u8[B, I, H, W, 3], or normalised pixels of a float dtype -> projected tokens float[B, I, N, D]."""
+    """Images u8[B, I, H, W, 3], or normalised pixels of a float dtype -> projected tokens float[B,
+    I, N, D].
+    """
     pixels = normalise(config, images) if images.dtype == jnp.uint8 else images
     flat = pixels.reshape(-1, *pixels.shape[2:])
     media = Llava(config).apply(variables, flat, method="encode_pixels")
@@ -120,11 +135,13 @@ def hidden(
     cache: Cache | None = None,
     write_at: jax.Array | int = 0,
 ) -> tuple[jax.Array, Cache | None]:
-    """Final states float[B, T, D] of a batch, and the cache with its keys and values where one is given.
+    """Final states float[B, T, D] of a batch, and the cache with its keys and values where one is
+    given.
 
     Args:
-      batch: ``tokens``, ``positions``, ``segments`` i32[B, T]; with images also ``images`` u8[B, I, H, W, 3] and
-        ``image_slots`` i32[B, I], the index of each image's first token (-1: no image).
+      batch: ``tokens``, ``positions``, ``segments`` i32[B, T]; with images also ``images`` u8[B, I,
+        H, W, 3] and ``image_slots`` i32[B, I], the index of each image's first token (-1: no
+        image).
       media: projected tokens [B, I, N, D] in place of ``images``.
       structure: defaults to the causal one of ``segments``.
     """

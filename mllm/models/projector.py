@@ -1,4 +1,6 @@
-"""The map from vision features to the decoder's embedding space (LLaVA-1.5, Liu et al. 2023, arXiv:2310.03744)."""
+"""The map from vision features to the decoder's embedding space (LLaVA-1.5, Liu et al. 2023,
+arXiv:2310.03744).
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +12,9 @@ from mllm.models.layers import ACTIVATIONS, Dense
 
 @dataclass(frozen=True)
 class ProjectorConfig:
-    """Two layers with an activation between; ``pool`` averages pool x pool neighbouring patches first."""
+    """Two layers with an activation between; ``pool`` averages pool x pool neighbouring patches
+    first.
+    """
 
     mlp_width: int
     width: int
@@ -32,7 +36,7 @@ class Projector(nn.Module):
 
 
 def mean_pool(features: jax.Array, pool: int) -> jax.Array:
-    """Average a square grid of float[B, N, D] features over pool x pool cells, keeping row order."""
+    """Average a square grid of float[B, N, D] features over pool x pool cells, row by row."""
     batch, count, width = features.shape
     side = round(count**0.5) // pool
     cells = features.reshape(batch, side, pool, side, pool, width)

@@ -1,4 +1,5 @@
-"""A vision transformer in CLIP's layout (Radford et al. 2021), with what DINOv2 adds by configuration.
+"""A vision transformer in CLIP's layout (Radford et al. 2021), with what DINOv2 adds by
+configuration.
 
 B images, N patches (+1 class token), D width, L layers.
 """
@@ -18,9 +19,11 @@ class VisionConfig:
     """Shape of the tower.
 
     Attributes:
-      layers: layers that exist and are run: a tower read at hidden state k of a deeper one is loaded with k layers,
-        so that no layer is computed for nothing. CLIP's ``vision_feature_layer = -2`` is all layers but the last.
-      class_token: whether a class token stands before the patches; ``keep_class_token`` whether it is passed on.
+      layers: layers that exist and are run: a tower read at hidden state k of a deeper one is
+        loaded with k layers, so that no layer is computed for nothing. CLIP's
+        ``vision_feature_layer = -2`` is all layers but the last.
+      class_token: whether a class token stands before the patches; ``keep_class_token`` whether it
+        is passed on.
       pre_norm: LayerNorm on the embeddings (CLIP). patch_bias, layer_scale: as in DINOv2.
       mean, std: per-channel normalisation of pixels in [0, 1].
     """
@@ -92,7 +95,9 @@ class VisionTower(nn.Module):
 
 
 def patches(pixels: jax.Array, size: int) -> jax.Array:
-    """Cut float[B, H, W, 3] into float[B, (H / size)(W / size), size * size * 3], row by row, channels last."""
+    """Cut float[B, H, W, 3] into float[B, (H / size)(W / size), size * size * 3], row by row,
+    channels last.
+    """
     batch, height, width, channels = pixels.shape
     grid = pixels.reshape(batch, height // size, size, width // size, size, channels)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(batch, -1, size * size * channels)

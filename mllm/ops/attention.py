@@ -1,4 +1,5 @@
-"""Attention whose mask is structure: order and segments, turned into a mask only where the scores are.
+"""Attention whose mask is structure: order and segments, turned into a mask only where the scores
+are.
 
 B batch, T queries, S keys, H heads, K key-value heads, G = H / K, D head width.
 """
@@ -12,8 +13,9 @@ import jax.numpy as jnp
 class Structure(NamedTuple):
     """Who attends to whom in a batch of rows that hold a shared prefix and branches behind it.
 
-    A query sees a key when the key is not later (``order``) and belongs to the shared prefix (segment 0) or to the
-    query's own segment. Segment -1 marks padding: never seen. For a query that is padding the result is meaningless.
+    A query sees a key when the key is not later (``order``) and belongs to the shared prefix
+    (segment 0) or to the query's own segment. Segment -1 marks padding: never seen. For a query
+    that is padding the result is meaningless.
 
     Attributes:
       query_order, query_segments: i32[B, T].

@@ -11,13 +11,15 @@ def linear(
 ) -> jax.Array:
     """Return ``x @ weight (+ x @ a @ b) (+ bias)`` in the dtype of ``x``.
 
-    Leading axes are flattened first: a two-dimensional product has by far the faster backward pass on CPU.
+    Leading axes are flattened first: a two-dimensional product has by far the faster backward pass
+      on CPU.
 
     Args:
       x: float[..., I].
       weight: float[I, O]; cast to the dtype of ``x``.
       bias: float[O] or None.
-      lora: ``(a float[I, R], b float[R, O])`` or None. The update is not scaled: alpha equals the rank.
+      lora: ``(a float[I, R], b float[R, O])`` or None. The update is not scaled: alpha equals the
+        rank.
     """
     flat = x.reshape(-1, x.shape[-1])
     y = flat @ weight.astype(x.dtype)

@@ -8,12 +8,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 
 def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
-    """Adapters for every matrix whose path matches: ``a`` normal with deviation 1 / rank, ``b`` zero, scale 1.
+    """Adapters for every matrix whose path matches: ``a`` normal with deviation 1 / rank, ``b``
+    zero, scale 1.
 
     Args:
-      params: nested dict; matrices are leaves ``w`` float[..., I, O], leading axes stack layers. Shapes suffice.
+      params: nested dict; matrices are leaves ``w`` float[..., I, O], leading axes stack layers.
+        Shapes suffice.
       rank: R of ``a`` [..., I, R] and ``b`` [..., R, O].
-      targets: regular expression, searched in the path of the matrix's parent, e.g. ``decoder/layers/(q|v)$``.
+      targets: regular expression, searched in the path of the matrix's parent, e.g.
+        ``decoder/layers/(q|v)$``.
 
     Returns:
       float32 tree for the collection "lora".
@@ -35,7 +38,9 @@ def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
 
 
 def merge_lora(variables: dict) -> dict:
-    """{"params"} with ``w + a @ b`` where {"params", "lora"} has an adapter; the product is taken in float32."""
+    """{"params"} with ``w + a @ b`` where {"params", "lora"} has an adapter; the product is taken
+    in float32.
+    """
     if "lora" not in variables:
         return variables
     params, lora = flatten_dict(variables["params"]), flatten_dict(variables["lora"])

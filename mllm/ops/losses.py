@@ -1,4 +1,5 @@
-"""Log-probabilities and divergences from hidden states: the [N, V] logits exist one chunk at a time.
+"""Log-probabilities and divergences from hidden states: the [N, V] logits exist one chunk at a
+time.
 
 N positions, D width, V vocabulary.
 """
@@ -40,7 +41,9 @@ def token_kl(
     *,
     chunk: int = 1024,
 ) -> jax.Array:
-    """KL(p || q), float32[N], of the next-token distributions of two models; all states are float[N, D]."""
+    """KL(p || q), float32[N], of the next-token distributions of two models; all states are
+    float[N, D].
+    """
 
     def divergence(hidden_p, hidden_q):
         log_p = jax.nn.log_softmax(_logits(hidden_p, head_p))

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 
 
 def rms_norm(x: jax.Array, scale: jax.Array, eps: float) -> jax.Array:
-    """Root-mean-square norm over the last axis (Zhang & Sennrich 2019), cast back before ``scale`` as Llama does."""
+    """Root-mean-square norm over the last axis (Zhang & Sennrich 2019), cast back before ``scale``
+    as Llama does.
+    """
     wide = x.astype(jnp.float32)
     normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + eps)
     return normed.astype(x.dtype) * scale.astype(x.dtype)

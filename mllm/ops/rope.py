@@ -1,4 +1,6 @@
-"""Rotary position embedding (Su et al. 2021, arXiv:2104.09864), in the half-split layout of Llama checkpoints."""
+"""Rotary position embedding (Su et al. 2021, arXiv:2104.09864), in the half-split layout of Llama
+checkpoints.
+"""
 
 import jax
 import jax.numpy as jnp

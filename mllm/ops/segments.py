@@ -7,7 +7,8 @@ import jax.numpy as jnp
 def segment_sums(values: jax.Array, segments: jax.Array, count: int) -> jax.Array:
     """Sum the values of each segment's tokens; shared prefix (0) and padding (-1) belong to none.
 
-    A masked sum and not a scatter: one fused pass, the same bits on every run and device, and a gradient that is a
+    A masked sum and not a scatter: one fused pass, the same bits on every run and device, and a
+      gradient that is a
     gather.
 
     Args:

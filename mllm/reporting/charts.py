@@ -70,12 +70,13 @@ def _draw_tradeoff(axes: Axes, points: list[Point], theme: Theme) -> None:
         axes.axvline(guides["x"], alpha=0.7, zorder=1, **dashes)
     if "y" in guides:
         axes.axhline(guides["y"], alpha=0.7, zorder=1, **dashes)
+    faint = 0.3 if len(points) > len(set(methods)) else 0.6
     for point in points:
         shade = colour(point.method, methods, theme)
         x, x_low, x_high = (100 * value for value in point.forgetting)
         y, y_low, y_high = (100 * value for value in point.utility)
-        axes.plot([x_low, x_high], [y, y], color=shade, lw=0.8, alpha=0.55, zorder=2)
-        axes.plot([x, x], [y_low, y_high], color=shade, lw=0.8, alpha=0.55, zorder=2)
+        axes.plot([x_low, x_high], [y, y], color=shade, lw=0.8, alpha=faint, zorder=2)
+        axes.plot([x, x], [y_low, y_high], color=shade, lw=0.8, alpha=faint, zorder=2)
         axes.plot(
             x,
             y,

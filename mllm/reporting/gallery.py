@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
@@ -94,10 +94,10 @@ def gallery(comparison: Comparison, portraits: Mapping[str, bytes]) -> list[Pers
     rows = {key: _read_rows(runs[0], wanted) for key, runs in comparison.runs.items()}
     people = []
     for name, profiles in chosen.items():
-        for profile in profiles:
+        for turn, profile in enumerate(profiles):
             samples = []
             for task, modality in QUESTIONS:
-                sample = _sample(rows, name, profile, task, modality, comparison.forget)
+                sample = _sample(rows, (name, profile, task, modality), turn, comparison.forget)
                 if sample:
                     samples.append(sample)
             people.append(
@@ -143,16 +143,14 @@ def _read_rows(run: Run, wanted: set[tuple[str, str]]) -> dict[tuple, dict[str, 
     return rows
 
 
-def _sample(rows, name, profile, task, modality, forget) -> Sample | None:
-    asked: Iterable[tuple] = (
-        place
-        for found in rows.values()
-        for place in found
-        if place[:4] == (name, profile, task, modality)
-    )
-    place = min(asked, key=lambda place: str(place[4]).zfill(8), default=None)
-    if place is None:
+def _sample(rows, kind, turn, forget) -> Sample | None:
+    """Returns one question of a kind (set, profile, task, modality); `turn` varies which."""
+    asked = {place for found in rows.values() for place in found if place[:4] == kind}
+    if not asked:
         return None
+    ordered = sorted(asked, key=lambda place: str(place[4]).zfill(8))
+    place = ordered[turn % len(ordered)]
+    task, modality = kind[2:]
     answers, first = [], None
     for key, found in rows.items():
         row = found.get(place)

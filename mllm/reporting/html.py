@@ -128,11 +128,6 @@ def _section(comparison: Comparison, portraits: Mapping[str, bytes]) -> dict[str
             for name in (SETS if charts.has_changes(comparison) else ())
         ],
         "people": gallery(comparison, portraits),
-        "legend": [
-            (method_label(*key), figures.colour(key[0], methods, figures.LIGHT))
-            for methods in [[method for method, _ in comparison.keys]]
-            for key in comparison.keys
-        ],
     }
 
 

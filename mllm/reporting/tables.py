@@ -200,11 +200,15 @@ class Comparison:
         """Returns the unlearning method that is better than every other one, or None.
 
         On the forget and test sets better means nearer to retain-only (lower, where there is no
-        retain-only run), elsewhere higher. The lead counts only if it is distinguishable from
-        each other method: the 95% interval of the paired difference excludes 0, or, without
-        pairing, the intervals do not overlap.
+        retain-only run), elsewhere higher; there only methods compete that can be told from
+        vanilla on the forget set, or doing nothing would win. The lead counts only if it is
+        distinguishable from each other method: the 95% interval of the paired difference
+        excludes 0, or, without pairing, the intervals do not overlap.
         """
         measured = [key for key in self.unlearned if self.entry(key, cell).value is not None]
+        if cell[0] not in FORGOTTEN_SETS:
+            forget = "forget", *cell[1:]
+            measured = [key for key in measured if not self.like_vanilla(key, forget)]
         if len(measured) < 2:
             return None
         target = self.key("retain_only") if cell[0] in FORGOTTEN_SETS else None
@@ -309,11 +313,12 @@ MARKING_RULE = (
     "Percentages; small numbers are 95% bootstrap intervals over profiles. ↓ forget and test: "
     "lower, but the target is retain-only, the model that never saw these people; below it is no "
     "better. ↑ retain and celebrity: higher is better. Bold: the unlearning method nearest to "
-    "retain-only (forget, test) or highest (retain, celebrity), only where it can be told from "
-    "every other method. ≈: cannot be told from vanilla. Two rows can be told apart when the 95% "
-    "interval of their difference, paired by profile (at least six), excludes 0; where the reply "
-    "file does not decide the metric (ROUGE, BLEU, parsed replies), when their intervals do not "
-    "overlap. No correction for many comparisons."
+    "retain-only (forget, test), or the highest of those that can be told from vanilla on the "
+    "forget set (retain, celebrity), only where it can be told from every other. ≈: cannot be "
+    "told from vanilla. Two rows can be told apart when the 95% interval of their difference, "
+    "paired by profile (at least six), excludes 0; where the reply file does not decide the "
+    "metric (ROUGE, BLEU, parsed replies), when their intervals do not overlap. No correction for "
+    "many comparisons."
 )
 SEED_RULE = (
     "Several seeds: a cell is the mean over seeds and so is each end of its interval; it shows "

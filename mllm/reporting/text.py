@@ -27,7 +27,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -1,4 +1,6 @@
-"""The loop: batches in, checkpoints and metrics out; stopped at any moment it goes on to the same bits."""
+"""The loop: batches in, checkpoints and metrics out; stopped at any moment it goes on to the same
+bits.
+"""
 
 import math
 import time
@@ -61,7 +63,9 @@ def train(
                 seconds = time.monotonic() - began
                 values.update(tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds)
                 writer.write(number, values)
-                progress.update(number, loss=values["loss"], tokens_per_s=values["tokens_per_second"])
+                progress.update(
+                    number, loss=values["loss"], tokens_per_s=values["tokens_per_second"]
+                )
                 sums, began, tokens = {}, time.monotonic(), 0
             if number % save_every == 0 or number == steps:
                 checkpoints.save(number, state_items(state), meta)
@@ -71,7 +75,9 @@ def train(
 
 
 def reduce_metrics(sums: dict[str, list[tuple]]) -> dict[str, float]:
-    """Mean of each metric over the steps since the last line: sum of sums over sum of counts; empty ones left out."""
+    """Mean of each metric over the steps since the last line: sum of sums over sum of counts; empty
+    ones left out.
+    """
     means = {}
     for key, pairs in jax.device_get(sums).items():
         total, count = np.sum(np.asarray(pairs, np.float64), axis=0)

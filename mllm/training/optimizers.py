@@ -23,7 +23,13 @@ def make_schedule(*, peak: float, steps: int, warmup: int, decay: str) -> optax.
 
 
 def make_optimizer(
-    schedule: optax.Schedule, *, b1=0.9, b2=0.999, eps=1e-6, weight_decay=0.0, clip: float | None = None
+    schedule: optax.Schedule,
+    *,
+    b1=0.9,
+    b2=0.999,
+    eps=1e-6,
+    weight_decay=0.0,
+    clip: float | None = None,
 ) -> optax.GradientTransformation:
     """AdamW, with the gradient clipped to a global norm first where ``clip`` is given."""
     adamw = optax.adamw(schedule, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)

@@ -1,4 +1,6 @@
-"""Progress: a live line on a terminal, plain lines elsewhere; metrics as JSONL and TensorBoard events."""
+"""Progress: a live line on a terminal, plain lines elsewhere; metrics as JSONL and TensorBoard
+events.
+"""
 
 import json
 import math
@@ -12,7 +14,9 @@ from mllm.files import read_jsonl, write_text
 
 
 class Progress:
-    """Steps done of ``total``, rate, ETA and the latest values; on a pipe one line every ``every`` seconds."""
+    """Steps done of ``total``, rate, ETA and the latest values; on a pipe one line every ``every``
+    seconds.
+    """
 
     def __init__(self, name: str, total: int, *, start: int = 0, every: float = 10.0):
         self.name, self.total, self.start, self.every = name, total, start, every
@@ -38,7 +42,8 @@ class Progress:
 
 
 class MetricsWriter:
-    """Appends metrics of a run to ``metrics.jsonl`` and to TensorBoard events below ``tensorboard/``.
+    """Appends metrics of a run to ``metrics.jsonl`` and to TensorBoard events below
+    ``tensorboard/``.
 
     ``resume_step`` drops what an interrupted run wrote past the checkpoint it resumes from.
     """

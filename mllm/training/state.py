@@ -22,8 +22,9 @@ def create(trainable: dict[str, Any], optimizer: optax.GradientTransformation) -
     """The state before the first update.
 
     Raises:
-      ValueError: a trainable leaf that is not float32. bfloat16 weights do not move under unlearning learning rates:
-        an update of 1e-5 on a weight of 0.02 is below half a unit in the last place.
+      ValueError: a trainable leaf that is not float32. bfloat16 weights do not move under
+        unlearning learning rates: an update of 1e-5 on a weight of 0.02 is below half a unit in the
+        last place.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(trainable):
         if leaf.dtype != jax.numpy.float32:

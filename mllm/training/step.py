@@ -48,10 +48,12 @@ def _logprobs(head: jax.Array, states: jax.Array, batch: Batch) -> jax.Array:
 def make_train_step(
     model, config, objective, optimizer: optax.GradientTransformation, schedule: optax.Schedule
 ) -> Step:
-    """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is not.
+    """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is
+    not.
 
-    ``frozen`` holds the collections that do not change ({"params": ...} under LoRA, else {}) and, where the objective asks
-    for a divergence and the base cannot serve as reference, {"reference": variables}. Metrics are (sum, count) pairs.
+    ``frozen`` holds the collections that do not change ({"params": ...} under LoRA, else {}) and,
+    where the objective asks for a divergence and the base cannot serve as reference, {"reference":
+    variables}. Metrics are (sum, count) pairs.
     """
 
     def loss_fn(trainable: dict, frozen: dict, batch: Batch):
@@ -62,7 +64,8 @@ def make_train_step(
         if "token_logprobs" in objective.needs:
             inputs["token_logprobs"] = spread(_logprobs(head, states, batch), batch)
         if "divergence" in objective.needs:
-            # Under LoRA the base without the adapter is the reference: no second copy of the weights.
+            # Under LoRA the base without the adapter is the reference: no second copy of the
+            # weights.
             reference = frozen.get("reference", {"params": frozen.get("params")})
             kept = jax.lax.stop_gradient(supervised_states(model, config, reference, batch))
             reference_head = jax.lax.stop_gradient(model.head(config, reference))

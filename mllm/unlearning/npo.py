@@ -49,7 +49,7 @@ def npo(
         present = role_answers(batch, forget=True)
         supervised = jnp.where(forget_tokens > 0, token_logprobs, 0)
         logprobs = answer_sums(supervised, batch["segments"], present.shape[1])
-        margin = jnp.where(present > 0, logprobs - batch["reference_logprobs"], 0)
+        margin = logprobs - batch["reference_logprobs"]
         forget_margin = masked_total(margin, present)
         if form == "sequence":
             value = mean(masked_total(-2 / beta * jax.nn.log_sigmoid(-beta * margin), present))

@@ -49,10 +49,9 @@ def decoder_config(kv_heads: int = 2, tied: bool = False) -> DecoderConfig:
     )
 
 
-def vision_config(layers: int, **changes) -> VisionConfig:
-    return VisionConfig(
-        image_size=28, patch_size=7, width=24, layers=layers, heads=4, mlp_width=40, **changes
-    )
+def vision_config(layers: int, mlp_width: int = 40, **changes) -> VisionConfig:
+    shape = {"image_size": 28, "patch_size": 7, "width": 24, "heads": 4}
+    return VisionConfig(**shape, layers=layers, mlp_width=mlp_width, **changes)
 
 
 def text_batch(tokens: np.ndarray) -> dict:
@@ -130,10 +129,7 @@ def test_tower_equals_dinov2():
     with torch.no_grad():
         states = twin(channels_first(pixels), output_hidden_states=True).hidden_states
     changes = {"norm_eps": 1e-6, "activation": "gelu", "pre_norm": False, "layer_scale": True}
-    config = VisionConfig(
-        image_size=28, patch_size=7, width=24, layers=3, heads=4, mlp_width=48, patch_bias=True,
-        **changes,
-    )  # fmt: skip
+    config = vision_config(layers=3, mlp_width=48, patch_bias=True, **changes)
     variables = {"params": torch_twins.dinov2_params(twin)}
     found = jax.jit(VisionTower(config).apply)(variables, pixels)
     expected = states[-1].numpy()[:, 1:]

@@ -1,4 +1,4 @@
-"""Random transformers models, and their weights in our layout: layers stacked, kernels [in, out]."""
+"""Random transformers models, and their weights in our layout."""
 
 import numpy as np
 import torch

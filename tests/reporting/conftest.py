@@ -64,7 +64,7 @@ def reply_rows(method: str, seed: int, profiles: dict[str, int], text: str | Non
 def reply_row(generator, chance, name, profile, task, modality, index) -> dict:
     attribute = list(FACTS)[index]
     values = FACTS[attribute]
-    truth = zlib.crc32(f"{profile} {attribute}".encode()) % 4
+    truth = zlib.crc32(f"{profile} {attribute}".encode()) // 7 % 4
     known = generator.random() < chance
     said = truth if known else int(generator.integers(4))
     gold = {
@@ -288,23 +288,19 @@ def make_portraits(count: int = 60) -> dict[str, bytes]:
     return portraits
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "chromium: opens a page in a headless Chromium")
-
-
 @pytest.fixture
 def small_profiles():
     return {"forget": 9, "retain": 12, "celebrity": 8}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write():
     """The writer of one run folder."""
     return write_run
 
 
-@pytest.fixture
-def sweep_maker():
+@pytest.fixture(scope="session")
+def sweep():
     """The writer of a sweep folder."""
     return make_sweep
 

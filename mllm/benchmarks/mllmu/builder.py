@@ -4,7 +4,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
@@ -57,7 +57,7 @@ class Mllmu(tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version(VERSION)
-    BUILDER_CONFIGS = [
+    BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name, description=text) for name, text in CONFIGS.items()
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Only config 'published': the folder of the parquet folders."

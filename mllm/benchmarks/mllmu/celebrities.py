@@ -10,7 +10,8 @@ TABLE = "celebrities.csv"
 SOURCE = (
     "Names, life years, callings and nationalities of the public figures follow Princeton "
     "University's WordNet 3.0 (WordNet 3.0 licence, copyright 2006 Princeton University), as in "
-    "Debian's wordnet-base; what each is known for was written for this table."
+    "Debian's wordnet-base; one birth year (Vivaldi) was corrected, and what each is "
+    "known for was written for this table."
 )
 FACT_COLUMNS = ("occupation", "nationality", "birth_year", "death_year", "known_for")
 COLUMNS = ("name", "gender", *FACT_COLUMNS, "source")

@@ -252,7 +252,7 @@ def _takes_colour(head: str) -> bool:
 def render(look: Look) -> bytes:
     """Return the portrait as PNG bytes, 336 x 336 RGB."""
     svg = dicebear.Avatar(_style(look.style)[0], look.options).to_string()
-    png = resvg_py.svg_to_bytes(svg_string=svg)
+    png = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True)
     return _encode(Image.open(io.BytesIO(png)).convert("RGB"))
 
 

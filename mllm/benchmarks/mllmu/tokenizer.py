@@ -6,14 +6,10 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from mllm.benchmarks.mllmu.schema import Profile
+from mllm.data.prompts import INSTRUCTIONS
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")  # ids 0 to 3
 VOCABULARY = 2048
-INSTRUCTIONS = {
-    "plain": "",
-    "blank": " Fill in the blank.",
-    "sentence": " Answer in one sentence.",
-}
 
 
 def training_text(profiles: Iterable[Profile]) -> Iterator[str]:

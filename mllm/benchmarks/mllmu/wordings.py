@@ -213,13 +213,13 @@ CELEBRITY_WORDINGS: dict[str, Wording] = {
             "Which calling did {p} follow?",
             "In history, what was {p}?",
         ),
-        blank=("In history, {p} was known as: __.", "The occupation of {p} was __."),
+        blank=("{p} followed the calling of __.", "The occupation of {p} was __."),
         tell=("Say what {p} worked as.", "Tell me the occupation of {p}."),
         sentence="The occupation of {p} was {v}.",
         full=Asking(
             "Which occupation did {p} follow?",
             "Tell me what {p} worked as.",
-            "{p} followed the occupation __.",
+            "{p} followed the occupation of __.",
         ),
     ),
     "nationality": Wording(

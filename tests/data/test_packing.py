@@ -1,0 +1,130 @@
+"""Rows hold what they are given, in capacity, and say where everything is."""
+
+import numpy as np
+import pytest
+
+from mllm.data.packing import Example, RowShape, collate, pack
+from mllm.data.pipeline import Pipeline, prefetch
+
+IMAGE = 3
+
+
+def random_examples(seed: int, count: int = 40) -> list[Example]:
+    rng = np.random.default_rng(seed)
+    draw = lambda low, high: tuple(rng.integers(10, 90, rng.integers(low, high)).tolist())  # noqa: E731
+    examples = []
+    for index in range(count):
+        image = int(rng.integers(-1, 3))
+        prefix = (1,) if image < 0 else (1, 7, IMAGE, IMAGE)
+        forget = bool(rng.random() < 0.3)
+        examples.append(Example(index, image, forget, prefix, draw(2, 8), draw(1, 5)))
+    return examples
+
+
+@pytest.mark.parametrize("loss_on", ["answer", "all"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_example_is_in_one_row_and_rows_keep_to_their_capacity(seed, loss_on):
+    shape = RowShape(tokens=40, supervised=18, answers=4, loss_on=loss_on)
+    examples = random_examples(seed)
+    rows = pack(examples, shape)
+    assert sorted(e.index for row in rows for e in row) == list(range(len(examples)))
+    for row in rows:
+        assert len({(e.prefix, e.image, e.forget) for e in row}) == 1
+        assert len(row) <= shape.answers
+        assert len(row[0].prefix) + sum(e.length for e in row) <= shape.tokens
+        assert sum(shape.supervised_of(e) for e in row) <= shape.supervised
+
+
+@pytest.mark.parametrize("loss_on", ["answer", "all"])
+def test_collated_rows_can_be_read_back(loss_on):
+    shape = RowShape(tokens=40, supervised=30, answers=4, loss_on=loss_on)
+    rows = pack(random_examples(5), shape)[:6]
+    batch = collate(rows, 8, shape, IMAGE)
+    for r, row in enumerate(rows):
+        tokens, segments = batch["tokens"][r], batch["segments"][r]
+        assert tuple(tokens[segments == 0]) == row[0].prefix
+        for s, example in enumerate(row):
+            mine = segments == s + 1
+            assert tuple(tokens[mine]) == example.suffix + example.answer
+            start = len(example.prefix)
+            assert batch["positions"][r][mine].tolist() == list(
+                range(start, start + example.length)
+            )
+            taught = tokens[mine & (batch["loss_mask"][r] > 0)]
+            wanted = example.answer if loss_on == "answer" else example.suffix + example.answer
+            assert tuple(taught) == wanted
+            assert batch["answers"][r, s] == example.index
+        there = batch["targets"][r] < shape.tokens
+        assert there.sum() == batch["loss_mask"][r].sum()
+        for target, source in zip(
+            batch["targets"][r][there], batch["sources"][r][there], strict=True
+        ):
+            # What predicts a token stands one position before it, in its segment or in the prefix.
+            assert batch["positions"][r, source] == batch["positions"][r, target] - 1
+            assert segments[source] in (0, segments[target])
+        slot = batch["image_slots"][r, 0]
+        assert slot == (2 if row[0].image >= 0 else -1)
+    assert batch["weight"].tolist() == [1] * 6 + [0] * 2
+    assert (batch["segments"][6:] == -1).all() and (batch["loss_mask"][6:] == 0).all()
+
+
+def test_an_example_that_fits_no_row_is_named():
+    example = Example(17, -1, False, (1,), tuple(range(30)), (5,))
+    with pytest.raises(ValueError, match=r"example 17 has 32 tokens.*rows.tokens"):
+        pack([example], RowShape(tokens=20))
+
+
+def make_pipeline(**options) -> Pipeline:
+    examples = random_examples(9, 60)
+    shape = RowShape(tokens=40, supervised=18, answers=4)
+    return Pipeline(examples, [], 8, IMAGE, 4, shape, seed=3, **options)
+
+
+def batches(pipeline, start: int, count: int) -> list[dict]:
+    source = pipeline.from_step(start)
+    return [next(source) for _ in range(count)]
+
+
+@pytest.mark.parametrize("schedule", ["all", "forget", "joint", "sequential"])
+def test_a_resumed_pipeline_goes_on_with_the_same_batches(schedule):
+    whole = batches(make_pipeline(schedule=schedule), 0, 30)
+    for start in (1, 7, 19):
+        again = batches(make_pipeline(schedule=schedule), start, 5)
+        for mine, theirs in zip(again, whole[start:], strict=False):
+            for key in mine:
+                np.testing.assert_array_equal(mine[key], theirs[key])
+
+
+def test_schedules_show_the_rows_they_promise():
+    roles = lambda batch: set(batch["forget"][batch["weight"] > 0].tolist())  # noqa: E731
+    pipeline = make_pipeline(schedule="forget")
+    assert all(roles(b) == {1.0} for b in batches(pipeline, 0, pipeline.steps(2)))
+    pipeline = make_pipeline(schedule="joint")
+    for batch in batches(pipeline, 0, pipeline.steps(2)):
+        assert roles(batch) == {0.0, 1.0}
+    pipeline = make_pipeline(schedule="sequential")
+    order = [roles(b) for b in batches(pipeline, 0, pipeline.steps(1))]
+    assert order == sorted(order, key=lambda r: r != {1.0}) and len(order) > 2
+    pipeline = make_pipeline(schedule="all")
+    seen = np.concatenate([b["answers"].ravel() for b in batches(pipeline, 0, pipeline.steps(1))])
+    assert sorted(seen[seen >= 0]) == list(range(60))
+
+
+def test_reference_values_travel_with_their_answers():
+    pipeline = make_pipeline(schedule="forget")
+    pipeline.reference = -np.arange(60, dtype=np.float32)
+    for batch in batches(pipeline, 0, 3):
+        known = batch["answers"] >= 0
+        np.testing.assert_array_equal(batch["reference_logprobs"][known], -batch["answers"][known])
+        assert (batch["reference_logprobs"][~known] == 0).all()
+
+
+def test_prefetch_keeps_order_and_passes_errors_on():
+    def numbers():
+        yield from range(5)
+        raise RuntimeError("broken source")
+
+    source = prefetch(numbers())
+    assert [next(source) for _ in range(5)] == list(range(5))
+    with pytest.raises(RuntimeError, match="broken source"):
+        next(source)

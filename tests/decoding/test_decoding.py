@@ -1,0 +1,166 @@
+"""Cached, batched, branched decoding against the slowest way: one row at a time, no cache, from the
+start each time.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from mllm.data.packing import Example, RowShape, collate
+from mllm.decoding.generate import generate
+from mllm.decoding.prefix import prefill
+from mllm.decoding.score import score_choices
+from mllm.models import llava
+from mllm.models.decoder import DecoderConfig
+from mllm.models.llava import LlavaConfig
+from mllm.models.projector import ProjectorConfig
+from mllm.models.vit import VisionConfig
+
+CONFIG = LlavaConfig(
+    DecoderConfig(vocab_size=23, width=32, layers=2, heads=4, kv_heads=2, head_dim=8, mlp_width=48),
+    VisionConfig(image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=32),
+    ProjectorConfig(mlp_width=32, width=32),
+)
+EOS, NEW = 2, 12
+
+
+@pytest.fixture(scope="module")
+def variables():
+    # Larger than initial weights: greedy choices are clear, and rows end at different steps.
+    return jax.tree.map(lambda x: x * 3 if x.ndim > 1 else x, llava.init(CONFIG, jax.random.key(1)))
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    """Two images with prefixes of unlike length, and six questions about them."""
+    rng = np.random.default_rng(0)
+    prefixes = [[1, 5, 3, 3, 3, 3], [1, 3, 3, 3, 3, 9, 8, 7]]
+    images = rng.integers(0, 256, (2, 1, 16, 16, 3)).astype(np.uint8)
+    questions = [rng.integers(4, 23, n).tolist() for n in (1, 5, 3, 7, 2, 4)]
+    return prefixes, images, questions, np.array([0, 1, 0, 1, 1, 0], np.int32)
+
+
+def logits(variables, prefix: list[int], image: np.ndarray, rest: list[int]) -> np.ndarray:
+    """All logits float[T, V] of one whole row, computed without a cache."""
+    tokens = np.array([prefix + rest], np.int32)
+    batch = {
+        "tokens": tokens,
+        "positions": np.arange(tokens.shape[1], dtype=np.int32)[None],
+        "segments": np.zeros_like(tokens),
+        "images": image[None],
+        "image_slots": np.array([[prefix.index(3)]], np.int32),
+    }
+    states, _ = llava.hidden(CONFIG, variables, batch)
+    return np.asarray(states[0] @ llava.head(CONFIG, variables))
+
+
+def make_prefix(variables, prompts):
+    prefixes, images, _, _ = prompts
+    width = max(map(len, prefixes)) + 2
+    tokens, segments = np.zeros((2, width), np.int32), np.full((2, width), -1, np.int32)
+    for i, ids in enumerate(prefixes):
+        tokens[i, : len(ids)], segments[i, : len(ids)] = ids, 0
+    batch = {
+        "tokens": tokens,
+        "positions": np.tile(np.arange(width, dtype=np.int32), (2, 1)),
+        "segments": segments,
+        "images": images,
+        "image_slots": np.array([[ids.index(3)] for ids in prefixes], np.int32),
+    }
+    return prefill(llava, CONFIG, variables, batch)[0]
+
+
+def padded(questions: list[list[int]], width: int):
+    tokens = np.zeros((len(questions), width), np.int32)
+    for i, ids in enumerate(questions):
+        tokens[i, : len(ids)] = ids
+    return jnp.asarray(tokens), jnp.asarray([len(q) for q in questions], jnp.int32)
+
+
+def run(variables, prefix, questions, groups, width=8):
+    tokens, lengths = padded(questions, width)
+    out, ended = generate(
+        llava, CONFIG, variables, prefix, groups, tokens, lengths, max_new_tokens=NEW, eos_id=EOS
+    )
+    return np.asarray(out), np.asarray(ended)
+
+
+def uncached(variables, prefix, image, question) -> list[int]:
+    found: list[int] = []
+    while len(found) < NEW and (not found or found[-1] != EOS):
+        found.append(int(logits(variables, prefix, image, question + found)[-1].argmax()))
+    return found
+
+
+def test_cached_generation_equals_uncached_row_by_row(variables, prompts):
+    prefixes, images, questions, groups = prompts
+    out, ended = run(variables, make_prefix(variables, prompts), questions, groups)
+    lengths = set()
+    for i, (question, group) in enumerate(zip(questions, groups, strict=True)):
+        expected = uncached(variables, prefixes[group], images[group], question)
+        assert out[i, : len(expected)].tolist() == expected
+        assert (out[i, len(expected) :] == EOS).all()
+        assert ended[i] == (expected[-1] == EOS)
+        lengths.add(len(expected))
+    assert len(lengths) > 1, "rows end together: the test would not see a lost `done`"
+
+
+def test_batch_size_and_padding_change_no_reply(variables, prompts):
+    _, _, questions, groups = prompts
+    prefix = make_prefix(variables, prompts)
+    together, _ = run(variables, prefix, questions, groups, width=16)
+    for i in range(len(questions)):
+        alone, _ = run(variables, prefix, questions[i : i + 1], groups[i : i + 1])
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
+def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
+    prefix = make_prefix(variables, prompts)
+    question, group = prompts[2][1], prompts[3][1]
+    tokens, lengths = padded([question] * 400, 8)
+    draw = lambda seed: generate(  # noqa: E731
+        llava,
+        CONFIG,
+        variables,
+        prefix,
+        np.full(400, group),
+        tokens,
+        lengths,
+        max_new_tokens=1,
+        eos_id=EOS,
+        temperature=4.0,
+        key=jax.random.key(seed),
+    )[0]
+    np.testing.assert_array_equal(draw(0), draw(0))
+    assert (draw(0) != draw(1)).any()
+    expected = np.exp(
+        log_softmax(logits(variables, prompts[0][group], prompts[1][group], question)[-1] / 4)
+    )
+    counts = np.bincount(np.concatenate([draw(s)[:, 0] for s in range(10)]), minlength=23) / 4000
+    np.testing.assert_allclose(counts, expected, atol=4 * np.sqrt(0.25 / 4000))
+
+
+def test_choices_in_one_row_equal_choices_scored_alone(variables, prompts):
+    prefixes, images, questions, groups = prompts
+    rng = np.random.default_rng(3)
+    choices = [
+        [rng.integers(4, 23, rng.integers(1, 5)).tolist() for _ in range(rng.integers(2, 5))]
+        for _ in questions
+    ]
+    rows = [
+        [Example(0, -1, False, tuple(q), (), tuple(c)) for c in options]
+        for q, options in zip(questions, choices, strict=True)
+    ]
+    batch = collate(rows, len(rows) + 1, RowShape(32, 20, 4), -1)
+    prefix = make_prefix(variables, prompts)
+    scores = score_choices(llava, CONFIG, variables, prefix, np.append(groups, 0), batch)
+    for i, (question, group, options) in enumerate(zip(questions, groups, choices, strict=True)):
+        for j, choice in enumerate(options):
+            whole = logits(variables, prefixes[group], images[group], question + choice)
+            before = len(prefixes[group]) + len(question) - 1
+            table = log_softmax(whole[before : before + len(choice)].astype("float64"), axis=-1)
+            expected = table[np.arange(len(choice)), choice].sum()
+            np.testing.assert_allclose(scores[i, j], expected, rtol=1e-5, atol=1e-5)
+        assert (np.asarray(scores[i, len(options) :]) == 0).all()

@@ -1,0 +1,148 @@
+"""Intervals and p-values against scipy, loops and enumeration."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from mllm.evaluation.statistics import cluster_bootstrap, holm, paired_difference
+
+
+def clustered(seed, clusters=20, most=6):
+    rng = np.random.default_rng(seed)
+    names, values = [], []
+    for number in range(clusters):
+        rate = rng.random()
+        for _ in range(rng.integers(1, most)):
+            names.append(f"p{number}")
+            values.append(float(rng.random() < rate))
+    return np.array(values), names
+
+
+def test_equals_scipy_where_every_cluster_is_one_question():
+    values = np.random.default_rng(0).gamma(2, size=60)
+    ours = cluster_bootstrap(values, range(60), samples=20_000)
+    scipys = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    # a percentile of 20,000 resamplings is known to about 0.02 standard errors
+    error = values.std() / np.sqrt(60)
+    np.testing.assert_allclose(ours, (scipys.low, scipys.high), atol=0.1 * error)
+
+
+def test_equals_a_loop_over_resampled_profiles():
+    values, names = clustered(1)
+    profiles = sorted(set(names))
+    by_profile = {name: values[[n == name for n in names]] for name in profiles}
+    rng = np.random.default_rng(7)
+    means = [
+        np.concatenate([by_profile[name] for name in rng.choice(profiles, len(profiles))]).mean()
+        for _ in range(4000)
+    ]
+    expected = np.quantile(means, [0.025, 0.975])
+    ours = cluster_bootstrap(values, names, samples=20_000)
+    np.testing.assert_allclose(ours, expected, atol=0.15 * np.std(means))
+
+
+def test_clusters_widen_the_interval():
+    values = np.repeat(np.random.default_rng(2).random(30) < 0.5, 10).astype(float)
+    low, high = cluster_bootstrap(values, np.repeat(np.arange(30), 10).tolist())
+    naive_low, naive_high = cluster_bootstrap(values, range(300))
+    assert high - low > 2.5 * (naive_high - naive_low)  # sqrt(10) times, as all ten agree
+
+
+def test_is_reproducible_and_blind_to_the_order_of_questions():
+    values, names = clustered(3)
+    shuffled = np.random.default_rng(0).permutation(len(values))
+    again = cluster_bootstrap(values[shuffled], [names[i] for i in shuffled])
+    assert cluster_bootstrap(values, names) == cluster_bootstrap(values, names)
+    np.testing.assert_allclose(again, cluster_bootstrap(values, names), rtol=1e-12)
+    assert cluster_bootstrap(values, names, seed=1) != cluster_bootstrap(values, names)
+
+
+def test_degenerate_intervals():
+    assert np.isnan(cluster_bootstrap([], [])).all()
+    assert np.isnan(cluster_bootstrap([0.0, 1.0], ["p", "p"])).all()
+    assert cluster_bootstrap([0.3] * 4, ["p", "p", "q", "r"]) == pytest.approx((0.3, 0.3))
+
+
+def test_paired_difference_on_the_same_questions():
+    values, names = clustered(4)
+    other = np.clip(values - 0.25, 0, 1)
+    result = paired_difference(values, other, names)
+    np.testing.assert_allclose(result.difference, values.mean() - other.mean())
+    interval = cluster_bootstrap(values - other, names, samples=10_000)
+    np.testing.assert_allclose((result.low, result.high), interval)
+    reverse = paired_difference(other, values, names)
+    np.testing.assert_allclose(
+        (reverse.difference, reverse.low, reverse.high, reverse.p_value),
+        (-result.difference, -result.high, -result.low, result.p_value),
+        atol=0.02,
+    )
+
+
+@pytest.mark.parametrize("clusters", [2, 5, 9])
+def test_p_value_is_exact_for_few_profiles(clusters):
+    rng = np.random.default_rng(clusters)
+    names = [name for name in range(clusters) for _ in range(3)]
+    a, b = rng.integers(0, 2, (2, len(names))).astype(float)
+    sums = [sum((a - b)[3 * c : 3 * c + 3]) for c in range(clusters)]
+    signed = [abs(np.dot(signs, sums)) for signs in itertools.product([1, -1], repeat=clusters)]
+    expected = np.mean(np.array(signed) >= abs(sum(sums)) - 1e-9)
+    assert paired_difference(a, b, names).p_value == pytest.approx(expected)
+
+
+def test_p_value_agrees_with_scipy_for_many_profiles():
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(0.25, 1, 40), rng.normal(0, 1, 40)
+    expected = scipy.stats.permutation_test(
+        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=20_000, rng=2
+    ).pvalue
+    assert paired_difference(a, b, range(40)).p_value == pytest.approx(expected, abs=0.02)
+
+
+def test_no_difference_is_found_where_there_is_none():
+    rng = np.random.default_rng(6)
+    small = [
+        paired_difference(*rng.normal(size=(2, 15)), range(15), samples=500).p_value < 0.05
+        for _ in range(400)
+    ]
+    assert 0.02 < np.mean(small) < 0.09
+
+
+def test_degenerate_comparisons():
+    nothing = paired_difference([], [], [])
+    assert np.isnan(nothing[:3]).all() and nothing.p_value == 1
+    one = paired_difference([1.0, 1.0], [0.0, 0.0], ["p", "p"])
+    assert one.difference == 1 and np.isnan((one.low, one.high)).all() and one.p_value == 1
+    same = paired_difference([1.0, 0.0], [1.0, 0.0], ["p", "q"])
+    assert same == (0, 0, 0, 1)
+    # certain in every profile, and still only three profiles
+    three = paired_difference([1.0] * 3, [0.0] * 3, ["p", "q", "r"])
+    assert three == (1, 1, 1, 0.25)
+    many = paired_difference([1.0] * 30, [0.0] * 30, range(30))
+    assert many.p_value == pytest.approx(1 / 10_001)
+
+
+def test_errors_say_what_is_wrong():
+    with pytest.raises(ValueError, match="2 values for 1 clusters"):
+        cluster_bootstrap([0.0, 1.0], ["p"])
+    with pytest.raises(ValueError, match="value 1 is not finite"):
+        cluster_bootstrap([0.0, np.nan], ["p", "q"])
+    with pytest.raises(ValueError, match="2 and 1 values"):
+        paired_difference([0.0, 1.0], [1.0], ["p", "q"])
+
+
+def test_holm_by_hand_and_by_its_definition():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.6, 0.9]), [1, 1])
+    assert holm([]).shape == (0,)
+    p_values = np.random.default_rng(8).random(7) ** 3
+    for level in np.linspace(0.01, 0.99, 50):
+        rejected, order = set(), np.argsort(p_values)
+        for step, index in enumerate(order):  # step down until the first that stands
+            if p_values[index] > level / (len(p_values) - step):
+                break
+            rejected.add(int(index))
+        assert set(np.flatnonzero(holm(p_values) <= level)) == rejected

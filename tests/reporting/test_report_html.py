@@ -1,0 +1,168 @@
+"""The page and the exports: escaping, policy, sameness, pictures."""
+
+import base64
+import csv
+import html.parser
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from mllm.reporting import terminal_table, write_report
+from mllm.reporting.gallery import thumbnail
+from mllm.reporting.report import read_portraits
+from mllm.reporting.text import clean_text, escape_latex, escape_markdown, guard_csv
+
+HOSTILE = (
+    "</style><script>alert(1)</script>\"><img src=https://example.com/x onerror=alert(2)>'"
+    "{{7*7}}\x1b[31m\u202egnp.exe | `code` =1+1"
+)
+
+
+class Page(html.parser.HTMLParser):
+    """Collects the elements and the addresses of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.events, self.ids, self.text = [], [], [], [], []
+        self.policy = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        attributes = dict(attrs)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "action", "data", "background"):
+                self.addresses.append(value)
+            if name.startswith("on"):
+                self.events.append(name)
+            if name == "id":
+                self.ids.append(value)
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory, sweep, write):
+    """The report of a sweep whose models, questions, configs and names are hostile."""
+    profiles = {"forget": 6, "retain": 6, "celebrity": 6}
+    workdir = tmp_path_factory.mktemp("hostile")
+    sweep(workdir, methods=("vanilla", "ga"), profiles=profiles, text=HOSTILE)
+    write(workdir, "vanilla", seed=1, profiles=profiles, text=HOSTILE, status=HOSTILE, name="odd")
+    write(
+        workdir,
+        "ga",
+        seed=1,
+        profiles=profiles,
+        text=HOSTILE,
+        command=HOSTILE,
+        config={HOSTILE: HOSTILE, "benchmark": {"config": HOSTILE}},
+        environment={"jax": HOSTILE},
+        name="=cmd|'x'!A0<b>",
+    )
+    return workdir, write_report(workdir)
+
+
+def test_page_is_closed_and_holds_no_script(reported):
+    page = Page(reported[1]["html"].read_text())
+    assert "default-src 'none'" in page.policy and "img-src data:" in page.policy
+    assert not {"script", "iframe", "object", "link", "form"} & set(page.tags)
+    assert page.events == []
+    assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
+    assert len(page.ids) == len(set(page.ids))
+    assert {address[1:] for address in page.addresses if address[0] == "#"} <= set(page.ids)
+
+
+def test_hostile_text_stays_text(hostile, reported):
+    text = hostile[1]["html"].read_text()
+    page, plain = Page(text), Page(reported[1]["html"].read_text())
+    assert set(page.tags) <= set(plain.tags) | {"ul", "li"}
+    assert page.events == [] and page.tags.count("style") == 1
+    assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
+    assert clean_text(HOSTILE) in "".join(page.text)
+    assert "\x1b" not in text and "\u202e" not in text and "<script" not in text
+
+
+def test_hostile_text_in_the_exports(hostile):
+    paths = hostile[1]
+    markdown = paths["markdown"].read_text()
+    assert "<" not in markdown and "\u202e" not in markdown
+    latex = paths["latex"].read_text()
+    assert "\\begin{tabular}" in latex and "<" not in latex
+    for line in csv.reader(io.StringIO(paths["csv"].read_text())):
+        assert not any(cell[:1] in ("=", "+", "@") for cell in line)
+    assert "\x1b" not in terminal_table(hostile[0])
+
+
+@pytest.mark.parametrize(
+    ("escape", "raw", "safe"),
+    [
+        (escape_markdown, "a|b`<i>", r"a\|b\`&lt;i&gt;"),
+        (escape_markdown, "[x](javascript:1)", r"\[x\]\(javascript:1\)"),
+        (escape_latex, r"50% of $x_1 & \input{a}#~^", r"50\% of \$x\_1 \& \textbackslash{}input"
+         r"\{a\}\#\textasciitilde{}\textasciicircum{}"),
+        (guard_csv, "=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        (guard_csv, "\t@x", "'@x"),
+        (guard_csv, "-1+1", "'-1+1"),
+        (guard_csv, "plain", "plain"),
+        (clean_text, "\x1b]0;title\x07a\x1b[2Jb\u202ec\u2066d\x00\u200b", "abcd"),
+        (clean_text, "two\r\nlines\u2028here", "two lines here"),
+        (clean_text, "\ud800", "\ufffd"),
+    ],
+)  # fmt: skip
+def test_escapes(escape, raw, safe):
+    assert escape(raw) == safe
+
+
+def test_latex_table_has_even_rows(reported):
+    latex = reported[1]["latex"].read_text()
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 3
+    rows = [
+        line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
+    ]
+    assert len(rows) == 3 * 10
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {8}
+
+
+def test_the_same_runs_give_the_same_bytes(tmp_path, write):
+    profiles = {"forget": 6, "retain": 6, "celebrity": 6}
+    for method in ("vanilla", "npo"):
+        write(tmp_path, method, profiles=profiles)
+    first = snapshot(write_report(tmp_path, portraits={}))
+    assert snapshot(write_report(tmp_path, portraits={})) == first
+    assert not list(tmp_path.glob(".*"))
+
+
+def snapshot(paths):
+    files = [path for path in paths.values() if path.is_file()]
+    files += sorted(paths["figures"].iterdir())
+    return {path.name: path.read_bytes() for path in files}
+
+
+def test_gallery_shows_portraits_answers_and_marks(reported):
+    text = reported[1]["html"].read_text()
+    assert text.count('class="portrait"') == 5
+    assert "✓ right" in text and "✗ wrong" in text and "refusal" in text
+    assert text.count('class="sample"') == 15
+
+
+def test_thumbnails_are_small_and_drawn_anew():
+    buffer = io.BytesIO()
+    Image.new("RGBA", (900, 450), (10, 20, 30, 0)).save(buffer, "PNG")
+    uri = thumbnail(buffer.getvalue() + b"<script>")
+    data = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))
+    assert Image.open(io.BytesIO(data)).size == (128, 64)
+    assert b"script" not in data
+    assert thumbnail(b"<svg onload=alert(1)>") is None
+    assert thumbnail(None) is None
+
+
+def test_a_missing_data_set_is_said_and_shows_no_portrait(hostile):
+    from mllm.reporting import collect
+
+    assert "was not found" in hostile[1]["html"].read_text()
+    assert read_portraits(collect(hostile[0]))[0] == {}

@@ -1,0 +1,194 @@
+"""The tables: their numbers, and the marks for best and for not distinguishable."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+from mllm.reporting import collect, paired, terminal_table
+from mllm.reporting.finding import finding, headline_reason, tradeoff_points
+from mllm.reporting.tables import COLUMNS, compare
+
+CELL = ("forget", "classification", "text", "accuracy_text")
+KEPT = ("retain", "classification", "text", "accuracy_text")
+
+
+def comparison_of(folder):
+    (comparison,) = compare(collect(folder).runs)
+    return comparison
+
+
+def set_score(folder, cell, value, interval):
+    """Rewrites one score of a run and drops its replies, so that only intervals remain."""
+    path = folder / "eval/strict/results.json"
+    results = json.loads(path.read_text())
+    for score in results["runs"][0]["scores"]:
+        if (score["set"], score["task"], score["modality"], score["metric"]) == cell:
+            score.update(value=value, ci95=interval)
+    path.write_text(json.dumps(results))
+    (folder / "eval/strict/replies.jsonl").unlink(missing_ok=True)
+
+
+def test_tables_and_csv_hold_the_numbers_of_the_results(reported):
+    workdir, paths = reported
+    merged = json.loads(paths["results"].read_text())
+    known = {
+        (run["method"], score["set"], score["task"], score["modality"], score["metric"]): score
+        for run in merged["runs"]
+        for score in run["scores"]
+    }
+    comparison = comparison_of(workdir)
+    assert [table.metric for table in comparison.headline_tables] == [
+        "accuracy_text", "exact", "rougeL",
+    ]  # fmt: skip
+    assert len(comparison.all_tables) == 9
+    for table in comparison.all_tables:
+        assert table.rows[0].kind == "chance"
+        for row in table.rows[1:]:
+            for (name, modality), entry in zip(COLUMNS, row.entries, strict=True):
+                score = known[row.method, name, table.task, modality, table.metric]
+                assert entry.value == pytest.approx(score["value"])
+                assert [entry.low, entry.high] == pytest.approx(score["ci95"])
+    lines = list(csv.DictReader(io.StringIO(paths["csv"].read_text())))
+    assert len(lines) == len(known)
+    for line in lines:
+        key = tuple(line[name] for name in ("method", "set", "task", "modality", "metric"))
+        assert float(line["value"]) == known[key]["value"]
+
+
+def test_chance_is_a_quarter_for_multiple_choice_only(reported):
+    choice, cloze, _ = comparison_of(reported[0]).headline_tables
+    assert {entry.value for entry in choice.rows[0].entries} == {0.25}
+    assert {entry.value for entry in cloze.rows[0].entries} == {None}
+
+
+def test_replies_are_scored_as_in_the_results(reported):
+    for run in collect(reported[0]).runs[:2]:
+        answers = paired.read_answers(run)
+        metrics = {cell[3] for cell in answers}
+        assert {"accuracy_text", "accuracy_letter", "exact", "substring"} <= metrics
+
+
+def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, small_profiles):
+    folder = write(tmp_path, "vanilla", profiles=small_profiles)
+    path = folder / "eval/strict/replies.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[:-40]) + '\n{"cut')
+    (run,) = collect(tmp_path).runs
+    answers = paired.read_answers(run)
+    assert CELL in answers
+    assert ("celebrity", *CELL[1:]) not in answers
+
+
+def test_bootstrap_is_paired_by_profile():
+    people = [f"p{number}" for number in range(40)]
+    generator = np.random.default_rng(1)
+    ability = generator.random(40)
+    first = {(p, 0): float(a) for p, a in zip(people, ability, strict=True)}
+    second = {(p, 0): float(a - 0.01) for p, a in zip(people, ability, strict=True)}
+    # Each score is uncertain, their difference is not.
+    spread = paired.interval(paired.resample(first))
+    standard_error = ability.std() / np.sqrt(40)
+    assert spread[1] - spread[0] == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
+    difference = paired.resample(first) - paired.resample(second)
+    assert paired.interval(difference) == pytest.approx((0.01, 0.01))
+
+
+def test_few_profiles_allow_no_claim():
+    assert paired.resample({(f"p{number}", 0): 1.0 for number in range(5)}) is None
+    assert paired.resample({(f"p{number}", 0): 1.0 for number in range(6)}) is not None
+
+
+def test_equal_runs_are_like_vanilla_and_none_is_best(tmp_path, write, small_profiles):
+    for method in ("vanilla", "retain_only", "ga", "npo"):
+        folder = write(tmp_path, method, profiles=small_profiles)
+        set_score(folder, CELL, 0.5, [0.4, 0.6])
+    comparison = comparison_of(tmp_path)
+    assert comparison.best(CELL) is None
+    assert comparison.like_vanilla(("npo", ""), CELL)
+
+
+def test_best_is_nearest_to_retain_only_and_told_from_every_other(tmp_path, write, small_profiles):
+    values = {
+        "vanilla": (0.97, [0.96, 0.98]),
+        "retain_only": (0.26, [0.25, 0.27]),
+        "ga": (0.02, [0.01, 0.03]),
+        "npo": (0.28, [0.27, 0.29]),
+        "kl_min": (0.60, [0.58, 0.62]),
+    }
+    for method, (value, interval) in values.items():
+        set_score(write(tmp_path, method, profiles=small_profiles), CELL, value, interval)
+    comparison = comparison_of(tmp_path)
+    # GA is lower, but it answers below chance: further from a model that never saw the people.
+    assert comparison.best(CELL) == ("npo", "")
+    set_score(tmp_path / "npo-seed0", CELL, 0.28, [0.05, 0.51])
+    assert comparison_of(tmp_path).best(CELL) is None
+
+
+def test_a_method_that_does_not_forget_does_not_win_utility(tmp_path, write, small_profiles):
+    values = {
+        "vanilla": (0.97, 0.97), "prompting": (0.97, 0.97), "npo": (0.3, 0.9), "ga": (0.3, 0.5),
+    }  # fmt: skip
+    for method, (forget, retain) in values.items():
+        folder = write(tmp_path, method, profiles=small_profiles)
+        set_score(folder, CELL, forget, [forget - 0.01, forget + 0.01])
+        set_score(folder, KEPT, retain, [retain - 0.01, retain + 0.01])
+    assert comparison_of(tmp_path).best(KEPT) == ("npo", "")
+
+
+def test_paired_marks_of_the_synthetic_sweep(reported):
+    comparison = comparison_of(reported[0])
+    assert comparison.paired([("npo", ""), ("vanilla", "")], CELL)
+    assert not comparison.like_vanilla(("npo", ""), CELL)
+    assert comparison.like_vanilla(("prompting", ""), CELL)
+    value, low, high, is_paired = comparison.difference(("npo", ""), ("vanilla", ""), CELL)
+    assert is_paired and low < value < high < 0
+
+
+def test_seeds_are_averaged_and_each_is_a_point(tmp_path, write, small_profiles):
+    for seed in (0, 1):
+        for method in ("vanilla", "npo"):
+            write(tmp_path, method, seed=seed, profiles=small_profiles)
+    comparison = comparison_of(tmp_path)
+    both = [
+        score
+        for run in collect(tmp_path).runs
+        if run.method == "npo"
+        for score in run.scores
+        if (score["set"], score["task"], score["modality"], score["metric"]) == CELL
+    ]
+    entry = comparison.entry(("npo", ""), CELL)
+    assert entry.value == pytest.approx((both[0]["value"] + both[1]["value"]) / 2)
+    assert entry.low == pytest.approx((both[0]["ci95"][0] + both[1]["ci95"][0]) / 2)
+    points = tradeoff_points(comparison)
+    assert len([p for p in points if p.method == "npo" and p.modality == "text"]) == 2
+
+
+def test_forget_splits_stand_in_tables_of_their_own(tmp_path, write, small_profiles):
+    for split in (5, 15):
+        write(tmp_path, "npo", profiles=small_profiles, name=f"npo-{split}", forget=split)
+    assert [comparison.forget for comparison in compare(collect(tmp_path).runs)] == [5, 15]
+
+
+def test_finding_names_the_best_and_those_that_do_not_forget(reported):
+    comparison = comparison_of(reported[0])
+    sentence = finding(comparison)
+    assert re.match(r"(NPO|GradDiff) has the best trade-off of the 5 unlearning methods", sentence)
+    assert "Prompting does not forget." in sentence
+    assert "near chance by letter" in headline_reason(comparison)
+
+
+def test_finding_is_silent_without_vanilla(tmp_path, write, small_profiles):
+    write(tmp_path, "npo", profiles=small_profiles)
+    assert finding(comparison_of(tmp_path)).startswith("There is no finding yet")
+
+
+def test_terminal_table_is_plain_text_of_the_asked_width(reported):
+    text = terminal_table(reported[0], width=130)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 130
+    entry = comparison_of(reported[0]).entry(("ga", ""), CELL)
+    assert f"{100 * entry.value:.1f}" in text
+    assert "Retain-only" in terminal_table(reported[0], width=90)

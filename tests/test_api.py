@@ -1,0 +1,139 @@
+"""What ``import mllm`` offers, on a folder of ours."""
+
+import io
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from toy import make_model
+
+import mllm
+from mllm.checkpoints.folder import save_model
+from mllm.models import llava
+from mllm.parallel.mesh import make_mesh
+from mllm.parallel.rules import shardings, spec_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "toy"
+    save_model(path, make_model(4))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return mllm.load(folder)
+
+
+def picture(color) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 16), color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PROMPTS = ["USER: <image>\nWho is it?\nASSISTANT:", "USER: Where was Ada born?\nASSISTANT:"]
+
+
+def test_generation_equals_greedy_logits(model):
+    images = [picture("red"), None]
+    texts = model.generate(PROMPTS, images, max_new_tokens=5)
+    processor = model.loaded.processor
+    for prompt, image, text in zip(PROMPTS, images, texts, strict=True):
+        ids = processor.whole_prompt(prompt, int(image is not None))
+        pixels = None
+        if image is not None:
+            normal = llava.normalise(model.loaded.config, processor.pixels(image)[None])
+            pixels = np.moveaxis(np.asarray(normal), -1, 1)
+        for _ in range(5):
+            ids.append(int(model.logits([ids], pixels)[0, -1].argmax()))
+            if ids[-1] == processor.eos_id:
+                break
+        new = ids[len(processor.whole_prompt(prompt, int(image is not None))) :]
+        expected = processor.tokenizer.decode([i for i in new if i != processor.eos_id])
+        assert text == expected
+
+
+def test_scores_add_up_the_logits(model):
+    choices = [["London", "Paris by night"], ["Ada"]]
+    scores = model.score(PROMPTS, [picture("blue"), None], choices)
+    processor = model.loaded.processor
+    ids = processor.whole_prompt(PROMPTS[1], 0)
+    answer = processor.tokenizer.encode("Ada", add_special_tokens=False).ids
+    table = jax.nn.log_softmax(model.logits([ids + answer])[0])
+    expected = sum(table[len(ids) - 1 + i, token] for i, token in enumerate(answer))
+    np.testing.assert_allclose(scores[1], [expected], rtol=1e-5)
+    assert [len(s) for s in scores] == [2, 1]
+
+
+def test_padding_on_either_side_changes_no_logits(model):
+    ids = model.loaded.processor.whole_prompt(PROMPTS[1], 0)
+    plain = model.logits([ids])[0]
+    for left in (True, False):
+        pad, ones = [0] * 3, [1] * len(ids)
+        row = pad + ids if left else ids + pad
+        mask = [0] * 3 + ones if left else ones + [0] * 3
+        padded = model.logits([row], attention_mask=[mask])[0]
+        np.testing.assert_allclose(padded[3:] if left else padded[:-3], plain, atol=1e-5)
+
+
+def test_a_saved_model_is_the_same_model(model, tmp_path):
+    model.save(tmp_path / "copy")
+    again = mllm.load(tmp_path / "copy")
+    np.testing.assert_array_equal(again.logits([[5, 6, 7]]), model.logits([[5, 6, 7]]))
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 4, 2)])
+def test_a_model_over_eight_devices_gives_the_same_logits(folder, model, shape):
+    mesh = make_mesh(*shape)
+    spread = mllm.load(folder, mesh=mesh)
+    ids = [model.loaded.processor.whole_prompt(PROMPTS[1], 0)]
+    np.testing.assert_allclose(spread.logits(ids), model.logits(ids), atol=2e-5)
+
+
+def test_every_parameter_has_a_rule():
+    mesh = make_mesh(2, 2, 2)
+    assert jax.tree.leaves(shardings(make_model().variables, mesh))
+    with pytest.raises(ValueError, match="no sharding rule matches parameter 'decoder/router/w'"):
+        spec_of("decoder/router/w", (4, 4), mesh)
+    with pytest.raises(ValueError, match="does not fit 8 devices"):
+        make_mesh(3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda m: m.generate(PROMPTS, None, max_new_tokens=3000),
+            "exceeds the model's 2048 positions",
+        ),
+        (
+            lambda m: m.generate(PROMPTS[:1], [[picture("red")] * 2], max_new_tokens=1),
+            "1 times <image>, but 2 images",
+        ),
+        (
+            lambda m: m.generate(PROMPTS[:1], [b"no image"], max_new_tokens=1),
+            "image 0: cannot be decoded",
+        ),
+        (
+            lambda m: m.generate([""], [picture("red")], max_new_tokens=1),
+            "0 times <image>, but 1 images",
+        ),
+        (lambda m: m.score(PROMPTS, None, [["a"]]), "2 prompts but 1 lists of choices"),
+        (lambda m: m.score(PROMPTS[1:], None, [[""]]), "at least one token"),
+        (lambda m: m.logits([[5]], image_sizes=1), "unknown to family 'llava'"),
+        (lambda m: m.logits([[3, 3]]), "2 image tokens, expected 0 images"),
+        (lambda m: m.save("x", format="npz"), "format is 'npz'"),
+    ],
+)
+def test_wrong_calls_are_explained(model, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(model)
+
+
+def test_loading_what_is_no_model_is_explained(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        mllm.load(tmp_path / "missing")
+    with pytest.raises(ValueError, match=r"expected a .gguf file or a folder with model.json"):
+        mllm.load(tmp_path)

@@ -1,0 +1,63 @@
+"""The direction of imports: rooms know the rooms below them, never those above."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BASE = {"registry", "files"}  # helpers that know no room
+ALLOWED = {
+    "ops": {"ops"},
+    "models": {"ops", "models"},
+    "data": {"data"},
+    "benchmarks": {"benchmarks", "data"},
+    "checkpoints": {"ops", "models", "checkpoints", "data"},
+    "parallel": {"parallel"},
+    "decoding": {"ops", "models", "decoding", "parallel"},
+    "unlearning": {"ops", "unlearning"},
+    "training": {"ops", "models", "checkpoints", "data", "training", "parallel", "unlearning"},
+    "evaluation": {"ops", "models", "checkpoints", "data", "decoding", "evaluation", "parallel"},
+    "reporting": {"benchmarks", "reporting", "evaluation"},
+}
+FILES = sorted((ROOT / "mllm").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_rooms_import_only_what_lies_below(path):
+    parts = path.relative_to(ROOT / "mllm").with_suffix("").parts
+    names = imported(path)
+    outside = {name.split(".")[0] for name in names}
+    assert not outside & {"torch", "tensorflow", "pickle", "experiments", "configs", "tests"}
+    if len(parts) == 1:
+        return
+    rooms = {name.split(".")[1] for name in names if name.startswith("mllm.")}
+    assert rooms - BASE <= ALLOWED[parts[0]], f"{path} imports {sorted(rooms)}"
+    if parts[0] == "ops":
+        assert outside <= {"jax", "flax", "re", "typing", "collections", "mllm", "dataclasses"}
+
+
+def test_importing_the_package_starts_no_framework():
+    code = "import mllm, sys; print(any(m in sys.modules for m in ('tensorflow', 'torch')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_files_keep_to_one_subject():
+    long = {
+        str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 400
+    }
+    assert not long, f"over 400 lines: {long}"

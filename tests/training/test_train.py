@@ -1,0 +1,263 @@
+"""Updates, checkpoints and resuming."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy.special import log_softmax
+from toy import make_model, make_pipeline, max_difference
+
+from mllm.checkpoints.digest import weights_digest
+from mllm.checkpoints.folder import load_model, save_model, write_description
+from mllm.checkpoints.orbax import Checkpoints
+from mllm.files import read_jsonl
+from mllm.ops.lora import init_lora, merge_lora
+from mllm.training import optimizers, state
+from mllm.training.loop import train
+from mllm.training.step import make_train_step, packed_logprobs
+from mllm.unlearning import get_objective
+
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+def make_step(model, name="nll", **options):
+    objective = get_objective(name, **options)
+    schedule = optimizers.make_schedule(peak=1e-2, steps=STEPS, warmup=2, decay="linear")
+    optimizer = optimizers.make_optimizer(schedule, clip=1.0)
+    step = make_train_step(model.model, model.config, objective, optimizer, schedule)
+    return step, optimizer
+
+
+def run(model, folder, *, steps=STEPS, stop=None, save_every=3):
+    """Train; ``stop`` breaks off before that step's batch, as a kill would."""
+    step, optimizer = make_step(model)
+    pipeline = make_pipeline(model)
+
+    def batches(first):
+        for number, batch in enumerate(pipeline.from_step(first), first + 1):
+            if number == stop:
+                raise KeyboardInterrupt
+            yield batch
+
+    first = state.create({"params": jax.tree.map(jnp.copy, model.variables["params"])}, optimizer)
+    return train(
+        step,
+        first,
+        {},
+        batches,
+        steps=steps,
+        folder=folder,
+        name="toy",
+        meta={"a": 1},
+        save_every=save_every,
+        log_every=2,
+    )
+
+
+def test_one_update_equals_optax_on_the_dense_likelihood(model):
+    step, optimizer = make_step(model)
+    batch = next(make_pipeline(model).from_step(0))
+    params = jax.tree.map(jnp.copy, model.variables["params"])
+
+    def dense(params):
+        states, _ = model.model.hidden(model.config, {"params": params}, batch)
+        logits = states @ model.model.head(model.config, {"params": params})
+        logprobs = jax.nn.log_softmax(logits)
+        total, count = 0.0, 0
+        for r, (targets, sources) in enumerate(
+            zip(batch["targets"], batch["sources"], strict=True)
+        ):
+            for target, source in zip(targets, sources, strict=True):
+                if target < batch["tokens"].shape[1]:
+                    total = total - logprobs[r, source, batch["tokens"][r, target]]
+                    count += 1
+        return total / count
+
+    loss, gradient = jax.value_and_grad(dense)(params)
+    updates, _ = optimizer.update(
+        {"params": gradient}, optimizer.init({"params": params}), {"params": params}
+    )
+    expected = optax.apply_updates({"params": params}, updates)
+    new, metrics = step(state.create({"params": params}, optimizer), {}, batch)
+    np.testing.assert_allclose(metrics["loss"][0], loss, rtol=1e-5)
+    # Adam's first update is a sign where the gradient is near zero: compare where it is not.
+    assert max_difference(new.trainable, expected) < 2e-2
+    close = [
+        np.isclose(a, b, atol=1e-5).mean()
+        for a, b in zip(jax.tree.leaves(new.trainable), jax.tree.leaves(expected), strict=True)
+    ]
+    assert min(close) > 0.95
+
+
+def test_packed_logprobs_equal_separate_rows(model):
+    pipeline = make_pipeline(model)
+    batch = next(pipeline.from_step(0))
+    packed = packed_logprobs(model.model, model.config, model.variables, batch)
+    for r in range(len(batch["weight"])):
+        for s, index in enumerate(batch["answers"][r]):
+            if index < 0:
+                continue
+            example = pipeline.examples[index]
+            ids = np.array([example.prefix + example.suffix + example.answer], np.int32)
+            alone = {
+                "tokens": ids,
+                "positions": np.arange(ids.shape[1], dtype=np.int32)[None],
+                "segments": np.zeros_like(ids),
+                "images": batch["images"][r : r + 1],
+                "image_slots": batch["image_slots"][r : r + 1],
+            }
+            states, _ = model.model.hidden(model.config, model.variables, alone)
+            head = model.model.head(model.config, model.variables)
+            table = log_softmax(np.asarray(states[0] @ head, "float64"), axis=-1)
+            count = len(example.answer)
+            places = np.arange(ids.shape[1] - count, ids.shape[1])
+            expected = table[places - 1, ids[0, places]]
+            found = packed[r][(batch["segments"][r] == s + 1) & (batch["loss_mask"][r] > 0)]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stopped_run_resumes_to_the_same_bits(model, tmp_path):
+    whole = run(model, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(model, tmp_path / "stopped", stop=6)
+    resumed = run(model, tmp_path / "stopped")
+    assert max_difference(resumed.trainable, whole.trainable) == 0
+    assert max_difference(resumed.opt, whole.opt) == 0
+    lines = {name: read_jsonl(tmp_path / name / "metrics.jsonl") for name in ("whole", "stopped")}
+    losses = {
+        name: [(line["step"], line["loss"]) for line in found] for name, found in lines.items()
+    }
+    assert [step for step, _ in losses["stopped"]] == sorted(
+        {step for step, _ in losses["stopped"]}
+    )
+    assert set(losses["stopped"][-2:]) <= set(losses["whole"])
+
+
+def test_the_step_compiles_once(model):
+    step, optimizer = make_step(model)
+    now = state.create({"params": jax.tree.map(jnp.copy, model.variables["params"])}, optimizer)
+    source = make_pipeline(model).from_step(0)
+    for _ in range(4):
+        now, _ = step(now, {}, next(source))
+    assert step._cache_size() == 1
+
+
+def test_lora_trains_only_the_adapter_and_merging_changes_nothing(model, tmp_path):
+    adapter = init_lora(
+        model.variables["params"], jax.random.key(1), rank=4, targets="decoder/layers"
+    )
+    step, optimizer = make_step(model)
+    frozen = {"params": model.variables["params"]}
+    before = weights_digest(frozen)
+    now = state.create({"lora": adapter}, optimizer)
+    source = make_pipeline(model).from_step(0)
+    for _ in range(3):
+        now, _ = step(now, frozen, next(source))
+    assert weights_digest(frozen) == before
+    adapted = {**frozen, **now.trainable}
+    batch = next(source)
+    kept = packed_logprobs(model.model, model.config, adapted, batch)
+    merged = packed_logprobs(model.model, model.config, merge_lora(adapted), batch)
+    plain = packed_logprobs(model.model, model.config, frozen, batch)
+    np.testing.assert_allclose(kept, merged, atol=1e-4)
+    assert np.abs(np.asarray(kept - plain)).max() > 1e-3
+
+
+@pytest.mark.parametrize("trainable", ["lora", "params"])
+def test_the_divergence_starts_at_zero_and_needs_no_copy_under_lora(model, trainable):
+    step, optimizer = make_step(model, "kl_min", order="joint")
+    params = jax.tree.map(jnp.copy, model.variables["params"])
+    adapter = init_lora(params, jax.random.key(1), rank=4, targets="decoder/layers")
+    if trainable == "lora":
+        now, frozen = state.create({"lora": adapter}, optimizer), {"params": params}
+    else:
+        reference = {"params": jax.tree.map(jnp.copy, params)}
+        now, frozen = state.create({"params": params}, optimizer), {"reference": reference}
+    source = make_pipeline(model, "joint").from_step(0)
+    now, first = step(now, frozen, next(source))
+    for _ in range(4):
+        now, later = step(now, frozen, next(source))
+    assert abs(float(first["kl"][0])) < 1e-4
+    assert float(later["kl"][0] / later["kl"][1]) > 1e-4
+
+
+def test_trainable_leaves_must_be_float32(model):
+    narrow = jax.tree.map(lambda x: x.astype(jnp.bfloat16), model.variables["params"])
+    with pytest.raises(ValueError, match=r"trainable leaf .* is bfloat16, expected float32"):
+        state.create({"params": narrow}, optax.sgd(1.0))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(model, tmp_path):
+    broken = jax.tree.map(lambda x: x * jnp.nan, model.variables)
+    step, optimizer = make_step(model)
+    with pytest.raises(FloatingPointError, match="loss is nan at step 2"):
+        train(
+            step,
+            state.create({"params": broken["params"]}, optimizer),
+            {},
+            make_pipeline(model).from_step,
+            steps=4,
+            folder=tmp_path,
+            name="toy",
+            meta={},
+            log_every=2,
+        )
+
+
+def test_a_saved_folder_loads_to_the_same_digest(model, tmp_path):
+    adapter = init_lora(model.variables["params"], jax.random.key(1), rank=4, targets="decoder")
+    adapter = jax.tree.map(lambda x: x + 0.01, adapter)
+    save_model(tmp_path / "base", model)
+    assert load_model(tmp_path / "base").digest() == model.digest()
+    from dataclasses import replace
+
+    lora = {"rank": 4, "targets": "decoder"}
+    described = replace(model, variables={}, lora=lora)
+    for name, parent in (("first", "base"), ("second", "first")):
+        folder = tmp_path / name
+        write_description(folder, described, collections=["lora"], parent=tmp_path / parent)
+        with Checkpoints(folder / "checkpoints") as checkpoints:
+            checkpoints.save(0, {"lora": adapter}, {})
+    once = merge_lora({**model.variables, "lora": adapter})
+    twice = merge_lora({**once, "lora": adapter})
+    found = merge_lora(load_model(tmp_path / "second").variables)
+    assert max_difference(found, twice) < 1e-6
+    assert (
+        load_model(tmp_path / "base", dtype="bfloat16")
+        .variables["params"]["decoder"]["embed"]
+        .dtype
+        == jnp.bfloat16
+    )
+
+
+def test_broken_folders_are_named(model, tmp_path):
+    save_model(tmp_path / "m", model)
+    with pytest.raises(ValueError, match="holds a checkpoint already"):
+        save_model(tmp_path / "m", model)
+    description = (tmp_path / "m" / "model.json").read_text()
+    (tmp_path / "m" / "model.json").write_text(description.replace('"width": 32', '"width": 40'))
+    with pytest.raises(ValueError, match=r"checkpoints.*does not fit model.json"):
+        load_model(tmp_path / "m")
+    (tmp_path / "m" / "model.json").write_text(description.replace('"heads"', '"headz"', 1))
+    with pytest.raises(ValueError, match=r"model.json, decoder: unknown keys \['headz'\]"):
+        load_model(tmp_path / "m")
+    (tmp_path / "m" / "model.json").write_text("{")
+    with pytest.raises(ValueError, match=r"model.json: not JSON"):
+        load_model(tmp_path / "m")
+
+
+def test_schedules_reach_their_ends():
+    values = [
+        float(optimizers.make_schedule(peak=1.0, steps=10, warmup=4, decay="linear")(i))
+        for i in range(10)
+    ]
+    assert values[0] == pytest.approx(0.2) and max(values) == pytest.approx(1.0)
+    assert values[9] == pytest.approx(1 / 6)
+    with pytest.raises(ValueError, match="unknown decay 'step'"):
+        optimizers.make_schedule(peak=1.0, steps=10, warmup=0, decay="step")
