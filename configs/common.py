@@ -9,8 +9,8 @@ def stage(**values) -> ConfigDict:
     """How one stage of teaching or unlearning trains.
 
     ``epochs`` are passes over the stage's rows (over the forget rows where a method has them);
-    ``trainable`` is "params" (all of them) or "lora"; ``loss_on`` is "answer" (strict) or "all"
-    (prompt and answer, as published).
+    ``trainable`` is "params" (all of them), "lora" or a part of the model, e.g. "projector";
+    ``loss_on`` is "answer" (strict) or "all" (question and answer, as published).
     """
     defaults = dict(
         epochs=1,
@@ -47,6 +47,10 @@ def get_config() -> ConfigDict:
     config.benchmark = ConfigDict(
         dict(name="mllmu", config="small", data_dir="data", published_dir="", seed=0, forget=15)
     )
+    # The first few of each group, 0 for all: for a model too slow to be taught and asked all.
+    config.benchmark.limit = ConfigDict(dict(forget=0, retain=0, celebrity=0, captions=0))
+    # Published weights to start from ("smol"), "" for random ones.
+    config.pretrained = ""
     config.model = ConfigDict()
     config.processor = ConfigDict(dict(chat_format="llava", image_size=64))
     config.rows = ConfigDict(dict(tokens=192, supervised=64, answers=12))

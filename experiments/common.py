@@ -5,7 +5,9 @@ results.
 import hashlib
 import json
 import platform
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -37,6 +39,11 @@ def define_workdir(help_string: str) -> flags.FlagHolder:
 def digest(value: object) -> str:
     """sha256 hex of JSON values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def command_line() -> str:
+    """The command that started this process, as one would type it."""
+    return shlex.join(["python", "-m", f"experiments.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
 
 
 def environment() -> dict:

@@ -5,7 +5,7 @@ from pathlib import Path
 from absl import app
 
 from experiments.common import define_workdir
-from mllm.reporting import terminal_table, write_report
+from mllm.reporting import print_table, write_report
 
 WORKDIR = define_workdir("folder whose runs are reported")
 
@@ -13,7 +13,7 @@ WORKDIR = define_workdir("folder whose runs are reported")
 def main(_):
     workdir = Path(WORKDIR.value)
     paths = write_report(workdir)
-    print(terminal_table(workdir))
+    print_table(workdir)
     for kind, path in paths.items():
         print(f"{kind}: {path}")
 

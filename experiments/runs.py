@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from experiments.common import digest, environment
+from experiments.common import command_line, digest, environment
 from mllm.files import read_json, read_jsonl, write_json
 
-ANCHORS = ("base", "vanilla", "retain_only")
 # What a run's weights depend on, beside the data and its parent's weights.
 DEPENDS_ON = {
+    "pretrained": ("seed", "pretrained", "model", "processor"),
     "base": ("seed", "model", "processor", "rows", "base", "lora"),
     "vanilla": ("seed", "tuning", "rows", "vanilla", "replay", "lora"),
     "retain_only": ("seed", "tuning", "rows", "vanilla", "replay", "lora", "benchmark.forget"),
@@ -41,11 +41,12 @@ class Run:
         values = self.config.to_dict()
         keys = DEPENDS_ON.get(self.method)
         if keys is None:
-            chosen = {k: values[k] for k in ("seed", "tuning", "rows", "lora")}
+            chosen = {key: values[key] for key in ("seed", "tuning", "rows", "lora")}
             chosen.update(method=values["methods"][self.method], forget=self.forget)
         else:
-            chosen = {k: values[k] for k in keys if "." not in k}
+            chosen = {key: values[key] for key in keys if key != "benchmark.forget"}
             chosen["forget"] = self.forget if "benchmark.forget" in keys else None
+        chosen["limit"] = values["benchmark"]["limit"]
         return digest([self.method, chosen, fingerprint, parents])
 
     def finished(self, identity: str) -> bool:
@@ -72,6 +73,7 @@ class Run:
             "forget": self.forget,
             "split": f"forget_{self.forget}",
             "protocol": self.config.evaluation.protocol,
+            "command": command_line(),
             "config": self.config.to_dict(),
             "environment": environment(),
             **self.record(),

@@ -1,7 +1,6 @@
-"""The stages of a study, each from a configuration to a run's folder: teach, unlearn, evaluate."""
+"""The stages of a study, each from a configuration to a run's folder: teach, unlearn, import."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,8 @@ import numpy as np
 from experiments.runs import Run
 from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.digest import weights_digest
-from mllm.checkpoints.folder import Loaded, load_model, write_description
+from mllm.checkpoints.folder import Loaded, combine, save_model, write_description
+from mllm.checkpoints.pretrained import PRETRAINED
 from mllm.data.images import decode
 from mllm.data.packing import Example, RowShape
 from mllm.data.pipeline import Pipeline
@@ -19,16 +19,52 @@ from mllm.data.prompts import INSTRUCTIONS
 from mllm.models import MODELS, config_from_dict
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.ops.segments import segment_sums
+from mllm.registry import lookup
 from mllm.training import optimizers, state
 from mllm.training.loop import train
 from mllm.training.step import make_train_step, packed_logprobs
 from mllm.unlearning import get_objective
+
+TAUGHT = ("base", "vanilla", "retain_only")
 
 
 def open_benchmark(config):
     """The prepared benchmark of a configuration."""
     chosen = config.benchmark
     return get_benchmark(chosen.name).Benchmark.open(chosen.data_dir, chosen.config)
+
+
+def parent_name(method: str, config) -> str | None:
+    """The run whose weights a method starts from; base starts from published weights or none."""
+    if method == "base":
+        return "pretrained" if config.pretrained else None
+    return {"pretrained": None, "vanilla": "base", "retain_only": "base"}.get(method, "vanilla")
+
+
+def chosen_profiles(config, benchmark, group: str) -> list:
+    """Profiles of a group: "forget", "retain", "celebrity" or "captions".
+
+    While tuning, the validation profiles are what is forgotten and all others are retained.
+    ``config.benchmark.limit`` takes the first few of a group, for a model too slow for all.
+    """
+    forget = config.benchmark.forget
+    split = {
+        "forget": "validation" if config.tuning else f"forget_{forget}",
+        "retain": "full" if config.tuning else f"retain_{100 - forget}",
+    }.get(group, group)
+    if group == "captions" and split not in benchmark.splits:
+        return []
+    return benchmark.profiles(split)[: config.benchmark.limit[group] or None]
+
+
+def evaluation_sets(config, benchmark) -> dict[str, list]:
+    """Profiles of the four sets; while tuning there is no test set, nor any reported forget set."""
+    groups = ("forget", "retain", "celebrity")
+    sets = {group: chosen_profiles(config, benchmark, group) for group in groups}
+    if not config.tuning:
+        ids = {profile.id for profile in sets["forget"]}
+        sets["test"] = [p for p in benchmark.profiles("test") if p.id in ids]
+    return sets
 
 
 def fresh_model(config, benchmark) -> Loaded:
@@ -40,6 +76,16 @@ def fresh_model(config, benchmark) -> Loaded:
     )
     variables = MODELS[family].init(shape, jax.random.key(config.seed))
     return Loaded(family, shape, variables, processor)
+
+
+def import_pretrained(run: Run) -> None:
+    """Assemble published weights into a model folder, the start of the study's base."""
+    build = lookup(PRETRAINED, run.config.pretrained, "pretrained model (config.pretrained)")
+    loaded = build(run.config.model.to_dict(), run.config.processor.to_dict(), run.config.seed)
+    save_model(run.folder, loaded)
+    run.write(
+        "finished", checkpoint_digest=loaded.digest(), parent=None, cost=_cost(run, loaded, 0)
+    )
 
 
 def make_examples(
@@ -82,18 +128,21 @@ def make_pipeline(config, stage, loaded: Loaded, examples, pictures, schedule: s
 def teach(run: Run, parent: Loaded | None, benchmark) -> None:
     """Teach base, vanilla or retain_only: likelihood of the answers of its profiles."""
     config = run.config
-    stage = config.base if run.method == "base" else config.vanilla
-    celebrities = benchmark.profiles("celebrity")
+    celebrities = chosen_profiles(config, benchmark, "celebrity")
     if run.method == "base":
-        profiles = celebrities + optional(benchmark, "captions")
+        stage = config.base
+        profiles = celebrities + chosen_profiles(config, benchmark, "captions")
     else:
-        profiles = remembered(config, benchmark, everyone=run.method == "vanilla")
+        stage = config.vanilla
+        profiles = chosen_profiles(config, benchmark, "retain")
+        if run.method == "vanilla":
+            profiles = profiles + chosen_profiles(config, benchmark, "forget")
         profiles = profiles + (celebrities if config.replay else [])
     start = parent or fresh_model(config, benchmark)
     examples, pictures = make_examples(start, profiles)
-    seed = 10 * config.seed + ("base", "vanilla", "retain_only").index(run.method)
+    seed = 10 * config.seed + TAUGHT.index(run.method)
     pipeline = make_pipeline(config, stage, start, examples, pictures, "all", seed)
-    _train(run, stage, start, get_objective("nll"), pipeline, frozen={})
+    _train(run, stage, start, get_objective("nll"), pipeline, {})
 
 
 def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> None:
@@ -102,30 +151,27 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
     stage = config.methods[run.method]
     objective = get_objective(run.method, **stage.options)
     if objective.loss is None:
-        folder = run.folder.parent / "vanilla"
+        above = parent_name(run.method, config)
         prompted = Loaded(
             parent.family, parent.config, {}, parent.processor, objective.system_prompt
         )
-        write_description(run.folder, prompted, collections=[], parent=folder)
-        run.write(
-            "finished",
-            checkpoint_digest=parent.digest(),
-            parent="../vanilla",
-            cost=_cost(run, parent, 0),
-        )
+        write_description(run.folder, prompted, collections=[], parent=run.folder.parent / above)
+        cost = _cost(run, parent, 0)
+        run.write("finished", checkpoint_digest=parent.digest(), parent=f"../{above}", cost=cost)
         return
     parent = Loaded(parent.family, parent.config, merge_lora(parent.variables), parent.processor)
-    forgotten = forget_profiles(config, benchmark)
     examples, pictures = make_examples(
-        parent, remembered(config, benchmark, everyone=False), forgotten
+        parent,
+        chosen_profiles(config, benchmark, "retain"),
+        chosen_profiles(config, benchmark, "forget"),
     )
-    pipeline = make_pipeline(
-        config, stage, parent, examples, pictures, objective.rows, 10 * config.seed + 5
-    )
+    seed = 10 * config.seed + len(TAUGHT)
+    pipeline = make_pipeline(config, stage, parent, examples, pictures, objective.rows, seed)
     frozen = {}
-    if "divergence" in objective.needs and stage.trainable == "params":
-        frozen = {"reference": jax.tree.map(jnp.copy, parent.variables)}
-    if objective.reference is not None and "divergence" not in objective.needs:
+    if "divergence" in objective.needs:
+        if stage.trainable != "lora":  # the weights that train cannot be their own reference
+            frozen = {"reference": jax.tree.map(jnp.copy, parent.variables)}
+    elif objective.reference is not None:
         reference = parent if objective.reference == "parent" else retain_only
         pipeline.reference = reference_logprobs(reference, pipeline)
     _train(run, stage, parent, objective, pipeline, frozen)
@@ -140,17 +186,7 @@ def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
         return segment_sums(values, batch["segments"], batch["answers"].shape[1])
 
     found = np.zeros(len(pipeline.examples), np.float32)
-    forget_only = Pipeline(
-        pipeline.examples,
-        pipeline.images,
-        pipeline.image_size,
-        pipeline.image_id,
-        pipeline.rows,
-        pipeline.shape,
-        schedule="forget",
-    )
-    for rows in forget_only.epoch(0):
-        batch = forget_only.batch(rows, np.random.default_rng(0))
+    for batch in pipeline.once_over_forget():
         values = np.asarray(sums(reference.variables, batch))
         known = batch["answers"] >= 0
         found[batch["answers"][known]] = values[known]
@@ -166,93 +202,50 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
     optimizer = optimizers.make_optimizer(
         schedule, b2=stage.b2, weight_decay=stage.weight_decay, clip=stage.clip
     )
-    lora = None
+    params, lora, parts = merge_lora(start.variables)["params"], None, None
     if stage.trainable == "lora":
         lora = config.lora.to_dict()
-        start_params = merge_lora(start.variables)["params"]
-        adapter = init_lora(start_params, jax.random.key(config.seed + 1), **lora)
-        trainable, frozen = {"lora": adapter}, {"params": start_params, **frozen}
+        adapter = init_lora(params, jax.random.key(config.seed + 1), **lora)
+        trainable, frozen = {"lora": adapter}, {"params": params, **frozen}
     elif stage.trainable == "params":
-        trainable = {"params": merge_lora(start.variables)["params"]}
+        trainable = {"params": params}
     else:
-        raise ValueError(f"trainable is {stage.trainable!r}, expected 'params' or 'lora'")
+        part = lookup(params, stage.trainable, "trainable ('params', 'lora' or a part of it):")
+        trainable, parts = {"params": {stage.trainable: part}}, [stage.trainable]
+        rest = {name: tree for name, tree in params.items() if name != stage.trainable}
+        frozen = {"params": rest, **frozen}
     described = Loaded(start.family, start.config, {}, start.processor, lora=lora)
-    parent = None if run.method == "base" else run.folder.parent / parent_name(run.method)
-    write_description(run.folder, described, collections=[stage.trainable], parent=parent)
-    step = make_train_step(start.model, start.config, objective, optimizer, schedule)
+    above = parent_name(run.method, config)
+    write_description(
+        run.folder,
+        described,
+        collections=sorted(trainable),
+        parts=parts,
+        parent=None if above is None else run.folder.parent / above,
+    )
     done = train(
-        step,
+        make_train_step(start.model, start.config, objective, optimizer, schedule),
         state.create(trainable, optimizer),
         frozen,
         pipeline.from_step,
         steps=steps,
         folder=run.folder,
         name=run.method,
-        meta={"method": run.method, "identity": run.record().get("identity")},
+        meta={"method": run.method, "identity": run.record()["identity"]},
         save_every=config.checkpoint_every,
         log_every=config.log_every,
     )
-    variables = {k: v for k, v in frozen.items() if k != "reference"} | done.trainable
+    variables = combine(frozen, done.trainable)
     whole = Loaded(start.family, start.config, variables, start.processor)
     count = sum(leaf.size for leaf in jax.tree.leaves(done.trainable))
     run.write(
         "finished",
         checkpoint_digest=weights_digest(variables),
-        parent=None if parent is None else f"../{parent.name}",
+        parent=None if above is None else f"../{above}",
         cost=_cost(run, whole, count),
     )
 
 
 def _cost(run: Run, loaded: Loaded, trainable: int) -> dict:
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(loaded.variables.get("params", {})))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(loaded.variables["params"]))
     return {**run.cost(), "parameters": parameters, "trainable": trainable}
-
-
-def parent_name(method: str) -> str | None:
-    """The run whose weights a method starts from."""
-    return {"base": None, "vanilla": "base", "retain_only": "base"}.get(method, "vanilla")
-
-
-def optional(benchmark, split: str) -> list:
-    """Profiles of a split that not every source has."""
-    return benchmark.profiles(split) if split in benchmark.splits else []
-
-
-def forget_profiles(config, benchmark) -> list:
-    """What is to be unlearned: the forget split, or the validation profiles while tuning."""
-    split = "validation" if config.tuning else f"forget_{config.benchmark.forget}"
-    return benchmark.profiles(split)
-
-
-def remembered(config, benchmark, *, everyone: bool) -> list:
-    """Fictitious profiles: everyone that is taught, or those that are to be kept."""
-    if config.tuning:
-        full = benchmark.profiles("full")
-        return full + benchmark.profiles("validation") if everyone else full
-    return benchmark.profiles("full" if everyone else f"retain_{100 - config.benchmark.forget}")
-
-
-def evaluation_sets(config, benchmark) -> dict[str, list]:
-    """Profiles of the four sets; while tuning only validation and celebrities, never a reported
-    set.
-    """
-    if config.tuning:
-        sets = {"forget": benchmark.profiles("validation")}
-        return {
-            **sets,
-            "retain": benchmark.profiles("full"),
-            "celebrity": benchmark.profiles("celebrity"),
-        }
-    forgotten = forget_profiles(config, benchmark)
-    ids = {profile.id for profile in forgotten}
-    return {
-        "forget": forgotten,
-        "test": [p for p in benchmark.profiles("test") if p.id in ids],
-        "retain": benchmark.profiles(f"retain_{100 - config.benchmark.forget}"),
-        "celebrity": benchmark.profiles("celebrity"),
-    }
-
-
-def load_run(folder: Path) -> Loaded:
-    """The model of a finished run."""
-    return load_model(folder)

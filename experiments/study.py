@@ -16,8 +16,9 @@ from mllm.training.progress import Progress
 
 
 def run_name(method: str, forget: int) -> str:
-    """Folder name of a run; base and vanilla are the same for every forget split."""
-    return method if method in ("base", "vanilla") else f"{method}_{forget}"
+    """Folder name of a run; what is taught to all is the same for every forget split."""
+    shared = ("pretrained", "base", "vanilla")
+    return method if method in shared else f"{method}_{forget}"
 
 
 def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None = None) -> Run:
@@ -32,7 +33,9 @@ def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None
         return run
     run.write("running", identity=identity, data_fingerprint=benchmark.fingerprint)
     loaded = [load_model(parent.folder) for parent in parents]
-    if method in ("base", "vanilla", "retain_only"):
+    if method == "pretrained":
+        stages.import_pretrained(run)
+    elif method in stages.TAUGHT:
         stages.teach(run, loaded[0] if loaded else None, benchmark)
     else:
         stages.unlearn(run, loaded[0], loaded[1] if len(loaded) > 1 else None, benchmark)
@@ -43,7 +46,7 @@ def needed(method: str, config) -> list[str]:
     """The runs a run needs: what it starts from, then the retain-only model where its reference is
     that.
     """
-    first = stages.parent_name(method)
+    first = stages.parent_name(method, config)
     if first is None:
         return []
     options = config.methods.get(method, {}).get("options", {})

@@ -13,7 +13,7 @@ from ml_collections.config_flags import config_flags
 from experiments import stages, study
 from experiments.common import CONFIG, define_workdir, get_config
 from experiments.prepare import prepare
-from mllm.reporting import terminal_table, write_report
+from mllm.reporting import print_table, write_report
 
 WORKDIR = define_workdir("folder of the sweep")
 
@@ -47,7 +47,7 @@ def main(_):
         run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
         study.evaluate(run, chosen, benchmark)
     paths = write_report(workdir)
-    print(terminal_table(workdir))
+    print_table(workdir)
     print(f"report: {paths['html']}")
 
 

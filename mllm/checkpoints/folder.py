@@ -1,13 +1,14 @@
-"""A model's folder: what it is (model.json), its processor, and its weights or those of the parent
-it adapts.
+"""A model's folder: what it is (model.json), its processor, and its weights or those it adapts.
 
 model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
-[], "lora": {"rank", "targets"} | null, "parent": path relative to this folder | null,
-"system_prompt": str | null}. A folder without "params" takes them from its parent.
+[], "parts": names of the parts of params that are here (null: all), "lora": {"rank", "targets"} |
+null, "parent": path relative to this folder | null, "system_prompt": str | null}. What a folder
+does not hold comes from its parent.
 """
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -19,6 +20,13 @@ from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS, config_from_dict, config_to_dict
 from mllm.ops.lora import init_lora, merge_lora
+
+
+def combine(below: dict, above: dict) -> dict:
+    """The variables of a model whose parts in ``above`` replace those in ``below``."""
+    params = {**below.get("params", {}), **above.get("params", {})}
+    lora = above.get("lora", below.get("lora"))
+    return {"params": params} if lora is None else {"params": params, "lora": lora}
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ def write_description(
     loaded: Loaded,
     *,
     collections: list[str],
+    parts: list[str] | None = None,
     parent: Path | None = None,
 ) -> None:
     """Write model.json and the processor: what it takes to read the checkpoints below."""
@@ -58,6 +67,7 @@ def write_description(
         "schema": 1,
         "model": config_to_dict(loaded.family, loaded.config),
         "collections": collections,
+        "parts": parts,
         "lora": loaded.lora,
         "parent": None if parent is None else os.path.relpath(parent, folder),
         "system_prompt": loaded.system_prompt,
@@ -83,16 +93,19 @@ def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
     folder = Path(folder)
     where = folder / "model.json"
     description = read_json(where)
-    missing = {"model", "collections", "lora", "parent", "system_prompt"} - set(description)
+    keys = {"model", "collections", "parts", "lora", "parent", "system_prompt"}
+    missing = keys - set(description)
     if missing:
         raise ValueError(f"{where}: keys {sorted(missing)} are missing")
     family, config = config_from_dict(description["model"], str(where))
     if dtype is not None:
         config = replace(config, dtype=str(jnp.dtype(dtype)))
     variables: dict = {}
-    if "params" not in description["collections"]:
+    if "params" not in description["collections"] or description["parts"] is not None:
         if description["parent"] is None:
-            raise ValueError(f"{where}: neither its own params nor a parent to take them from")
+            raise ValueError(
+                f"{where}: neither all params of its own nor a parent to take them from"
+            )
         parent = load_model(folder / description["parent"], dtype=dtype)
         # An adapter sits on the parent as it answers: with the parent's own adapter merged in.
         adapted = "lora" in description["collections"]
@@ -101,10 +114,14 @@ def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
     if description["collections"]:
         wanted = MODELS[family].abstract(config)
         if "lora" in description["collections"]:
-            shape_of = lambda: init_lora(wanted["params"], jax.random.key(0), **description["lora"])  # noqa: E731
-            wanted = {**wanted, "lora": jax.eval_shape(shape_of)}
+            options = dict(description["lora"])
+            adapter = partial(init_lora, rank=options["rank"], targets=options["targets"])
+            wanted["lora"] = jax.eval_shape(adapter, wanted["params"], jax.random.key(0))
         wanted = {name: wanted[name] for name in description["collections"]}
-        variables.update(_restore(folder, on_device(wanted, dtype)))
+        parts = description["parts"]
+        if parts is not None:
+            wanted["params"] = {name: wanted["params"][name] for name in parts}
+        variables = combine(variables, _restore(folder, on_device(wanted, dtype)))
     processor = Processor.load(folder)
     prompt = description["system_prompt"]
     return Loaded(family, config, variables, processor, prompt, description["lora"])

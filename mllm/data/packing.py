@@ -70,8 +70,8 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
         alone = len(example.prefix) + example.length
         if alone > shape.tokens or supervised > shape.supervised:
             raise ValueError(
-                f"example {example.index} has {alone} tokens, {supervised} of them supervised; a row "
-                f"holds {shape.tokens} and {shape.supervised}: raise rows.tokens or "
+                f"example {example.index} has {alone} tokens, {supervised} of them supervised; a "
+                f"row holds {shape.tokens} and {shape.supervised}: raise rows.tokens or "
                 "rows.supervised in the config"
             )
         key = example.prefix, example.image, example.forget

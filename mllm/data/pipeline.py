@@ -106,6 +106,12 @@ class Pipeline:
             self._pixels[image] = to_pixels(self.images[image], self.image_size)
         return self._pixels[image]
 
+    def once_over_forget(self) -> Iterator[dict[str, np.ndarray]]:
+        """Batches that hold every example to forget once."""
+        rows = pack([example for example in self.examples if example.forget], self.shape)
+        for first in range(0, len(rows), self.rows):
+            yield self.batch(rows[first : first + self.rows], np.random.default_rng(0))
+
     def from_step(self, step: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches from ``step`` on, without end."""
         number, first = 0, 0

@@ -193,7 +193,7 @@ class _Asker:
                 "gold": item.question.answer,
                 "options": item.question.options,
                 "reply": reply,
-                "state": answer_state(reply, ended=ended),
+                "state": _state(reply, ended, option[0], letter[0]),
                 "ended": ended,
                 "option_logprobs": option[0],
                 "option_tokens": option[1],
@@ -254,6 +254,13 @@ class _Asker:
                 ids = ids[: ids.index(self.processor.eos_id)]
             replies.append((self.processor.decode(ids), bool(ended[i])))
         return replies
+
+
+def _state(reply: str, ended: bool, *scores: list[float] | None) -> str:
+    """The answer's state; a model whose log-probabilities are not finite has not answered."""
+    if all(np.isfinite(values).all() for values in scores if values is not None):
+        return answer_state(reply, ended=ended)
+    return "error"
 
 
 def _bucket(count: int) -> int:

@@ -59,6 +59,7 @@ def _set_limits(axes: Axes, points: list[Point]) -> None:
         ([100 * value for point in points for value in point.forgetting], axes.set_xlim),
         ([100 * value for point in points for value in point.utility], axes.set_ylim),
     ):
+        ends = [end for end in ends if np.isfinite(end)]
         margin = 0.09 * max(max(ends) - min(ends), 5)
         setter(min(ends) - margin, max(ends) + margin)
 
@@ -117,6 +118,7 @@ def _obstacles(axes: Axes, points: list[Point]) -> list[tuple[float, float, floa
         x, x_low, x_high = (100 * value for value in point.forgetting)
         y, y_low, y_high = (100 * value for value in point.utility)
         boxes += [(x, y, x, y), (x_low, y, x_high, y), (x, y_low, x, y_high)]
+    boxes = [box for box in boxes if np.all(np.isfinite(box))]
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     guides = _guides(points)

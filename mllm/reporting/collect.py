@@ -48,7 +48,11 @@ _PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One evaluated checkpoint. `scores` are the score objects of results.json, unchanged."""
+    """One checkpoint evaluated on one forget split.
+
+    `scores` are the score objects of results.json, unchanged. A run folder of base or vanilla,
+    which no forget split changes, gives one Run for each split it was evaluated on.
+    """
 
     folder: Path
     name: str
@@ -70,7 +74,10 @@ class Run:
 
     @property
     def replies_path(self) -> Path:
-        return self.folder / "eval" / self.protocol / "replies.jsonl"
+        """The raw replies of this forget split: in a folder of the split, or beside the results."""
+        folder = self.folder / "eval" / self.protocol
+        split = folder / f"forget_{self.forget}" / "replies.jsonl"
+        return split if split.is_file() else folder / "replies.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,17 +267,25 @@ def _check_score(score: Any, where: str) -> None:
             raise ValueError(f"{where}: {key} is {score.get(key)!r}, expected one of {known}")
     if not isinstance(score.get("metric"), str):
         raise ValueError(f"{where}: metric is {score.get('metric')!r}, expected a name")
-    for key in ("value", "n", *_RATES):
+    for key in ("n", *_RATES):
         if not _is_number(score.get(key)):
             raise ValueError(f"{where}: {key} is {score.get(key)!r}, expected a finite number")
+    # Null says that nothing was scored (every reply an error), or one profile and no interval.
+    if not _is_number_or_null(score.get("value", "nothing")):
+        raise ValueError(f"{where}: value is {score.get('value')!r}, expected a finite number")
     interval = score.get("ci95")
-    if not (isinstance(interval, list) and len(interval) == 2 and all(map(_is_number, interval))):
+    pair = isinstance(interval, list) and len(interval) == 2
+    if not pair or not all(map(_is_number_or_null, interval)):
         raise ValueError(f"{where}: ci95 is {interval!r}, expected [low, high]")
 
 
 def _is_number(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value)
+
+
+def _is_number_or_null(value: Any) -> bool:
+    return value is None or _is_number(value)
 
 
 def _refuse_unlike(runs: list[Run], key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -19,7 +20,8 @@ class Point:
     """One checkpoint of the trade-off figure. All numbers are fractions of 1.
 
     `forgetting` is vanilla's forget-set accuracy less this checkpoint's, `utility` the mean of
-    its retain and celebrity accuracy; each with the ends of its 95% interval.
+    its retain and celebrity accuracy; each with the ends of its 95% interval
+    (NaN where the score has none).
     """
 
     method: str
@@ -50,17 +52,17 @@ def _point(run: Run, key: Key, modality: str, reference: float) -> Point | None:
     scores = {cell_of(score): score for score in run.scores}
     forget = scores.get(("forget", TASK, modality, METRIC))
     useful = [scores.get((name, TASK, modality, METRIC)) for name in UTILITY_SETS]
-    useful = [score for score in useful if score]
-    if not forget or not useful:
+    useful = [score for score in useful if score and score["value"] is not None]
+    if not forget or forget["value"] is None or not useful:
         return None
-    low, high = forget["ci95"]
+    low, high = _ends(forget)
     utility = float(np.mean([score["value"] for score in useful]))
     # The sets hold different people, so their errors add in quadrature.
     below, above = (
         float(np.sqrt(np.sum(np.square(side)))) / len(useful)
         for side in (
-            [score["value"] - score["ci95"][0] for score in useful],
-            [score["ci95"][1] - score["value"] for score in useful],
+            [score["value"] - _ends(score)[0] for score in useful],
+            [_ends(score)[1] - score["value"] for score in useful],
         )
     )
     return Point(
@@ -71,6 +73,12 @@ def _point(run: Run, key: Key, modality: str, reference: float) -> Point | None:
         forgetting=(reference - forget["value"], reference - high, reference - low),
         utility=(utility, utility - below, utility + above),
     )
+
+
+def _ends(score: dict) -> tuple[float, float]:
+    """Returns the ends of a score's interval, NaN where it has none."""
+    low, high = score["ci95"]
+    return (math.nan if low is None else low), (math.nan if high is None else high)
 
 
 def finding(comparison: Comparison) -> str:

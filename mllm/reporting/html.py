@@ -45,7 +45,7 @@ def render(sweep: Sweep, portraits: Mapping[str, bytes], portraits_note: str) ->
         portraits_note=portraits_note,
         problems=sweep.problems,
         curves=_curves(sweep),
-        runs=[_run(run) for run in sweep.runs],
+        runs=[_run(run, sweep) for run in _folders(sweep)],
         commands=_commands(sweep),
         fingerprint=sweep.runs[0].data_fingerprint if sweep.runs else "",
         marking_rule=tables.MARKING_RULE,
@@ -72,7 +72,7 @@ def saved_figures(sweep: Sweep) -> dict[str, bytes]:
             if figure is not None:
                 files[f"{name}{ending}.svg"] = figures.svg(figure, theme)
                 files[f"{name}{ending}.png"] = figures.png(figure, theme)
-    for run in sweep.runs:
+    for run in _folders(sweep):
         figure = charts.curves_figure(_run_title(run), read_metrics(run), theme)
         if figure is not None:
             files[f"curves_{slug(run.name)}.svg"] = figures.svg(figure, theme)
@@ -143,7 +143,7 @@ def _picture(draw, text: str) -> dict[str, str]:
 def _curves(sweep: Sweep) -> dict[str, list[dict[str, str]]]:
     """Returns a panel a run; with many runs, those beyond the first seed are folded away."""
     drawn = []
-    for run in sweep.runs:
+    for run in _folders(sweep):
         series = read_metrics(run)
         if any(name in series for name in charts.CURVES):
             title = _run_title(run)
@@ -159,22 +159,30 @@ def _curves(sweep: Sweep) -> dict[str, list[dict[str, str]]]:
     return {"shown": shown, "folded": folded}
 
 
+def _folders(sweep: Sweep) -> list[Run]:
+    """Returns one run a folder: base and vanilla are trained once for all forget splits."""
+    return list({run.name: run for run in reversed(sweep.runs)}.values())[::-1]
+
+
 def _run_title(run: Run) -> str:
-    forget = "" if run.forget is None else f", forget {run.forget}%"
+    for_all = run.forget is None or run.method in ("base", "vanilla")
+    forget = "" if for_all else f", forget {run.forget}%"
     return f"{method_label(run.method, run.variant)}, seed {run.seed}{forget}"
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run, sweep: Sweep) -> dict[str, Any]:
+    splits = [one.forget for one in sweep.runs if one.name == run.name and one.forget is not None]
+
     def count(name: str) -> str:
         value = run.cost.get(name)
         return "–" if value is None else f"{value:,.0f}"
 
     return {
-        "anchor": slug("run", run.name, run.forget),
+        "anchor": slug("run", run.name),
         "name": clean_text(run.name, 80),
         "label": method_label(run.method, run.variant),
         "seed": run.seed,
-        "forget": "–" if run.forget is None else f"{run.forget}%",
+        "forget": ", ".join(f"{split}%" for split in splits) or "–",
         "cost": [count(name) for name in ("steps", "seconds", "trainable", "parameters")],
         "short_digest": clean_text(run.checkpoint_digest[:12]),
         "digest": clean_text(run.checkpoint_digest),

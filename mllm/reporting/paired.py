@@ -8,7 +8,7 @@ person are not independent.
 from __future__ import annotations
 
 import re
-import string
+import unicodedata
 import zlib
 from collections import defaultdict
 from typing import Any
@@ -41,13 +41,17 @@ def read_answers(run: Run) -> dict[Cell, Answers]:
             question = str(row["profile"]), int(row["index"])
             for metric, value in _score_reply(row).items():
                 answers[(*cell, metric)][question] = value
+            if row["state"] == "error":
+                # A question asked again after an error counts once, by its last reply.
+                for other in [known for known in answers if known[:3] == cell]:
+                    answers[other].pop(question, None)
         except (KeyError, TypeError, ValueError):
             continue
     agreeing = {}
     for score in run.scores:
         cell = score["set"], score["task"], score["modality"], score["metric"]
         found = answers.get(cell)
-        if not found or len(found) != score["n"]:
+        if not found or len(found) != score["n"] or score["value"] is None:
             continue
         if abs(np.mean(list(found.values())) - score["value"]) < _AGREEMENT:
             agreeing[cell] = found
@@ -112,14 +116,14 @@ def is_right(row: dict[str, Any]) -> bool | None:
 
 def _score_reply(row: dict[str, Any]) -> dict[str, float]:
     if row["task"] == "classification":
+        letters = sorted(row["options"])
         scores = {}
-        choice = chosen_option(row)
-        if choice is not None:
-            scores["accuracy_text"] = float(choice == row["gold"])
-        letters = row.get("letter_logprobs")
-        if letters:
-            best = sorted(row["options"])[int(np.argmax(letters))]
-            scores["accuracy_letter"] = float(best == row["gold"])
+        if row.get("option_logprobs"):
+            per_token = np.divide(row["option_logprobs"], row["option_tokens"])
+            scores["accuracy_text"] = _share_of_best(per_token, letters.index(row["gold"]))
+        if row.get("letter_logprobs"):
+            logprobs = np.asarray(row["letter_logprobs"], float)
+            scores["accuracy_letter"] = _share_of_best(logprobs, letters.index(row["gold"]))
         return scores
     if row["task"] == "cloze":
         reply, gold = str(row["reply"]), str(row["gold"])
@@ -130,6 +134,15 @@ def _score_reply(row: dict[str, Any]) -> dict[str, float]:
     return {}
 
 
+def _share_of_best(scores: np.ndarray, gold: int) -> float:
+    """Returns 1 for the only best, 1 / k for one of k equal best, else 0."""
+    best = np.flatnonzero(scores == scores.max())
+    return float(gold in best) / len(best)
+
+
 def _plain(text: object) -> str:
-    words = re.sub(r"\s+", " ", str(text).casefold()).strip()
-    return words.strip(string.punctuation + " ")
+    """Brings spellings of one answer together: width, case, punctuation, thousands."""
+    text = unicodedata.normalize("NFKC", str(text)).casefold()
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))|['\u2018\u2019]", "", text)
+    text = re.sub(r"(?<!\d)\.|\.(?!\d)", " ", text)
+    return " ".join(re.sub(r"[^\w\s.+°]|_", " ", text).split())

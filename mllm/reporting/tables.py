@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -132,13 +133,17 @@ class Comparison:
             for run in self.runs.get(key, ())
             if (*cell, run.seed) in self._scores[key]
         ]
+        scores = [score for score in scores if score["value"] is not None]
         if not scores:
             return Entry(None)
         mean = {
             name: float(np.mean([score[name] for score in scores]))
             for name in ("value", "valid", "refusal", "invalid", "n")
         }
-        low, high = np.mean([score["ci95"] for score in scores], axis=0)
+        intervals = [score["ci95"] for score in scores]
+        if any(end is None for interval in intervals for end in interval):
+            return Entry(**mean)
+        low, high = np.mean(intervals, axis=0)
         return Entry(low=float(low), high=float(high), **mean)
 
     def answers(self, key: Key, cell: paired.Cell) -> paired.Answers | None:
@@ -170,7 +175,8 @@ class Comparison:
         """Returns (difference, low, high, paired) of two rows in one cell.
 
         Paired by profile where the replies allow it, else the interval of a difference of two
-        independent scores, which is wider. None where either was not measured.
+        independent scores, which is wider (NaN where they have none). None where either was not
+        measured.
         """
         first, second = self.entry(key, cell), self.entry(other, cell)
         if first.value is None or second.value is None:
@@ -179,6 +185,8 @@ class Comparison:
         if self.paired((key, other), cell):
             low, high = paired.interval(self.draws(key, cell) - self.draws(other, cell))
             return value, low, high, True
+        if first.low is None or second.low is None:
+            return value, math.nan, math.nan, False
         below = np.hypot(first.value - first.low, second.high - second.value)
         above = np.hypot(first.high - first.value, second.value - second.low)
         return value, value - float(below), value + float(above), False
@@ -192,7 +200,7 @@ class Comparison:
             _, low, high, _ = self.difference(key, vanilla, cell)
             return low <= 0 <= high
         first, second = self.entry(key, cell), self.entry(vanilla, cell)
-        if first.value is None or second.value is None:
+        if first.low is None or second.low is None:
             return False
         return first.low <= second.high and second.low <= first.high
 
@@ -220,15 +228,22 @@ class Comparison:
 
     def _gap(self, key: Key, target: Key | None, cell: paired.Cell) -> tuple[float, float, float]:
         """Returns how far a row is from the ideal of one cell, with the range it may lie in."""
-        entry = self.entry(key, cell)
+        entry = self._bounded(key, cell)
         if target is None:
             if cell[0] in FORGOTTEN_SETS:
                 return entry.value, entry.low, entry.high
             return -entry.value, -entry.high, -entry.low
-        goal = self.entry(target, cell)
+        goal = self._bounded(target, cell)
         low, high = entry.low - goal.high, entry.high - goal.low
         nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
         return abs(entry.value - goal.value), nearest, max(abs(low), abs(high))
+
+    def _bounded(self, key: Key, cell: paired.Cell) -> Entry:
+        """Returns a cell that may lie anywhere, where it has no interval."""
+        entry = self.entry(key, cell)
+        if entry.low is not None:
+            return entry
+        return dataclasses.replace(entry, low=-math.inf, high=math.inf)
 
     def _leads(self, leader: Key, other: Key, target: Key | None, cell: paired.Cell) -> bool:
         involved = [leader, other] + ([target] if target else [])

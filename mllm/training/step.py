@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mllm.checkpoints.folder import combine
 from mllm.ops.losses import token_kl, token_logprobs
 from mllm.training.state import TrainState
 
@@ -51,13 +52,13 @@ def make_train_step(
     """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is
     not.
 
-    ``frozen`` holds the collections that do not change ({"params": ...} under LoRA, else {}) and,
-    where the objective asks for a divergence and the base cannot serve as reference, {"reference":
-    variables}. Metrics are (sum, count) pairs.
+    ``frozen`` holds the collections that do not change ({"params": ...} under LoRA or where only
+    parts train, else {}) and, where the objective asks for a divergence and the base cannot serve
+    as reference, {"reference": variables}. Metrics are (sum, count) pairs.
     """
 
     def loss_fn(trainable: dict, frozen: dict, batch: Batch):
-        variables = {**{k: v for k, v in frozen.items() if k != "reference"}, **trainable}
+        variables = combine(frozen, trainable)
         states = supervised_states(model, config, variables, batch)
         head = model.head(config, variables)
         inputs = {"batch": batch}

@@ -5,8 +5,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from mllm.ops.segments import segment_sums
 from mllm.unlearning.objective import Batch, Objective
-from mllm.unlearning.reductions import answer_sums, masked_total, mean, role_answers, role_tokens
+from mllm.unlearning.reductions import masked_total, mean, role_answers, role_tokens
 
 
 def npo(
@@ -48,7 +49,7 @@ def npo(
         forget_tokens = role_tokens(batch, forget=True)
         present = role_answers(batch, forget=True)
         supervised = jnp.where(forget_tokens > 0, token_logprobs, 0)
-        logprobs = answer_sums(supervised, batch["segments"], present.shape[1])
+        logprobs = segment_sums(supervised, batch["segments"], present.shape[1])
         margin = logprobs - batch["reference_logprobs"]
         forget_margin = masked_total(margin, present)
         if form == "sequence":

@@ -11,24 +11,6 @@ from mllm.unlearning.objective import Batch
 Total = tuple[jax.Array, jax.Array]
 
 
-def answer_sums(values: jax.Array, segments: jax.Array, answers: int) -> jax.Array:
-    """Sum the values of each answer's tokens; shared prefix and padding belong to no answer.
-
-    A masked sum and not a scatter: one fused pass, the same bits on every run and device, and a
-    gradient that is a gather.
-
-    Args:
-      values: float32[B, T].
-      segments: int32[B, T]; k >= 1 marks the tokens of the k-th answer of the row.
-      answers: S, the number of columns to return; higher segments are left out.
-
-    Returns:
-      float32[B, S]; column k - 1 holds the sum over segment k.
-    """
-    numbers = jnp.arange(1, answers + 1, dtype=segments.dtype)
-    return jnp.sum(jnp.where(segments[:, :, None] == numbers, values[:, :, None], 0), axis=1)
-
-
 def role_rows(batch: Batch, *, forget: bool) -> jax.Array:
     """float32[B]: 1 for the real rows of one role, 0 for the other role and for padding rows."""
     return (batch["forget"] if forget else 1 - batch["forget"]) * batch["weight"]

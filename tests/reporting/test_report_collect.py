@@ -68,6 +68,40 @@ def test_a_score_that_is_no_number_makes_the_run_unreadable(tmp_path, write, sma
     assert "score 3" in problem.reason and "finite" in problem.reason
 
 
+def test_a_score_without_value_or_interval_is_shown_as_a_dash(tmp_path, write, small_profiles):
+    for method in ("vanilla", "retain_only", "npo", "ga"):
+        folder = write(tmp_path, method, profiles=small_profiles, replies=False)
+        path = folder / "eval/strict/results.json"
+        results = json.loads(path.read_text())
+        for score in results["runs"][0]["scores"]:
+            score["ci95"] = [None, None]
+            if score["modality"] == "text" or score["set"] == "celebrity":
+                score["value"] = None
+        path.write_text(json.dumps(results))
+    paths = write_report(tmp_path, portraits={})
+    assert collect(tmp_path).problems == ()
+    assert "nan" not in paths["markdown"].read_text()
+    assert paths["csv"].read_text().count(",,,") > 0
+
+
+def test_base_is_evaluated_on_several_splits_from_one_folder(tmp_path, write, small_profiles):
+    folder = write(tmp_path, "base", profiles=small_profiles)
+    path = folder / "eval/strict/results.json"
+    results = json.loads(path.read_text())
+    (entry,) = results["runs"]
+    results["runs"] = [{**entry, "forget": split} for split in (5, 15)]
+    path.write_text(json.dumps(results))
+    for split in (5, 15):
+        (path.parent / f"forget_{split}").mkdir()
+    replies = path.parent / "replies.jsonl"
+    replies.rename(path.parent / "forget_15" / "replies.jsonl")
+    first, second = collect(tmp_path).runs
+    assert (first.forget, second.forget) == (5, 15)
+    assert not first.replies_path.exists() and second.replies_path.exists()
+    page = write_report(tmp_path, portraits={})["html"].read_text()
+    assert page.count('id="run-base-seed0"') == 1 and "5%, 15%" in page
+
+
 def test_a_folder_without_finished_runs_still_gets_a_report(tmp_path, write, small_profiles):
     write(tmp_path, "ga", profiles=small_profiles, status="running")
     paths = write_report(tmp_path)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,30 @@ def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, 
     answers = paired.read_answers(run)
     assert CELL in answers
     assert ("celebrity", *CELL[1:]) not in answers
+
+
+def test_reply_rules_match_the_stated_ones(tmp_path):
+    lines = [
+        # A tie of two best options counts a half; the last reply of a question counts.
+        {"task": "classification", "index": 0, "gold": "A", "options": {"A": "x", "B": "y"},
+         "option_logprobs": [-2.0, -4.0], "option_tokens": [1, 2], "state": "valid"},
+        {"task": "cloze", "index": 1, "gold": "$85,000", "reply": "85000.", "state": "valid"},
+        {"task": "cloze", "index": 2, "gold": "Rome", "reply": "", "state": "valid"},
+        {"task": "cloze", "index": 2, "gold": "Rome", "reply": "", "state": "error"},
+    ]  # fmt: skip
+    common = {"set": "forget", "modality": "text", "profile": "p"}
+    path = tmp_path / "eval/strict/replies.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(json.dumps({**common, **line}) for line in lines))
+    cells = {("classification", "accuracy_text"): 0.5, ("cloze", "exact"): 1.0}
+    scores = [
+        {"set": "forget", "task": task, "modality": "text", "metric": metric, "value": v, "n": 1}
+        for (task, metric), v in cells.items()
+    ]
+    run = SimpleNamespace(replies_path=path, scores=scores)
+    assert {
+        cell[1::2]: list(found.values()) for cell, found in paired.read_answers(run).items()
+    } == {cell: [value] for cell, value in cells.items()}
 
 
 def test_bootstrap_is_paired_by_profile():

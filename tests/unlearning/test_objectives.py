@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from packed_rows import draw_answers, pack, token_mean
 
+from mllm.ops.segments import segment_sums
 from mllm.unlearning import OBJECTIVES, get_objective
-from mllm.unlearning.reductions import answer_sums
 
 ROWS = [[0, 1], [2, 3], [4, 5, 6]]
 
@@ -245,7 +245,7 @@ def test_a_loss_is_the_same_under_jit():
         np.testing.assert_allclose(compiled(*packed), expected, rtol=1e-6)
 
 
-def test_answer_sums_equal_a_loop_and_have_its_gradient():
+def test_segment_sums_equal_a_loop_and_have_its_gradient():
     rng = np.random.default_rng(12)
     values = rng.normal(size=(3, 17)).astype("float32")
     segments = rng.integers(-1, 6, size=(3, 17)).astype("int32")
@@ -254,9 +254,9 @@ def test_answer_sums_equal_a_loop_and_have_its_gradient():
         for t in range(17):
             if 1 <= segments[b, t] <= 4:
                 expected[b, segments[b, t] - 1] += values[b, t]
-    np.testing.assert_allclose(answer_sums(values, segments, 4), expected, atol=1e-6)
+    np.testing.assert_allclose(segment_sums(values, segments, 4), expected, atol=1e-6)
     weights = rng.normal(size=(3, 4)).astype("float32")
-    gradient = jax.grad(lambda x: (answer_sums(x, segments, 4) * weights).sum())(values)
+    gradient = jax.grad(lambda x: (segment_sums(x, segments, 4) * weights).sum())(values)
     columns = np.clip(segments - 1, 0, 3)
     inside = (segments >= 1) & (segments <= 4)
     np.testing.assert_allclose(gradient, np.take_along_axis(weights, columns, 1) * inside)
