@@ -18,6 +18,7 @@ def stage(**values) -> ConfigDict:
         warmup=20,
         decay="cosine",
         weight_decay=0.0,
+        optimizer="adamw",
         b2=0.999,
         clip=1.0,
         rows=24,

@@ -200,7 +200,7 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         peak=stage.learning_rate, steps=steps, warmup=stage.warmup, decay=stage.decay
     )
     optimizer = optimizers.make_optimizer(
-        schedule, b2=stage.b2, weight_decay=stage.weight_decay, clip=stage.clip
+        stage.optimizer, schedule, b2=stage.b2, weight_decay=stage.weight_decay, clip=stage.clip
     )
     params, lora, parts = merge_lora(start.variables)["params"], None, None
     if stage.trainable == "lora":

@@ -35,8 +35,7 @@ def to_pixels(image: Image.Image, size: int) -> np.ndarray:
     """Bicubic resize of the shorter side to ``size``, then centre crop: u8[size, size, 3] (CLIP's
     processor).
     """
-    scale = size / min(image.size)
-    width, height = (max(size, round(side * scale)) for side in image.size)
+    width, height = (int(size * side / min(image.size)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - size) // 2, (height - size) // 2
     return np.asarray(image.crop((left, top, left + size, top + size)), np.uint8)

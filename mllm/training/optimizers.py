@@ -1,6 +1,8 @@
 """Optimizers and schedules by name."""
 
+import jax
 import optax
+from optax.contrib import MuonDimensionNumbers, muon
 
 
 def make_schedule(*, peak: float, steps: int, warmup: int, decay: str) -> optax.Schedule:
@@ -23,14 +25,48 @@ def make_schedule(*, peak: float, steps: int, warmup: int, decay: str) -> optax.
 
 
 def make_optimizer(
+    name: str,
     schedule: optax.Schedule,
     *,
-    b1=0.9,
-    b2=0.999,
-    eps=1e-6,
-    weight_decay=0.0,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-6,
+    weight_decay: float = 0.0,
     clip: float | None = None,
 ) -> optax.GradientTransformation:
-    """AdamW, with the gradient clipped to a global norm first where ``clip`` is given."""
-    adamw = optax.adamw(schedule, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
-    return optax.chain(optax.clip_by_global_norm(clip), adamw) if clip else adamw
+    """An optimizer by name; the gradient is clipped to a global norm first where ``clip`` is given.
+
+    "adamw" (Loshchilov & Hutter 2019), or "muon" (Jordan et al. 2024): orthogonalised momentum for
+    the matrices, each layer of a stack by itself, with updates scaled to the size of Adam's
+    (Liu et al. 2025, arXiv:2502.16982, eq. 4), and AdamW for all else. Muon learns a small model
+    from scratch in about half the steps; fine-tuning keeps AdamW.
+
+    Raises:
+      ValueError: an unknown name.
+    """
+    if name == "adamw":
+        optimizer = optax.adamw(schedule, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+    elif name == "muon":
+        optimizer = muon(
+            schedule,
+            weight_decay=weight_decay,
+            adam_b1=b1,
+            adam_b2=b2,
+            adam_weight_decay=weight_decay,
+            consistent_rms=0.2,
+            muon_weight_dimension_numbers=_matrices,
+        )
+    else:
+        raise ValueError(f"unknown optimizer {name!r} (known: adamw, muon)")
+    return optax.chain(optax.clip_by_global_norm(clip), optimizer) if clip else optimizer
+
+
+def _matrices(params: dict) -> dict:
+    """Axes (in, out) of the leaves that are weight matrices, None for all others."""
+
+    def numbers(path, leaf):
+        if leaf.ndim < 2 or path[-1].key != "w":
+            return None
+        return MuonDimensionNumbers(leaf.ndim - 2, leaf.ndim - 1)
+
+    return jax.tree_util.tree_map_with_path(numbers, params)

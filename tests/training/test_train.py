@@ -29,7 +29,7 @@ def model():
 def make_step(model, name="nll", **options):
     objective = get_objective(name, **options)
     schedule = optimizers.make_schedule(peak=1e-2, steps=STEPS, warmup=2, decay="linear")
-    optimizer = optimizers.make_optimizer(schedule, clip=1.0)
+    optimizer = optimizers.make_optimizer("adamw", schedule, clip=1.0)
     step = make_train_step(model.model, model.config, objective, optimizer, schedule)
     return step, optimizer
 
