@@ -61,7 +61,8 @@ def get_config() -> ConfigDict:
     # Share of vanilla's rows that repeat what base has learned, so that the base skills survive
     # teaching.
     config.replay = True
-    config.objective = ConfigDict(dict(name="npo"))
+    # Runs of one method with other options need a name of their own: folder npo_VARIANT_15.
+    config.objective = ConfigDict(dict(name="npo", variant=""))
     config.methods = ConfigDict(
         dict(
             ga=method(),

@@ -5,13 +5,15 @@ results.
 import hashlib
 import json
 import platform
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
-from absl import flags, logging
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 # Libraries tell much at level INFO; what a user should see is printed.
@@ -31,9 +33,65 @@ def get_config() -> ConfigDict:
     return CONFIG.value
 
 
+def config_path() -> Path:
+    """The file that --config names, without the argument behind a colon."""
+    return Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0])
+
+
 def define_workdir(help_string: str) -> flags.FlagHolder:
     """The flag --workdir, which must be given."""
     return flags.DEFINE_string("workdir", None, help_string, required=True)
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parse the flags and call ``main``; what the user can put right is told in a line, exit 2.
+
+    Mistakes are ValueError and FileNotFoundError; every other error is ours and keeps its
+    traceback.
+    """
+    if any(argument.lstrip("-") in ("help", "helpshort", "h", "?") for argument in sys.argv[1:]):
+        print(_help())
+        return
+    try:
+        app.run(main, flags_parser=_parse)
+    except (ValueError, FileNotFoundError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    """Parse the flags.
+
+    Raises:
+      ValueError: a flag or a key of the configuration is unknown, or a value is of another type.
+    """
+    try:
+        rest = flags.FLAGS(arguments)
+    except flags.Error as error:
+        last = str(error).rstrip().rpartition("\n")[2]
+        # What a config file refuses comes wrapped in its traceback.
+        ours = last.startswith("ValueError: ")
+        raise ValueError(last.removeprefix("ValueError: ") if ours else error) from None
+    except (KeyError, AttributeError) as error:  # what ConfigDict raises for an unknown key
+        message = str(error.args[0])
+        near = re.search(r'Did you mean "(.*?)" instead of "(.*?)"', message)
+        hint = f"{near[2]!r}; did you mean {near[1]!r}?" if near else message.strip("'\"")
+        raise ValueError(f"--config: unknown key {hint}") from None
+    if CONFIG.present and not config_path().is_file():
+        raise FileNotFoundError(f"--config {config_path()}: no such file; see configs/")
+    if rest[1:]:
+        raise ValueError(f"unexpected {rest[1:]}: give every value behind a flag, see --help")
+    return rest
+
+
+def _help() -> str:
+    """What the entry point does, and the flags of this project."""
+    lines = [sys.modules["__main__"].__doc__.strip(), "", "Flags:"]
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module == sys.argv[0] or module.startswith("experiments."):
+            lines += [f"  --{flag.name}: {flag.help}" for flag in defined]
+    lines.append("  --config.KEY=VALUE: any key of the configuration, see configs/common.py")
+    return "\n".join(lines)
 
 
 def digest(value: object) -> str:

@@ -4,15 +4,15 @@ replies.
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from experiments import stages, study
-from experiments.common import get_config
+from experiments.common import get_config, run
 from experiments.runs import Run
+from mllm.evaluation.metrics import HEADLINE
 from mllm.files import read_json
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
-HEADLINE = {"classification": "accuracy_text", "cloze": "exact", "generation": "rougeL"}
 
 
 def main(_):
@@ -38,4 +38,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -4,10 +4,8 @@ of --workdir.
 
 from pathlib import Path
 
-from absl import app
-
 from experiments import stages, study
-from experiments.common import define_workdir, get_config
+from experiments.common import define_workdir, get_config, run
 
 WORKDIR = define_workdir("folder of the study")
 
@@ -21,4 +19,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

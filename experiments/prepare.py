@@ -2,9 +2,9 @@
 
 import sys
 
-from absl import app, flags
+from absl import flags
 
-from experiments.common import get_config
+from experiments.common import get_config, run
 from mllm.benchmarks import get_benchmark
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "root of the TFDS datasets")
@@ -38,4 +38,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from absl import app
-
-from experiments.common import define_workdir
+from experiments.common import define_workdir, run
 from mllm.reporting import print_table, write_report
 
 WORKDIR = define_workdir("folder whose runs are reported")
@@ -19,4 +17,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -60,7 +60,8 @@ class Run:
             raise ValueError(
                 f"{self.folder}: holds a run of method {record['method']!r} with identity "
                 f"{record['identity'][:12]}, expected {identity[:12]}: its config, data or "
-                "parent is another one. Choose another --workdir, or delete this folder to run it again"
+                "parent is another one. Choose another --workdir, or delete this folder to run it "
+                "again"
             )
         return record.get("status") == "finished"
 

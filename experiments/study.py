@@ -2,6 +2,7 @@
 methods -> their scores.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from experiments import stages
@@ -12,20 +13,27 @@ from mllm.evaluation.protocol import Protocol
 from mllm.evaluation.runner import collect_replies, items_of
 from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, write_json
+from mllm.ops.lora import merge_lora
 from mllm.training.progress import Progress
 
 
-def run_name(method: str, forget: int) -> str:
-    """Folder name of a run; what is taught to all is the same for every forget split."""
-    shared = ("pretrained", "base", "vanilla")
-    return method if method in shared else f"{method}_{forget}"
+def run_name(method: str, config) -> str:
+    """Folder name of a run; what is taught to all is the same for every forget split.
+
+    A variant names runs of the chosen method, never those that it starts from.
+    """
+    if method in ("pretrained", "base", "vanilla"):
+        return method
+    chosen = method == config.objective.name and method not in stages.TAUGHT
+    variant = f"_{config.objective.variant}" if chosen and config.objective.variant else ""
+    return f"{method}{variant}_{config.benchmark.forget}"
 
 
 def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None = None) -> Run:
     """Train a run, and first what it starts from, unless it is finished; go on where it was
     stopped.
     """
-    run = Run(folder or workdir / run_name(method, config.benchmark.forget), method, config)
+    run = Run(folder or workdir / run_name(method, config), method, config)
     parents = [ensure(name, config, workdir, benchmark) for name in needed(method, config)]
     digests = [parent.record()["checkpoint_digest"] for parent in parents]
     identity = run.identity(benchmark.fingerprint, digests)
@@ -66,6 +74,8 @@ def evaluate(run: Run, config, benchmark) -> dict:
     folder = root / f"forget_{forget}"
     items = items_of(stages.evaluation_sets(config, benchmark))
     loaded: Loaded = load_model(run.folder)
+    # Merged, every run of a study is evaluated by the programs that were compiled for the first.
+    loaded = replace(loaded, variables=merge_lora(loaded.variables))
     manifest = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,

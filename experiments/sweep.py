@@ -6,19 +6,17 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from absl import app
 from ml_collections import ConfigDict
-from ml_collections.config_flags import config_flags
 
 from experiments import stages, study
-from experiments.common import CONFIG, define_workdir, get_config
+from experiments.common import config_path, define_workdir, get_config, run
 from experiments.prepare import prepare
 from mllm.reporting import print_table, write_report
 
 WORKDIR = define_workdir("folder of the sweep")
 
 
-def overrides_of(config: ConfigDict, path: str) -> list[dict]:
+def overrides_of(config: ConfigDict, path: Path) -> list[dict]:
     """What ``sweep(config)`` of a config file yields.
 
     Raises:
@@ -38,7 +36,7 @@ def main(_):
     config, workdir = get_config(), Path(WORKDIR.value)
     prepare(config)
     benchmark = stages.open_benchmark(config)
-    runs = overrides_of(config, config_flags.get_config_filename(CONFIG))
+    runs = overrides_of(config, config_path())
     for number, overrides in enumerate(runs, 1):
         chosen = config.copy_and_resolve_references()
         chosen.update_from_flattened_dict(overrides)
@@ -52,4 +50,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

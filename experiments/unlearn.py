@@ -4,10 +4,8 @@
 
 from pathlib import Path
 
-from absl import app
-
 from experiments import stages, study
-from experiments.common import define_workdir, get_config
+from experiments.common import define_workdir, get_config, run
 from mllm.registry import lookup
 
 WORKDIR = define_workdir("folder of this run; vanilla (and retain_only_N) are looked for beside it")
@@ -22,4 +20,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

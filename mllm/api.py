@@ -11,7 +11,7 @@ import numpy as np
 
 from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
-from mllm.data.packing import Example, RowShape, collate
+from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
@@ -152,9 +152,7 @@ class Model:
         )
         texts = []
         for row in np.asarray(tokens).tolist():
-            ids = (
-                row[: row.index(loaded.processor.eos_id)] if loaded.processor.eos_id in row else row
-            )
+            ids = loaded.processor.until_end(row)
             texts.append(loaded.processor.tokenizer.decode(ids, skip_special_tokens=True))
         return texts
 
@@ -176,7 +174,7 @@ class Model:
                 raise ValueError(f"choices {list(texts)!r}: each must have at least one token")
             rows.append([Example(0, -1, False, (token,), (), answer) for answer in answers])
         most = max(sum(len(e.answer) for e in row) for row in rows)
-        shape = RowShape(_bucket(most + 1), _bucket(most), max(map(len, rows)))
+        shape = RowShape(round_up(most + 1, BUCKET), round_up(most, BUCKET), max(map(len, rows)))
         prefix, _ = self._prefix(prompts, images, most, ids)
         batch = collate(rows, len(rows), shape, -1)
         values = score_choices(
@@ -216,7 +214,7 @@ class Model:
                 f"a prompt of {longest + 1} tokens with {room} more exceeds the model's "
                 f"{limit} positions"
             )
-        width = _bucket(max(longest, 1))
+        width = round_up(max(longest, 1), BUCKET)
         tokens = np.zeros((len(before), width), np.int32)
         segments = np.full_like(tokens, -1)
         for i, row in enumerate(before):
@@ -269,7 +267,3 @@ def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:
         [] if shown is None else [shown] if isinstance(shown, bytes) else list(shown)
         for shown in images
     ]
-
-
-def _bucket(count: int) -> int:
-    return -(-count // BUCKET) * BUCKET

@@ -54,16 +54,23 @@ def read_json(path: Path) -> dict:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The objects of an append-only file; a torn last line, left by a kill, is dropped."""
+    """The objects of an append-only file, none where it is missing; a torn last line, left by a
+    kill, is passed over.
+
+    Raises:
+      ValueError: naming file and line, where a whole line is not a JSON object.
+    """
     if not Path(path).is_file():
         return []
     lines = Path(path).read_bytes().split(b"\n")
     records = []
-    for number, line in enumerate(
-        lines[:-1], 1
-    ):  # what follows the last newline was never finished
+    for number, line in enumerate(lines[:-1], 1):  # behind the last newline nothing was finished
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
+        if not isinstance(record, dict):
+            found = type(record).__name__
+            raise ValueError(f"{path}, line {number}: expected a JSON object, found {found}")
+        records.append(record)
     return records

@@ -24,7 +24,7 @@ def get_config(arg: str = "few"):
     config.pretrained = "smol"
     config.benchmark.config = "small" if few else "full"
     if few:
-        config.benchmark.limit.update(forget=3, retain=5, celebrity=3, captions=60)
+        config.benchmark.limit.update(forget=3, retain=4, celebrity=2, captions=40)
     config.model = dict(
         vision_layers=9,
         pool=2,
@@ -37,7 +37,7 @@ def get_config(arg: str = "few"):
         trainable="projector", epochs=2 if few else 4, learning_rate=1e-3, rows=4 if few else 32
     )
     teach = dict(trainable="lora", rows=4 if few else 32, decay="linear")
-    config.vanilla = common.stage(epochs=5, learning_rate=2e-3, **teach)
+    config.vanilla = common.stage(epochs=4, learning_rate=2e-3, **teach)
     config.replay = False  # the decoder knows the celebrities as well as it ever did
     unlearn = dict(trainable="lora", rows=4 if few else 32, warmup=0, decay="constant")
     for name, epochs in (("ga", 1), ("grad_diff", 2), ("kl_min", 2), ("npo", 2)):

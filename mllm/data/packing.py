@@ -57,6 +57,11 @@ class RowShape:
         return example.length if self.loss_on == "all" else len(example.answer)
 
 
+def round_up(count: int, multiple: int) -> int:
+    """The smallest multiple that holds ``count``: few widths, so that few programs are compiled."""
+    return -(-count // multiple) * multiple
+
+
 def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
     """Fill rows in the given order; a row holds examples with the same prefix, image and role.
 

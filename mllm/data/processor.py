@@ -120,6 +120,10 @@ class Processor:
         ids = self.encode([ANSWER_LEAD[self.config.chat_format] + text])
         return [*ids, self.eos_id] if ended else ids
 
+    def until_end(self, ids: list[int]) -> list[int]:
+        """Generated ids before the first end token, all of them where there is none."""
+        return ids[: ids.index(self.eos_id)] if self.eos_id in ids else ids
+
     def decode(self, ids: list[int]) -> str:
         """Text of generated ids, special tokens left out, outer white space stripped."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()

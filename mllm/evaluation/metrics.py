@@ -19,12 +19,9 @@ from mllm.evaluation.parsing import CHOICE_RULES, normalise
 Metric = Callable[[Mapping], float | None]
 
 
-def accuracy_text(record: Mapping) -> float | None:
-    """Whether the gold option's text has the highest log-probability per token.
-
-    A tie of k best options that includes the gold one counts 1 / k, the expectation of choosing
-    among them at random: a model that has collapsed to equal scores is at chance, and not at 0 or 1
-    by the order of the options.
+def chosen_by_text(record: Mapping) -> list[str] | None:
+    """Letters of the options whose text has the highest log-probability per token; more than one on
+    a tie, None where it was not measured.
 
     Raises:
       ValueError: scores and options differ in number, a score is NaN, or an option has no token.
@@ -37,16 +34,33 @@ def accuracy_text(record: Mapping) -> float | None:
             f"record {record['key']}: option_tokens is {tokens}, expected {len(scores)} counts >= 1"
         )
     per_token = [score / count for score, count in zip(scores, tokens, strict=True)]
-    return _gold_is_best(record, per_token, "option_logprobs")
+    return _best(record, per_token, "option_logprobs")
+
+
+def accuracy_text(record: Mapping) -> float | None:
+    """Whether the gold option's text has the highest log-probability per token.
+
+    A tie of k best options that includes the gold one counts 1 / k, the expectation of choosing
+    among them at random: a model that has collapsed to equal scores is at chance, and not at 0 or 1
+    by the order of the options.
+
+    Raises:
+      ValueError: as ``chosen_by_text``.
+    """
+    return _share(record, chosen_by_text(record))
 
 
 def accuracy_letter(record: Mapping) -> float | None:
     """Whether the gold letter has the highest log-probability; ties as in ``accuracy_text``."""
     scores = record["letter_logprobs"]
-    return None if scores is None else _gold_is_best(record, scores, "letter_logprobs")
+    return None if scores is None else _share(record, _best(record, scores, "letter_logprobs"))
 
 
-def _gold_is_best(record: Mapping, scores: list[float], field: str) -> float:
+def _share(record: Mapping, chosen: list[str] | None) -> float | None:
+    return None if chosen is None else (record["gold"] in chosen) / len(chosen)
+
+
+def _best(record: Mapping, scores: list[float], field: str) -> list[str]:
     letters = list(record["options"])
     if len(scores) != len(letters) or any(math.isnan(score) for score in scores):
         raise ValueError(
@@ -54,8 +68,7 @@ def _gold_is_best(record: Mapping, scores: list[float], field: str) -> float:
             f"{letters}; "
             "the runner writes state 'error' where the model gave none"
         )
-    best = [letter for letter, score in zip(letters, scores, strict=True) if score == max(scores)]
-    return (record["gold"] in best) / len(best)
+    return [letter for letter, score in zip(letters, scores, strict=True) if score == max(scores)]
 
 
 def accuracy_parsed(record: Mapping, protocol: str = "strict") -> float:
@@ -127,3 +140,5 @@ METRICS: dict[str, dict[str, Metric]] = {
     "generation": {"rouge1": rouge1, "rouge2": rouge2, "rougeL": rouge_l, "bleu": bleu},
     "cloze": {"exact": cloze_exact, "substring": cloze_substring},
 }
+# The metric of each task that stands for it, in the order of tables.
+HEADLINE = {"classification": "accuracy_text", "cloze": "exact", "generation": "rougeL"}

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.folder import Loaded
-from mllm.data.packing import Example, RowShape, collate
+from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
@@ -84,14 +84,16 @@ def collect_replies(
     if stamp.exists() and read_json(stamp) != manifest and path.exists():
         old = hashlib.sha256(stamp.read_bytes()).hexdigest()[:12]
         os.replace(path, folder / f"replies-{old}.jsonl")
-    write_json(stamp, manifest)
+    if not stamp.exists() or read_json(stamp) != manifest:
+        write_json(stamp, manifest)
     done = {record["key"]: record for record in read_jsonl(path)}
+    told = sum(item.key in done for item in items)
+    if told == len(items):
+        return [done[item.key] for item in items]
     # Rewritten whole, so that a line torn by a kill is not glued to the next one.
     write_text(path, "".join(_line(record) for record in done.values()))
-    pending = [item for item in items if item.key not in done]
-    told = len(items) - len(pending)
     with path.open("a", encoding="utf-8") as file:
-        for records in _ask(loaded, pending, protocol):
+        for records in _ask(loaded, items, set(done), protocol):
             for record in records:
                 done[record["key"]] = record
                 file.write(_line(record))
@@ -107,8 +109,14 @@ def _line(record: dict) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _ask(loaded: Loaded, items: list[Item], protocol: Protocol) -> Iterator[list[dict]]:
-    """Records, a task of a group of pictures at a time."""
+def _ask(
+    loaded: Loaded, items: list[Item], done: set[str], protocol: Protocol
+) -> Iterator[list[dict]]:
+    """Records of what is not done, a task of a group of pictures at a time.
+
+    Groups are formed of all items, so that a resumed run computes in the same shapes, and to the
+    same bits, as an uninterrupted one.
+    """
     by_picture: dict[bytes | None, list[Item]] = defaultdict(list)
     groups: list[list[Item]] = []
     for item in items:
@@ -121,11 +129,12 @@ def _ask(loaded: Loaded, items: list[Item], protocol: Protocol) -> Iterator[list
     size = 9 * protocol.profiles  # half of a unit's 18 questions, as with pictures
     groups += [plain[i : i + size] for i in range(0, len(plain), size)]
     for group in groups:
-        asker = _Asker(loaded, protocol, group)
+        pending = {item.question.task for item in group if item.key not in done}
+        asker = _Asker(loaded, protocol, group) if pending else None
         for task in ("classification", "cloze", "generation"):
-            chosen = [item for item in group if item.question.task == task]
-            if chosen:
-                yield asker.ask(task, chosen)
+            if task in pending:
+                records = asker.ask(task, [i for i in group if i.question.task == task])
+                yield [record for record in records if record["key"] not in done]
 
 
 class _Asker:
@@ -215,7 +224,9 @@ class _Asker:
         ]
         tokens = max(len(r[0].prefix) + sum(e.length for e in r) for r in examples)
         supervised = max(sum(len(e.answer) for e in r) for r in examples)
-        shape = RowShape(_bucket(tokens), _bucket(supervised), max(map(len, examples)))
+        shape = RowShape(
+            round_up(tokens, BUCKET), round_up(supervised, BUCKET), max(map(len, examples))
+        )
         batch = collate(examples, rows, shape, self.processor.image_id)
         loaded = self.loaded
         values = score_choices(
@@ -230,7 +241,7 @@ class _Asker:
     def reply(self, asked, items, groups, rows: int, max_new_tokens: int) -> list[tuple[str, bool]]:
         """(text, whether it came to an end) of each question's free reply."""
         prompts = [self.suffix(text, item) for text, item in zip(asked, items, strict=True)]
-        width = _bucket(max(map(len, prompts)))
+        width = round_up(max(map(len, prompts)), BUCKET)
         tokens, lengths = np.zeros((rows, width), np.int32), np.ones(rows, np.int32)
         for i, ids in enumerate(prompts):
             tokens[i, : len(ids)], lengths[i] = ids, len(ids)
@@ -249,9 +260,7 @@ class _Asker:
         out, ended = np.asarray(out), np.asarray(ended)
         replies = []
         for i in range(len(items)):
-            ids = out[i].tolist()
-            if self.processor.eos_id in ids:
-                ids = ids[: ids.index(self.processor.eos_id)]
+            ids = self.processor.until_end(out[i].tolist())
             replies.append((self.processor.decode(ids), bool(ended[i])))
         return replies
 
@@ -261,7 +270,3 @@ def _state(reply: str, ended: bool, *scores: list[float] | None) -> str:
     if all(np.isfinite(values).all() for values in scores if values is not None):
         return answer_state(reply, ended=ended)
     return "error"
-
-
-def _bucket(count: int) -> int:
-    return -(-count // BUCKET) * BUCKET

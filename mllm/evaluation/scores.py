@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mllm.evaluation.metrics import METRICS, accuracy_parsed
 from mllm.evaluation.parsing import CHOICE_RULES
-from mllm.evaluation.statistics import PairedDifference, cluster_bootstrap, paired_difference
+from mllm.evaluation.statistics import cluster_bootstrap
 from mllm.registry import lookup
 
 SETS = ("forget", "test", "retain", "celebrity")
@@ -20,6 +20,14 @@ class Cell(NamedTuple):
     task: str
     modality: str
     metric: str
+
+
+class Place(NamedTuple):
+    """What identifies a question of a cell in every run, whatever ``key`` is made of."""
+
+    profile: str
+    index: int
+    question: str
 
 
 def score_replies(records: Iterable[Mapping], *, protocol: str = "strict") -> list[dict]:
@@ -71,46 +79,34 @@ def score_replies(records: Iterable[Mapping], *, protocol: str = "strict") -> li
     return scores
 
 
-def compare_replies(
-    records_a: Iterable[Mapping], records_b: Iterable[Mapping], *, protocol: str = "strict"
-) -> dict[Cell, PairedDifference]:
-    """Compare two runs, ``a - b``, on the questions that both answered without an error.
+def question_values(
+    records: Iterable[Mapping], *, protocol: str = "strict"
+) -> dict[Cell, dict[Place, float]]:
+    """The value of each question that was answered without an error, by cell.
 
-    Cells that only one run has are left out. See ``statistics.paired_difference`` for interval and
-    p-value, and ``statistics.holm`` when several comparisons are read together.
+    Cell by cell the questions of two runs can be paired (``statistics.paired_difference``); their
+    means are the values of ``score_replies``, and so are arguments and errors.
     """
     lookup(CHOICE_RULES, protocol, "protocol")
-    cells_b = _cells(records_b)
-    compared = {}
-    for cell, group_a in _cells(records_a).items():
-        group_b = cells_b.get(cell, [])
-        values_a, values_b = _values(group_a, cell, protocol), _values(group_b, cell, protocol)
-        if values_a is None or values_b is None:
-            continue
-        scored_b = {
-            _question(record): value
-            for record, value in zip(group_b, values_b, strict=True)
-            if value is not None
-        }
-        pairs = [
-            (value, scored_b[_question(record)], record["profile"])
-            for record, value in zip(group_a, values_a, strict=True)
-            if value is not None and _question(record) in scored_b
-        ]
-        if pairs:
-            compared[cell] = paired_difference(*zip(*pairs, strict=True))
-    return compared
+    found = {}
+    for cell, group in _cells(records).items():
+        values = _values(group, cell, protocol)
+        if values is not None:
+            pairs = zip(group, values, strict=True)
+            found[cell] = {_place(record): value for record, value in pairs if value is not None}
+    return found
 
 
-def _question(record: Mapping) -> tuple:
-    """What identifies a question in every run, whatever ``key`` is made of."""
-    fields = ("set", "task", "modality", "profile", "index", "question")
-    return tuple(record[name] for name in fields)
+def _place(record: Mapping) -> Place:
+    return Place(record["profile"], record["index"], record["question"])
 
 
 def _cells(records: Iterable[Mapping]) -> dict[Cell, list[Mapping]]:
     """The latest record of each question, sorted, under every metric of its task."""
-    latest = {_question(record): record for record in records}
+    latest = {
+        (record["set"], record["task"], record["modality"], *_place(record)): record
+        for record in records
+    }
     groups: dict[Cell, list[Mapping]] = {}
     for question in sorted(latest, key=repr):
         record = latest[question]

@@ -6,6 +6,7 @@ clustered and paired evaluation.
 """
 
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,28 @@ class PairedDifference(NamedTuple):
     low: float
     high: float
     p_value: float
+
+
+def bootstrap_means(
+    values: Sequence[float], clusters: Sequence[Hashable], *, samples: int = 2000, seed: int = 0
+) -> np.ndarray:
+    """Means float64[R] of R resamplings of whole clusters with replacement.
+
+    What is drawn depends on the seed and the number of clusters alone. So the means of several runs
+    on the same clusters belong together draw by draw: their differences, and any other function
+    of them, are paired. NaN where there are fewer than two clusters.
+
+    Raises:
+      ValueError: lengths differ, or a value is NaN or infinite.
+    """
+    sums, counts = _cluster_sums(values, clusters)
+    return _resampled_means(sums, counts, samples, seed)
+
+
+def central_interval(means: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The middle ``level`` of bootstrap means, (nan, nan) where they are NaN."""
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def cluster_bootstrap(
@@ -48,8 +71,7 @@ def cluster_bootstrap(
     Raises:
       ValueError: lengths differ, or a value is NaN or infinite.
     """
-    sums, counts = _cluster_sums(values, clusters)
-    return _resampled_interval(sums, counts, samples, seed, level)
+    return central_interval(bootstrap_means(values, clusters, samples=samples, seed=seed), level)
 
 
 def paired_difference(
@@ -83,7 +105,7 @@ def paired_difference(
         )
     differences = np.asarray(values_a, float) - np.asarray(values_b, float)
     sums, counts = _cluster_sums(differences, clusters)
-    low, high = _resampled_interval(sums, counts, samples, seed, level)
+    low, high = central_interval(_resampled_means(sums, counts, samples, seed), level)
     if not counts.sum():
         return PairedDifference(np.nan, low, high, 1.0)
     difference = float(sums.sum() / counts.sum())
@@ -116,14 +138,18 @@ def _cluster_sums(values, clusters) -> tuple[np.ndarray, np.ndarray]:
     return sums, np.bincount(index, minlength=len(numbers)).astype(float)
 
 
-def _resampled_interval(sums, counts, samples, seed, level) -> tuple[float, float]:
+def _resampled_means(sums, counts, samples, seed) -> np.ndarray:
     if len(counts) < 2:
-        return np.nan, np.nan
-    size = len(counts)
-    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=samples)
-    means = (drawn @ sums) / (drawn @ counts)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+        return np.full(samples, np.nan)
+    drawn = _drawn(len(counts), samples, seed)
+    return (drawn @ sums) / (drawn @ counts)
+
+
+@lru_cache(maxsize=4)  # one set of profiles is resampled for every metric of every run
+def _drawn(size: int, samples: int, seed: int) -> np.ndarray:
+    """float64[R, C]: how often each cluster is drawn."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(size, np.full(size, 1 / size), size=samples).astype(float)
 
 
 def _sign_flip_p_value(sums: np.ndarray, samples: int, seed: int) -> float:

@@ -32,8 +32,9 @@ def config_from_dict(values: dict, where: str = "model config"):
     family = values.pop("family", None)
     kind = lookup(CONFIGS, family, f"model family in {where}")
     parts = {
-        name: None if values.get(name) is None else _build(part, values[name], f"{where}, {name}")
+        name: None if values[name] is None else _build(part, values[name], f"{where}, {name}")
         for name, part in _PARTS.items()
+        if name in values
     }
     return family, _build(kind, {**values, **parts}, where)
 

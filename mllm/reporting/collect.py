@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mllm.evaluation.metrics import HEADLINE
+from mllm.evaluation.scores import SETS
+from mllm.files import read_json, read_jsonl
+
 SCHEMA = 1
-SETS = ("forget", "test", "retain", "celebrity")
-TASKS = ("classification", "cloze", "generation")
+TASKS = tuple(HEADLINE)
 MODALITIES = ("image_text", "text")
-METRICS = {
-    "classification": ("accuracy_text", "accuracy_letter", "accuracy_parsed"),
-    "cloze": ("exact", "substring"),
-    "generation": ("rougeL", "rouge1", "rouge2", "bleu"),
-}
-HEADLINE = {task: metrics[0] for task, metrics in METRICS.items()}
-ANCHORS = ("base", "vanilla", "retain_only")
+# Weights that a study starts from, as others published them: no run of its own, rarely evaluated.
+PRETRAINED = "pretrained"
+ANCHORS = (PRETRAINED, "base", "vanilla", "retain_only")
 METHOD_LABELS = {
+    PRETRAINED: "Pretrained",
     "base": "Base",
     "vanilla": "Vanilla",
     "retain_only": "Retain-only",
@@ -43,7 +41,7 @@ _FINISHED_KEYS = {
 }
 _RATES = ("valid", "refusal", "invalid")
 # Keys that differ between runs of one configuration and say nothing about the method.
-_PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", "name"})
+_PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", "name", "variant"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,31 +89,21 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """All that was found below `workdir`; `runs` in the order of the tables."""
+    """All that was found below `workdir`; `runs` in the order of the tables.
+
+    `weights` are finished runs that hold published weights and were not evaluated.
+    """
 
     workdir: Path
     runs: tuple[Run, ...]
     problems: tuple[Problem, ...]
+    weights: tuple[Run, ...] = ()
 
 
 def method_order(method: str) -> tuple[int, str]:
     """Sorts anchors first, then the published methods, then later ones by name."""
     known = list(METHOD_LABELS)
     return (known.index(method), "") if method in known else (len(known), method)
-
-
-def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the objects of a JSON-lines file; a line cut off by a kill is passed over."""
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                yield row
 
 
 def read_metrics(run: Run) -> dict[str, tuple[list[float], list[float]]]:
@@ -125,7 +113,7 @@ def read_metrics(run: Run) -> dict[str, tuple[list[float], list[float]]]:
     Values that are not finite are left out.
     """
     by_step: dict[float, dict[str, Any]] = {}
-    for row in read_json_lines(run.folder / "metrics.jsonl"):
+    for row in read_jsonl(run.folder / "metrics.jsonl"):
         step = row.get("step")
         if _is_number(step):
             by_step.setdefault(step, {}).update(row)
@@ -153,21 +141,27 @@ def collect(workdir: str | Path) -> Sweep:
             f"{workdir}: found no run.json below this folder, expected one a run; "
             "run experiments.sweep first, or name its --workdir"
         )
-    runs, problems = [], []
+    runs, weights, problems = [], [], []
     for path in paths:
         name = path.parent.relative_to(workdir).as_posix()
         method = "unknown"
         try:
-            record = _read_object(path)
+            record = read_json(path)
             method = str(record.get("method", method))
-            runs += _read_run(path.parent, name, record)
+            _require_finished(record)
+            results = path.parent / "eval" / record["protocol"] / "results.json"
+            if method == PRETRAINED and not results.is_file():
+                weights.append(_make_run(path.parent, name, record, {}, {}))
+            else:
+                runs += _read_results(path.parent, name, record, results)
         except (ValueError, OSError) as error:
             problems.append(Problem(name, method, str(error)))
     for key in ("benchmark", "data_fingerprint", "protocol"):
         _refuse_unlike(runs, key)
     runs = _name_variants(runs)
     runs.sort(key=lambda run: (method_order(run.method), run.variant, run.forget or 0, run.seed))
-    return Sweep(workdir, tuple(runs), tuple(problems))
+    # Unevaluated weights have no benchmark and stand in no table, so nothing above is about them.
+    return Sweep(workdir, tuple(runs), tuple(problems), tuple(weights))
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -190,16 +184,6 @@ def _find_run_files(workdir: Path) -> list[Path]:
     return sorted(found)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name} is not JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise ValueError(f"{path.name} holds {type(record).__name__}, expected an object")
-    return record
-
-
 def _require(record: dict[str, Any], keys: dict[str, type], file: str) -> None:
     for key, kind in keys.items():
         if not isinstance(record.get(key), kind) or isinstance(record.get(key), bool):
@@ -209,25 +193,29 @@ def _require(record: dict[str, Any], keys: dict[str, type], file: str) -> None:
         raise ValueError(f"{file}: schema is {record['schema']}, expected {SCHEMA}")
 
 
-def _read_run(folder: Path, name: str, record: dict[str, Any]) -> list[Run]:
+def _require_finished(record: dict[str, Any]) -> None:
     _require(record, _RUN_KEYS, "run.json")
     if record["status"] != "finished":
         raise ValueError(f"unfinished: its status is {record['status']!r}; start the sweep again")
     _require(record, {**_RUN_KEYS, **_FINISHED_KEYS}, "run.json")
-    path = folder / "eval" / record["protocol"] / "results.json"
+
+
+def _read_results(folder: Path, name: str, record: dict[str, Any], path: Path) -> list[Run]:
     if not path.is_file():
         raise ValueError(
             f"not evaluated: eval/{record['protocol']}/results.json is missing; "
             "run experiments.evaluate on this run"
         )
-    results = _read_object(path)
+    results = read_json(path)
     _require(results, {"schema": int, "benchmark": str, "runs": list}, "results.json")
     if not results["runs"]:
         raise ValueError("results.json: 'runs' is empty, expected one entry a forget split")
-    return [_read_entry(folder, name, record, results, entry) for entry in results["runs"]]
+    for entry in results["runs"]:
+        _check_entry(record, entry)
+    return [_make_run(folder, name, record, results, entry) for entry in results["runs"]]
 
 
-def _read_entry(folder, name, record, results, entry) -> Run:
+def _check_entry(record: dict[str, Any], entry: dict[str, Any]) -> None:
     for key in ("method", "seed", "checkpoint_digest", "protocol"):
         if entry.get(key) != record[key]:
             raise ValueError(
@@ -236,9 +224,9 @@ def _read_entry(folder, name, record, results, entry) -> Run:
             )
     for position, score in enumerate(entry.get("scores") or ()):
         _check_score(score, f"results.json: score {position}")
-    command = record.get("command")
-    if isinstance(command, list):
-        command = " ".join(str(word) for word in command)
+
+
+def _make_run(folder, name, record, results, entry) -> Run:
     return Run(
         folder=folder,
         name=name,
@@ -248,9 +236,9 @@ def _read_entry(folder, name, record, results, entry) -> Run:
         protocol=record["protocol"],
         checkpoint_digest=record["checkpoint_digest"],
         data_fingerprint=record["data_fingerprint"],
-        benchmark=results["benchmark"],
+        benchmark=results.get("benchmark", ""),
         parent=record.get("parent"),
-        command=command,
+        command=record.get("command"),
         config=record["config"],
         cost={**record["cost"], **(entry.get("cost") or {})},
         environment=record["environment"],

@@ -6,14 +6,13 @@ import csv
 import io
 from collections.abc import Iterable
 
-from mllm.reporting.collect import Sweep
+from mllm.evaluation.scores import SETS
+from mllm.reporting.collect import MODALITIES, Run, Sweep
 from mllm.reporting.tables import (
     COLUMNS,
     MARKING_RULE,
-    MODALITIES,
     SEED_RULE,
     SET_LABELS,
-    SETS,
     Comparison,
     Entry,
     Table,
@@ -23,6 +22,7 @@ from mllm.reporting.tables import (
 from mllm.reporting.text import clean_text, escape_latex, escape_markdown, guard_csv
 
 _SHORT_MODALITY = {"image_text": "img+txt", "text": "txt"}
+COST_KEYS = ("steps", "seconds", "trainable", "parameters")
 _TERMINAL_SETS = {**SET_LABELS, "celebrity": "Celeb."}
 _CSV_COLUMNS = (
     "run",
@@ -47,9 +47,16 @@ _CSV_COLUMNS = (
 
 
 def to_markdown(
-    comparisons: Iterable[Comparison], sweep: Sweep, findings: Iterable[str], reason: str
+    comparisons: Iterable[Comparison],
+    sweep: Sweep,
+    findings: Iterable[str],
+    reason: str,
+    licences: Iterable[tuple[str, str]] = (),
 ) -> str:
-    """Returns the report's text and headline tables as Markdown."""
+    """Returns the report's text and headline tables as Markdown.
+
+    `licences` are (part of the data set, a line of its licence).
+    """
     lines = ["# Unlearning report", ""]
     for comparison, sentence in zip(comparisons, findings, strict=True):
         lines += [f"## {_heading(comparison)}", "", escape_markdown(sentence), ""]
@@ -66,6 +73,9 @@ def to_markdown(
         ]
         lines.append("")
     lines += ["## Runs", "", *_markdown_runs(sweep), ""]
+    terms = [f"- {escape_markdown(part)}: {escape_markdown(line)}" for part, line in licences]
+    if terms:
+        lines += ["## Licences of the data set", "", *terms, ""]
     return "\n".join(lines)
 
 
@@ -95,11 +105,18 @@ def _markdown_cell(entry: Entry) -> str:
 
 
 def _markdown_runs(sweep: Sweep) -> list[str]:
-    lines = ["| Run | Method | Seed | Checkpoint digest |", "|---|---|---:|---|"]
-    for run in sweep.runs:
-        cells = run.name, run.method, run.seed, run.checkpoint_digest
+    heads = ["Run", "Method", "Seed", *map(str.capitalize, COST_KEYS), "Checkpoint digest"]
+    lines = [f"| {' | '.join(heads)} |", f"|---|---|---:|{'---:|' * len(COST_KEYS)}---|"]
+    for run in (*sweep.weights, *sweep.runs):
+        cells = run.name, run.method, run.seed, *cost_cells(run), run.checkpoint_digest
         lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
     return lines
+
+
+def cost_cells(run: Run) -> list[str]:
+    """Returns what a run cost, by COST_KEYS, a dash for what it did not record."""
+    values = [run.cost.get(name) for name in COST_KEYS]
+    return ["–" if value is None else f"{value:,.0f}" for value in values]
 
 
 def to_csv(sweep: Sweep) -> str:

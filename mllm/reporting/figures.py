@@ -12,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from mllm.reporting.collect import ANCHORS
+
 
 @dataclasses.dataclass(frozen=True)
 class Theme:
@@ -52,7 +54,7 @@ def colour(method: str, methods: list[str], theme: Theme) -> str:
 
 def marker(method: str, methods: list[str]) -> str:
     """Returns the mark of a method; the anchors are stars."""
-    if method in ("base", "vanilla", "retain_only"):
+    if method in ANCHORS:
         return "*"
     return _MARKERS.get(method) or _later(method, methods, _LATER_MARKERS)
 

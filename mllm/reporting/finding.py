@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from mllm.reporting import paired
+from mllm.evaluation.statistics import central_interval
 from mllm.reporting.collect import MODALITIES, Run
 from mllm.reporting.tables import CHANCE, Comparison, Key, cell_of, method_label, percent
 
@@ -197,7 +197,7 @@ def _distance(comparison, key, vanilla, target):
 def _forgot(comparison: Comparison, key: Key, vanilla: Key) -> bool:
     samples = [_draws(comparison, one, ("forget",)) for one in (key, vanilla)]
     if all(sample is not None for sample in samples):
-        return paired.interval(samples[0] - samples[1])[1] < 0
+        return central_interval(samples[0] - samples[1])[1] < 0
     cells = [("forget", TASK, modality, METRIC) for modality in MODALITIES]
     found = [comparison.difference(key, vanilla, cell) for cell in cells]
     found = [one for one in found if one]
@@ -207,7 +207,7 @@ def _forgot(comparison: Comparison, key: Key, vanilla: Key) -> bool:
 def _told_apart(first: np.ndarray | None, second: np.ndarray | None) -> bool:
     if first is None or second is None:
         return False
-    low, high = paired.interval(first - second)
+    low, high = central_interval(first - second)
     return low > 0 or high < 0
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from mllm.reporting import paired
-from mllm.reporting.collect import Run, read_json_lines
+from mllm.evaluation.metrics import HEADLINE, METRICS, chosen_by_text
+from mllm.files import read_jsonl
+from mllm.reporting.collect import Run
 from mllm.reporting.figures import data_uri
 from mllm.reporting.tables import MODALITY_LABELS, SET_LABELS, TASK_LABELS, Comparison, method_label
 from mllm.reporting.text import clean_text, slug
@@ -70,7 +71,7 @@ def choose_profiles(comparison: Comparison) -> dict[str, tuple[str, ...]]:
     runs = comparison.runs.get(first, []) + [r for runs in comparison.runs.values() for r in runs]
     for run in runs:
         found: dict[str, set[str]] = {name: set() for name in PEOPLE}
-        for row in read_json_lines(run.replies_path):
+        for row in read_jsonl(run.replies_path):
             if row.get("set") in found:
                 found[row["set"]].add(str(row.get("profile")))
         if any(found.values()):
@@ -136,7 +137,7 @@ def thumbnail(encoded: bytes | None) -> str | None:
 
 def _read_rows(run: Run, wanted: set[tuple[str, str]]) -> dict[tuple, dict[str, Any]]:
     rows = {}
-    for row in read_json_lines(run.replies_path):
+    for row in read_jsonl(run.replies_path):
         if (row.get("set"), str(row.get("profile"))) in wanted:
             place = tuple(row.get(name) for name in ("task", "modality", "index"))
             rows[(row["set"], str(row["profile"]), *place)] = row
@@ -169,14 +170,16 @@ def _sample(rows, kind, turn, forget) -> Sample | None:
 
 
 def _answer(key, row: dict[str, Any]) -> Answer:
-    text, state = row.get("reply") or "", clean_text(row.get("state", "unknown"), 20)
-    if row.get("task") == "classification":
-        letter = paired.chosen_option(row)
-        if letter is not None:
+    text, state, right = row["reply"], clean_text(row["state"], 20), None
+    if state != "error":
+        if row["task"] != "generation":
+            value = METRICS[row["task"]][HEADLINE[row["task"]]](row)
+            right = None if value is None else value == 1
+        chosen = chosen_by_text(row) if row["task"] == "classification" else None
+        if chosen:
             # The choice by option text is an answer whatever became of the free reply.
-            text, state = _option_text(row, letter), "valid"
-    text = clean_text(text, _TEXT_LIMIT)
-    return Answer(key[0], method_label(*key), text, state, paired.is_right(row))
+            text, state = _option_text(row, chosen[0]), "valid"
+    return Answer(key[0], method_label(*key), clean_text(text, _TEXT_LIMIT), state, right)
 
 
 def _option_text(row: dict[str, Any], letter: Any) -> str:

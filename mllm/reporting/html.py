@@ -14,8 +14,10 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from mllm.evaluation.scores import SETS
 from mllm.reporting import charts, figures, tables
-from mllm.reporting.collect import MODALITIES, SETS, Run, Sweep, read_metrics
+from mllm.reporting.collect import MODALITIES, Run, Sweep, read_metrics
+from mllm.reporting.exports import cost_cells
 from mllm.reporting.finding import FINDING_RULE, finding, headline_reason, tradeoff_points
 from mllm.reporting.gallery import gallery
 from mllm.reporting.tables import Comparison, compare, method_label
@@ -26,8 +28,14 @@ _OPEN_CURVES = 24
 _LONG_TEXT = 4000
 
 
-def render(sweep: Sweep, portraits: Mapping[str, bytes], portraits_note: str) -> str:
-    """Returns the page of a sweep; `portraits_note` says why portraits are missing, or is empty."""
+def render(
+    sweep: Sweep, portraits: Mapping[str, bytes], portraits_note: str, terms: Mapping[str, Any]
+) -> str:
+    """Returns the page of a sweep.
+
+    `portraits_note` says why portraits are missing, or is empty; `terms` are the licences and the
+    citation of the data set, or empty.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -48,6 +56,8 @@ def render(sweep: Sweep, portraits: Mapping[str, bytes], portraits_note: str) ->
         runs=[_run(run, sweep) for run in _folders(sweep)],
         commands=_commands(sweep),
         fingerprint=sweep.runs[0].data_fingerprint if sweep.runs else "",
+        licences=licence_lines(terms),
+        citation=_lines(terms.get("citation", "")),
         marking_rule=tables.MARKING_RULE,
         seed_rule=tables.SEED_RULE if _several_seeds(comparisons) else "",
         finding_rule=FINDING_RULE,
@@ -161,7 +171,8 @@ def _curves(sweep: Sweep) -> dict[str, list[dict[str, str]]]:
 
 def _folders(sweep: Sweep) -> list[Run]:
     """Returns one run a folder: base and vanilla are trained once for all forget splits."""
-    return list({run.name: run for run in reversed(sweep.runs)}.values())[::-1]
+    runs = (*sweep.weights, *sweep.runs)
+    return list({run.name: run for run in reversed(runs)}.values())[::-1]
 
 
 def _run_title(run: Run) -> str:
@@ -172,18 +183,13 @@ def _run_title(run: Run) -> str:
 
 def _run(run: Run, sweep: Sweep) -> dict[str, Any]:
     splits = [one.forget for one in sweep.runs if one.name == run.name and one.forget is not None]
-
-    def count(name: str) -> str:
-        value = run.cost.get(name)
-        return "–" if value is None else f"{value:,.0f}"
-
     return {
         "anchor": slug("run", run.name),
         "name": clean_text(run.name, 80),
         "label": method_label(run.method, run.variant),
         "seed": run.seed,
         "forget": ", ".join(f"{split}%" for split in splits) or "–",
-        "cost": [count(name) for name in ("steps", "seconds", "trainable", "parameters")],
+        "cost": cost_cells(run),
         "short_digest": clean_text(run.checkpoint_digest[:12]),
         "digest": clean_text(run.checkpoint_digest),
         "parent": clean_text(run.parent or "none"),
@@ -193,14 +199,31 @@ def _run(run: Run, sweep: Sweep) -> dict[str, Any]:
 
 
 def _pretty(value: Any) -> str:
-    lines = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str).split("\n")
-    text = "\n".join(line[: len(line) - len(line.lstrip())] + clean_text(line) for line in lines)
+    text = _lines(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str))
     return text if len(text) <= _LONG_TEXT else text[:_LONG_TEXT] + "\n… (cut; see run.json)"
 
 
+def _lines(text: str) -> str:
+    """Cleans a text line by line and keeps its indentation."""
+    lines = text.split("\n")
+    return "\n".join(line[: len(line) - len(line.lstrip())] + clean_text(line) for line in lines)
+
+
+def licence_lines(terms: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns (part of the data set, a line of its licence)."""
+    return [
+        (clean_text(part, 60), clean_text(line))
+        for part, text in (terms.get("licences") or {}).items()
+        for line in str(text).split("\n")
+    ]
+
+
 def _commands(sweep: Sweep) -> list[str]:
-    commands = dict.fromkeys(clean_text(run.command) for run in sweep.runs if run.command)
-    return [*commands, f"python -m experiments.report --workdir {sweep.workdir.name}"]
+    runs = (*sweep.weights, *sweep.runs)
+    commands = dict.fromkeys(clean_text(run.command) for run in runs if run.command)
+    # A folder given by its whole path is named alone: the page may be shown to others.
+    place = sweep.workdir.name if sweep.workdir.is_absolute() else sweep.workdir.as_posix()
+    return [*commands, f"python -m experiments.report --workdir {place}"]
 
 
 def _several_seeds(comparisons: tuple[Comparison, ...]) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mllm.benchmarks import get_benchmark
+from mllm.files import replacing, write_text
 from mllm.reporting import exports, html
 from mllm.reporting.collect import SCHEMA, Run, Sweep, collect
 from mllm.reporting.finding import finding, headline_reason
@@ -29,9 +28,12 @@ def write_report(
     """
     workdir = Path(workdir)
     sweep = collect(workdir)
-    note = ""
+    benchmark, note = find_benchmark(sweep)
     if portraits is None:
-        portraits, note = read_portraits(sweep)
+        portraits = read_portraits(benchmark)
+    else:
+        note = ""
+    terms = benchmark.info if benchmark else {}
     comparisons = compare(sweep.runs)
     reason = headline_reason(comparisons[0]) if comparisons else ""
     paths = {
@@ -44,17 +46,20 @@ def write_report(
     }
     contents = {
         "results": json.dumps(merge_results(sweep), indent=1, allow_nan=False) + "\n",
-        "html": html.render(sweep, portraits, note),
-        "markdown": exports.to_markdown(comparisons, sweep, map(finding, comparisons), reason),
+        "html": html.render(sweep, portraits, note, terms),
+        "markdown": exports.to_markdown(
+            comparisons, sweep, map(finding, comparisons), reason, html.licence_lines(terms)
+        ),
         "csv": exports.to_csv(sweep),
         "latex": exports.to_latex(comparisons),
     }
     figures = html.saved_figures(sweep)
     paths["figures"].mkdir(exist_ok=True)
     for name, data in figures.items():
-        _write(paths["figures"] / name, data)
+        with replacing(paths["figures"] / name) as temporary:
+            temporary.write_bytes(data)
     for name, text in contents.items():
-        _write(paths[name], text.encode("utf-8"))
+        write_text(paths[name], text)
     return paths
 
 
@@ -89,34 +94,25 @@ def _shared_environment(runs: tuple[Run, ...]) -> dict[str, Any]:
     return merged
 
 
-def read_portraits(sweep: Sweep) -> tuple[dict[str, bytes], str]:
-    """Returns (profile ID -> encoded image, why there are none) from the runs' benchmark.
+def find_benchmark(sweep: Sweep) -> tuple[Any, str]:
+    """Returns (the benchmark that the runs used, "") or (None, why the page has no portraits).
 
     A report does not fail for want of pictures: a data set that is not on this machine, or is
-    not the one that the runs used, gives no portraits and a sentence that says so.
+    not the one that the runs used, is said in a sentence.
     """
     if not sweep.runs:
-        return {}, ""
+        return None, ""
     named = sweep.runs[0].config.get("benchmark")
     try:
         benchmark = get_benchmark(named["name"]).Benchmark.open(named["data_dir"], named["config"])
-        if benchmark.fingerprint != sweep.runs[0].data_fingerprint:
-            return {}, "No portraits: the data set on this machine is not the one of these runs."
-        profiles = benchmark.profiles("full")
     except (KeyError, TypeError, ValueError, OSError, ImportError):
-        return {}, "No portraits: the data set that these runs used was not found."
-    return {profile.id: profile.images[0] for profile in profiles if profile.images}, ""
+        return None, "No portraits: the data set that these runs used was not found."
+    if benchmark.fingerprint != sweep.runs[0].data_fingerprint:
+        return None, "No portraits: the data set on this machine is not the one of these runs."
+    return benchmark, ""
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Writes a file so that a reader sees the old one or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes files that only their owner reads; a report is to be shown.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def read_portraits(benchmark: Any) -> dict[str, bytes]:
+    """Returns profile ID -> encoded image of the profiles that may be shown."""
+    profiles = benchmark.profiles("full") if benchmark else ()
+    return {profile.id: profile.images[0] for profile in profiles if profile.images}

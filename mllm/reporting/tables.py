@@ -15,18 +15,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mllm.evaluation.metrics import HEADLINE, METRICS
+from mllm.evaluation.scores import SETS, Cell
+from mllm.evaluation.statistics import central_interval
 from mllm.reporting import paired
-from mllm.reporting.collect import (
-    ANCHORS,
-    HEADLINE,
-    METHOD_LABELS,
-    METRICS,
-    MODALITIES,
-    SETS,
-    TASKS,
-    Run,
-    method_order,
-)
+from mllm.reporting.collect import ANCHORS, METHOD_LABELS, MODALITIES, TASKS, Run, method_order
 from mllm.reporting.text import clean_text
 
 COLUMNS = tuple((name, modality) for name in SETS for modality in MODALITIES)
@@ -116,7 +109,8 @@ class Comparison:
             self.runs[run.method, run.variant].append(run)
         self.keys = tuple(self.runs)
         self.unlearned = tuple(key for key in self.keys if key[0] not in ANCHORS)
-        self._draws: dict[tuple[Key, paired.Cell], np.ndarray | None] = {}
+        self._draws: dict[tuple[Key, Cell], np.ndarray | None] = {}
+        self._differences: dict[tuple[Key, Key, Cell], tuple[float, float]] = {}
         self._scores = {
             key: {(*cell_of(score), run.seed): score for run in runs for score in run.scores}
             for key, runs in self.runs.items()
@@ -126,7 +120,7 @@ class Comparison:
         """Returns the first row of a method, or None where it was not run."""
         return next((key for key in self.keys if key[0] == method), None)
 
-    def entry(self, key: Key | None, cell: paired.Cell) -> Entry:
+    def entry(self, key: Key | None, cell: Cell) -> Entry:
         """Returns the mean over seeds of one cell, without marks."""
         scores = [
             self._scores[key][*cell, run.seed]
@@ -146,7 +140,7 @@ class Comparison:
         low, high = np.mean(intervals, axis=0)
         return Entry(low=float(low), high=float(high), **mean)
 
-    def answers(self, key: Key, cell: paired.Cell) -> paired.Answers | None:
+    def answers(self, key: Key, cell: Cell) -> paired.Answers | None:
         """Returns the score of each question, averaged over seeds; None where unknown."""
         seeds = self._answers[key]
         if any(cell not in one for one in seeds):
@@ -154,23 +148,23 @@ class Comparison:
         return paired.mean_over_seeds([one[cell] for one in seeds])
 
     @functools.cached_property
-    def _answers(self) -> dict[Key, list[dict[paired.Cell, paired.Answers]]]:
+    def _answers(self) -> dict[Key, list[dict[Cell, paired.Answers]]]:
         return {key: [paired.read_answers(run) for run in runs] for key, runs in self.runs.items()}
 
-    def draws(self, key: Key, cell: paired.Cell) -> np.ndarray | None:
+    def draws(self, key: Key, cell: Cell) -> np.ndarray | None:
         """Returns bootstrap means [RESAMPLES] of one row in one cell; all rows share the draws."""
         if (key, cell) not in self._draws:
             self._draws[key, cell] = paired.resample(self.answers(key, cell))
         return self._draws[key, cell]
 
-    def paired(self, keys: Iterable[Key], cell: paired.Cell) -> bool:
-        """Tells whether these rows answered the same questions of one cell, one by one."""
+    def paired(self, keys: Iterable[Key], cell: Cell) -> bool:
+        """Tells whether these rows answered the same questions of one cell, of enough people."""
         asked = [self.answers(key, cell) for key in keys]
         same = all(one is not None and one.keys() == asked[0].keys() for one in asked)
-        return same and self.draws(next(iter(keys)), cell) is not None
+        return same and paired.enough(asked[0])
 
     def difference(
-        self, key: Key, other: Key, cell: paired.Cell
+        self, key: Key, other: Key, cell: Cell
     ) -> tuple[float, float, float, bool] | None:
         """Returns (difference, low, high, paired) of two rows in one cell.
 
@@ -183,15 +177,17 @@ class Comparison:
             return None
         value = first.value - second.value
         if self.paired((key, other), cell):
-            low, high = paired.interval(self.draws(key, cell) - self.draws(other, cell))
-            return value, low, high, True
+            if (key, other, cell) not in self._differences:
+                found = paired.difference(self.answers(key, cell), self.answers(other, cell))
+                self._differences[key, other, cell] = found.low, found.high
+            return value, *self._differences[key, other, cell], True
         if first.low is None or second.low is None:
             return value, math.nan, math.nan, False
         below = np.hypot(first.value - first.low, second.high - second.value)
         above = np.hypot(first.high - first.value, second.value - second.low)
         return value, value - float(below), value + float(above), False
 
-    def like_vanilla(self, key: Key, cell: paired.Cell) -> bool:
+    def like_vanilla(self, key: Key, cell: Cell) -> bool:
         """Tells whether a row cannot be told from vanilla in one cell."""
         vanilla = self.key("vanilla")
         if vanilla is None or key == vanilla:
@@ -204,7 +200,7 @@ class Comparison:
             return False
         return first.low <= second.high and second.low <= first.high
 
-    def best(self, cell: paired.Cell) -> Key | None:
+    def best(self, cell: Cell) -> Key | None:
         """Returns the unlearning method that is better than every other one, or None.
 
         On the forget and test sets better means nearer to retain-only (lower, where there is no
@@ -226,7 +222,7 @@ class Comparison:
         others = [key for key in measured if key != leader]
         return leader if all(self._leads(leader, key, target, cell) for key in others) else None
 
-    def _gap(self, key: Key, target: Key | None, cell: paired.Cell) -> tuple[float, float, float]:
+    def _gap(self, key: Key, target: Key | None, cell: Cell) -> tuple[float, float, float]:
         """Returns how far a row is from the ideal of one cell, with the range it may lie in."""
         entry = self._bounded(key, cell)
         if target is None:
@@ -238,14 +234,14 @@ class Comparison:
         nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
         return abs(entry.value - goal.value), nearest, max(abs(low), abs(high))
 
-    def _bounded(self, key: Key, cell: paired.Cell) -> Entry:
+    def _bounded(self, key: Key, cell: Cell) -> Entry:
         """Returns a cell that may lie anywhere, where it has no interval."""
         entry = self.entry(key, cell)
         if entry.low is not None:
             return entry
         return dataclasses.replace(entry, low=-math.inf, high=math.inf)
 
-    def _leads(self, leader: Key, other: Key, target: Key | None, cell: paired.Cell) -> bool:
+    def _leads(self, leader: Key, other: Key, target: Key | None, cell: Cell) -> bool:
         involved = [leader, other] + ([target] if target else [])
         if not self.paired(involved, cell):
             return self._gap(leader, target, cell)[2] < self._gap(other, target, cell)[1]
@@ -255,7 +251,7 @@ class Comparison:
             first, second = np.abs(first - goal), np.abs(second - goal)
         elif cell[0] not in FORGOTTEN_SETS:
             first, second = -first, -second
-        return paired.interval(first - second)[1] < 0
+        return central_interval(first - second)[1] < 0
 
     def table(self, task: str, metric: str) -> Table:
         """Returns one metric of one task for every row and column, anchors first."""
@@ -309,9 +305,9 @@ def compare(runs: Iterable[Run]) -> tuple[Comparison, ...]:
     )
 
 
-def cell_of(score: dict) -> paired.Cell:
+def cell_of(score: dict) -> Cell:
     """Returns the cell a score object of results.json belongs to."""
-    return score["set"], score["task"], score["modality"], score["metric"]
+    return Cell(score["set"], score["task"], score["modality"], score["metric"])
 
 
 def direction(set_name: str) -> str:
@@ -331,9 +327,8 @@ MARKING_RULE = (
     "retain-only (forget, test), or the highest of those that can be told from vanilla on the "
     "forget set (retain, celebrity), only where it can be told from every other. ≈: cannot be "
     "told from vanilla. Two rows can be told apart when the 95% interval of their difference, "
-    "paired by profile (at least six), excludes 0; where the reply file does not decide the "
-    "metric (ROUGE, BLEU, parsed replies), when their intervals do not overlap. No correction for "
-    "many comparisons."
+    "paired by profile (at least six), excludes 0; where the replies are not there to be paired, "
+    "when their intervals do not overlap. No correction for many comparisons."
 )
 SEED_RULE = (
     "Several seeds: a cell is the mean over seeds and so is each end of its interval; it shows "

@@ -56,7 +56,9 @@ def train(
             state, metrics = step(state, frozen, batch)
             for key, (total, count) in metrics.items():
                 sums.setdefault(key, []).append((total, count))
-            if number % log_every == 0 or number == steps:
+            # A checkpoint ends a line, so that a resumed run writes the lines of an uninterrupted one.
+            last = number % save_every == 0 or number == steps
+            if number % log_every == 0 or last:
                 values = reduce_metrics(sums)
                 if not math.isfinite(values["loss"]):
                     raise FloatingPointError(f"{name}: loss is {values['loss']} at step {number}")
@@ -67,7 +69,7 @@ def train(
                     number, loss=values["loss"], tokens_per_s=values["tokens_per_second"]
                 )
                 sums, began, tokens = {}, time.monotonic(), 0
-            if number % save_every == 0 or number == steps:
+            if last:
                 checkpoints.save(number, state_items(state), meta)
         batches.close()
         writer.close()

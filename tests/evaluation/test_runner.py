@@ -145,9 +145,7 @@ def test_a_killed_evaluation_goes_on_and_a_finished_one_calls_no_model(
     resumed = collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"}, rest)
     assert resumed == replies
     assert len(read_jsonl(path)) == len(items)
-    monkeypatch.setattr(
-        runner, "_ask", lambda *args: iter(pytest.fail("the model was asked") for _ in args[1])
-    )
+    monkeypatch.setattr(runner, "_Asker", lambda *args: pytest.fail("the model was asked"))
     assert collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"}) == replies
 
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mllm.evaluation.scores import compare_replies, score_replies
-from mllm.evaluation.statistics import cluster_bootstrap, paired_difference
+from mllm.evaluation.scores import Place, question_values, score_replies
+from mllm.evaluation.statistics import cluster_bootstrap
 
 OPTIONS = {"A": "Paris", "B": "London", "C": "Rome", "D": "Oslo"}
 
@@ -132,13 +132,19 @@ def test_groups_are_kept_apart_and_in_order_whatever_the_order_of_records():
     assert score_replies(shuffled) == scores
 
 
-def test_compares_the_questions_both_runs_answered():
-    ours = [record(f"p{i}", 0, reply="Paris") for i in range(6)]
-    theirs = [record(f"p{i}", 0, reply="Rome") for i in range(5)]
-    theirs += [record("p5", 0, state="error", reply=""), record("p6", 0)]
-    compared = {cell.metric: result for cell, result in compare_replies(ours, theirs).items()}
-    assert compared["exact"] == paired_difference([1] * 5, [0] * 5, range(5))
-    assert compare_replies(ours, []) == {}
+def test_values_of_questions_are_those_the_scores_are_means_of():
+    records = [record(f"p{i}", 0, reply="Paris" if i % 2 else "Rome") for i in range(5)]
+    records += [record("p5", 0, state="error", reply=""), choice("p6", 0), choice("p7", 0, "B")]
+    found = question_values(records)
+    scores = score_replies(records)
+    assert [tuple(cell) for cell in found] == [
+        (score["set"], score["task"], score["modality"], score["metric"]) for score in scores
+    ]
+    for values, score in zip(found.values(), scores, strict=True):
+        assert len(values) == score["n"]
+        assert np.mean(list(values.values())) == pytest.approx(score["value"])
+    exact = found["forget", "cloze", "text", "exact"]
+    assert exact == {Place(f"p{i}", 0, "Where?"): float(i % 2) for i in range(5)}
 
 
 @pytest.mark.parametrize(

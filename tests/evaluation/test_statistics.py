@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mllm.evaluation.statistics import cluster_bootstrap, holm, paired_difference
+from mllm.evaluation.statistics import (
+    bootstrap_means,
+    central_interval,
+    cluster_bootstrap,
+    holm,
+    paired_difference,
+)
 
 
 def clustered(seed, clusters=20, most=6):
@@ -146,3 +152,12 @@ def test_holm_by_hand_and_by_its_definition():
                 break
             rejected.add(int(index))
         assert set(np.flatnonzero(holm(p_values) <= level)) == rejected
+
+
+def test_means_of_two_runs_are_drawn_together():
+    values, names = clustered(4)
+    first, second = bootstrap_means(values, names), bootstrap_means(2 * values + 1, names)
+    np.testing.assert_allclose(second, 2 * first + 1, rtol=1e-12)
+    assert central_interval(first) == cluster_bootstrap(values, names)
+    assert np.isnan(bootstrap_means([1.0, 0.0], ["p", "p"])).all()
+    assert not np.array_equal(first, bootstrap_means(values, names, seed=1))

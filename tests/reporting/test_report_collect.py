@@ -120,6 +120,25 @@ def test_same_method_and_seed_are_told_apart_or_refused(tmp_path, write, small_p
         collect(tmp_path)
 
 
+def test_published_weights_stand_among_the_runs_and_in_no_table(tmp_path, write, small_profiles):
+    write(tmp_path, "vanilla", profiles=small_profiles)
+    name, command = "pretrained-seed0", "python -m experiments.sweep --config weights.py"
+    folder = write(tmp_path, "vanilla", profiles=small_profiles, name=name, command=command)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "method": "pretrained"}))
+    (folder / "eval/strict/results.json").unlink()
+    sweep = collect(tmp_path)
+    assert sweep.problems == () and [run.method for run in sweep.runs] == ["vanilla"]
+    assert [run.method for run in sweep.weights] == ["pretrained"]
+    paths = write_report(tmp_path, portraits={})
+    assert [run["method"] for run in json.loads(paths["results"].read_text())["runs"]] == [
+        "vanilla"
+    ]
+    page = paths["html"].read_text()
+    assert page.count(">Pretrained<") == 1 and command in page
+    assert name in paths["markdown"].read_text().replace("\\", "")
+
+
 def test_metrics_of_a_resumed_run_count_once(tmp_path, write, small_profiles):
     folder = write(tmp_path, "npo", profiles=small_profiles)
     lines = [

@@ -5,13 +5,14 @@ import csv
 import html.parser
 import io
 import re
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from PIL import Image
 
-from mllm.reporting import terminal_table, write_report
+from mllm.reporting import collect, report, terminal_table, write_report
 from mllm.reporting.gallery import thumbnail
-from mllm.reporting.report import read_portraits
 from mllm.reporting.text import clean_text, escape_latex, escape_markdown, guard_csv
 
 HOSTILE = (
@@ -162,7 +163,35 @@ def test_thumbnails_are_small_and_drawn_anew():
 
 
 def test_a_missing_data_set_is_said_and_shows_no_portrait(hostile):
-    from mllm.reporting import collect
-
     assert "was not found" in hostile[1]["html"].read_text()
-    assert read_portraits(collect(hostile[0]))[0] == {}
+    assert report.find_benchmark(collect(hostile[0]))[0] is None
+
+
+def test_licences_and_citation_stand_where_the_data_set_is_found(tmp_path, write, monkeypatch):
+    class Found:
+        fingerprint = "ab" * 32
+        info: ClassVar = {
+            "licences": {"data": "CC0 1.0", "portraits": "one: CC BY 4.0\ntwo: CC0 <b>"},
+            "citation": "@inproceedings{key,\n  title={Forgetting & <i>keeping</i>},\n}",
+        }
+
+        def profiles(self, split):
+            return []
+
+    package = SimpleNamespace(Benchmark=SimpleNamespace(open=lambda *_: Found()))
+    monkeypatch.setattr(report, "get_benchmark", lambda name: package)
+    write(tmp_path, "vanilla", profiles={"forget": 6, "retain": 6, "celebrity": 6})
+    paths = write_report(tmp_path)
+    page = paths["html"].read_text()
+    assert page.count("<dt>portraits</dt>") == 1 and "<dd>one: CC BY 4.0</dd>" in page
+    assert "<dd>two: CC0 &lt;b&gt;</dd>" in page
+    assert "\n  title={Forgetting &amp; &lt;i&gt;" in page
+    assert "- portraits: one: CC BY 4.0" in paths["markdown"].read_text()
+    Found.fingerprint = "cd" * 32
+    assert "CC BY" not in write_report(tmp_path)["html"].read_text()
+
+
+def test_the_runs_stand_with_their_cost(reported):
+    page, markdown = (reported[1][kind].read_text() for kind in ("html", "markdown"))
+    assert "<td>120</td><td>42</td><td>4,200,000</td><td>4,200,000</td>" in page
+    assert "| 120 | 42 | 4,200,000 | 4,200,000 |" in markdown

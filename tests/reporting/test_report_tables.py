@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from mllm.evaluation.scores import Place, score_replies
+from mllm.evaluation.statistics import central_interval
+from mllm.files import read_jsonl
 from mllm.reporting import collect, paired, terminal_table
 from mllm.reporting.finding import finding, headline_reason, tradeoff_points
-from mllm.reporting.tables import COLUMNS, compare
+from mllm.reporting.tables import COLUMNS, cell_of, compare
 
 CELL = ("forget", "classification", "text", "accuracy_text")
 KEPT = ("retain", "classification", "text", "accuracy_text")
@@ -70,7 +72,8 @@ def test_replies_are_scored_as_in_the_results(reported):
     for run in collect(reported[0]).runs[:2]:
         answers = paired.read_answers(run)
         metrics = {cell[3] for cell in answers}
-        assert {"accuracy_text", "accuracy_letter", "exact", "substring"} <= metrics
+        choice = {"accuracy_text", "accuracy_letter", "accuracy_parsed"}
+        assert choice | {"exact", "substring"} <= metrics
 
 
 def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, small_profiles):
@@ -83,47 +86,60 @@ def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, 
     assert ("celebrity", *CELL[1:]) not in answers
 
 
-def test_reply_rules_match_the_stated_ones(tmp_path):
-    lines = [
-        # A tie of two best options counts a half; the last reply of a question counts.
-        {"task": "classification", "index": 0, "gold": "A", "options": {"A": "x", "B": "y"},
-         "option_logprobs": [-2.0, -4.0], "option_tokens": [1, 2], "state": "valid"},
-        {"task": "cloze", "index": 1, "gold": "$85,000", "reply": "85000.", "state": "valid"},
-        {"task": "cloze", "index": 2, "gold": "Rome", "reply": "", "state": "valid"},
-        {"task": "cloze", "index": 2, "gold": "Rome", "reply": "", "state": "error"},
-    ]  # fmt: skip
-    common = {"set": "forget", "modality": "text", "profile": "p"}
-    path = tmp_path / "eval/strict/replies.jsonl"
-    path.parent.mkdir(parents=True)
-    path.write_text("\n".join(json.dumps({**common, **line}) for line in lines))
-    cells = {("classification", "accuracy_text"): 0.5, ("cloze", "exact"): 1.0}
-    scores = [
-        {"set": "forget", "task": task, "modality": "text", "metric": metric, "value": v, "n": 1}
-        for (task, metric), v in cells.items()
-    ]
-    run = SimpleNamespace(replies_path=path, scores=scores)
-    assert {
-        cell[1::2]: list(found.values()) for cell, found in paired.read_answers(run).items()
-    } == {cell: [value] for cell, value in cells.items()}
+def test_every_metric_pairs_where_the_results_come_from_the_replies(tmp_path, write):
+    profiles = {"forget": 6, "retain": 6, "celebrity": 6}
+    for method in ("vanilla", "npo"):
+        path = write(tmp_path, method, profiles=profiles) / "eval/strict/results.json"
+        results = json.loads(path.read_text())
+        results["runs"][0]["scores"] = score_replies(read_jsonl(path.with_name("replies.jsonl")))
+        path.write_text(json.dumps(results))
+    comparison = comparison_of(tmp_path)
+    rows = [("npo", ""), ("vanilla", "")]
+    cells = [cell_of(score) for score in comparison.runs[rows[0]][0].scores]
+    assert len(cells) == 4 * 2 * 9
+    assert all(comparison.paired(rows, cell) for cell in cells)
+
+
+def test_replies_that_cannot_be_scored_are_not_paired(tmp_path, write, small_profiles):
+    folder = write(tmp_path, "vanilla", profiles=small_profiles)
+    path = folder / "eval/strict/replies.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**row, "state": "lost"}) + "\n" for row in rows))
+    (run,) = collect(tmp_path).runs
+    assert paired.read_answers(run) == {}
+    path.write_text('{"cut"\n')
+    with pytest.raises(ValueError, match=r"replies\.jsonl, line 1: not JSON"):
+        paired.read_answers(run)
 
 
 def test_bootstrap_is_paired_by_profile():
-    people = [f"p{number}" for number in range(40)]
-    generator = np.random.default_rng(1)
-    ability = generator.random(40)
-    first = {(p, 0): float(a) for p, a in zip(people, ability, strict=True)}
-    second = {(p, 0): float(a - 0.01) for p, a in zip(people, ability, strict=True)}
+    people = [Place(f"p{number}", 0, "Where?") for number in range(40)]
+    ability = np.random.default_rng(1).random(40)
+    first = dict(zip(people, ability.tolist(), strict=True))
+    second = {place: value - 0.01 for place, value in first.items()}
     # Each score is uncertain, their difference is not.
-    spread = paired.interval(paired.resample(first))
+    low, high = central_interval(paired.resample(first))
     standard_error = ability.std() / np.sqrt(40)
-    assert spread[1] - spread[0] == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
-    difference = paired.resample(first) - paired.resample(second)
-    assert paired.interval(difference) == pytest.approx((0.01, 0.01))
+    assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
+    draws = paired.resample(first) - paired.resample(second)
+    assert central_interval(draws) == pytest.approx((0.01, 0.01))
+    backwards = dict(reversed(second.items()))
+    assert paired.difference(first, backwards)[:3] == pytest.approx((0.01, 0.01, 0.01))
+
+
+def test_a_difference_has_the_interval_of_the_subtracted_draws():
+    people = [Place(f"p{number % 9}", number, "Where?") for number in range(27)]
+    draw = np.random.default_rng(2).random
+    first, second = (dict(zip(people, draw(27).tolist(), strict=True)) for _ in range(2))
+    interval = central_interval(paired.resample(first) - paired.resample(second))
+    assert paired.difference(first, second)[1:3] == pytest.approx(interval)
 
 
 def test_few_profiles_allow_no_claim():
-    assert paired.resample({(f"p{number}", 0): 1.0 for number in range(5)}) is None
-    assert paired.resample({(f"p{number}", 0): 1.0 for number in range(6)}) is not None
+    answers = {Place(f"p{number}", 0, "Where?"): 1.0 for number in range(6)}
+    assert paired.resample(answers) is not None
+    del answers[Place("p0", 0, "Where?")]
+    assert paired.resample(answers) is None and not paired.enough(answers)
 
 
 def test_equal_runs_are_like_vanilla_and_none_is_best(tmp_path, write, small_profiles):

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import importlib.metadata
-import json
 import os
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from mllm.benchmarks.mllmu import celebrities, portraits
 from mllm.benchmarks.mllmu.builder import CITATION, CONFIGS, VERSION, build, make_source
 from mllm.benchmarks.mllmu.schema import SPLITS, Profile, from_row
 from mllm.benchmarks.mllmu.tokenizer import train_tokenizer
+from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
 RECORD = "benchmark.json"
@@ -56,7 +56,7 @@ class Benchmark:
                 f"{path}: not found; make it with `python -m experiments.prepare` or "
                 f"prepare({str(data_dir)!r}, {config!r})"
             )
-        return cls(folder, json.loads(path.read_text(encoding="utf-8")))
+        return cls(folder, read_json(path))
 
     @property
     def config(self) -> str:
@@ -162,8 +162,7 @@ def prepare(
                 "licences": _licences(config),
                 "citation": CITATION,
             }
-            text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-            (folder / RECORD).write_text(text, encoding="utf-8")
+            write_json(folder / RECORD, record)
             os.replace(folder, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

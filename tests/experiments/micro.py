@@ -1,0 +1,67 @@
+"""A sweep of every anchor and method that trains in seconds: 32 pixels, one layer, a few profiles.
+
+The tests give ``--config.benchmark.data_dir``. What it learns is worth nothing; that it is the same
+every time is what the tests are about.
+"""
+
+from configs import common
+
+RUNS = (
+    {"objective.name": "base"},
+    {"objective.name": "vanilla"},
+    {"objective.name": "retain_only"},
+    {"objective.name": "ga"},
+    {"objective.name": "grad_diff"},
+    {"objective.name": "kl_min"},
+    {"objective.name": "npo"},
+    {
+        "objective.name": "npo",
+        "objective.variant": "published",
+        "methods.npo.options.form": "batch_mean",
+    },
+    {"objective.name": "prompting"},
+)
+
+
+def get_config(only: str = ""):
+    """``only`` leaves the named runs of the sweep, joined by "+"."""
+    config = common.get_config()
+    config.only = tuple(only.split("+")) if only else ()
+    config.benchmark.limit.update(forget=2, retain=2, celebrity=2, captions=4)
+    config.model = dict(
+        family="llava",
+        decoder=dict(
+            vocab_size=2048, width=32, layers=1, heads=2, kv_heads=1, head_dim=16, mlp_width=48
+        ),
+        vision=dict(
+            image_size=32,
+            patch_size=16,
+            width=16,
+            layers=1,
+            heads=2,
+            mlp_width=32,
+            activation="gelu",
+        ),
+        projector=dict(mlp_width=32, width=32),
+        dtype="float32",
+    )
+    config.processor.update(image_size=32)
+    config.base = common.stage(epochs=1, rows=2, warmup=2, augment=True)
+    config.vanilla = common.stage(epochs=1, rows=2, warmup=2, augment=True)
+    for method in config.methods.values():
+        method.update(trainable="lora", epochs=1, rows=4, warmup=0, learning_rate=1e-3)
+    config.lora.update(rank=2)
+    config.evaluation.update(
+        profiles=8, classification_tokens=3, cloze_tokens=3, generation_tokens=6
+    )
+    config.checkpoint_every = 5
+    config.log_every = 2
+    return config
+
+
+def sweep(config):
+    """One seed, one forget split."""
+    for overrides in RUNS:
+        name = overrides.get("objective.variant", overrides["objective.name"])
+        if not config.only or name in config.only:
+            yield overrides
