@@ -9,7 +9,7 @@ WORKDIR ?= runs/demo
 demo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(VENV)/.installed-smol
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow"
 
 test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol

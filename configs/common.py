@@ -58,8 +58,7 @@ def get_config() -> ConfigDict:
     # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla.
     config.base = stage()
     config.vanilla = stage()
-    # Share of vanilla's rows that repeat what base has learned, so that the base skills survive
-    # teaching.
+    # Whether vanilla and retain_only go on seeing the public figures, lest they be forgotten.
     config.replay = True
     # Runs of one method with other options need a name of their own: folder npo_VARIANT_15.
     config.objective = ConfigDict(dict(name="npo", variant=""))

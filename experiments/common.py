@@ -77,6 +77,9 @@ def _parse(arguments: list[str]) -> list[str]:
         near = re.search(r'Did you mean "(.*?)" instead of "(.*?)"', message)
         hint = f"{near[2]!r}; did you mean {near[1]!r}?" if near else message.strip("'\"")
         raise ValueError(f"--config: unknown key {hint}") from None
+    except OSError as error:  # --config names no file, and --config.key=value follows
+        last = str(error).rstrip().rpartition("\n")[2].strip()
+        raise FileNotFoundError(f"--config: {last}; see configs/") from None
     if CONFIG.present and not config_path().is_file():
         raise FileNotFoundError(f"--config {config_path()}: no such file; see configs/")
     if rest[1:]:

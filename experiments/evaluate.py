@@ -31,10 +31,12 @@ def main(_):
     entry = study.evaluate(Run(folder, record["method"], config), config, benchmark)
     for score in entry["scores"]:
         if score["metric"] == HEADLINE[score["task"]]:
-            low, high = score["ci95"]
             names = (score[key] for key in ("set", "task", "modality", "metric"))
             where = " ".join(f"{name:<14}" for name in names)
-            print(f"{where} {score['value']:.3f} [{low:.3f}, {high:.3f}] n={score['n']}")
+            # None where nothing could be scored, or where one profile gives no interval.
+            interval = ", ".join("-" if end is None else f"{end:.3f}" for end in score["ci95"])
+            value = "-" if score["value"] is None else f"{score['value']:.3f}"
+            print(f"{where} {value} [{interval}] n={score['n']}")
 
 
 if __name__ == "__main__":

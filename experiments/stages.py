@@ -1,6 +1,7 @@
 """The stages of a study, each from a configuration to a run's folder: teach, unlearn, import."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -131,7 +132,9 @@ def teach(run: Run, parent: Loaded | None, benchmark) -> None:
     celebrities = chosen_profiles(config, benchmark, "celebrity")
     if run.method == "base":
         stage = config.base
-        profiles = celebrities + chosen_profiles(config, benchmark, "captions")
+        # Published weights know the public figures already; what they lack is sight.
+        profiles = [] if config.pretrained else celebrities
+        profiles = profiles + chosen_profiles(config, benchmark, "captions")
     else:
         stage = config.vanilla
         profiles = chosen_profiles(config, benchmark, "retain")
@@ -140,6 +143,9 @@ def teach(run: Run, parent: Loaded | None, benchmark) -> None:
         profiles = profiles + (celebrities if config.replay else [])
     start = parent or fresh_model(config, benchmark)
     examples, pictures = make_examples(start, profiles)
+    if not examples:  # published data has nothing to align a pretrained model on
+        _pass_on(run, start)
+        return
     seed = 10 * config.seed + TAUGHT.index(run.method)
     pipeline = make_pipeline(config, stage, start, examples, pictures, "all", seed)
     _train(run, stage, start, get_objective("nll"), pipeline, {})
@@ -151,13 +157,7 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
     stage = config.methods[run.method]
     objective = get_objective(run.method, **stage.options)
     if objective.loss is None:
-        above = parent_name(run.method, config)
-        prompted = Loaded(
-            parent.family, parent.config, {}, parent.processor, objective.system_prompt
-        )
-        write_description(run.folder, prompted, collections=[], parent=run.folder.parent / above)
-        cost = _cost(run, parent, 0)
-        run.write("finished", checkpoint_digest=parent.digest(), parent=f"../{above}", cost=cost)
+        _pass_on(run, replace(parent, system_prompt=objective.system_prompt))
         return
     parent = Loaded(parent.family, parent.config, merge_lora(parent.variables), parent.processor)
     examples, pictures = make_examples(
@@ -175,6 +175,24 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
         reference = parent if objective.reference == "parent" else retain_only
         pipeline.reference = reference_logprobs(reference, pipeline)
     _train(run, stage, parent, objective, pipeline, frozen)
+
+
+def _pass_on(run: Run, parent: Loaded) -> None:
+    """Finish a run that trains nothing: its folder points at its parent's weights.
+
+    Raises:
+      ValueError: there is no parent to point at.
+    """
+    above = parent_name(run.method, run.config)
+    if above is None:
+        raise ValueError(
+            f"{run.method} has no training pairs and no published weights to start from: set "
+            "config.pretrained, or use a benchmark with captions and celebrities to learn from"
+        )
+    described = replace(parent, variables={}, lora=None)
+    write_description(run.folder, described, collections=[], parent=run.folder.parent / above)
+    cost = _cost(run, parent, 0)
+    run.write("finished", checkpoint_digest=parent.digest(), parent=f"../{above}", cost=cost)
 
 
 def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:

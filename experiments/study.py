@@ -15,6 +15,7 @@ from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, write_json
 from mllm.ops.lora import merge_lora
 from mllm.training.progress import Progress
+from mllm.unlearning import get_objective
 
 
 def run_name(method: str, config) -> str:
@@ -57,8 +58,10 @@ def needed(method: str, config) -> list[str]:
     first = stages.parent_name(method, config)
     if first is None:
         return []
-    options = config.methods.get(method, {}).get("options", {})
-    return [first, "retain_only"] if options.get("form") == "batch_mean" else [first]
+    if method not in config.methods:
+        return [first]
+    objective = get_objective(method, **config.methods[method].options)
+    return [first, "retain_only"] if objective.reference == "retain_only" else [first]
 
 
 def evaluate(run: Run, config, benchmark) -> dict:

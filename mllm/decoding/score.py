@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.decoding.prefix import Prefix, branch, continuation, extended
-from mllm.ops.losses import token_logprobs
+from mllm.ops.losses import gather_states, supervised_logprobs
 from mllm.ops.segments import segment_sums
 
 
@@ -39,12 +39,10 @@ def score_choices(
         cache=extended(prefix, tokens.shape[1]),
         write_at=past,
     )
-    chosen = jnp.take_along_axis(states, batch["sources"][:, :, None], axis=1)
-    places = jnp.minimum(batch["targets"], tokens.shape[1] - 1)
-    wanted = jnp.take_along_axis(tokens, places, axis=1)
-    values = token_logprobs(
-        chosen.reshape(-1, chosen.shape[-1]), model.head(config, variables), wanted.reshape(-1)
-    ).reshape(wanted.shape)
+    values = supervised_logprobs(
+        gather_states(states, batch["sources"]), model.head(config, variables), batch
+    )
     there = batch["targets"] < tokens.shape[1]
+    places = jnp.minimum(batch["targets"], tokens.shape[1] - 1)
     segments = jnp.where(there, jnp.take_along_axis(batch["segments"], places, axis=1), -1)
     return segment_sums(values, segments, batch["answers"].shape[1])

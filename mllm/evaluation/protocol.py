@@ -27,6 +27,10 @@ class Protocol:
     generation_tokens: int = 48
     profiles: int = 16
 
+    def __post_init__(self):
+        if self.name != "strict":
+            raise ValueError(f"unknown protocol {self.name!r} (known: strict)")
+
     def max_new_tokens(self, task: str) -> int:
         return getattr(self, f"{task}_tokens")
 

@@ -112,19 +112,6 @@ def paired_difference(
     return PairedDifference(difference, low, high, _sign_flip_p_value(sums, samples, seed))
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Adjust p-values of several comparisons for the family-wise error (Holm 1979).
-
-    Compare an adjusted value with the level directly.
-    """
-    p_values = np.asarray(p_values, float)
-    order = np.argsort(p_values, kind="stable")
-    scaled = p_values[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
-    return adjusted
-
-
 def _cluster_sums(values, clusters) -> tuple[np.ndarray, np.ndarray]:
     """float64[C] sums and counts of the clusters, whatever the order of the input."""
     values = np.asarray(values, float)

@@ -53,6 +53,28 @@ def token_kl(
     return _in_chunks(divergence, (hidden_p, hidden_q), chunk)
 
 
+def gather_states(states: jax.Array, sources: jax.Array) -> jax.Array:
+    """The states float[B * M, D] at places ``sources`` i32[B, M] of float[B, T, D]."""
+    chosen = jnp.take_along_axis(states, sources[:, :, None], axis=1)
+    return chosen.reshape(-1, states.shape[-1])
+
+
+def supervised_logprobs(states: jax.Array, head: jax.Array, batch: dict) -> jax.Array:
+    """Log-probability of each supervised token of packed rows.
+
+    Args:
+      states: float[B * M, D], what ``gather_states`` returns for ``batch["sources"]``.
+      head: float[D, V].
+      batch: ``tokens`` i32[B, T], ``targets`` i32[B, M]: the tokens asked for, T where there is none.
+
+    Returns:
+      float32[B, M]; meaningless where there is no target.
+    """
+    targets = jnp.minimum(batch["targets"], batch["tokens"].shape[1] - 1)
+    wanted = jnp.take_along_axis(batch["tokens"], targets, axis=1)
+    return token_logprobs(states, head, wanted.reshape(-1)).reshape(wanted.shape)
+
+
 def _logits(hidden: jax.Array, head: jax.Array) -> jax.Array:
     return jnp.dot(hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32)
 

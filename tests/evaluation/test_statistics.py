@@ -10,7 +10,6 @@ from mllm.evaluation.statistics import (
     bootstrap_means,
     central_interval,
     cluster_bootstrap,
-    holm,
     paired_difference,
 )
 
@@ -138,20 +137,6 @@ def test_errors_say_what_is_wrong():
         cluster_bootstrap([0.0, np.nan], ["p", "q"])
     with pytest.raises(ValueError, match="2 and 1 values"):
         paired_difference([0.0, 1.0], [1.0], ["p", "q"])
-
-
-def test_holm_by_hand_and_by_its_definition():
-    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
-    np.testing.assert_allclose(holm([0.6, 0.9]), [1, 1])
-    assert holm([]).shape == (0,)
-    p_values = np.random.default_rng(8).random(7) ** 3
-    for level in np.linspace(0.01, 0.99, 50):
-        rejected, order = set(), np.argsort(p_values)
-        for step, index in enumerate(order):  # step down until the first that stands
-            if p_values[index] > level / (len(p_values) - step):
-                break
-            rejected.add(int(index))
-        assert set(np.flatnonzero(holm(p_values) <= level)) == rejected
 
 
 def test_means_of_two_runs_are_drawn_together():

@@ -23,10 +23,8 @@ RUNS = (
 )
 
 
-def get_config(only: str = ""):
-    """``only`` leaves the named runs of the sweep, joined by "+"."""
+def get_config():
     config = common.get_config()
-    config.only = tuple(only.split("+")) if only else ()
     config.benchmark.limit.update(forget=2, retain=2, celebrity=2, captions=4)
     config.model = dict(
         family="llava",
@@ -46,10 +44,11 @@ def get_config(only: str = ""):
         dtype="float32",
     )
     config.processor.update(image_size=32)
-    config.base = common.stage(epochs=1, rows=2, warmup=2, augment=True)
+    config.base = common.stage(epochs=3, rows=2, warmup=2, augment=True)
     config.vanilla = common.stage(epochs=1, rows=2, warmup=2, augment=True)
     for method in config.methods.values():
         method.update(trainable="lora", epochs=1, rows=4, warmup=0, learning_rate=1e-3)
+    config.methods.grad_diff.epochs = 3  # steps enough to be killed between two checkpoints
     config.lora.update(rank=2)
     config.evaluation.update(
         profiles=8, classification_tokens=3, cloze_tokens=3, generation_tokens=6
@@ -61,7 +60,4 @@ def get_config(only: str = ""):
 
 def sweep(config):
     """One seed, one forget split."""
-    for overrides in RUNS:
-        name = overrides.get("objective.variant", overrides["objective.name"])
-        if not config.only or name in config.only:
-            yield overrides
+    yield from RUNS

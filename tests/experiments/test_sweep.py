@@ -1,0 +1,183 @@
+"""A whole study through the entry point: what it leaves, and that no kill changes a bit of it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from mllm.files import read_json, read_jsonl
+
+RUNS = {
+    "base": "base",
+    "vanilla": "vanilla",
+    "retain_only_15": "retain_only",
+    "ga_15": "ga",
+    "grad_diff_15": "grad_diff",
+    "kl_min_15": "kl_min",
+    "npo_15": "npo",
+    "npo_published_15": "npo",
+    "prompting_15": "prompting",
+}
+METRICS = {
+    "classification": {"accuracy_text", "accuracy_letter", "accuracy_parsed"},
+    "cloze": {"exact", "substring"},
+    "generation": {"rouge1", "rouge2", "rougeL", "bleu"},
+}
+QUESTIONS = 4 * 2 * 18  # sets x profiles x questions of one profile
+PATIENCE = 300.0  # seconds until a process must have come to where it is to be killed
+
+
+@pytest.fixture(scope="module")
+def finished(commands, micro, tmp_path_factory):
+    """A study that nobody disturbed; tests leave its results as they are."""
+    workdir = tmp_path_factory.mktemp("sweeps") / "whole"
+    done = commands.run("sweep", *micro, "--workdir", workdir)
+    assert done.returncode == 0, done.stderr
+    assert "Forgetting 15%" in done.stdout and str(workdir / "report.html") in done.stdout
+    return workdir
+
+
+def outcome(workdir) -> dict:
+    """All that must be equal between two studies: weights, replies, scores, steps, losses."""
+    found = {}
+    for name in RUNS:
+        folder = workdir / "seed0" / name
+        record = read_json(folder / "run.json")
+        metrics = read_jsonl(folder / "metrics.jsonl")
+        found[name] = {
+            "digest": record["checkpoint_digest"],
+            "identity": record["identity"],
+            "cost": {k: v for k, v in record["cost"].items() if k != "seconds"},
+            "losses": [(line["step"], line["loss"], line["tokens"]) for line in metrics],
+            "replies": read_jsonl(folder / "eval" / "strict" / "forget_15" / "replies.jsonl"),
+            "scores": read_json(folder / "eval" / "strict" / "results.json")["runs"][0]["scores"],
+        }
+    found["results"] = [run["scores"] for run in read_json(workdir / "results.json")["runs"]]
+    return found
+
+
+def test_a_study_leaves_results_of_every_method_and_set(finished):
+    results = read_json(finished / "results.json")
+    assert results["schema"] == 1 and results["benchmark"] == "mllmu"
+    assert {"jax", "python", "backend"} <= set(results["environment"])
+    assert sorted(run["method"] for run in results["runs"]) == sorted(RUNS.values())
+    for run in results["runs"]:
+        keys = {"method", "seed", "forget", "checkpoint_digest", "protocol", "scores", "cost"}
+        assert keys <= set(run)
+        assert (run["seed"], run["forget"], run["protocol"]) == (0, 15, "strict")
+        assert len(run["checkpoint_digest"]) == 64
+        found = {(s["set"], s["task"], s["modality"], s["metric"]) for s in run["scores"]}
+        assert found == {
+            (name, task, modality, metric)
+            for name in ("forget", "test", "retain", "celebrity")
+            for task, metrics in METRICS.items()
+            for modality in ("image_text", "text")
+            for metric in metrics
+        }
+        assert len(run["scores"]) == len(found)
+        for score in run["scores"]:
+            assert (
+                score["n"] == 2 * {"classification": 5, "cloze": 2, "generation": 2}[score["task"]]
+            )
+            low, high = score["ci95"]
+            assert 0 <= low <= score["value"] <= high <= 1
+            assert 0 <= score["valid"] + score["refusal"] + score["invalid"] <= 1 + 1e-9
+
+
+def test_a_study_leaves_its_runs_and_reports(finished):
+    for kind in ("html", "md", "csv", "tex"):
+        assert (finished / f"report.{kind}").stat().st_size > 0
+    folders = {path.parent.name for path in (finished / "seed0").glob("*/run.json")}
+    assert folders == set(RUNS)
+    found = outcome(finished)
+    digests = {name: found[name]["digest"] for name in RUNS}
+    assert digests.pop("prompting_15") == digests["vanilla"]  # it trains nothing
+    assert len(set(digests.values())) == len(digests)
+    for name in digests:
+        assert found[name]["losses"], name
+    for name in RUNS:
+        assert len(found[name]["replies"]) == QUESTIONS
+        record = read_json(finished / "seed0" / name / "run.json")
+        assert record["status"] == "finished" and "experiments.sweep" in record["command"]
+        trained = record["cost"]["trainable"]
+        adapted = name in ("ga_15", "grad_diff_15", "kl_min_15", "npo_15", "npo_published_15")
+        assert 0 < trained < 0.2 * record["cost"]["parameters"] if adapted else trained >= 0
+
+
+def test_a_finished_study_is_only_reported_again(finished, commands, micro):
+    def stamps():
+        kept = ("checkpoints", "tensorboard", "eval/strict/forget_15/replies.jsonl")
+        kept += ("metrics.jsonl", "run.json", "model.json", "eval/strict/forget_15/manifest.json")
+        return {
+            path: (path.stat().st_mtime_ns, path.stat().st_size)
+            for name in RUNS
+            for path in (finished / "seed0" / name).rglob("*")
+            if path.is_file() and str(path.relative_to(finished / "seed0" / name)).startswith(kept)
+        }
+
+    before, results = stamps(), (finished / "results.json").read_bytes()
+    done = commands.run("sweep", *micro, "--workdir", finished)
+    assert done.returncode == 0, done.stderr
+    assert "evaluate " not in done.stderr  # the progress of asking
+    assert len(before) > 5 * len(RUNS) and stamps() == before
+    assert (finished / "results.json").read_bytes() == results
+
+
+def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, micro, tmp_path):
+    """Killed while it teaches, while it asks and while it unlearns; each time started again."""
+    runs = tmp_path / "killed" / "seed0"
+    replies = runs / "base" / "eval" / "strict" / "forget_15" / "replies.jsonl"
+    command = ("sweep", *micro, "--workdir", tmp_path / "killed")
+
+    def status(name):
+        return read_json(runs / name / "run.json")["status"]
+
+    def steps(name):
+        return [int(p.name) for p in (runs / name / "checkpoints").glob("*") if p.name.isdigit()]
+
+    def killed_when(reached):
+        log = tmp_path / "log.txt"
+        with log.open("w") as file:
+            process = commands.start(*command, stdout=file, stderr=file)
+        deadline = time.monotonic() + PATIENCE
+        try:
+            while not reached():
+                assert time.monotonic() < deadline, log.read_text()
+                try:
+                    process.wait(timeout=0.003)
+                except subprocess.TimeoutExpired:
+                    continue
+                pytest.fail(f"ended before it could be killed:\n{log.read_text()}")
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    killed_when(lambda: steps("base"))
+    assert status("base") == "running" and not replies.exists()
+
+    killed_when(lambda: replies.exists() and replies.stat().st_size > 0)
+    assert status("base") == "finished"
+    assert 0 < len(read_jsonl(replies)) < QUESTIONS
+    assert not (replies.parent / "scores.json").exists()
+
+    killed_when(lambda: steps("grad_diff_15"))
+    assert status("grad_diff_15") == "running" and not (runs / "kl_min_15").exists()
+
+    done = commands.run(*command)
+    assert done.returncode == 0, done.stderr
+    expected, found = outcome(finished), outcome(tmp_path / "killed")
+    for name in expected:
+        assert json.dumps(found[name]) == json.dumps(expected[name]), name
+
+
+def test_another_config_in_the_same_folder_is_refused(finished, commands, micro):
+    before = (finished / "results.json").read_bytes()
+    changed = "--config.vanilla.learning_rate=0.5"
+    message = commands.refused("sweep", *micro, changed, "--workdir", finished)
+    assert f"error: {finished / 'seed0' / 'vanilla'}: holds a run of method 'vanilla'" in message
+    assert "Choose another --workdir, or delete this folder" in message
+    assert (finished / "results.json").read_bytes() == before
