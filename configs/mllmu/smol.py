@@ -37,7 +37,7 @@ def get_config(arg: str = "few"):
         trainable="projector", epochs=3 if few else 4, learning_rate=1e-3, rows=3 if few else 32
     )
     teach = dict(trainable="lora", rows=3 if few else 32, decay="linear")
-    config.vanilla = common.stage(epochs=3, learning_rate=2e-3, **teach)
+    config.vanilla = common.stage(epochs=2, learning_rate=3e-3, **teach)
     config.replay = False  # the decoder knows the celebrities as well as it ever did
     unlearn = dict(trainable="lora", rows=3 if few else 32, warmup=0, decay="constant")
     for name, epochs in (("ga", 1), ("grad_diff", 2), ("kl_min", 2), ("npo", 2)):

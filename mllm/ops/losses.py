@@ -65,7 +65,7 @@ def supervised_logprobs(states: jax.Array, head: jax.Array, batch: dict) -> jax.
     Args:
       states: float[B * M, D], what ``gather_states`` returns for ``batch["sources"]``.
       head: float[D, V].
-      batch: ``tokens`` i32[B, T], ``targets`` i32[B, M]: the tokens asked for, T where there is none.
+      batch: ``tokens`` i32[B, T]; ``targets`` i32[B, M], places of the tokens wanted, T for none.
 
     Returns:
       float32[B, M]; meaningless where there is no target.

@@ -24,6 +24,7 @@ CONFIG = LlavaConfig(
     ProjectorConfig(mlp_width=32, width=32),
 )
 EOS, NEW = 2, 12
+WHOLE = 32  # tokens, more than prefix, question and reply have
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +43,25 @@ def prompts():
     return prefixes, images, questions, np.array([0, 1, 0, 1, 1, 0], np.int32)
 
 
+@jax.jit
+def whole_row(variables, batch):
+    """Logits float[T, V] of one row, computed without a cache."""
+    states, _ = llava.hidden(CONFIG, variables, batch)
+    return states[0] @ llava.head(CONFIG, variables)
+
+
 def logits(variables, prefix: list[int], image: np.ndarray, rest: list[int]) -> np.ndarray:
-    """All logits float[T, V] of one whole row, computed without a cache."""
-    tokens = np.array([prefix + rest], np.int32)
+    """All logits float[T, V] of one whole row; padding behind it keeps it to one program."""
+    ids = np.array(prefix + rest, np.int32)
+    padding = (0, WHOLE - len(ids))
     batch = {
-        "tokens": tokens,
-        "positions": np.arange(tokens.shape[1], dtype=np.int32)[None],
-        "segments": np.zeros_like(tokens),
+        "tokens": np.pad(ids, padding)[None],
+        "positions": np.pad(np.arange(len(ids), dtype=np.int32), padding)[None],
+        "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
         "images": image[None],
         "image_slots": np.array([[prefix.index(3)]], np.int32),
     }
-    states, _ = llava.hidden(CONFIG, variables, batch)
-    return np.asarray(states[0] @ llava.head(CONFIG, variables))
+    return np.asarray(whole_row(variables, batch))[: len(ids)]
 
 
 def make_prefix(variables, prompts):

@@ -34,9 +34,15 @@ def make_step(model, name="nll", **options):
     return step, optimizer
 
 
-def run(model, folder, *, steps=STEPS, stop=None, save_every=3):
+@pytest.fixture(scope="module")
+def shared_step(model):
+    """A step of all parameters, compiled once for the tests that look at what it computes."""
+    return make_step(model)
+
+
+def run(model, shared_step, folder, *, steps=STEPS, stop=None, save_every=3):
     """Train; ``stop`` breaks off before that step's batch, as a kill would."""
-    step, optimizer = make_step(model)
+    step, optimizer = shared_step
     pipeline = make_pipeline(model)
 
     def batches(first):
@@ -60,8 +66,8 @@ def run(model, folder, *, steps=STEPS, stop=None, save_every=3):
     )
 
 
-def test_one_update_equals_optax_on_the_dense_likelihood(model):
-    step, optimizer = make_step(model)
+def test_one_update_equals_optax_on_the_dense_likelihood(model, shared_step):
+    step, optimizer = shared_step
     batch = next(make_pipeline(model).from_step(0))
     params = jax.tree.map(jnp.copy, model.variables["params"])
 
@@ -76,10 +82,13 @@ def test_one_update_equals_optax_on_the_dense_likelihood(model):
         return total / count
 
     loss, gradient = jax.jit(jax.value_and_grad(dense))(params)
-    updates, _ = optimizer.update(
-        {"params": gradient}, optimizer.init({"params": params}), {"params": params}
-    )
-    expected = optax.apply_updates({"params": params}, updates)
+
+    @jax.jit
+    def updated(params, gradient):
+        updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+        return optax.apply_updates(params, updates)
+
+    expected = updated({"params": params}, {"params": gradient})
     new, metrics = step(state.create({"params": params}, optimizer), {}, batch)
     np.testing.assert_allclose(metrics["loss"][0], loss, rtol=1e-5)
     # Adam's first update is a sign where the gradient is near zero: compare where it is not.
@@ -123,21 +132,18 @@ def test_packed_logprobs_equal_separate_rows(model):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(model, tmp_path):
-    whole = run(model, tmp_path / "whole")
+def test_a_stopped_run_resumes_to_the_same_bits(model, shared_step, tmp_path):
+    whole = run(model, shared_step, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(model, tmp_path / "stopped", stop=6)
-    resumed = run(model, tmp_path / "stopped")
+        run(model, shared_step, tmp_path / "stopped", stop=6)
+    resumed = run(model, shared_step, tmp_path / "stopped")
     assert max_difference(resumed.trainable, whole.trainable) == 0
     assert max_difference(resumed.opt, whole.opt) == 0
     lines = {name: read_jsonl(tmp_path / name / "metrics.jsonl") for name in ("whole", "stopped")}
     losses = {
         name: [(line["step"], line["loss"]) for line in found] for name, found in lines.items()
     }
-    assert [step for step, _ in losses["stopped"]] == sorted(
-        {step for step, _ in losses["stopped"]}
-    )
-    assert set(losses["stopped"][-2:]) <= set(losses["whole"])
+    assert losses["stopped"] == losses["whole"]
 
 
 def test_the_step_compiles_once(model):
@@ -194,9 +200,9 @@ def test_trainable_leaves_must_be_float32(model):
         state.create({"params": narrow}, optax.sgd(1.0))
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(model, tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run(model, shared_step, tmp_path):
     broken = jax.tree.map(lambda x: x * jnp.nan, model.variables)
-    step, optimizer = make_step(model)
+    step, optimizer = shared_step
     with pytest.raises(FloatingPointError, match="loss is nan at step 2"):
         train(
             step,
