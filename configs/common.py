@@ -43,7 +43,8 @@ def get_config() -> ConfigDict:
     """Everything but the model; see ``configs/mllmu/tiny.py`` for a whole one."""
     config = ConfigDict()
     config.seed = 0
-    # Tuning teaches the validation profiles too, forgets those, and never touches a reported set.
+    # Tuning teaches the validation profiles too and forgets those: no reported forget or test
+    # question is ever asked.
     config.tuning = False
     config.benchmark = ConfigDict(
         dict(name="mllmu", config="small", data_dir="data", published_dir="", seed=0, forget=15)

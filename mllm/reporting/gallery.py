@@ -25,6 +25,7 @@ QUESTIONS = (
     ("generation", "image_text"),
 )
 _TEXT_LIMIT = 320
+_LOOP_LIMIT = 80  # a reply that repeats itself is known by its beginning
 _MAXIMUM_PIXELS = 40_000_000
 
 
@@ -179,7 +180,8 @@ def _answer(key, row: dict[str, Any]) -> Answer:
         if chosen:
             # The choice by option text is an answer whatever became of the free reply.
             text, state = _option_text(row, chosen[0]), "valid"
-    return Answer(key[0], method_label(*key), clean_text(text, _TEXT_LIMIT), state, right)
+    limit = _LOOP_LIMIT if state == "invalid" else _TEXT_LIMIT
+    return Answer(key[0], method_label(*key), clean_text(text, limit), state, right)
 
 
 def _option_text(row: dict[str, Any], letter: Any) -> str:
