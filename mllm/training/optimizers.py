@@ -39,7 +39,7 @@ def make_optimizer(
     "adamw" (Loshchilov & Hutter 2019), or "muon" (Jordan et al. 2024): orthogonalised momentum for
     the matrices, each layer of a stack by itself, with updates scaled to the size of Adam's
     (Liu et al. 2025, arXiv:2502.16982, eq. 4), and AdamW for all else. Muon learns a small model
-    from scratch in about half the steps; fine-tuning keeps AdamW.
+    from scratch in far fewer updates; fine-tuning keeps AdamW.
 
     Raises:
       ValueError: an unknown name.
