@@ -5,6 +5,7 @@ bits.
 import math
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,33 +47,35 @@ def train(
         done = checkpoints.latest() or 0
         if done:
             state = restore_state(checkpoints, done, state)
-        writer = MetricsWriter(folder, resume_step=done)
         progress = Progress(name, steps, start=done)
         batches: Iterator = prefetch(batches_from(done))
-        sums, began, tokens = {}, time.monotonic(), 0
-        for number in range(done + 1, steps + 1):
-            batch = next(batches)
-            tokens += int((batch["segments"] >= 0).sum())
-            state, metrics = step(state, frozen, batch)
-            for key, (total, count) in metrics.items():
-                sums.setdefault(key, []).append((total, count))
-            # A checkpoint ends a line, so that a resumed run writes the lines of an unstopped one.
-            last = number % save_every == 0 or number == steps
-            if number % log_every == 0 or last:
-                values = reduce_metrics(sums)
-                if not math.isfinite(values["loss"]):
-                    raise FloatingPointError(f"{name}: loss is {values['loss']} at step {number}")
-                seconds = time.monotonic() - began
-                values.update(tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds)
-                writer.write(number, values)
-                progress.update(
-                    number, loss=values["loss"], tokens_per_s=values["tokens_per_second"]
-                )
-                sums, began, tokens = {}, time.monotonic(), 0
-            if last:
-                checkpoints.save(number, state_items(state), meta)
-        batches.close()
-        writer.close()
+        with closing(MetricsWriter(folder, resume_step=done)) as writer, closing(batches):
+            sums, began, tokens = {}, time.monotonic(), 0
+            for number in range(done + 1, steps + 1):
+                batch = next(batches)
+                tokens += int((batch["segments"] >= 0).sum())
+                state, metrics = step(state, frozen, batch)
+                for key, (total, count) in metrics.items():
+                    sums.setdefault(key, []).append((total, count))
+                # A checkpoint ends a line: a resumed run writes the lines of an unstopped one.
+                last = number % save_every == 0 or number == steps
+                if number % log_every == 0 or last:
+                    values = reduce_metrics(sums)
+                    if not math.isfinite(values["loss"]):
+                        raise FloatingPointError(
+                            f"{name}: loss is {values['loss']} at step {number}"
+                        )
+                    seconds = time.monotonic() - began
+                    values.update(
+                        tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds
+                    )
+                    writer.write(number, values)
+                    progress.update(
+                        number, loss=values["loss"], tokens_per_s=values["tokens_per_second"]
+                    )
+                    sums, began, tokens = {}, time.monotonic(), 0
+                if last:
+                    checkpoints.save(number, state_items(state), meta)
     return state
 
 
