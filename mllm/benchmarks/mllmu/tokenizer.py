@@ -6,7 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from mllm.benchmarks.mllmu.schema import Profile
-from mllm.data.prompts import INSTRUCTIONS
+from mllm.data.prompts import ANSWER_LEAD, INSTRUCTIONS, llava
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")  # ids 0 to 3
 VOCABULARY = 2048
@@ -16,8 +16,9 @@ def training_text(profiles: Iterable[Profile]) -> Iterator[str]:
     """Yield each training pair as the model reads it, without the special tokens."""
     for profile in profiles:
         for pair in profile.training:
-            prompt = f"USER: {pair.question}{INSTRUCTIONS[pair.form]}\nASSISTANT:"
-            yield f"{prompt} {pair.answer}"
+            question = pair.question + INSTRUCTIONS[pair.form]
+            _, suffix = llava(question, image=False, system=None, bos=SPECIAL_TOKENS[1])
+            yield "".join(suffix) + ANSWER_LEAD["llava"] + pair.answer
 
 
 def train_tokenizer(profiles: Sequence[Profile], path: str | Path) -> None:
