@@ -1,44 +1,273 @@
 """Encoded images to pixels, on the host with Pillow, so that pixels equal those of the published
 processors.
+
+    decode        bytes -> RGB image
+    make_picture  RGB image -> Picture: the tiles that a vision tower sees
+    augment       RGB image -> a random view of it
+
+Sizes of Pillow images are (width, height); extents and grids, as arrays, have the height first.
 """
 
 import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
-MAX_PIXELS = 64_000_000
+from mllm.registry import lookup
+
+MAX_PIXELS = 64_000_000  # of an encoded image
+MAX_CANVAS = 2 * MAX_PIXELS  # of any picture on the way: 512 MB, the largest 2:1 image made square
+CLIP_MEAN = (122, 116, 104)  # 255 * the mean colour of CLIP, cut to integers as LLaVA does
+RESAMPLE = {member.name.lower(): member for member in Image.Resampling}
 
 
-def decode(data: bytes, where: str = "image") -> Image.Image:
-    """Decode to RGB: EXIF orientation applied, transparency laid over white.
+@dataclass(frozen=True)
+class ImageConfig:
+    """How an image becomes a ``Picture``.
+
+    image_size: side in pixels of a square tile (crop, pad_square, idefics3).
+    transform: a name of ``TRANSFORMS``; resample: a Pillow filter, in lower case.
+    alpha: transparency is laid over "white", or "drop" forgets it (colours stay as stored).
+    longest_edge, shortest_edge: bounds in pixels (idefics2: both, idefics3: the first).
+    split: also show parts of the image, enlarged (idefics2, idefics3).
 
     Raises:
-      ValueError: not a whole image, or more than ``MAX_PIXELS``; the message starts with ``where``.
+      ValueError: an unknown name, or a size that the transform needs is not positive.
     """
+
+    image_size: int = 64
+    transform: str = "crop"
+    resample: str = "bicubic"
+    alpha: str = "white"
+    longest_edge: int = 0
+    shortest_edge: int = 0
+    split: bool = False
+
+    def __post_init__(self):
+        lookup(TRANSFORMS, self.transform, "transform")
+        lookup(RESAMPLE, self.resample, "resample")
+        lookup(ALPHA, self.alpha, "alpha")
+        for name in SIZES[self.transform]:
+            if (found := getattr(self, name)) < 1:
+                raise ValueError(f"transform {self.transform!r} needs {name} > 0, found {found}")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What a vision tower sees of one image.
+
+    tiles: u8[N, H, W, 3], zeros right of and below what is real.
+    extents: (height, width) in pixels of what is real in each tile.
+    grid: (rows, columns) of the crops, row by row, that precede the whole view; (0, 0) without.
+    """
+
+    tiles: np.ndarray
+    extents: tuple[tuple[int, int], ...]
+    grid: tuple[int, int] = (0, 0)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
+
+
+ALPHA: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "white": _over_white,
+    "drop": _without_alpha,
+}
+
+
+def decode(data: bytes, where: str = "image", alpha: str = "white") -> Image.Image:
+    """Decode to RGB: EXIF orientation applied, transparency as ``ImageConfig.alpha`` says.
+
+    Of an animation the first picture is taken, as the published processors do. Of 16 bits a
+    channel the upper 8 are kept, also of grey, which Pillow by itself cuts off at 255.
+
+    Raises:
+      ValueError: not a whole image, one whose values have no known range, or more than
+        ``MAX_PIXELS`` (told from the header, before any pixel is decoded); the message starts
+        with ``where``. Or ``alpha`` is unknown.
+    """
+    to_rgb = lookup(ALPHA, alpha, "alpha")
     try:
         image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            size = f"{image.width}x{image.height}"
-            raise ValueError(f"{where}: {size} pixels, more than the {MAX_PIXELS} allowed")
-        image = ImageOps.exif_transpose(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image)
-        return image.convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{where}: cannot be decoded as an image ({error})") from None
+        pixels = image.width * image.height
+        if pixels <= MAX_PIXELS:
+            return to_rgb(_eight_bits(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError:
+        reason = f"no known format in {len(data)} bytes"
+    except Exception as error:  # noqa: BLE001 - decoders answer damaged files with all sorts
+        reason = str(error) or type(error).__name__
+    else:
+        size = f"{image.width}x{image.height}"
+        raise ValueError(f"{where}: {size} pixels, more than the {MAX_PIXELS} allowed; shrink it")
+    raise ValueError(
+        f"{where}: cannot be decoded as an image ({reason}); replace it, or save it as PNG or JPEG"
+    )
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode[0] not in "IF":  # I: integers of 16 or 32 bits, F: floats
+        return image
+    low, high = image.getextrema()
+    if image.mode == "F" or low < 0 or high > 65535:
+        raise ValueError(f"values {low} to {high} of mode {image.mode}, not of 8 or 16 bits")
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+def make_picture(image: Image.Image, config: ImageConfig, where: str = "image") -> Picture:
+    """The tiles of an RGB image, equal to the byte to what the published processors make with
+    Pillow, before pixels are rescaled and normalised.
+
+    Raises:
+      ValueError: the image is so narrow that it would fill the memory; the message starts with
+        ``where``.
+    """
+    try:
+        tiles, grid = TRANSFORMS[config.transform](image, config)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    extents = tuple((tile.height, tile.width) for tile in tiles)
+    padded = np.zeros((len(tiles), *np.max(extents, axis=0), 3), np.uint8)
+    for place, tile in zip(padded, tiles, strict=True):
+        place[: tile.height, : tile.width] = np.asarray(tile)
+    return Picture(padded, extents, grid)
+
+
+Tiles = tuple[list[Image.Image], tuple[int, int]]  # and the grid of a Picture
+
+
+def _crop(image: Image.Image, config: ImageConfig) -> Tiles:
+    """CLIP: the shorter side becomes ``image_size``, then the square in the centre is cut out."""
+    side, short = config.image_size, min(image.size)
+    width, height = (side * length // short for length in image.size)
+    image = _resize(image, (width, height), config)
+    left, top = (width - side) // 2, (height - side) // 2
+    return [image.crop((left, top, left + side, top + side))], (0, 0)
+
+
+def _pad_square(image: Image.Image, config: ImageConfig) -> Tiles:
+    """LLaVA's own code: centred on a square of CLIP's mean colour; the odd pixel goes to the right
+    or to the bottom.
+    """
+    side = max(image.size)
+    _check_canvas(image, (side, side))
+    canvas = Image.new("RGB", (side, side), CLIP_MEAN)
+    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return [_resize(canvas, (config.image_size, config.image_size), config)], (0, 0)
+
+
+def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
+    """Idefics2: the sides are brought between the two bounds, the shorter bound last; if split, of
+    the four quarters and of the whole alike. An image one pixel wide or high has no quarters.
+    """
+    tiles, grid = [image], (0, 0)
+    if config.split and min(image.size) > 1:
+        lines = (0, image.width // 2, image.width), (0, image.height // 2, image.height)
+        tiles, grid = [*_cut(image, *lines), image], (2, 2)
+    return [_resize(tile, _between(tile.size, config), config) for tile in tiles], grid
+
+
+def _between(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
+    if max(size) > config.longest_edge:
+        size = _scaled(size, config.longest_edge)
+    return _at_least(size, config.shortest_edge)
+
+
+def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:
+    """Idefics3 and SmolVLM: the longer side becomes ``longest_edge``; if split, both sides grow to
+    multiples of ``image_size`` and the tiles of that size are followed by the whole, squeezed into
+    one tile; if not split, or if one tile holds it all, there is only the whole.
+    """
+    side = config.image_size
+    image = _resize(image, _longest_edge(image.size, config.longest_edge), config)
+    if not config.split:
+        return [_resize(image, (side, side), config)], (0, 0)
+
+    def multiple(length: int) -> int:
+        return math.ceil(length / side) * side
+
+    width, height = _at_least(_scaled(image.size, multiple(max(image.size))), 1)
+    image = _resize(image, (multiple(width), multiple(height)), config)
+    columns, rows = image.width // side, image.height // side
+    if rows * columns == 1:
+        return [image], (0, 0)
+    lines = range(0, image.width + 1, side), range(0, image.height + 1, side)
+    return [*_cut(image, *lines), _resize(image, (side, side), config)], (rows, columns)
+
+
+def _longest_edge(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """The longer side at ``longest`` (at most 4096), the shorter one made even."""
+    width, height = _scaled(size, longest)
+    if size[0] >= size[1]:
+        height += height % 2
+    else:
+        width += width % 2
+    width, height = _at_least((width, height), 1)
+    if max(width, height) > 4096:
+        width, height = _scaled((width, height), 4096)
+    return _at_least((width, height), 1)
+
+
+TRANSFORMS: dict[str, Callable[[Image.Image, ImageConfig], Tiles]] = {
+    "crop": _crop,
+    "pad_square": _pad_square,
+    "idefics2": _idefics2,
+    "idefics3": _idefics3,
+}
+SIZES = {  # what of a config each transform needs
+    "crop": ("image_size",),
+    "pad_square": ("image_size",),
+    "idefics2": ("longest_edge", "shortest_edge"),
+    "idefics3": ("image_size", "longest_edge"),
+}
+
+
+def _scaled(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Size with the longer side at ``longest``. The quotient is rounded first, as published: an
+    exact ratio gives another pixel here and there.
+    """
+    aspect = size[0] / size[1]
+    return (longest, int(longest / aspect)) if aspect >= 1 else (int(longest * aspect), longest)
+
+
+def _at_least(size: tuple[int, int], least: int) -> tuple[int, int]:
+    return max(size[0], least), max(size[1], least)
+
+
+def _resize(image: Image.Image, size: tuple[int, int], config: ImageConfig) -> Image.Image:
+    _check_canvas(image, size)
+    return image.resize(size, RESAMPLE[config.resample])
+
+
+def _check_canvas(image: Image.Image, size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MAX_CANVAS:
+        found, needed = (f"{width}x{height}" for width, height in (image.size, size))
+        raise ValueError(
+            f"{found} pixels would need a canvas of {needed}, more than {MAX_CANVAS} pixels; "
+            "cut the image to a less narrow shape, or shrink it"
+        )
+
+
+def _cut(image: Image.Image, columns, rows) -> list[Image.Image]:
+    """The pieces between the lines at x in ``columns`` and y in ``rows``, row by row."""
+    pairs = [zip(lines, lines[1:], strict=False) for lines in (columns, rows)]
+    columns, rows = map(list, pairs)
+    return [image.crop((x, y, right, low)) for y, low in rows for x, right in columns]
 
 
 def to_pixels(image: Image.Image, size: int) -> np.ndarray:
-    """Bicubic resize of the shorter side to ``size``, then centre crop: u8[size, size, 3] (CLIP's
-    processor).
-    """
-    width, height = (int(size * side / min(image.size)) for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.asarray(image.crop((left, top, left + size, top + size)), np.uint8)
+    """The ``crop`` of an image, bicubic: u8[size, size, 3]."""
+    return make_picture(image, ImageConfig(image_size=size)).tiles[0]
 
 
 def augment(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
