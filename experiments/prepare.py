@@ -1,4 +1,7 @@
-"""Write a benchmark as a TFDS dataset below --data_dir (default: config.benchmark.data_dir)."""
+"""Write a benchmark as a TFDS dataset below --data_dir (default: config.benchmark.data_dir).
+
+With --export_parquet also as parquet folders in the published layout.
+"""
 
 import sys
 
@@ -8,6 +11,7 @@ from experiments.common import get_config, run
 from mllm.benchmarks import get_benchmark
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "root of the TFDS datasets")
+EXPORT = flags.DEFINE_string("export_parquet", None, "folder for the published parquet layout")
 
 
 def prepare(config):
@@ -18,8 +22,24 @@ def prepare(config):
         chosen.config,
         seed=chosen.seed,
         published_dir=chosen.published_dir or None,
-        progress=lambda line: print(line, file=sys.stderr, flush=True),
+        progress=_say,
     )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def export(config, benchmark, folder: str) -> None:
+    """Write the benchmark in its published layout.
+
+    Raises:
+      ValueError: this benchmark has none, or the folder holds something else.
+    """
+    module = get_benchmark(config.benchmark.name)
+    if not hasattr(module, "export_published"):
+        raise ValueError(f"--export_parquet: {config.benchmark.name} has no published layout")
+    print(f"published layout: {module.export_published(benchmark, folder, progress=_say)}")
 
 
 def main(_):
@@ -35,6 +55,8 @@ def main(_):
         print(
             f"  {split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
         )
+    if EXPORT.value:
+        export(config, benchmark, EXPORT.value)
 
 
 if __name__ == "__main__":
