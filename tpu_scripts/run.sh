@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Start one command on every worker of a TPU, in tmux: it goes on when this terminal closes.
+#
+#   run.sh [--wait] -- python -m experiments.unlearn --config configs/mllmu/tiny.py --workdir runs/x/npo
+#   run.sh --attach | --stop
+#
+#   --wait           follow the log of worker 0, and end with its exit code
+#   --attach         the same for a command that was started before
+#   --stop           end it on every worker
+#   --session NAME   of tmux and of the folder of logs; mllm unless given
+#
+# The environment comes from tpu_scripts/flags/. After a preemption, run the same command again.
+
+set -euo pipefail
+# shellcheck source=tpu_scripts/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+values+=([--session]=mllm)
+switches+=([--wait]='' [--attach]='' [--stop]='')
+parse_options "$@"
+read_session
+
+check_command() {
+  local verbs word
+  verbs=$(cd "$root/experiments" && grep -l '^if __name__ == "__main__":' -- *.py | sed 's/\.py$//' | paste -sd ' ')
+  [[ ${arguments[*]:0:2} == "python -m" && ${arguments[2]:-} == experiments.* ]] ||
+    fail "found '${arguments[*]}', expected -- python -m experiments.VERB ..., VERB one of $verbs"
+  [[ " $verbs " == *" ${arguments[2]#experiments.} "* ]] ||
+    fail "${arguments[2]}: unknown, expected experiments.VERB, VERB one of $verbs"
+  for word in "${arguments[@]:3}"; do
+    # Python would take it for a folder gs:/ on a disk that is lost with the worker.
+    [[ $word != *gs://* ]] || fail "found '$word', expected a folder below runs/, where setup.sh --bucket mounts the bucket"
+  done
+}
+
+[[ ${switches[--attach]} && ${switches[--stop]} ]] && fail "--attach and --stop: expected one of them"
+if [[ ${switches[--attach]}${switches[--stop]} ]]; then
+  ((${#arguments[@]} == 0)) || fail "found '${arguments[*]}' beside --attach or --stop, expected no command"
+else
+  check_command
+  # Asked of all workers before any is started: half a session would wait for its other half.
+  for node in "${nodes[@]}"; do on_workers "$node" all idle "$session"; done
+  for node in "${nodes[@]}"; do on_workers "$node" all start "$session" "$platform" "${arguments[@]}"; done
+fi
+
+if [[ ${switches[--stop]} ]]; then
+  for node in "${nodes[@]}"; do on_workers "$node" all stop "$session"; done
+elif [[ ${switches[--wait]}${switches[--attach]} ]]; then
+  on_workers "${nodes[0]}" 0 follow "$session"
+fi

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# What runs on a worker of a TPU; the other scripts call it through ssh.
+#
+#   worker.sh install [gs://B[/FOLDER]]         environment, and the bucket mounted as runs/
+#   worker.sh idle SESSION                      fails while the session runs
+#   worker.sh start SESSION PLATFORM COMMAND    the command in tmux, with the environment of flags/PLATFORM.env
+#   worker.sh follow SESSION                    its log until it ends; exits with its exit code
+#   worker.sh report SESSION LINES              one line on the session, and the end of the log
+#   worker.sh stop SESSION
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+is_running() {
+  tmux has-session -t "=$1" 2>/dev/null
+}
+
+# Set log and exit_file of a session. Their names differ between workers, so that all fit into one folder.
+name_files() {
+  log=logs/$1/$HOSTNAME.log
+  exit_file=logs/$1/$HOSTNAME.exit
+}
+
+install() {
+  local requirement
+  requirement=$(sed -n 's/^jax\([<>=~].*\)$/jax[tpu]\1/p' requirements.txt)
+  [[ $requirement ]] || { echo "error: requirements.txt: found no line jax>=..., expected one" >&2; exit 2; }
+  command -v tmux >/dev/null || sudo apt-get -o DPkg::Lock::Timeout=300 install -y tmux
+  if [[ ! -x .venv/bin/python ]]; then
+    # The images' own Python is 3.10 on Ubuntu 22.04; uv brings one. Newer images refuse pip without the variable.
+    PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
+    python3 -m uv venv --quiet --seed --python 3.12 .venv
+  fi
+  .venv/bin/pip install --quiet -r requirements.txt "$requirement"
+  [[ -z ${1:-} ]] || mount_bucket "${1#gs://}"
+}
+
+mount_bucket() {
+  local folder=()
+  mountpoint -q runs && return
+  command -v gcsfuse >/dev/null || install_gcsfuse
+  [[ $1 != */* ]] || folder=(--only-dir "${1#*/}")
+  mkdir -p runs
+  # Checkpoints and results are written beside and renamed, and other hosts look for them at once.
+  gcsfuse --implicit-dirs --rename-dir-limit=100000 --metadata-cache-ttl-secs=0 "${folder[@]}" "${1%%/*}" runs
+}
+
+# https://cloud.google.com/storage/docs/cloud-storage-fuse/install
+install_gcsfuse() {
+  local key=/usr/share/keyrings/cloud.google.asc
+  curl -fsS https://packages.cloud.google.com/apt/doc/apt-key.gpg | sudo tee "$key" >/dev/null
+  echo "deb [signed-by=$key] https://packages.cloud.google.com/apt gcsfuse-$(lsb_release -cs) main" |
+    sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null
+  sudo apt-get -o DPkg::Lock::Timeout=300 update
+  sudo apt-get -o DPkg::Lock::Timeout=300 install -y gcsfuse
+}
+
+idle() {
+  if is_running "$1"; then
+    echo "error: $HOSTNAME: session $1 runs, expected none: follow it with run.sh --attach, or end it with --stop" >&2
+    exit 1
+  fi
+}
+
+start() {
+  local session=$1
+  idle "$session"
+  name_files "$session"
+  mkdir -p "logs/$session"
+  rm -f "$exit_file"
+  : >"$log"
+  # tmux runs several words as they are, without another shell.
+  tmux new-session -d -s "$session" bash tpu_scripts/worker.sh execute "$@"
+}
+
+# In tmux. Python would hold lines back when it writes into a pipe.
+execute() {
+  local code=0
+  name_files "$1"
+  set -a
+  # shellcheck source=/dev/null
+  source "tpu_scripts/flags/$2.env"
+  set +a
+  PYTHONUNBUFFERED=1 PATH=$PWD/.venv/bin:$PATH "${@:3}" 2>&1 | tee -a "$log" || code=${PIPESTATUS[0]}
+  echo "$code" >"$exit_file"
+}
+
+follow() {
+  local process
+  name_files "$1"
+  [[ -f $log ]] || { echo "error: $HOSTNAME: $log: no such file; no session $1 was started" >&2; exit 2; }
+  if process=$(tmux list-panes -t "=$1:" -F '#{pane_pid}' 2>/dev/null); then
+    tail -n +1 -f --pid="$process" "$log"
+  else
+    cat "$log"
+  fi
+  [[ -f $exit_file ]] || { echo "error: $HOSTNAME: session $1 was stopped" >&2; exit 1; }
+  exit "$(<"$exit_file")"
+}
+
+report() {
+  local state='was not started'
+  name_files "$1"
+  if is_running "$1"; then
+    state=runs
+  elif [[ -f $exit_file ]]; then
+    state="ended with exit code $(<"$exit_file")"
+  elif [[ -f $log ]]; then
+    state='was stopped'
+  fi
+  echo "$HOSTNAME: session $1 $state"
+  [[ ! -f $log ]] || tail -n "$2" "$log" | sed "s/^/$HOSTNAME| /"
+}
+
+stop() {
+  ! is_running "$1" || tmux kill-session -t "=$1"
+}
+
+"$@"
