@@ -1,0 +1,312 @@
+"""Weights of Hugging Face folders to our trees and back, by ``mllm.checkpoints.tables``.
+
+Both ways little more than one leaf is in memory beside the model: reading takes from the disk what
+each device holds, writing takes from the devices one layer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.experimental import multihost_utils
+from jax.sharding import Sharding, SingleDeviceSharding
+
+from mllm.checkpoints.tables import IGNORED, LAYOUTS, Layout, Part, Table
+from mllm.checkpoints.tensor_files import INDEX, SINGLE, Pending, TensorFiles, write_file
+from mllm.files import write_json
+
+Place = Callable[[str, tuple[int, ...]], Sharding]
+_ROWS = 4096  # of an embedding, compared at a time
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files keep a leaf: a tensor for each layer where it is stacked, else one."""
+
+    names: tuple[str, ...]
+    layout: Layout
+    stacked: bool
+
+
+def read_tree(
+    files: TensorFiles, table: Table, wanted: dict, *, dtype=None, place: Place | None = None
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Read a tree of parameters.
+
+    Args:
+      files: of ``mllm.checkpoints.tensor_files.open_folder``.
+      table: of the family.
+      wanted: nested dict of ShapeDtypeStructs; their dtypes are not read.
+      dtype: of all leaves; None keeps the stored ones.
+      place: (path, shape) -> where the leaf lies; None puts it on the first device.
+
+    Returns:
+      (the tree, and by its published name each stored tensor that the model computes nothing with,
+      as NumPy arrays of the stored dtypes).
+
+    Raises:
+      ValueError: a tensor is missing, unexpected, misshapen, of another dtype than the other layers
+        of its leaf, NaN or infinite, or a head is stored that differs from the embedding it should
+        repeat; the message names the file and the tensor.
+    """
+    prefixes = find_prefixes(files, table)
+    shapes = {path: leaf.shape for path, leaf in flatten_dict(wanted, sep="/").items()}
+    sources = _find_sources(table, prefixes, shapes)
+    for path, source in sources.items():
+        _check_source(files, source, shapes[path])
+    carried = _explain_rest(files, table, prefixes, sources)
+    first_device = SingleDeviceSharding(jax.devices()[0])
+    tree = {}
+    for path, source in sources.items():
+        sharding = first_device if place is None else place(path, shapes[path])
+        tree[path] = _read_leaf(files, source, shapes[path], dtype, sharding)
+    return unflatten_dict(tree, sep="/"), {name: files.read(key) for name, key in carried.items()}
+
+
+def find_prefixes(files: TensorFiles, table: Table) -> tuple[str, ...]:
+    """For each part of the table, the prefix under which the files hold most of its names."""
+
+    def count(part: Part, prefix: str) -> int:
+        names = (name.removeprefix(prefix) for name in files if name.startswith(prefix))
+        return sum(part.find(name) is not None for name in names)
+
+    return tuple(max(part.prefixes, key=partial(count, part)) for part in table)
+
+
+def _find_sources(
+    table: Table, prefixes: tuple[str, ...], shapes: dict[str, tuple[int, ...]]
+) -> dict[str, Source]:
+    """The source of each leaf, by path, in the order of ``shapes``."""
+    known = {
+        f"{part.path}/{path}": (prefix + name, LAYOUTS[layout])
+        for part, prefix in zip(table, prefixes, strict=True)
+        for name, (path, layout) in part.weights.items()
+    }
+    sources = {}
+    for path, shape in shapes.items():
+        if path not in known:
+            raise ValueError(
+                f"parameter {path!r}: the Hugging Face model of this family has none; known are "
+                f"{', '.join(sorted(known))}"
+            )
+        name, layout = known[path]
+        stacked = "{}" in name
+        layers = range(shape[0]) if stacked else (None,)
+        sources[path] = Source(tuple(name.format(layer) for layer in layers), layout, stacked)
+    return sources
+
+
+def _check_source(files: TensorFiles, source: Source, shape: tuple[int, ...]) -> None:
+    expected = source.layout.stored_shape(shape[1:] if source.stacked else shape)
+    for name in source.names:
+        if name not in files:
+            raise ValueError(
+                f"{files.where}: tensor {name!r} is missing: expected shape {expected}, found none"
+            )
+        if files.shape(name) != expected:
+            raise ValueError(
+                f"{files.path(name)}: tensor {name!r}: expected shape {expected}, "
+                f"found {files.shape(name)}"
+            )
+
+
+def _explain_rest(
+    files: TensorFiles, table: Table, prefixes: tuple[str, ...], sources: dict[str, Source]
+) -> dict[str, str]:
+    """{published name: stored name} of what is carried; what is not read must have a reason."""
+    read = {name for source in sources.values() for name in source.names}
+    carried = {}
+    for stored in files:
+        if stored in read or IGNORED.search(stored):
+            continue
+        for part, prefix in zip(table, prefixes, strict=True):
+            if not stored.startswith(prefix):
+                continue
+            name = stored.removeprefix(prefix)
+            path = part.find(name)
+            if part.carries(name) or (part.spare_layers and path in sources):
+                carried[part.prefixes[0] + name] = stored
+                break
+            if path is not None and part.tied_to is not None:
+                _check_equal(files, stored, *sources[part.tied_to].names)
+                break
+        else:
+            raise ValueError(
+                f"{files.path(stored)}: tensor {stored!r} is unexpected: expected the {len(read)} "
+                "tensors that the configuration asks for; do both belong together?"
+            )
+    return carried
+
+
+def _check_equal(files: TensorFiles, name: str, original: str) -> None:
+    """A stored head may only repeat the embedding to which it is tied."""
+    rows = (slice(at, at + _ROWS) for at in range(0, max(files.shape(name)[:1]), _ROWS))
+    if files.shape(name) != files.shape(original) or not all(
+        np.array_equal(files.read(name, (part,)), files.read(original, (part,))) for part in rows
+    ):
+        raise ValueError(
+            f"{files.path(name)}: tensor {name!r}: expected the values of {original!r}, to which "
+            "config.json ties it, found others; set tie_word_embeddings to false to keep both"
+        )
+
+
+def _read_leaf(
+    files: TensorFiles, source: Source, shape: tuple[int, ...], dtype, sharding: Sharding
+) -> jax.Array:
+    if dtype is None:
+        dtype = files.dtype(source.names[0])
+        for name in source.names:
+            if files.dtype(name) != dtype:
+                raise ValueError(
+                    f"{files.path(name)}: tensor {name!r}: expected {dtype}, the dtype of "
+                    f"{source.names[0]!r}, found {files.dtype(name)}; ask for one dtype for all"
+                )
+    dtype = jnp.dtype(dtype)
+    pieces: dict[tuple, np.ndarray] = {}  # devices that hold the same part share one reading
+
+    def read_piece(index: tuple[slice, ...]) -> np.ndarray:
+        ends = tuple(part.indices(size)[:2] for part, size in zip(index, shape, strict=True))
+        if ends not in pieces:
+            inner = tuple(slice(*pair) for pair in ends)
+            pieces[ends] = _read_piece(files, source, inner, dtype)
+        return pieces[ends]
+
+    return jax.make_array_from_callback(shape, sharding, read_piece, dtype=dtype)
+
+
+def _read_piece(
+    files: TensorFiles, source: Source, index: tuple[slice, ...], dtype: np.dtype
+) -> np.ndarray:
+    """The part ``index`` of a leaf, written layer by layer into one array."""
+    layout = source.layout
+    inner = index[1:] if source.stacked else index
+
+    def read(name: str) -> np.ndarray:
+        return layout.ours(files.read(name, layout.stored_index(inner)), inner)
+
+    if not source.stacked:
+        return read(source.names[0]).astype(dtype, order="C")
+    names = source.names[index[0]]
+    piece = np.empty((len(names), *(part.stop - part.start for part in inner)), dtype)
+    for values, name in zip(piece, names, strict=True):
+        values[...] = read(name)
+    return piece
+
+
+def write_tree(
+    folder: Path,
+    tree: dict,
+    carried: dict[str, np.ndarray],
+    table: Table,
+    *,
+    dtype=None,
+    prefixes: tuple[str, ...] | None = None,
+    max_shard_bytes: int = 5_000_000_000,
+) -> None:
+    """Write the weights of a Hugging Face folder: ``model.safetensors``, or shards and their index.
+
+    In a run of several processes all must call this; the first one writes.
+
+    Args:
+      tree, carried: as ``read_tree`` returns them.
+      table: of the family.
+      dtype: of all tensors; None keeps that of each.
+      prefixes: of ``find_prefixes``; None writes the published names, which every version of
+        transformers reads.
+      max_shard_bytes: a file is larger only where a single tensor is.
+
+    Raises:
+      ValueError: the folder holds weights already, or the family has no tensor for a leaf.
+    """
+    folder = Path(folder)
+    for name in (SINGLE, INDEX):
+        if (folder / name).exists():
+            raise ValueError(f"{folder / name}: is there already; export to a new folder")
+    tensors = list_tensors(tree, table, prefixes, dtype)
+    for name, values in carried.items():
+        kind = values.dtype if dtype is None else jnp.dtype(dtype)
+        renamed = _rename(name, table, prefixes or _published(table))
+        tensors.append(Pending(renamed, kind, values.shape, partial(np.asarray, values)))
+    shards = _split(tensors, max_shard_bytes)
+    if len(shards) == 1:
+        write_together(folder / SINGLE, tensors)
+        return
+    where = {}
+    for number, shard in enumerate(shards, 1):
+        name = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        write_together(folder / name, shard)
+        where.update((tensor.name, name) for tensor in shard)
+    if jax.process_index() == 0:
+        size = sum(tensor.bytes for tensor in tensors)
+        write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": where})
+
+
+def list_tensors(
+    tree: dict, table: Table, prefixes: tuple[str, ...] | None = None, dtype=None
+) -> list[Pending]:
+    """What the files hold of a tree, one layer of a leaf after the other.
+
+    Raises:
+      ValueError: the family has no tensor for a leaf.
+    """
+    prefixes = prefixes or _published(table)
+    leaves = flatten_dict(tree, sep="/")
+    sources = _find_sources(table, prefixes, {path: np.shape(x) for path, x in leaves.items()})
+    tensors = []
+    for path, source in sources.items():
+        leaf, layout = leaves[path], source.layout
+        shape = layout.stored_shape(leaf.shape[1:] if source.stacked else leaf.shape)
+        kind = jnp.dtype(leaf.dtype if dtype is None else dtype)
+        for layer, name in enumerate(source.names):
+            values = partial(_fetch, leaf, layer if source.stacked else None, layout)
+            tensors.append(Pending(name, kind, shape, values))
+    return tensors
+
+
+def _fetch(leaf: jax.Array, layer: int | None, layout: Layout) -> np.ndarray:
+    """One layer of a leaf in the layout of the files, on the host."""
+    values = leaf if layer is None else leaf[layer]
+    if isinstance(values, jax.Array) and not values.is_fully_addressable:
+        values = multihost_utils.process_allgather(values, tiled=True)
+    return layout.stored(np.asarray(values))
+
+
+def _rename(name: str, table: Table, prefixes: tuple[str, ...]) -> str:
+    """A published name under other prefixes."""
+    for part, prefix in zip(table, prefixes, strict=True):
+        if name.startswith(part.prefixes[0]):
+            return prefix + name.removeprefix(part.prefixes[0])
+    return name
+
+
+def _published(table: Table) -> tuple[str, ...]:
+    return tuple(part.prefixes[0] for part in table)
+
+
+def _split(tensors: list[Pending], max_bytes: int) -> list[list[Pending]]:
+    """Cut a list into shards of at most ``max_bytes``, or of a single tensor."""
+    shards: list[list[Pending]] = [[]]
+    size = 0
+    for tensor in tensors:
+        if shards[-1] and size + tensor.bytes > max_bytes:
+            shards.append([])
+            size = 0
+        shards[-1].append(tensor)
+        size += tensor.bytes
+    return shards
+
+
+def write_together(path: Path, tensors: list[Pending]) -> None:
+    """Write one file from the first process; the others help to gather what is spread over all."""
+    if jax.process_index() == 0:
+        write_file(path, tensors)
+    else:
+        for tensor in tensors:
+            tensor.values()
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(str(path))

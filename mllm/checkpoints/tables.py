@@ -1,0 +1,214 @@
+"""Which tensor of a Hugging Face folder is which leaf of our trees.
+
+A family is a tuple of parts. A part stands under one of several prefixes, because transformers
+renamed modules over its versions; behind the prefix its names never changed. The first prefix is
+the one of the published files, which every version reads, and the one that is written.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Weights = dict[str, tuple[str, str]]  # name, {} for the layer -> (path in our tree, layout)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Modules that files keep under one prefix.
+
+    Attributes:
+      path: where the part lies in our tree.
+      prefixes: what may stand in front of the names; the first is written.
+      weights: names behind the prefix -> (path below ``path``, layout of ``LAYOUTS``). What a model
+        lacks a leaf for must be absent from its files too.
+      carried: names (a regular expression) that the model may lack a leaf for: the tensor is kept
+        aside and exported again.
+      spare_layers: whether layers behind the last of the model are carried in the same way.
+      tied_to: path of the leaf that the part repeats where the model lacks a leaf for it.
+    """
+
+    path: str
+    prefixes: tuple[str, ...]
+    weights: Weights
+    carried: str | None = None
+    spare_layers: bool = False
+    tied_to: str | None = None
+
+    def find(self, name: str) -> str | None:
+        """The path in the whole tree of a name behind the prefix, None if it is unknown."""
+        pattern = re.sub(r"(?<=\.)(0|[1-9]\d*)(?=\.)", "{}", name, count=1)
+        return f"{self.path}/{self.weights[pattern][0]}" if pattern in self.weights else None
+
+    def carries(self, name: str) -> bool:
+        """Whether a tensor without a leaf is kept aside."""
+        return self.carried is not None and re.fullmatch(self.carried, name) is not None
+
+
+Table = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a leaf, or one layer of it, relates to the stored tensor.
+
+    Attributes:
+      stored_shape: our shape -> the stored one.
+      stored_index: our index, a slice an axis -> that of the stored values that hold it.
+      ours: (the stored values, our index) -> the values in our layout.
+      stored: values in our layout -> in the stored one.
+    """
+
+    stored_shape: Callable[[tuple[int, ...]], tuple[int, ...]]
+    stored_index: Callable[[tuple[slice, ...]], tuple[slice, ...]]
+    ours: Callable[[np.ndarray, tuple[slice, ...]], np.ndarray]
+    stored: Callable[[np.ndarray], np.ndarray]
+
+
+def _kernel_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    side = math.isqrt(shape[0] // 3)
+    return shape[1], 3, side, side
+
+
+LAYOUTS = {
+    "same": Layout(lambda s: s, lambda i: i, lambda x, i: x, lambda x: x),
+    "transposed": Layout(lambda s: s[::-1], lambda i: i[::-1], lambda x, i: x.T, lambda x: x.T),
+    # A convolution over patches [D, 3, p, p] is a matrix [p * p * 3, D].
+    "patch": Layout(
+        _kernel_shape,
+        lambda i: (i[1],),
+        lambda x, i: x.transpose(2, 3, 1, 0).reshape(-1, len(x))[i[0]],
+        lambda x: x.T.reshape(x.shape[1], *_kernel_shape(x.shape)[2:], 3).transpose(0, 3, 1, 2),
+    ),
+}
+
+
+def _linear(name: str, path: str) -> Weights:
+    return {f"{name}.weight": (f"{path}/w", "transposed"), f"{name}.bias": (f"{path}/b", "same")}
+
+
+def _norm(name: str, path: str) -> Weights:
+    return {f"{name}.weight": (f"{path}/scale", "same"), f"{name}.bias": (f"{path}/b", "same")}
+
+
+_GATED_MLP = {
+    **_linear("mlp.gate_proj", "gate"),
+    **_linear("mlp.up_proj", "up"),
+    **_linear("mlp.down_proj", "down"),
+}
+_ATTENTION = {
+    **_linear("self_attn.q_proj", "q"),
+    **_linear("self_attn.k_proj", "k"),
+    **_linear("self_attn.v_proj", "v"),
+}
+
+
+def _layers(name: str, weights: Weights) -> Weights:
+    return {
+        f"{name}.{{}}.{below}": (f"layers/{path}", layout)
+        for below, (path, layout) in weights.items()
+    }
+
+
+# Llama, Mistral, Qwen2.
+DECODER = {
+    "embed_tokens.weight": ("embed", "same"),
+    **_layers(
+        "layers",
+        {
+            **_norm("input_layernorm", "attention_norm"),
+            **_ATTENTION,
+            **_linear("self_attn.o_proj", "o"),
+            **_norm("post_attention_layernorm", "mlp_norm"),
+            **_GATED_MLP,
+        },
+    ),
+    **_norm("norm", "norm"),
+}
+HEAD = {"weight": ("head", "transposed")}
+# CLIP and SigLIP: only CLIP has a class token and the first norm, only SigLIP a patch bias.
+VISION = {
+    "embeddings.class_embedding": ("class_token", "same"),
+    "embeddings.patch_embedding.weight": ("patch/w", "patch"),
+    "embeddings.patch_embedding.bias": ("patch/b", "same"),
+    "embeddings.position_embedding.weight": ("position", "same"),
+    **_norm("pre_layrnorm", "pre_norm"),  # spelt like this in the files
+    **_layers(
+        "encoder.layers",
+        {
+            **_norm("layer_norm1", "attention_norm"),
+            **_ATTENTION,
+            **_linear("self_attn.out_proj", "o"),
+            **_norm("layer_norm2", "mlp_norm"),
+            **_linear("mlp.fc1", "fc1"),
+            **_linear("mlp.fc2", "fc2"),
+        },
+    ),
+    **_norm("post_layernorm", "post_norm"),
+}
+PROJECTOR = {**_linear("linear_1", "fc1"), **_linear("linear_2", "fc2")}
+RESAMPLER = {
+    "latents": ("latents", "same"),
+    **_layers(
+        "layers",
+        {
+            **_norm("input_latents_norm", "latents_norm"),
+            **_norm("input_context_norm", "context_norm"),
+            **_ATTENTION,
+            **_linear("self_attn.o_proj", "o"),
+            **_norm("post_attention_layernorm", "mlp_norm"),
+            **_GATED_MLP,
+        },
+    ),
+    **_norm("norm", "norm"),
+}
+GATED_CONNECTOR = {
+    **_linear("gate_proj", "gate"),
+    **_linear("up_proj", "up"),
+    **_linear("down_proj", "down"),
+}
+
+# Pooling behind the last layer: never computed by these families, which read the patches.
+_POOLING = r"post_layernorm\..+|head\..+"
+_LLAVA = (
+    Part("decoder", ("language_model.model.", "model.language_model."), DECODER),
+    Part("decoder", ("language_model.lm_head.", "lm_head."), HEAD, tied_to="decoder/embed"),
+    Part(
+        "vision",
+        (
+            "vision_tower.vision_model.",
+            "vision_tower.",
+            "model.vision_tower.vision_model.",
+            "model.vision_tower.",
+        ),
+        VISION,
+        carried=_POOLING,
+        spare_layers=True,
+    ),
+    Part("projector", ("multi_modal_projector.", "model.multi_modal_projector."), PROJECTOR),
+)
+_IDEFICS = (
+    Part("decoder", ("model.text_model.",), DECODER),
+    Part("decoder", ("lm_head.",), HEAD, tied_to="decoder/embed"),
+    Part("vision", ("model.vision_model.",), VISION, carried=_POOLING),
+)
+TABLES: dict[str, Table] = {
+    "llava": _LLAVA,
+    "idefics2": (
+        *_IDEFICS,
+        Part("connector", ("model.connector.modality_projection.",), GATED_CONNECTOR),
+        Part("resampler", ("model.connector.perceiver_resampler.",), RESAMPLER),
+    ),
+    "idefics3": (
+        *_IDEFICS,
+        Part(
+            "connector",
+            ("model.connector.modality_projection.",),
+            {"proj.weight": ("w", "transposed")},
+        ),
+    ),
+}
+# Buffers that older versions stored; they follow from the configuration.
+IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
