@@ -90,18 +90,27 @@ def import_pretrained(run: Run) -> None:
 
 
 def make_examples(
-    loaded: Loaded, remembered: Iterable, forgotten: Iterable = ()
+    loaded: Loaded, remembered: Iterable, forgotten: Iterable = (), augmented: bool = False
 ) -> tuple[list[Example], list]:
-    """Training pairs of profiles, tokenised, and their decoded pictures."""
-    examples, pictures = [], []
+    """Training pairs of profiles, tokenised, and their pictures: as the processor makes them, or
+    decoded images of which ``augmented`` training draws views.
+    """
+    processor, examples, pictures = loaded.processor, [], []
+    size = 2 * processor.config.image_size  # twice the view: small enough to be quick
     for profiles, forget in ((remembered, False), (forgotten, True)):
         for profile in profiles:
-            pictures.append(decode(profile.images[0], f"profile {profile.id}"))
+            where, grid = f"profile {profile.id}", (0, 0)
+            if augmented:
+                image = decode(profile.images[0], where, processor.config.alpha)
+                pictures.append(image.resize((size, size)))
+            else:
+                pictures.append(processor.picture(profile.images[0], where))
+                grid = pictures[-1].grid
             for pair in profile.training:
                 shown = pair.modality == "image_text"
                 question = pair.question + INSTRUCTIONS[pair.form]
-                prefix, suffix = loaded.processor.prompt(question, shown)
-                answer = loaded.processor.answer(pair.answer)
+                prefix, suffix = processor.prompt(question, [grid] if shown else [])
+                answer = processor.answer(pair.answer)
                 image = len(pictures) - 1 if shown else -1
                 parts = (tuple(prefix), tuple(suffix), tuple(answer))
                 examples.append(Example(len(examples), image, forget, *parts))
@@ -110,16 +119,14 @@ def make_examples(
 
 def make_pipeline(config, stage, loaded: Loaded, examples, pictures, schedule: str, seed: int):
     """The batches of a stage."""
-    size = loaded.processor.config.image_size
-    if stage.augment:  # views are drawn from pictures of twice the size: small enough to be quick
-        pictures = [picture.resize((2 * size, 2 * size)) for picture in pictures]
+    vision = loaded.config.vision
     return Pipeline(
         examples,
         pictures,
-        size,
-        loaded.processor.image_id,
+        loaded.processor,
         stage.rows,
         RowShape(**config.rows, loss_on=stage.loss_on),
+        patch=1 if vision is None else vision.patch_size,
         seed=seed,
         schedule=schedule,
         augmented=stage.augment,
@@ -142,7 +149,7 @@ def teach(run: Run, parent: Loaded | None, benchmark) -> None:
             profiles = profiles + chosen_profiles(config, benchmark, "forget")
         profiles = profiles + (celebrities if config.replay else [])
     start = parent or fresh_model(config, benchmark)
-    examples, pictures = make_examples(start, profiles)
+    examples, pictures = make_examples(start, profiles, augmented=stage.augment)
     if not examples:  # published data has nothing to align a pretrained model on
         _pass_on(run, start)
         return
@@ -164,6 +171,7 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
         parent,
         chosen_profiles(config, benchmark, "retain"),
         chosen_profiles(config, benchmark, "forget"),
+        augmented=stage.augment,
     )
     seed = 10 * config.seed + len(TAUGHT)
     pipeline = make_pipeline(config, stage, parent, examples, pictures, objective.rows, seed)

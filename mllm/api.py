@@ -1,5 +1,6 @@
 """``import mllm``: load a model, ask it, score with it, save it."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -11,8 +12,10 @@ import numpy as np
 
 from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
+from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.data.processor import Processor, ProcessorConfig
+from mllm.data.rows import lay_out, place_images
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
@@ -102,10 +105,11 @@ class Model:
             "positions": np.maximum(np.cumsum(there, axis=1, dtype=np.int32) - 1, 0),
             "segments": np.where(there > 0, 0, -1).astype(np.int32),
         }
-        images = None
-        if pixel_values is not None:
-            images = np.moveaxis(np.asarray(pixel_values, np.float32), 1, -1)
-        batch.update(self._media(tokens, images))
+        if pixel_values is None:
+            pixel_values = np.zeros((0, 3, 1, 1))
+        images = np.moveaxis(np.asarray(pixel_values, np.float32), 1, -1)
+        extents = np.tile(np.asarray(images.shape[1:3], np.int32), (len(images), 1))
+        batch |= place_images(tokens, images, extents, None, *self._image_token)
         states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
             loaded.config, loaded.variables, batch
         )
@@ -135,7 +139,8 @@ class Model:
         if not prompts:
             return []
         loaded = self.loaded
-        prefix, last = self._prefix(prompts, images, max_new_tokens)
+        pictures = self._pictures(images, len(prompts))
+        prefix, last = self._prefix(self._ids(prompts, pictures), pictures, max_new_tokens)
         rows = len(prompts)
         tokens, _ = generate(
             loaded.model,
@@ -165,18 +170,18 @@ class Model:
         if not prompts:
             return []
         loaded = self.loaded
-        encode = loaded.processor.tokenizer.encode
         rows = []
-        _, last = ids = self._split(prompts, images)
-        for token, texts in zip(last, choices, strict=True):
-            answers = [tuple(encode(text, add_special_tokens=False).ids) for text in texts]
+        pictures = self._pictures(images, len(prompts))
+        ids = self._ids(prompts, pictures)
+        for prompt, row, texts in zip(prompts, ids, choices, strict=True):
+            answers = [tuple(loaded.processor.continuation(prompt, text)) for text in texts]
             if not all(answers) or not answers:
                 raise ValueError(f"choices {list(texts)!r}: each must have at least one token")
-            rows.append([Example(0, -1, False, (token,), (), answer) for answer in answers])
+            rows.append([Example(0, -1, False, (row[-1],), (), answer) for answer in answers])
         most = max(sum(len(e.answer) for e in row) for row in rows)
         shape = RowShape(round_up(most + 1, BUCKET), round_up(most, BUCKET), max(map(len, rows)))
-        prefix, _ = self._prefix(prompts, images, most, ids)
-        batch = collate(rows, len(rows), shape, -1)
+        prefix, _ = self._prefix(ids, pictures, most)
+        batch = collate(rows, len(rows), shape)
         values = score_choices(
             loaded.model, loaded.config, loaded.variables, prefix, jnp.arange(len(rows)), batch
         )
@@ -193,68 +198,47 @@ class Model:
             raise ValueError(f"format is {format!r}, expected 'orbax'")
         save_model(Path(path), self.loaded)
 
-    def _split(self, prompts, images) -> tuple[list[list[int]], list[int]]:
-        """(ids of each prompt but the last, the last ids)."""
-        pictures = _as_lists(images, len(prompts))
-        ids = [
-            self.loaded.processor.whole_prompt(text, len(shown), f"prompt {i}")
+    @property
+    def _image_token(self) -> tuple[int | None, int]:
+        """Its id, and how many of them an image takes."""
+        return self.loaded.processor.image_id, self.loaded.config.image_tokens
+
+    def _pictures(self, images: Sequence | None, count: int) -> list[list[Picture]]:
+        """What is seen of the images of each prompt."""
+        numbers = itertools.count()
+        return [
+            [self.loaded.processor.picture(data, f"image {next(numbers)}") for data in shown]
+            for shown in _as_lists(images, count)
+        ]
+
+    def _ids(self, prompts: Sequence[str], pictures: list[list[Picture]]) -> list[list[int]]:
+        return [
+            self.loaded.processor.whole_prompt(text, [p.grid for p in shown], f"prompt {i}")
             for i, (text, shown) in enumerate(zip(prompts, pictures, strict=True))
         ]
-        return [row[:-1] for row in ids], [row[-1] for row in ids]
 
-    def _prefix(self, prompts, images, room: int, ids=None) -> tuple[Prefix, jax.Array]:
+    def _prefix(self, ids, pictures, room: int) -> tuple[Prefix, jax.Array]:
         """Prefill all of each prompt but its last token; returns the prefix and those last tokens
         i32[B].
         """
-        loaded = self.loaded
-        before, last = ids or self._split(prompts, images)
-        longest, limit = max(map(len, before)), loaded.config.decoder.max_positions
-        if longest + 1 + room > limit:
+        loaded, before = self.loaded, [row[:-1] for row in ids]
+        limit, longest = loaded.config.decoder.max_positions, max(map(len, ids))
+        if longest + room > limit:
             raise ValueError(
-                f"a prompt of {longest + 1} tokens with {room} more exceeds the model's "
+                f"a prompt of {longest} tokens with {room} more exceeds the model's "
                 f"{limit} positions"
             )
-        width = round_up(max(longest, 1), BUCKET)
-        tokens = np.zeros((len(before), width), np.int32)
-        segments = np.full_like(tokens, -1)
-        for i, row in enumerate(before):
-            tokens[i, : len(row)], segments[i, : len(row)] = row, 0
-        positions = np.broadcast_to(np.arange(width, dtype=np.int32), tokens.shape)
-        pixels = [
-            loaded.processor.pixels(data, f"image {i}")
-            for i, data in enumerate(d for shown in _as_lists(images, len(before)) for d in shown)
-        ]
-        batch = {"tokens": tokens, "positions": positions, "segments": segments}
-        batch.update(self._media(tokens, np.stack(pixels) if pixels else None))
-        prefix, _ = prefill(loaded.model, loaded.config, loaded.variables, batch)
-        return prefix, jnp.asarray(last, jnp.int32)
-
-    def _media(self, tokens: np.ndarray, images: np.ndarray | None) -> dict[str, np.ndarray]:
-        """Lay images out row by row at the runs of image tokens: images [B, I, H, W, 3],
-        image_slots i32[B, I].
-        """
-        processor, count = self.loaded.processor, self.loaded.config.image_tokens
-        given = 0 if images is None else len(images)
-        found = (
-            (tokens == processor.image_id) if processor.image_id is not None else np.zeros(1, bool)
+        image_id, image_tokens = self._image_token
+        batch = lay_out(
+            before,
+            pictures,
+            image_id=image_id,
+            image_tokens=image_tokens,
+            width=round_up(max(longest - 1, 1), BUCKET),
+            patch=1 if loaded.config.vision is None else loaded.config.vision.patch_size,
         )
-        if found.sum() != given * count:
-            raise ValueError(
-                f"{int(found.sum())} image tokens, expected {given} images x {count} tokens "
-                f"= {given * count}"
-            )
-        if not given:
-            return {}
-        slots = [np.flatnonzero(row)[::count] for row in found]
-        most = max(map(len, slots))
-        laid = np.zeros((len(tokens), most, *images.shape[1:]), images.dtype)
-        places = np.full((len(tokens), most), -1, np.int32)
-        taken = 0
-        for i, row in enumerate(slots):
-            places[i, : len(row)] = row
-            laid[i, : len(row)] = images[taken : taken + len(row)]
-            taken += len(row)
-        return {"images": laid, "image_slots": places}
+        prefix, _ = prefill(loaded.model, loaded.config, loaded.variables, batch)
+        return prefix, jnp.asarray([row[-1] for row in ids], jnp.int32)
 
 
 def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:

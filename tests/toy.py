@@ -49,18 +49,17 @@ def make_pipeline(model: Loaded, schedule: str = "all", seed: int = 0, rows: int
     """Questions about three pictures and about none; every third example is to be forgotten."""
     from PIL import Image
 
-    pictures = [Image.new("RGB", (16, 16), color) for color in ("red", "green", "blue")]
+    colors = ("red", "green", "blue")
+    pictures = [model.processor.arrange(Image.new("RGB", (16, 16), color)) for color in colors]
     examples = []
     for index in range(30):
         image = index % 4 - 1
-        prefix, suffix = model.processor.prompt(f"Who is {index}?", image >= 0)
+        prefix, suffix = model.processor.prompt(f"Who is {index}?", [(0, 0)] * (image >= 0))
         answer = model.processor.answer(["London", "Paris", "Ada"][index % 3])
         parts = tuple(prefix), tuple(suffix), tuple(answer)
         examples.append(Example(index, image, index % 3 == 0, *parts))
     shape = RowShape(tokens=96, supervised=32, answers=5)
-    return Pipeline(
-        examples, pictures, 16, model.processor.image_id, rows, shape, seed=seed, schedule=schedule
-    )
+    return Pipeline(examples, pictures, model.processor, rows, shape, seed=seed, schedule=schedule)
 
 
 def max_difference(a, b) -> float:

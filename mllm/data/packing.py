@@ -1,17 +1,20 @@
 """Questions that share an image share a row: the prefix once, then each question with its answer as
 a segment.
 
-Segment 0 is the prefix, segment k the k-th question, -1 padding. Positions restart after the prefix
+Segment 0 is the prefix, segment k the k-th question, -1 padding; where the prefix is supervised, it
+belongs to segment 1, and nothing is shared. Positions restart after the prefix
 in each segment, so that loss and gradients equal those of separate rows exactly
 (``mllm.ops.attention.Structure`` hides segments from each other).
 
 R rows, T tokens, M supervised tokens, S answers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from mllm.registry import lookup
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,24 @@ class Example:
         return len(self.suffix) + len(self.answer)
 
 
+SUPERVISED: dict[str, Callable[[Example], int]] = {
+    "answer": lambda example: len(example.answer),
+    "all": lambda example: example.length,
+    "text": lambda example: len(example.prefix) + example.length - 1,
+}
+
+
 @dataclass(frozen=True)
 class RowShape:
     """Static capacity of a row: tokens, supervised tokens and answers.
 
-    ``loss_on`` is "answer" (strict) or "all" (the published label mask: question and answer). The
-    shared prefix, image and template, is never supervised.
+    ``loss_on`` says what is supervised. "answer" is strict; "all" adds the question, but not the
+    shared prefix of image and template. "text" is the published label mask of MLLMU-Bench: every
+    token of the row, image placeholders too, but the first, which nothing predicts. A prefix that
+    is shared would then count once for many answers, so "text" takes rows of one answer.
+
+    Raises:
+      ValueError: ``loss_on`` is unknown, or "text" with more than one answer a row.
     """
 
     tokens: int = 192
@@ -50,11 +65,16 @@ class RowShape:
     loss_on: str = "answer"
 
     def __post_init__(self):
-        if self.loss_on not in ("answer", "all"):
-            raise ValueError(f"loss_on must be 'answer' or 'all', found {self.loss_on!r}")
+        lookup(SUPERVISED, self.loss_on, "loss_on")
+        if self.loss_on == "text" and self.answers != 1:
+            raise ValueError(
+                f"loss_on 'text' needs rows.answers = 1, found {self.answers}: the tokens of a "
+                "shared prefix would be counted once for all answers of a row"
+            )
 
     def supervised_of(self, example: Example) -> int:
-        return example.length if self.loss_on == "all" else len(example.answer)
+        """How many of the last tokens of prefix, question and answer are supervised."""
+        return SUPERVISED[self.loss_on](example)
 
 
 def round_up(count: int, multiple: int) -> int:
@@ -91,7 +111,7 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
 
 
 def collate(
-    rows: Sequence[Sequence[Example]], count: int, shape: RowShape, image_id: int
+    rows: Sequence[Sequence[Example]], count: int, shape: RowShape
 ) -> dict[str, np.ndarray]:
     """Arrays of ``count`` rows, the missing ones padding of weight 0; images are added by the
     pipeline.
@@ -99,7 +119,7 @@ def collate(
     Returns:
       tokens, positions, segments i32[R, T]; loss_mask f32[R, T]; targets, sources i32[R, M]: the
       supervised tokens and the places that predict them (T where there is none); answers i32[R, S]
-      example numbers (-1: none); image_slots i32[R, 1]; weight, forget f32[R].
+      example numbers (-1: none); weight, forget f32[R].
     """
     tokens, supervised, answers = shape.tokens, shape.supervised, shape.answers
     batch = {
@@ -110,14 +130,14 @@ def collate(
         "targets": np.full((count, supervised), tokens, np.int32),
         "sources": np.zeros((count, supervised), np.int32),
         "answers": np.full((count, answers), -1, np.int32),
-        "image_slots": np.full((count, 1), -1, np.int32),
         "weight": np.zeros(count, np.float32),
         "forget": np.zeros(count, np.float32),
     }
     for r, row in enumerate(rows):
         prefix = row[0].prefix
         place = len(prefix)
-        batch["tokens"][r, :place], batch["segments"][r, :place] = prefix, 0
+        batch["tokens"][r, :place] = prefix
+        batch["segments"][r, :place] = shape.loss_on == "text"
         batch["positions"][r, :place] = np.arange(place)
         taught = 0
         for s, example in enumerate(row):
@@ -135,7 +155,5 @@ def collate(
             batch["sources"][r, taught : taught + len(places)] = sources
             batch["answers"][r, s] = example.index
             place, taught = end, taught + len(places)
-        if row[0].image >= 0:
-            batch["image_slots"][r, 0] = prefix.index(image_id)
         batch["weight"][r], batch["forget"][r] = 1, row[0].forget
     return batch

@@ -6,12 +6,15 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
 
-from mllm.data.images import augment, to_pixels
-from mllm.data.packing import Example, RowShape, collate, pack
+from mllm.data.images import Picture, augment
+from mllm.data.packing import Example, RowShape, collate, pack, round_up
+from mllm.data.processor import Processor
+from mllm.data.rows import place_images, stack_tiles
 
 
 @dataclass
@@ -20,8 +23,11 @@ class Pipeline:
 
     Attributes:
       examples: the run's examples, ``examples[i].index == i``.
-      images: decoded pictures; ``Example.image`` numbers them.
+      pictures: what is seen of them; ``Example.image`` numbers them. Where ``augmented``, decoded
+        images, of each of which a random view is drawn every time.
+      processor: with which examples and pictures were made.
       rows: rows a batch. shape: capacity of a row.
+      patch: heights and widths of pictures are padded to a multiple of this.
       schedule: "all" and "forget" draw every row once an epoch; "joint" puts as many retain rows as
         forget rows in a batch, an epoch being one pass over forget; "sequential" passes over
         forget, then over retain.
@@ -29,17 +35,16 @@ class Pipeline:
     """
 
     examples: Sequence[Example]
-    images: Sequence[Image.Image]
-    image_size: int
-    image_id: int
+    pictures: Sequence[Picture | Image.Image]
+    processor: Processor
     rows: int
     shape: RowShape
+    patch: int = 1
     seed: int = 0
     schedule: str = "all"
     augmented: bool = False
     reference: np.ndarray | None = None
     _plan: dict[int, list] = field(default_factory=dict)
-    _pixels: dict[int, np.ndarray] = field(default_factory=dict)
 
     def epoch(self, number: int) -> list[list[list[Example]]]:
         """The batches of an epoch: lists of rows of examples."""
@@ -81,30 +86,48 @@ class Pipeline:
         """Steps in that many epochs."""
         return sum(len(self.epoch(e)) for e in range(epochs))
 
+    @cached_property
+    def _most(self) -> tuple[int, int, int]:
+        """(tiles, height, width) that hold every picture: one program for the whole run."""
+        if self.augmented:
+            size = round_up(self.processor.config.image_size, self.patch)
+            return 1, size, size
+        tiles, height, width = np.max([p.tiles.shape[:3] for p in self.pictures], axis=0)
+        return int(tiles), round_up(int(height), self.patch), round_up(int(width), self.patch)
+
     def batch(self, rows: list[list[Example]], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Arrays of one batch, ``mllm.data.packing.collate`` with images u8[R, 1, S, S, 3] and
-        reference values.
+        """Arrays of one batch: ``mllm.data.packing.collate`` with what ``rows.place_images`` makes
+        of the pictures, and reference values f32[R, S].
         """
-        batch = collate(rows, self.rows, self.shape, self.image_id)
-        if self.images:
-            size = self.image_size
-            batch["images"] = np.zeros((self.rows, 1, size, size, 3), np.uint8)
-            for r, row in enumerate(rows):
-                if row[0].image >= 0:
-                    batch["images"][r, 0] = self.view(row[0].image, rng)
+        batch = collate(rows, self.rows, self.shape)
+        if self.pictures:
+            most, height, width = self._most
+            shown = {
+                r: self.view(row[0].image, rng) for r, row in enumerate(rows) if row[0].image >= 0
+            }
+            images, extents = stack_tiles(list(shown.values()), height, width)
+            batch |= place_images(
+                batch["tokens"],
+                images,
+                extents,
+                [len(shown[r].tiles) if r in shown else 0 for r in range(self.rows)],
+                image_id=self.processor.image_id,
+                image_tokens=self.processor.config.image_tokens,
+                most=most,
+            )
         if self.reference is not None:
             known = batch["answers"] >= 0
             batch["reference_logprobs"] = np.where(known, self.reference[batch["answers"]], 0.0)
             batch["reference_logprobs"] = batch["reference_logprobs"].astype(np.float32)
         return batch
 
-    def view(self, image: int, rng: np.random.Generator) -> np.ndarray:
-        """Pixels of a picture, a random view of it where the pipeline augments."""
-        if self.augmented:
-            return augment(self.images[image], self.image_size, rng)
-        if image not in self._pixels:
-            self._pixels[image] = to_pixels(self.images[image], self.image_size)
-        return self._pixels[image]
+    def view(self, image: int, rng: np.random.Generator) -> Picture:
+        """A picture, a random view of it where the pipeline augments."""
+        if not self.augmented:
+            return self.pictures[image]
+        size = self.processor.config.image_size
+        tiles = augment(self.pictures[image], size, rng)[None]
+        return Picture(tiles, ((size, size),))
 
     def once_over_forget(self) -> Iterator[dict[str, np.ndarray]]:
         """Batches that hold every example to forget once."""

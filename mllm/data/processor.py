@@ -1,53 +1,72 @@
 """One object that turns text and images into what a model takes, and ids back into text; stored
 with the weights.
+
+Text is encoded whole, never in parts: what a tokenizer of the SentencePiece kind makes of a word
+depends on what stands before it. So that nothing a user types becomes a special token, chat formats
+write special tokens under private names (``prompts.MARK``), and a second tokenizer, derived from
+the first, knows them under these names only.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
 from tokenizers import Tokenizer
 
 from mllm.data import images
-from mllm.data.prompts import ANSWER_LEAD, CHAT_FORMATS, ImageSlot, Parts, Special
+from mllm.data.images import ImageConfig, Picture
+from mllm.data.private import privately_named
+from mllm.data.prompts import (
+    ANSWER_LEAD,
+    CHAT_FORMATS,
+    IMAGE,
+    IMAGE_BLOCKS,
+    MARK,
+    Grid,
+    show_images,
+    space_words,
+    special,
+)
 from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
 IMAGE_MARK = "<image>"
+ANCHOR = "\ufdd1"  # a character that no token shares with another
 
 
 @dataclass(frozen=True)
-class ProcessorConfig:
-    """Names of the special tokens, the chat format of ``mllm.data.prompts`` and the image size in
-    pixels.
+class ProcessorConfig(ImageConfig):
+    """How images are cut, names of the special tokens, and the formats of ``mllm.data.prompts``.
 
     ``bos`` is None where no token begins a row, ``image`` None in a text-only model.
     """
 
     chat_format: str = "llava"
+    image_block: str = "plain"
     bos: str | None = "<s>"
     eos: str = "</s>"
     pad: str = "<pad>"
     image: str | None = "<image>"
-    image_size: int = 64
     image_tokens: int = 16
+
+    def __post_init__(self):
+        super().__post_init__()
+        lookup(CHAT_FORMATS, self.chat_format, "chat format")
+        lookup(IMAGE_BLOCKS, self.image_block, "image block")
 
 
 @dataclass(frozen=True)
 class Processor:
-    """A tokenizer, a chat format and an image size."""
+    """A tokenizer, and what is shown to a model in which format."""
 
     config: ProcessorConfig
     tokenizer: Tokenizer
 
     def __post_init__(self):
-        # Special tokens enter a row only as Special parts: found in a user's text they are ordinary
-        # characters.
-        self.tokenizer.encode_special_tokens = True
-        lookup(CHAT_FORMATS, self.config.chat_format, "chat format")
         for role in ("bos", "eos", "pad", "image"):
             token = getattr(self.config, role)
             if token is not None:
@@ -72,53 +91,89 @@ class Processor:
     def image_id(self) -> int | None:
         return None if self.config.image is None else self.token_id(self.config.image)
 
-    def encode(self, parts: Parts) -> list[int]:
-        """Token ids of the parts; an image takes ``image_tokens`` places."""
-        ids: list[int] = []
-        for part in parts:
-            if isinstance(part, ImageSlot):
-                ids += [self.image_id] * self.config.image_tokens
-            elif isinstance(part, Special):
-                ids.append(self.token_id(part))
-            else:
-                ids += self.tokenizer.encode(part, add_special_tokens=False).ids
-        return ids
+    @cached_property
+    def _private(self) -> Tokenizer:
+        return privately_named(self.tokenizer)
+
+    @cached_property
+    def _prepends(self) -> bool:
+        """Whether the tokenizer itself puts a space in front of text behind a special token."""
+        return '"Prepend"' in json.dumps(json.loads(self.tokenizer.to_str())["normalizer"])
+
+    @cached_property
+    def _begin(self) -> list[int]:
+        return [] if self.config.bos is None else [self.token_id(self.config.bos)]
+
+    def _show(self, text: str, grids: Sequence[Grid], where: str) -> str:
+        """The text with the blocks of its images."""
+        if grids and self.config.image is None:
+            raise ValueError(f"{where}: {len(grids)} images, but the model takes text only")
+        text = show_images(text, grids, IMAGE_BLOCKS[self.config.image_block])
+        if self.config.image_block == "idefics2" and not self._prepends:
+            text = space_words(text)
+        return text
+
+    def _expand(self, ids: list[int]) -> list[int]:
+        """An image token becomes the run of an image: here, and nowhere else."""
+        if self.image_id is None:
+            return ids
+        run, once = [self.image_id] * self.config.image_tokens, self.image_id
+        return [i for token in ids for i in (run if token == once else [token])]
+
+    def _encode(self, text: str) -> list[int]:
+        """Ids of text whose special tokens bear private names."""
+        text = text.replace(IMAGE, special(self.config.image or IMAGE_MARK))
+        return self._expand(self._private.encode(text, add_special_tokens=False).ids)
+
+    def _encode_raw(self, text: str) -> list[int]:
+        """Ids of text whose special tokens bear their own names."""
+        text = text.replace(IMAGE, self.config.image or IMAGE_MARK).replace(MARK, "")
+        return self._expand(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def prompt(
-        self, question: str, image: bool, system: str | None = None
+        self, question: str, grids: Sequence[Grid] = (), system: str | None = None
     ) -> tuple[list[int], list[int]]:
-        """(prefix ids, suffix ids) of a question in the chat format."""
-        chat = CHAT_FORMATS[self.config.chat_format]
-        prefix, suffix = chat(question, image, system, self.config.bos)
-        return self.encode(prefix), self.encode(suffix)
-
-    def whole_prompt(self, text: str, images: int, where: str = "prompt") -> list[int]:
-        """Ids of a raw prompt in which names of special tokens are those tokens and ``<image>`` an
-        image.
+        """(prefix ids, suffix ids) of a question in the chat format, behind one image for each
+        ``Picture.grid`` of ``grids``. Together they are the ids of the whole text.
 
         Raises:
-          ValueError: the prompt is empty, or has not as many ``<image>`` as ``images``.
+          ValueError: there are images, but the model takes text only.
         """
-        parts = text.split(IMAGE_MARK) if images else [text]
-        if len(parts) - 1 != images:
-            raise ValueError(f"{where}: {len(parts) - 1} times {IMAGE_MARK}, but {images} images")
-        ids = [] if self.config.bos is None else [self.token_id(self.config.bos)]
-        self.tokenizer.encode_special_tokens = False
-        try:
-            for number, part in enumerate(parts):
-                if number:
-                    ids += [self.image_id] * self.config.image_tokens
-                ids += self.tokenizer.encode(part, add_special_tokens=False).ids
-        finally:
-            self.tokenizer.encode_special_tokens = True
+        chat = CHAT_FORMATS[self.config.chat_format]
+        system = None if system is None else _typed(system)
+        prefix, suffix = chat(_typed(question), len(grids), system)
+        before = len(self._encode(self._show(prefix, grids, "prompt")))
+        ids = self._encode(self._show(prefix + suffix, grids, "prompt"))
+        return self._begin + ids[:before], ids[before:]
+
+    def whole_prompt(
+        self, text: str, grids: Sequence[Grid] = (), where: str = "prompt"
+    ) -> list[int]:
+        """Ids of a raw prompt in which names of special tokens are those tokens and ``<image>`` an
+        image, one for each ``Picture.grid`` of ``grids``.
+
+        Raises:
+          ValueError: the prompt is empty, or has not as many ``<image>`` as there are images.
+        """
+        text, found = _typed(text), text.count(IMAGE_MARK)
+        if self.config.image is not None and found != len(grids):
+            raise ValueError(f"{where}: {found} times {IMAGE_MARK}, but {len(grids)} images")
+        shown = text if not grids else text.replace(IMAGE_MARK, IMAGE)
+        ids = self._begin + self._encode_raw(self._show(shown, grids, where))
         if not ids:
             raise ValueError(f"{where}: is empty")
         return ids
 
-    def answer(self, text: str, *, ended: bool = True) -> list[int]:
+    def answer(self, text: str, ended: bool = True) -> list[int]:
         """Ids of an answer as it follows a prompt, with the end token if ``ended``."""
-        ids = self.encode([ANSWER_LEAD[self.config.chat_format] + text])
+        name = self.config.chat_format
+        _, context = CHAT_FORMATS[name]("")
+        ids = _behind(self._encode, context, ANSWER_LEAD[name] + _typed(text))
         return [*ids, self.eos_id] if ended else ids
+
+    def continuation(self, text: str, more: str) -> list[int]:
+        """Ids of ``more`` right behind the raw prompt ``text``."""
+        return _behind(self._encode_raw, _typed(text), _typed(more))
 
     def until_end(self, ids: list[int]) -> list[int]:
         """Generated ids before the first end token, all of them where there is none."""
@@ -128,13 +183,13 @@ class Processor:
         """Text of generated ids, special tokens left out, outer white space stripped."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
-    def image_slot(self, ids: list[int]) -> int:
-        """Index of the first image token in a row, -1 where there is none."""
-        return ids.index(self.image_id) if self.image_id in ids else -1
+    def picture(self, data: bytes, where: str = "image") -> Picture:
+        """The tiles of an encoded image; ValueError starting with ``where``."""
+        return self.arrange(images.decode(data, where, self.config.alpha), where)
 
-    def pixels(self, data: bytes, where: str = "image") -> np.ndarray:
-        """u8[S, S, 3] of an encoded image."""
-        return images.to_pixels(images.decode(data, where), self.config.image_size)
+    def arrange(self, image: Image.Image, where: str = "image") -> Picture:
+        """The tiles of an RGB image."""
+        return images.make_picture(image, self.config, where)
 
     @cached_property
     def digest(self) -> str:
@@ -154,9 +209,27 @@ class Processor:
         config = read_json(folder / "processor.json")
         try:
             config = ProcessorConfig(**config)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{folder / 'processor.json'}: {error}") from None
         return cls(config, read_tokenizer(folder / "tokenizer.json"))
+
+
+def _typed(text: str) -> str:
+    """What a user typed, without the mark of special tokens."""
+    return text.replace(MARK, "")
+
+
+def _behind(encode, context: str, text: str) -> list[int]:
+    """Ids of the text as it stands behind the context.
+
+    Where the two would share a token, the text is encoded behind ``ANCHOR`` instead: the ids of the
+    context stay what they are, since a model has read them by then.
+    """
+    for before in (context, ANCHOR):
+        head, ids = encode(before), encode(before + text)
+        if ids[: len(head)] == head:
+            return ids[len(head) :]
+    return encode(text)
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

@@ -1,47 +1,142 @@
-"""Chat formats: how a question, an image and a system prompt become parts of a row.
+"""Chat formats: how a question, its images and a system prompt become the text of a row; and how an
+image stands in that text.
 
-A prompt is a prefix, the same for every question about one image, and a suffix that holds the
-question. Parts are plain text or ``Special`` tokens; text is never searched for special tokens, so
-``<image>`` typed by a user stays text. The cut between prefix and suffix falls where the tokenizer
-starts afresh anyway (at the image or the beginning of the row), so a prompt tokenised in two parts
-equals the same prompt tokenised whole.
+A special token is written with ``MARK`` in front of its name. Nobody can type the mark, so
+``<image>`` in a user's question stays text. A prompt is a prefix, the same for every question
+about the same images, and a suffix that holds the question. The prefix is empty or ends with a
+special token: there a tokenizer starts afresh, so the cut changes no token.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 INSTRUCTIONS = {"plain": "", "blank": " Fill in the blank.", "sentence": " Answer in one sentence."}
+MARK = "\ufdd0"  # a Unicode noncharacter: it stands in no text, and is taken out of a user's
 
 
-class Special(str):
-    """The text of a special token, e.g. ``</s>``."""
+def special(name: str) -> str:
+    """A special token in the text of a prompt."""
+    return MARK + name
 
 
-class ImageSlot:
-    """Where an image goes in a row."""
+IMAGE = special("<image>")  # one run of image tokens, whatever the tokenizer calls its image token
+FAKE = special("<fake_token_around_image>")
+WHOLE = special("<global-img>")
+END = special("<end_of_utterance>")
+
+Prompt = tuple[str, str]
+Grid = tuple[int, int]
 
 
-IMAGE = ImageSlot()
-Parts = Sequence[str | Special | ImageSlot]
+def _turn(lead: str, question: str, end: str, images: int) -> Prompt:
+    if images:
+        return lead + "\n".join([IMAGE] * images), f"\n{question}{end}"
+    return "", lead + question + end
 
 
-def llava(question: str, image: bool, system: str | None, bos: str) -> tuple[Parts, Parts]:
-    """``USER: <image>\\n{question}\\nASSISTANT:`` (LLaVA-1.5), a system prompt in front."""
+def llava(question: str, images: int = 0, system: str | None = None) -> Prompt:
+    """``USER: <image>\\n{question}\\nASSISTANT:`` (MLLMU-Bench's prompt for LLaVA-1.5), a system
+    prompt in front.
+    """
     lead = f"{system} USER: " if system else "USER: "
-    if image:
-        return [Special(bos), lead, IMAGE], [f"\n{question}\nASSISTANT:"]
-    return [Special(bos)], [f"{lead}{question}\nASSISTANT:"]
+    return _turn(lead, question, "\nASSISTANT:", images)
 
 
-def chatml(question: str, image: bool, system: str | None, bos: str) -> tuple[Parts, Parts]:
+def vicuna(question: str, images: int = 0, system: str | None = None) -> Prompt:
+    """``USER: <image>\\n{question} ASSISTANT:``, the template of llava-hf/llava-1.5-7b-hf."""
+    lead = f"{system} USER: " if system else "USER: "
+    return _turn(lead, question, " ASSISTANT:", images)
+
+
+def mistral(question: str, images: int = 0, system: str | None = None) -> Prompt:
+    """``[INST] <image>\\n{question} [/INST]``, that of llava-hf/llava-v1.6-mistral-7b-hf."""
+    lead = f"<<SYS>>\n{system}\n<</SYS>>\n\n" if system else ""
+    return _turn(f"{lead}[INST] ", question, " [/INST]", images)
+
+
+def idefics2(question: str, images: int = 0, system: str | None = None) -> Prompt:
+    """``User:<image>{question}<end_of_utterance>\\nAssistant:``, the template of
+    HuggingFaceM4/idefics2-8b and Idefics3-8B-Llama3.
+    """
+    prefix, lead = (f"System: {system}{END}", "\nUser:") if system else ("", "User:")
+    suffix = f"{question}{END}\nAssistant:"
+    if images:
+        return prefix + lead + IMAGE * images, suffix
+    return prefix, f"{lead} {suffix}"
+
+
+def smolvlm(question: str, images: int = 0, system: str | None = None) -> Prompt:
+    """That of Idefics2 behind ``<|im_start|>``, the template of HuggingFaceTB/SmolVLM-Instruct."""
+    prefix, suffix = idefics2(question, images, system)
+    return special("<|im_start|>") + prefix, suffix
+
+
+def chatml(question: str, images: int = 0, system: str | None = None) -> Prompt:
     """ChatML as SmolLM2 uses it, with the system prompt of its published template by default."""
     system = system or "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-    start, end = Special("<|im_start|>"), Special("<|im_end|>")
-    prefix = [start, f"system\n{system}", end, "\n", start, "user\n"]
-    suffix = [end, "\n", start, "assistant\n"]
-    return (
-        ([*prefix, IMAGE], [f"\n{question}", *suffix]) if image else (prefix, [question, *suffix])
-    )
+    start, end = special("<|im_start|>"), special("<|im_end|>")
+    prefix, user = f"{start}system\n{system}{end}\n{start}", "user\n"
+    suffix = f"{question}{end}\n{start}assistant\n"
+    if images:
+        return prefix + user + "\n".join([IMAGE] * images), f"\n{suffix}"
+    return prefix, user + suffix
 
 
-CHAT_FORMATS: dict[str, Callable] = {"llava": llava, "chatml": chatml}
-ANSWER_LEAD = {"llava": " ", "chatml": ""}
+CHAT_FORMATS: dict[str, Callable[..., Prompt]] = {
+    "llava": llava,
+    "vicuna": vicuna,
+    "mistral": mistral,
+    "idefics2": idefics2,
+    "smolvlm": smolvlm,
+    "chatml": chatml,
+}
+ANSWER_LEAD = dict.fromkeys(CHAT_FORMATS, " ") | {"chatml": ""}
+
+
+def plain_block(grids: Sequence[Grid]) -> str:
+    """LLaVA: nothing but image tokens."""
+    return IMAGE * len(grids)
+
+
+def idefics2_block(grids: Sequence[Grid]) -> str:
+    """Idefics2: between fake tokens; of two that would meet there is one."""
+    views = sum(rows * columns + 1 for rows, columns in grids)
+    return FAKE + (IMAGE + FAKE) * views
+
+
+def idefics3_block(grids: Sequence[Grid]) -> str:
+    """Idefics3 and SmolVLM: the crops row by row, each named, then the whole view."""
+    text = ""
+    for rows, columns in grids:
+        for row in range(1, rows + 1):
+            for column in range(1, columns + 1):
+                text += FAKE + special(f"<row_{row}_col_{column}>") + IMAGE
+            text += "\n"
+        text += ("\n" if rows else "") + FAKE + WHOLE + IMAGE + FAKE
+    return text
+
+
+IMAGE_BLOCKS: dict[str, Callable[[Sequence[Grid]], str]] = {
+    "plain": plain_block,
+    "idefics2": idefics2_block,
+    "idefics3": idefics3_block,
+}
+
+
+def show_images(text: str, grids: Sequence[Grid], block: Callable[[Sequence[Grid]], str]) -> str:
+    """The text with each run of ``IMAGE`` replaced by the block of its images; ``grids`` holds one
+    (rows, columns) an image, in their order.
+    """
+    waiting = iter(grids)
+
+    def shown(run: re.Match) -> str:
+        return block([next(waiting) for _ in range(run.group().count(IMAGE))])
+
+    return re.sub(f"(?:{IMAGE})+", shown, text)
+
+
+def space_words(text: str) -> str:
+    """A space between a fake token and a word glued to it: transformers' Idefics2Processor from 5.0
+    on.
+    """
+    return re.sub(rf"{FAKE}(?=[^\s<{MARK}])", f"{FAKE} ", text)

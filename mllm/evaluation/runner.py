@@ -1,14 +1,13 @@
 """Asks a model every question of the benchmark and writes each reply at once; scoring is another
 step.
 
-Questions about one image branch from one prefix; the options of a question share a row. The replies
-are appended to ``replies.jsonl``; a killed run goes on behind the last whole line, and a finished
-one is scored again with no model call.
+Questions about one image branch from one prefix; the options of a question share a row. A killed
+run goes on behind the last whole line of its ``replies.jsonl``, and a finished one is scored again
+with no model call (``mllm.evaluation.replies``).
 """
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,12 +18,13 @@ import numpy as np
 
 from mllm.checkpoints.folder import Loaded
 from mllm.data.packing import Example, RowShape, collate, round_up
+from mllm.data.rows import lay_out
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
 from mllm.evaluation.parsing import answer_state
 from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
-from mllm.files import read_json, read_jsonl, write_json, write_text
+from mllm.evaluation.replies import record_replies
 
 BUCKET = 16  # rows of tokens are padded to a multiple of this: few programs are compiled
 
@@ -69,44 +69,21 @@ def collect_replies(
 
     Args:
       folder: holds replies.jsonl and manifest.json.
-      manifest: JSON values that must be equal for replies to be reused (digests of weights,
-        processor and data). Replies of another manifest are set aside under another name, not mixed
-        in and not lost.
+      manifest: JSON values that must be equal for replies to be reused (digests of weights and
+        data), see ``replies.record_replies``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     manifest = {
         **manifest,
         "protocol": protocol.digest_fields(),
         "processor": loaded.processor.digest,
     }
-    path = folder / "replies.jsonl"
-    stamp = folder / "manifest.json"
-    if stamp.exists() and read_json(stamp) != manifest and path.exists():
-        old = hashlib.sha256(stamp.read_bytes()).hexdigest()[:12]
-        os.replace(path, folder / f"replies-{old}.jsonl")
-    if not stamp.exists() or read_json(stamp) != manifest:
-        write_json(stamp, manifest)
-    done = {record["key"]: record for record in read_jsonl(path)}
-    told = sum(item.key in done for item in items)
-    if told == len(items):
-        return [done[item.key] for item in items]
-    # Rewritten whole, so that a line torn by a kill is not glued to the next one.
-    write_text(path, "".join(_line(record) for record in done.values()))
-    with path.open("a", encoding="utf-8") as file:
-        for records in _ask(loaded, items, set(done), protocol):
-            for record in records:
-                done[record["key"]] = record
-                file.write(_line(record))
-            file.flush()
-            os.fsync(file.fileno())
-            told += len(records)
-            if progress is not None:
-                progress.update(told)
-    return [done[item.key] for item in items]
-
-
-def _line(record: dict) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return record_replies(
+        lambda done: _ask(loaded, items, done, protocol),
+        [item.key for item in items],
+        folder,
+        manifest,
+        progress=progress,
+    )
 
 
 def _ask(
@@ -149,24 +126,24 @@ class _Asker:
 
     def _prefill(self, pictures: list[bytes | None]) -> Prefix:
         with_image = pictures[0] is not None
-        ids, _ = self.processor.prompt("", with_image, self.loaded.system_prompt)
         count = self.protocol.profiles if with_image else 1
-        tokens = np.tile(np.asarray(ids, np.int32), (count, 1))
-        batch = {
-            "tokens": tokens,
-            "positions": np.tile(np.arange(len(ids), dtype=np.int32), (count, 1)),
-            "segments": np.zeros_like(tokens),
-        }
-        if with_image:
-            pixels = [self.processor.pixels(p) for p in pictures]
-            pixels += [np.zeros_like(pixels[0])] * (count - len(pixels))
-            batch["images"] = np.stack(pixels)[:, None]
-            batch["image_slots"] = np.full((count, 1), self.processor.image_slot(ids), np.int32)
+        shown = [[self.processor.picture(p)] if with_image else [] for p in pictures]
+        shown += [shown[-1]] * (count - len(shown))
+        system = self.loaded.system_prompt
+        batch = lay_out(
+            [self.processor.prompt("", [p.grid for p in row], system)[0] for row in shown],
+            shown,
+            image_id=self.processor.image_id,
+            image_tokens=self.processor.config.image_tokens,
+            patch=self.loaded.config.vision.patch_size if with_image else 1,
+        )
         prefix, _ = prefill(self.loaded.model, self.loaded.config, self.loaded.variables, batch)
         return prefix
 
     def suffix(self, text: str, item: Item) -> list[int]:
-        return self.processor.prompt(text, item.image is not None, self.loaded.system_prompt)[1]
+        # How a picture is split changes the prefix only.
+        grids = [] if item.image is None else [(0, 0)]
+        return self.processor.prompt(text, grids, self.loaded.system_prompt)[1]
 
     def ask(self, task: str, items: list[Item]) -> list[dict]:
         """Records of questions of one task."""
@@ -227,7 +204,7 @@ class _Asker:
         shape = RowShape(
             round_up(tokens, BUCKET), round_up(supervised, BUCKET), max(map(len, examples))
         )
-        batch = collate(examples, rows, shape, self.processor.image_id)
+        batch = collate(examples, rows, shape)
         loaded = self.loaded
         values = score_choices(
             loaded.model, loaded.config, loaded.variables, self.prefix, groups, batch

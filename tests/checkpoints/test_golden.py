@@ -65,9 +65,9 @@ def replies(model, chats):
 
 def test_prompt_ids(model, chats):
     processor = model.loaded.processor
-    assert processor.whole_prompt(chats[0], 0) == CHAT_IDS
-    assert [processor.whole_prompt(text, 0) for text in RAW] == RAW_IDS
-    prefix, suffix = processor.prompt(CHATS[0], image=False)  # our ChatML is the file's
+    assert processor.whole_prompt(chats[0]) == CHAT_IDS
+    assert [processor.whole_prompt(text) for text in RAW] == RAW_IDS
+    prefix, suffix = processor.prompt(CHATS[0])  # our ChatML is the file's
     assert prefix + suffix == CHAT_IDS
 
 

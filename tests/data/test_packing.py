@@ -39,7 +39,7 @@ def test_every_example_is_in_one_row_and_rows_keep_to_their_capacity(seed, loss_
 def test_collated_rows_can_be_read_back(loss_on):
     shape = RowShape(tokens=40, supervised=30, answers=4, loss_on=loss_on)
     rows = pack(random_examples(5), shape)[:6]
-    batch = collate(rows, 8, shape, IMAGE)
+    batch = collate(rows, 8, shape)
     for r, row in enumerate(rows):
         tokens, segments = batch["tokens"][r], batch["segments"][r]
         assert tuple(tokens[segments == 0]) == row[0].prefix
@@ -62,8 +62,6 @@ def test_collated_rows_can_be_read_back(loss_on):
             # What predicts a token stands one position before it, in its segment or in the prefix.
             assert batch["positions"][r, source] == batch["positions"][r, target] - 1
             assert segments[source] in (0, segments[target])
-        slot = batch["image_slots"][r, 0]
-        assert slot == (2 if row[0].image >= 0 else -1)
     assert batch["weight"].tolist() == [1] * 6 + [0] * 2
     assert (batch["segments"][6:] == -1).all() and (batch["loss_mask"][6:] == 0).all()
 
@@ -77,7 +75,7 @@ def test_an_example_that_fits_no_row_is_named():
 def make_pipeline(**options) -> Pipeline:
     examples = random_examples(9, 60)
     shape = RowShape(tokens=40, supervised=18, answers=4)
-    return Pipeline(examples, [], 8, IMAGE, 4, shape, seed=3, **options)
+    return Pipeline(examples, [], None, 4, shape, seed=3, **options)
 
 
 def batches(pipeline, start: int, count: int) -> list[dict]:

@@ -28,15 +28,15 @@ def processor():
 
 @pytest.mark.parametrize("image", [True, False])
 def test_a_prompt_in_two_parts_equals_the_prompt_in_one(processor, image):
-    prefix, suffix = processor.prompt("Where was Ada born?", image)
+    prefix, suffix = processor.prompt("Where was Ada born?", [(0, 0)] * image)
     mark = "<image>\n" if image else ""
     text = f"USER: {mark}Where was Ada born?\nASSISTANT:"
-    assert prefix + suffix == processor.whole_prompt(text, int(image))
+    assert prefix + suffix == processor.whole_prompt(text, [(0, 0)] * image)
     assert prefix.count(processor.image_id) == (4 if image else 0)
 
 
 def test_special_tokens_typed_by_a_user_stay_text(processor):
-    prefix, suffix = processor.prompt("a <image> b </s> <s>", image=True)
+    prefix, suffix = processor.prompt("a <image> b </s> <s>", [(0, 0)])
     assert suffix.count(processor.image_id) == 0 and processor.eos_id not in suffix
     assert processor.decode(suffix).startswith("a <image> b </s> <s>")
     assert prefix.count(processor.image_id) == 4
@@ -49,7 +49,7 @@ def test_answers_come_back(processor):
 
 def test_images_and_marks_must_match(processor):
     with pytest.raises(ValueError, match="prompt: 1 times <image>, but 2 images"):
-        processor.whole_prompt("USER: <image>\nHello", 2)
+        processor.whole_prompt("USER: <image>\nHello", [(0, 0)] * 2)
 
 
 def test_save_and_load_keep_the_digest(processor, tmp_path):

@@ -161,7 +161,7 @@ def test_choices_in_one_row_equal_choices_scored_alone(variables, prompts):
         [Example(0, -1, False, tuple(q), (), tuple(c)) for c in options]
         for q, options in zip(questions, choices, strict=True)
     ]
-    batch = collate(rows, len(rows) + 1, RowShape(32, 20, 4), -1)
+    batch = collate(rows, len(rows) + 1, RowShape(32, 20, 4))
     prefix = make_prefix(variables, prompts)
     scores = score_choices(llava, CONFIG, variables, prefix, np.append(groups, 0), batch)
     for i, (question, group, options) in enumerate(zip(questions, groups, choices, strict=True)):

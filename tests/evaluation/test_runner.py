@@ -93,7 +93,7 @@ def test_option_scores_equal_whole_rows(model, items, replies):
             ),
         ):
             for choice, value in zip(choices, found, strict=True):
-                prefix, suffix = model.processor.prompt(asked, item.image is not None)
+                prefix, suffix = model.processor.prompt(asked, [(0, 0)] * (item.image is not None))
                 answer = model.processor.answer(choice, ended=ended)
                 ids = np.array(prefix + suffix + answer, np.int32)
                 padding = (0, WIDTH - len(ids))
@@ -103,9 +103,9 @@ def test_option_scores_equal_whole_rows(model, items, replies):
                     "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
                 }
                 if item.image is not None:
-                    batch["images"] = model.processor.pixels(item.image)[None, None]
+                    batch["images"] = model.processor.picture(item.image).tiles[None]
                     batch["image_slots"] = np.array(
-                        [[model.processor.image_slot(prefix)]], np.int32
+                        [[prefix.index(model.processor.image_id)]], np.int32
                     )
                 table = log_softmax(np.asarray(logits(batch), "float64"), axis=-1)
                 places = np.arange(len(ids) - len(answer), len(ids))

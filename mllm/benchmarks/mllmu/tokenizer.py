@@ -17,8 +17,8 @@ def training_text(profiles: Iterable[Profile]) -> Iterator[str]:
     for profile in profiles:
         for pair in profile.training:
             question = pair.question + INSTRUCTIONS[pair.form]
-            _, suffix = llava(question, image=False, system=None, bos=SPECIAL_TOKENS[1])
-            yield "".join(suffix) + ANSWER_LEAD["llava"] + pair.answer
+            _, suffix = llava(question)
+            yield suffix + ANSWER_LEAD["llava"] + pair.answer
 
 
 def train_tokenizer(profiles: Sequence[Profile], path: str | Path) -> None:

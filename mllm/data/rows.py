@@ -1,0 +1,144 @@
+"""Prompts and pictures to arrays: rows padded at the right, each tile at its run of image tokens.
+
+B rows, T tokens, I images a row (a tile of a split picture is an image), N images in all.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mllm.data.images import Picture
+from mllm.data.packing import round_up
+
+
+def lay_out(
+    rows: Sequence[Sequence[int]],
+    pictures: Sequence[Sequence[Picture]],
+    *,
+    image_id: int | None,
+    image_tokens: int,
+    width: int | None = None,
+    patch: int = 1,
+    limit: int | None = None,
+) -> dict[str, np.ndarray]:
+    """The batch of whole prompts, padded at the right.
+
+    Args:
+      rows: ids of each prompt. pictures: what each shows, in the order of its image tokens.
+      width: T; None takes the longest prompt.
+      patch: heights and widths of images are padded to a multiple of this.
+      limit: tokens that the model can hold.
+
+    Returns:
+      tokens, positions, segments i32[B, T] (segments -1 on padding) and, where there are pictures,
+      what ``place_images`` returns.
+
+    Raises:
+      ValueError: a prompt is longer than ``limit``, or its image tokens do not match its pictures.
+        Nothing is ever cut off.
+    """
+    longest = max(map(len, rows))
+    if limit is not None and longest > limit:
+        number = max(range(len(rows)), key=lambda i: len(rows[i]))
+        shown = sum(len(picture.tiles) for picture in pictures[number])
+        raise ValueError(
+            f"prompt {number} has {longest} tokens, {shown * image_tokens} of them of {shown} "
+            f"images; the model has room for {limit}: ask less, show fewer images, or do not split "
+            "them"
+        )
+    width = longest if width is None else width
+    batch = {
+        "tokens": np.zeros((len(rows), width), np.int32),
+        "segments": np.full((len(rows), width), -1, np.int32),
+    }
+    for i, row in enumerate(rows):
+        batch["tokens"][i, : len(row)], batch["segments"][i, : len(row)] = row, 0
+    batch["positions"] = np.tile(np.arange(width, dtype=np.int32), (len(rows), 1))
+    sizes = [picture.tiles.shape[1:3] for shown in pictures for picture in shown]
+    height, wide = (round_up(int(side), patch) for side in np.max([(0, 0), *sizes], axis=0))
+    shown = [picture for row in pictures for picture in row]
+    tiles, extents = stack_tiles(shown, height, wide)
+    counts = [sum(len(picture.tiles) for picture in shown) for shown in pictures]
+    batch |= place_images(batch["tokens"], tiles, extents, counts, image_id, image_tokens)
+    return batch
+
+
+def stack_tiles(
+    pictures: Sequence[Picture], height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(u8[N, height, width, 3], extents i32[N, 2]) of the tiles of all pictures, padded at the
+    right and at the bottom.
+    """
+    count = sum(len(picture.tiles) for picture in pictures)
+    stacked, taken = np.zeros((count, height, width, 3), np.uint8), 0
+    for picture in pictures:
+        number, h, w, _ = picture.tiles.shape
+        stacked[taken : taken + number, :h, :w] = picture.tiles
+        taken += number
+    extents = [extent for picture in pictures for extent in picture.extents]
+    return stacked, np.asarray(extents, np.int32).reshape(-1, 2)
+
+
+def place_images(
+    tokens: np.ndarray,
+    images: np.ndarray,
+    extents: np.ndarray,
+    counts: Sequence[int] | None,
+    image_id: int | None,
+    image_tokens: int,
+    most: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Lay images out at the runs of image tokens of i32[B, T] rows, in their order.
+
+    Args:
+      images: [N, H, W, 3] of any dtype. extents: i32[N, 2], their real (height, width).
+      counts: images of each row; None where only their sum is known.
+      most: I; None takes the largest count. With neither images nor ``most`` nothing is returned.
+
+    Returns:
+      images [B, I, H, W, 3]; image_slots i32[B, I], the first token of each run (-1: no image);
+      image_extents i32[B, I, 2].
+
+    Raises:
+      ValueError: image tokens and images do not match.
+    """
+    slots = [_runs(row, image_id, image_tokens, f"row {i}") for i, row in enumerate(tokens)]
+    found = [len(places) for places in slots]
+    if (found != list(counts)) if counts is not None else (sum(found) != len(images)):
+        wanted = f"{len(images)} images" if counts is None else f"{list(counts)} images"
+        raise ValueError(
+            f"image tokens for {found} images in the rows, but {wanted} are given; an image takes "
+            f"{image_tokens} tokens of id {image_id}"
+        )
+    most = max(found, default=0) if most is None else most
+    if not most:
+        return {}
+    rows = len(tokens)
+    laid = {
+        "images": np.zeros((rows, most, *images.shape[1:]), images.dtype),
+        "image_slots": np.full((rows, most), -1, np.int32),
+        "image_extents": np.zeros((rows, most, 2), np.int32),
+    }
+    taken = 0
+    for i, places in enumerate(slots):
+        mine = slice(taken, taken + len(places))
+        laid["images"][i, : len(places)] = images[mine]
+        laid["image_slots"][i, : len(places)] = places
+        laid["image_extents"][i, : len(places)] = extents[mine]
+        taken = mine.stop
+    return laid
+
+
+def _runs(row: np.ndarray, image_id: int | None, image_tokens: int, where: str) -> np.ndarray:
+    """Where each run of ``image_tokens`` image tokens begins."""
+    places = np.flatnonzero(row == (-1 if image_id is None else image_id))
+    whole = len(places) % image_tokens == 0 if image_tokens else not len(places)
+    if whole and len(places):
+        runs = places.reshape(-1, image_tokens)
+        whole = (runs == runs[:, :1] + np.arange(image_tokens)).all()
+    if not whole:
+        raise ValueError(
+            f"{where}: {len(places)} image tokens, expected runs of {image_tokens} of them, one "
+            "for each image"
+        )
+    return places[::image_tokens] if image_tokens else places
