@@ -99,7 +99,7 @@ def test_the_baselines_train_on_the_pairs_of_their_split(exported, benchmark):
 
 
 def test_an_imported_export_keeps_the_order_of_its_files(exported, tmp_path):
-    """Rows are stored by ID, but what a seed draws from published files depends on their order."""
+    """What a seed draws from published files depends on it."""
     source = tmp_path / "published"
     for name, path in files(exported).items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def test_an_imported_export_keeps_the_order_of_its_files(exported, tmp_path):
             (source / name).write_bytes(path.read_bytes())
     made = prepare(tmp_path / "data", "published", published_dir=source)
     ids = list(made.ids("forget_15"))
-    assert [p.id for p in made.in_source_order("forget_15")] == ids[::-1] != ids
+    assert [p.id for p in made.profiles("forget_15")] == ids[::-1] != ids
     again = export_published(made, tmp_path / "again")
     for name in ("forget_15", "Full_Set", "Test_Set", "retain_85", "ft_Data"):
         assert pq.read_table(again / name).equals(pq.read_table(source / name)), name

@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from mllm.benchmarks.mllmu import celebrities, portraits
-from mllm.benchmarks.mllmu.builder import CITATION, CONFIGS, VERSION, Splits, build, make_source
+from mllm.benchmarks.mllmu.builder import CITATION, CONFIGS, VERSION, build, make_source
 from mllm.benchmarks.mllmu.schema import SPLITS, Profile, from_row
 from mllm.benchmarks.mllmu.tokenizer import train_tokenizer
 from mllm.files import read_json, write_json
@@ -90,26 +90,21 @@ class Benchmark:
         return {key: self._record[key] for key in keys}
 
     def profiles(self, split: str) -> list[Profile]:
-        """Return the rows of a split, sorted by ID; ValueError on an unknown split."""
+        """Return the rows of a split in the order of its source; ValueError on an unknown split.
+
+        Generated rows are sorted by ID. Published files may have any order, and what a seed draws
+        from them depends on it.
+        """
         lookup(dict.fromkeys(self.splits), split, f"split of {self.folder}")
         if split not in self._cache:
             decoders = {"images": _KeepEncoded()}
             source = self._builder.as_data_source(split=split, decoders=decoders)
-            rows = [from_row(source[number]) for number in range(len(source))]
-            self._cache[split] = sorted(rows, key=lambda profile: profile.id)
+            self._cache[split] = [from_row(source[number]) for number in range(len(source))]
         return list(self._cache[split])
-
-    def in_source_order(self, split: str) -> list[Profile]:
-        """Return the rows of a split as its source orders them; published files may do so freely,
-        and what a seed draws from them depends on it.
-        """
-        rows = {profile.id: profile for profile in self.profiles(split)}
-        order = self._record.get("row_order", {}).get(split, rows)
-        return [rows[profile] for profile in order]
 
     def ids(self, split: str) -> tuple[str, ...]:
         """Return the IDs of a split, sorted."""
-        return tuple(profile.id for profile in self.profiles(split))
+        return tuple(sorted(profile.id for profile in self.profiles(split)))
 
 
 def dataset_folder(data_dir: str | Path, config: str) -> Path:
@@ -165,7 +160,6 @@ def prepare(
                 "config": config,
                 "seed": seed if config != "published" else None,
                 "fingerprint": digest,
-                "row_order": _row_order(splits) if config == "published" else {},
                 "forget_ids": {str(ratio): list(ids) for ratio, ids in forget_ids.items()},
                 "versions": {name: importlib.metadata.version(name) for name in PINNED},
                 "licences": _licences(config),
@@ -187,10 +181,6 @@ def _only_one(folder: Path) -> Iterator[None]:
         for leftover in folder.glob(".building-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
-
-
-def _row_order(splits: Splits) -> dict[str, list[str]]:
-    return {name: [profile.id for profile in rows] for name, rows in splits.items()}
 
 
 def _licences(config: str) -> dict[str, str]:

@@ -52,7 +52,7 @@ def make_source(
 class Mllmu(tfds.core.GeneratorBasedBuilder):
     """MLLMU-Bench with the published structure, generated from a seed or imported.
 
-    Rows are stored in the order of their IDs. Text features are read back as bytes, images (when
+    Rows are stored in the order of their source. Text features are read back as bytes, images (when
     decoded) as uint8[height, width, 3].
     """
 
@@ -106,7 +106,7 @@ class Mllmu(tfds.core.GeneratorBasedBuilder):
         return {name: self._generate_examples(rows) for name, rows in splits.items() if rows}
 
     def _generate_examples(self, profiles: Sequence[Profile]) -> Iterator[tuple[int, dict]]:
-        for number, profile in enumerate(sorted(profiles, key=lambda profile: profile.id)):
+        for number, profile in enumerate(profiles):
             validate(profile)
             yield number, to_row(profile)
 

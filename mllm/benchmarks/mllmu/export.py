@@ -63,7 +63,7 @@ def export_published(
     All is written in a folder beside the final one and moved there at the end.
 
     Args:
-      benchmark: with ``fingerprint``, ``config``, ``info`` and ``in_source_order(split)``, e.g.
+      benchmark: with ``fingerprint``, ``config``, ``info`` and ``profiles(split)``, e.g.
         ``mllm.benchmarks.mllmu.Benchmark``.
       folder: where to write; missing or empty.
       progress: called with a line of text at each folder.
@@ -115,7 +115,7 @@ def _tables(benchmark: Any) -> Iterator[tuple[str, pa.Schema, list[Callable], in
     """Name, columns, rows (made when called) and number of files of each folder."""
 
     def rows(make: Callable[[Profile], dict], split: str) -> list[Callable]:
-        return [lambda profile=p: make(profile) for p in benchmark.in_source_order(split)]
+        return [lambda profile=p: make(profile) for p in benchmark.profiles(split)]
 
     full = rows(lambda p: {**_row(p), "Directory": p.id}, "full")
     yield FULL, ROWS.append(pa.field("Directory", pa.string())), full, 1
