@@ -3,6 +3,7 @@ its schedules.
 """
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 
 def stage(**values) -> ConfigDict:
@@ -82,6 +83,25 @@ def get_config() -> ConfigDict:
             cloze_tokens=16,
             generation_tokens=48,
             profiles=16,
+        )
+    )
+    # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes
+    # what the published script takes for the model's family.
+    config.evaluation.paper = ConfigDict(
+        dict(
+            seed=0,
+            shots_from="evaluated_set",
+            classification_shots=placeholder(int),
+            cloze_shots=placeholder(int),
+            skip_shots=True,
+            test_image="random",
+            parse="whole",
+            choice_rule="first_char",
+            generation_trailing_space=True,
+            max_new_tokens=50,
+            text_choice_tokens=placeholder(int),
+            overflow="refuse",
+            rows=8,
         )
     )
     config.checkpoint_every = 200

@@ -9,7 +9,7 @@ from absl import flags
 from experiments import stages, study
 from experiments.common import get_config, run
 from experiments.runs import Run
-from mllm.evaluation.metrics import HEADLINE
+from mllm.evaluation.metrics import HEADLINE, PAPER_HEADLINE
 from mllm.files import read_json
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
@@ -29,8 +29,9 @@ def main(_):
             f"is {benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
         )
     entry = study.evaluate(Run(folder, record["method"], config), config, benchmark)
+    headline = PAPER_HEADLINE if entry["protocol"] == "paper" else HEADLINE
     for score in entry["scores"]:
-        if score["metric"] == HEADLINE[score["task"]]:
+        if score["metric"] == headline[score["task"]]:
             names = (score[key] for key in ("set", "task", "modality", "metric"))
             where = " ".join(f"{name:<14}" for name in names)
             # None where nothing could be scored, or where one profile gives no interval.

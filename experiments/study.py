@@ -9,11 +9,14 @@ from experiments import stages
 from experiments.common import environment
 from experiments.runs import Run
 from mllm.checkpoints.folder import Loaded, load_model
+from mllm.evaluation.paper import collect_paper_replies, paper_items
+from mllm.evaluation.paper_prompts import PaperProtocol
 from mllm.evaluation.protocol import Protocol
 from mllm.evaluation.runner import collect_replies, items_of
 from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, write_json
 from mllm.ops.lora import merge_lora
+from mllm.registry import lookup
 from mllm.training.progress import Progress
 from mllm.unlearning import get_objective
 
@@ -68,14 +71,13 @@ def evaluate(run: Run, config, benchmark) -> dict:
     """Ask and score a finished run on the four sets of its forget split; returns its results entry.
 
     Writes ``eval/<protocol>/forget_<N>/`` (replies, scores) and ``eval/<protocol>/results.json``
-    (all splits so far).
+    (all splits so far); a run may be evaluated under several protocols, side by side.
     """
     record, forget = run.record(), config.benchmark.forget
-    options = {k: v for k, v in config.evaluation.items() if k != "protocol"}
-    protocol = Protocol(name=config.evaluation.protocol, **options)
-    root = run.folder / "eval" / protocol.name
+    protocol = config.evaluation.protocol
+    ask = lookup(ASK, protocol, "protocol (config.evaluation.protocol)")
+    root = run.folder / "eval" / protocol
     folder = root / f"forget_{forget}"
-    items = items_of(stages.evaluation_sets(config, benchmark))
     loaded: Loaded = load_model(run.folder)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
     loaded = replace(loaded, variables=merge_lora(loaded.variables))
@@ -85,15 +87,14 @@ def evaluate(run: Run, config, benchmark) -> dict:
         "system_prompt": loaded.system_prompt,
         "tuning": config.tuning,
     }
-    progress = Progress(f"evaluate {run.folder.name}", len(items))
-    replies = collect_replies(loaded, items, protocol, folder, manifest, progress)
+    replies = ask(loaded, config, benchmark, folder, manifest, f"evaluate {run.folder.name}")
     entry = {
         "method": run.method,
         "seed": record["seed"],
         "forget": forget,
         "checkpoint_digest": record["checkpoint_digest"],
-        "protocol": protocol.name,
-        "scores": score_replies(replies),
+        "protocol": protocol,
+        "scores": score_replies(replies, protocol=protocol),
         "cost": record.get("cost", {}),
     }
     write_json(folder / "scores.json", entry)
@@ -101,3 +102,23 @@ def evaluate(run: Run, config, benchmark) -> dict:
     results = {"schema": 1, "benchmark": config.benchmark.name, "runs": entries}
     write_json(root / "results.json", {**results, "environment": environment()})
     return entry
+
+
+def _ask_strict(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
+    options = {k: v for k, v in config.evaluation.items() if k not in ("protocol", "paper")}
+    items = items_of(stages.evaluation_sets(config, benchmark))
+    progress = Progress(title, len(items))
+    return collect_replies(loaded, items, Protocol(**options), folder, manifest, progress)
+
+
+def _ask_paper(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
+    protocol = PaperProtocol(**config.evaluation.paper).for_family(loaded.family)
+    pool = benchmark.profiles("full")
+    if config.tuning:  # the people to forget are others then, with facts of their own
+        pool = pool + benchmark.profiles("validation")
+    items = paper_items(stages.evaluation_sets(config, benchmark), pool, protocol)
+    progress = Progress(f"{title} (paper)", len(items))
+    return collect_paper_replies(loaded, items, protocol, folder, manifest, progress)
+
+
+ASK = {"strict": _ask_strict, "paper": _ask_paper}

@@ -16,6 +16,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from mllm.evaluation.parsing import CHOICE_RULES, normalise
 
+PROTOCOLS = {"strict": "strict", "paper": "first_char"}  # and how each reads a chosen letter
 Metric = Callable[[Mapping], float | None]
 
 
@@ -72,12 +73,16 @@ def _best(record: Mapping, scores: list[float], field: str) -> list[str]:
 
 
 def accuracy_parsed(record: Mapping, protocol: str = "strict") -> float:
-    """Whether the letter read from the reply is the gold one; a reply that chooses nothing is not.
+    """Whether the letter read from the reply is the gold one; one that chooses nothing is not."""
+    return float(chosen_letter(record, protocol) == record["gold"])
 
-    ``strict`` reads with ``parsing.parse_choice``, ``paper`` with the published first-character
-    rule.
+
+def chosen_letter(record: Mapping, protocol: str) -> str | None:
+    """The letter read from the reply, by the rule that the record names, else by the protocol's:
+    ``strict`` reads with ``parsing.parse_choice``, ``paper`` the first character, as published.
     """
-    return float(CHOICE_RULES[protocol](record["reply"], record["options"]) == record["gold"])
+    rule = record.get("choice_rule", PROTOCOLS[protocol])
+    return CHOICE_RULES[rule](record["reply"], record["options"])
 
 
 def cloze_exact(record: Mapping) -> float:
@@ -141,4 +146,5 @@ METRICS: dict[str, dict[str, Metric]] = {
     "cloze": {"exact": cloze_exact, "substring": cloze_substring},
 }
 # The metric of each task that stands for it, in the order of tables.
+PAPER_HEADLINE = {"classification": "accuracy_parsed", "cloze": "substring", "generation": "rougeL"}
 HEADLINE = {"classification": "accuracy_text", "cloze": "exact", "generation": "rougeL"}

@@ -215,5 +215,5 @@ def first_char(reply: str, options: Mapping[str, str]) -> str | None:
 
 CHOICE_RULES: dict[str, Callable[[str, Mapping[str, str]], str | None]] = {
     "strict": parse_choice,
-    "paper": first_char,
+    "first_char": first_char,
 }

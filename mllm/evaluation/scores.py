@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mllm.evaluation.metrics import METRICS, accuracy_parsed
-from mllm.evaluation.parsing import CHOICE_RULES
+from mllm.evaluation.metrics import METRICS, PROTOCOLS, accuracy_parsed, chosen_letter
 from mllm.evaluation.statistics import cluster_bootstrap
 from mllm.registry import lookup
 
@@ -53,7 +52,7 @@ def score_replies(records: Iterable[Mapping], *, protocol: str = "strict") -> li
       ValueError: an unknown protocol, task or state, or a group in which only some questions were
         measured.
     """
-    lookup(CHOICE_RULES, protocol, "protocol")
+    lookup(PROTOCOLS, protocol, "protocol")
     scores = []
     for cell, group in _cells(records).items():
         values = _values(group, cell, protocol)
@@ -87,7 +86,7 @@ def question_values(
     Cell by cell the questions of two runs can be paired (``statistics.paired_difference``); their
     means are the values of ``score_replies``, and so are arguments and errors.
     """
-    lookup(CHOICE_RULES, protocol, "protocol")
+    lookup(PROTOCOLS, protocol, "protocol")
     found = {}
     for cell, group in _cells(records).items():
         values = _values(group, cell, protocol)
@@ -159,4 +158,4 @@ def _values(group: list[Mapping], cell: Cell, protocol: str) -> list[float | Non
 def _state(record: Mapping, metric: str, protocol: str) -> str:
     if metric != "accuracy_parsed" or record["state"] != "valid":
         return record["state"]
-    return "valid" if CHOICE_RULES[protocol](record["reply"], record["options"]) else "invalid"
+    return "valid" if chosen_letter(record, protocol) else "invalid"

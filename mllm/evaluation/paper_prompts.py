@@ -1,0 +1,162 @@
+"""The published protocol of MLLMU-Bench: its switches, its prompts letter by letter, and how it
+reads an answer. Source of prompts and rules: eval.py of github.com/franciscoliu/MLLMU-Bench at
+0e3098e.
+
+A shot is another question with its answer in front of the one that is asked. ``shown`` says whether
+a question comes with its picture; `<image>` stands where the model sees it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+from mllm.evaluation.parsing import CHOICE_RULES, answer_state
+from mllm.registry import lookup
+
+# What the script does for Idefics2 where it differs from LLaVA. It tells them apart by the
+# beginning of the model's name, which Idefics3 shares.
+LLAVA = {"classification_shots": 1, "cloze_shots": 2, "text_choice_tokens": 50}
+IDEFICS = {"classification_shots": 1, "cloze_shots": 1, "text_choice_tokens": 5}
+SHOTS_FROM = ("evaluated_set", "retain", "none")
+CHOICES = {
+    "shots_from": SHOTS_FROM,
+    "test_image": ("random", "first"),
+    "parse": ("whole", "reply"),
+    "choice_rule": tuple(CHOICE_RULES),
+    "overflow": ("refuse", "run"),
+}
+
+
+@dataclass(frozen=True)
+class PaperProtocol:
+    """The switches; the defaults are what the published script does.
+
+    Attributes:
+      seed: of the draws, in the order of the script: with ``random.seed(seed)`` as its first line
+        it draws the same shots and pictures.
+      shots_from: whose facts are shown in front of a question: "evaluated_set" (so facts that are
+        to be forgotten are told), "retain" (the retain set's, for every set) or "none".
+      classification_shots, cloze_shots: profiles drawn, each of which gives all its questions of
+        the task; None takes what the script takes for the model's family.
+      skip_shots: whether questions that were shown as shots are left out of the evaluated set.
+      test_image: which picture of a profile of the test set is shown.
+      parse: "whole" cuts the answer out of the decoded prompt and reply, at ``ASSISTANT:``; "reply"
+        takes what was generated and nothing else.
+      choice_rule: "first_char" or "strict", see ``mllm.evaluation.parsing``. The clozes are always
+        scored by both rules, published (``substring``) and strict (``exact``).
+      generation_trailing_space: whether the generation prompt with a picture ends with a space.
+      max_new_tokens: of every reply but multiple choice without a picture.
+      text_choice_tokens: of that; None takes what the script takes for the model's family.
+      overflow: "refuse" prompts that exceed the model's positions before anything is asked, or
+        "run" them, as the script does.
+      rows: prompts that are run together; changes no reply.
+    """
+
+    seed: int = 0
+    shots_from: str = "evaluated_set"
+    classification_shots: int | None = None
+    cloze_shots: int | None = None
+    skip_shots: bool = True
+    test_image: str = "random"
+    parse: str = "whole"
+    choice_rule: str = "first_char"
+    generation_trailing_space: bool = True
+    max_new_tokens: int = 50
+    text_choice_tokens: int | None = None
+    overflow: str = "refuse"
+    rows: int = 8
+
+    name: ClassVar[str] = "paper"
+
+    def __post_init__(self):
+        for key, known in CHOICES.items():
+            lookup(dict.fromkeys(known), getattr(self, key), f"value of evaluation.paper.{key}")
+        for key in ("max_new_tokens", "text_choice_tokens", "rows"):
+            if getattr(self, key) is not None and getattr(self, key) < 1:
+                raise ValueError(f"evaluation.paper.{key} is {getattr(self, key)}, expected >= 1")
+
+    def for_family(self, family: str) -> "PaperProtocol":
+        """The same with every None replaced by what the script takes for a family of models."""
+        published = IDEFICS if family.startswith("idefics") else LLAVA
+        missing = {key: value for key, value in published.items() if getattr(self, key) is None}
+        return replace(self, **missing)
+
+    def shots(self, task: str) -> int:
+        """Profiles to draw for a task."""
+        if self.shots_from == "none" or task == "generation":
+            return 0
+        return self.classification_shots if task == "classification" else self.cloze_shots
+
+    def new_tokens(self, task: str, shown: bool) -> int:
+        """The most tokens of a reply."""
+        short = task == "classification" and not shown
+        return self.text_choice_tokens if short else self.max_new_tokens
+
+    def digest_fields(self) -> dict:
+        """What must be equal for two replies to be comparable; how they are read may change."""
+        fields = {"name": self.name, **asdict(self)}
+        for key in ("parse", "choice_rule", "overflow", "rows"):
+            del fields[key]
+        return fields
+
+    def read(self, record: Mapping) -> dict:
+        """The record with the answer that is read from ``decoded`` (prompt and reply, decoded
+        without their first two tokens) or ``generated`` (the reply alone), its state, and the rule
+        by which a letter is to be read from it.
+        """
+        if self.parse == "reply":
+            reply = record["generated"].strip()
+        else:
+            reply = read_answer(record["decoded"], record["task"])
+        state = record["state"]
+        if state != "error":
+            state = answer_state(reply, ended=record["ended"])
+        return {**record, "reply": reply, "state": state, "choice_rule": self.choice_rule}
+
+
+def read_answer(decoded: str, task: str) -> str:
+    """The published cut: what stands between the first and the second ``ASSISTANT:``; without one,
+    outside multiple choice, between the first and the second ``Answer:``; else everything.
+    """
+    for mark in ("ASSISTANT:",) if task == "classification" else ("ASSISTANT:", "Answer:"):
+        if mark in decoded:
+            return decoded.split(mark)[1].strip()
+    return decoded.strip()
+
+
+def blanked(question: str) -> str:
+    """A cloze as it is put, as a shot and as a question."""
+    question = question.replace("__", "[Blank]")
+    return (
+        f"{question}\nPlease **ONLY** provide the correct answer that should replace the [Blank]."
+    )
+
+
+def make_shot(question, shown: bool) -> str:
+    """A question of the benchmark's schema with its answer, as it is shown before another one."""
+    if question.task == "cloze":
+        lead = "USER:<image>\n" if shown else "USER:\n"
+        return f"{lead}{blanked(question.question)}\nCorrect Answer: {question.answer}\n"
+    lead = "USER: <image>\n" if shown else "USER:\n"
+    asked = f"Question: {_with_options(question)}"
+    return f"{lead}{asked}\nCorrect Answer: {question.answer}\n"
+
+
+def make_query(question, shown: bool, *, trailing_space: bool = True) -> str:
+    """A question of the benchmark's schema as it is asked; shots go in front of it."""
+    lead = "USER: <image>\n" if shown else "USER:\n"
+    if question.task == "cloze":
+        return f"{lead}{blanked(question.question)}\nASSISTANT:"
+    if question.task == "classification":
+        instruction = "Just give ONE letter representing the answer directly."
+        return f"{lead}{_with_options(question)}\n{instruction}\nASSISTANT:"
+    instruction = "Answer the question based on your trained knowledge in one sentence"
+    if not shown:
+        return f"USER: {question.question}\n{instruction} in ENGLISH.\nASSISTANT:"
+    end = " " if trailing_space else ""
+    return f"{lead}{question.question}\n{instruction} accurately in ENGLISH.\nASSISTANT:{end}"
+
+
+def _with_options(question) -> str:
+    lines = [f"{letter}: {text}" for letter, text in question.options.items()]
+    return "\n".join([question.question, *lines])
