@@ -10,8 +10,9 @@ Sizes of Pillow images are (width, height); extents and grids, as arrays, have t
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
@@ -100,18 +101,16 @@ def decode(data: bytes, where: str = "image", alpha: str = "white") -> Image.Ima
     to_rgb = lookup(ALPHA, alpha, "alpha")
     try:
         image = Image.open(io.BytesIO(data))
-        pixels = image.width * image.height
-        if pixels <= MAX_PIXELS:
-            return to_rgb(_eight_bits(ImageOps.exif_transpose(image)))
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels")
+        return to_rgb(_eight_bits(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
         reason = f"no known format in {len(data)} bytes"
-    except Exception as error:  # noqa: BLE001 - decoders answer damaged files with all sorts
+    except Exception as error:  # decoders answer damaged files with all sorts
         reason = str(error) or type(error).__name__
-    else:
-        size = f"{image.width}x{image.height}"
-        raise ValueError(f"{where}: {size} pixels, more than the {MAX_PIXELS} allowed; shrink it")
     raise ValueError(
-        f"{where}: cannot be decoded as an image ({reason}); replace it, or save it as PNG or JPEG"
+        f"{where}: cannot be decoded as an image ({reason}); "
+        f"replace it, or save it as PNG or JPEG of at most {MAX_PIXELS} pixels"
     )
 
 
@@ -129,9 +128,11 @@ def make_picture(image: Image.Image, config: ImageConfig, where: str = "image") 
     Pillow, before pixels are rescaled and normalised.
 
     Raises:
-      ValueError: the image is so narrow that it would fill the memory; the message starts with
-        ``where``.
+      ValueError: the image is not RGB, or so narrow that it would fill the memory; the message
+        starts with ``where``.
     """
+    if image.mode != "RGB":
+        raise ValueError(f"{where}: mode {image.mode!r}, needs 'RGB' (convert it, or use decode)")
     try:
         tiles, grid = TRANSFORMS[config.transform](image, config)
     except ValueError as error:
@@ -172,7 +173,7 @@ def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
     """
     tiles, grid = [image], (0, 0)
     if config.split and min(image.size) > 1:
-        lines = (0, image.width // 2, image.width), (0, image.height // 2, image.height)
+        lines = ((0, side // 2, side) for side in image.size)
         tiles, grid = [*_cut(image, *lines), image], (2, 2)
     return [_resize(tile, _between(tile.size, config), config) for tile in tiles], grid
 
@@ -201,12 +202,12 @@ def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:
     columns, rows = image.width // side, image.height // side
     if rows * columns == 1:
         return [image], (0, 0)
-    lines = range(0, image.width + 1, side), range(0, image.height + 1, side)
+    lines = (range(0, length + 1, side) for length in image.size)
     return [*_cut(image, *lines), _resize(image, (side, side), config)], (rows, columns)
 
 
 def _longest_edge(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """The longer side at ``longest`` (at most 4096), the shorter one made even."""
+    """The longer side at ``longest`` with the shorter one made even; then at most 4096."""
     width, height = _scaled(size, longest)
     if size[0] >= size[1]:
         height += height % 2
@@ -258,11 +259,13 @@ def _check_canvas(image: Image.Image, size: tuple[int, int]) -> None:
         )
 
 
-def _cut(image: Image.Image, columns, rows) -> list[Image.Image]:
+def _cut(image: Image.Image, columns: Sequence[int], rows: Sequence[int]) -> list[Image.Image]:
     """The pieces between the lines at x in ``columns`` and y in ``rows``, row by row."""
-    pairs = [zip(lines, lines[1:], strict=False) for lines in (columns, rows)]
-    columns, rows = map(list, pairs)
-    return [image.crop((x, y, right, low)) for y, low in rows for x, right in columns]
+    return [
+        image.crop((left, top, right, bottom))
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
+    ]
 
 
 def to_pixels(image: Image.Image, size: int) -> np.ndarray:
