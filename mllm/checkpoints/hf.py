@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.experimental import multihost_utils
 from jax.sharding import Sharding, SingleDeviceSharding
 
 from mllm.checkpoints.tables import IGNORED, LAYOUTS, Layout, Part, Table
 from mllm.checkpoints.tensor_files import INDEX, SINGLE, Pending, TensorFiles, write_file
 from mllm.files import write_json
+from mllm.parallel.launch import is_first, wait_for_all
+from mllm.parallel.place import fetch
 
 Place = Callable[[str, tuple[int, ...]], Sharding]
 _ROWS = 4096  # of an embedding, compared at a time
@@ -210,7 +211,7 @@ def write_tree(
 ) -> None:
     """Write the weights of a Hugging Face folder: ``model.safetensors``, or shards and their index.
 
-    In a run of several processes all must call this; the first one writes.
+    Every process makes the same call; the first one writes.
 
     Args:
       tree, carried: as ``read_tree`` returns them.
@@ -241,7 +242,7 @@ def write_tree(
         name = f"model-{number:05}-of-{len(shards):05}.safetensors"
         write_together(folder / name, shard)
         where.update((tensor.name, name) for tensor in shard)
-    if jax.process_index() == 0:
+    if is_first():
         size = sum(tensor.bytes for tensor in tensors)
         write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": where})
 
@@ -270,10 +271,13 @@ def list_tensors(
 
 def _fetch(leaf: jax.Array, layer: int | None, layout: Layout) -> np.ndarray:
     """One layer of a leaf in the layout of the files, on the host."""
-    values = leaf if layer is None else leaf[layer]
-    if isinstance(values, jax.Array) and not values.is_fully_addressable:
-        values = multihost_utils.process_allgather(values, tiled=True)
-    return layout.stored(np.asarray(values))
+    return layout.stored(fetch(leaf if layer is None else _take(leaf, layer)))
+
+
+@jax.jit
+def _take(stack: jax.Array, layer: jax.Array) -> jax.Array:
+    """``stack[layer]``, one program for all layers of a leaf."""
+    return jax.lax.dynamic_index_in_dim(stack, layer, keepdims=False)
 
 
 def _rename(name: str, table: Table, prefixes: tuple[str, ...]) -> str:
@@ -303,10 +307,9 @@ def _split(tensors: list[Pending], max_bytes: int) -> list[list[Pending]]:
 
 def write_together(path: Path, tensors: list[Pending]) -> None:
     """Write one file from the first process; the others help to gather what is spread over all."""
-    if jax.process_index() == 0:
+    if is_first():
         write_file(path, tensors)
     else:
         for tensor in tensors:
             tensor.values()
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(str(path))
+    wait_for_all(str(path))

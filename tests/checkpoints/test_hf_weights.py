@@ -2,21 +2,17 @@
 
 import json
 
-import jax
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
 from flax.traverse_util import flatten_dict
-from jax.sharding import NamedSharding
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tiny_hf import KINDS, PATCH, VISION_LAYERS, make, wanted
 
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
 from mllm.checkpoints.tables import TABLES
-from mllm.checkpoints.tensor_files import TensorFiles, open_folder
-from mllm.parallel.mesh import make_mesh
+from mllm.checkpoints.tensor_files import open_folder
 
 SHARD = 20_000  # bytes: several files for every model
 
