@@ -12,7 +12,8 @@ root=$(dirname "$here")
 
 # A script adds its own options to these two before it calls parse_options.
 declare -A values=(
-  [--name]=${TPU_NAME:-} [--zone]=${TPU_ZONE:-} [--type]=${TPU_TYPE:-} [--node-count]=${TPU_NODE_COUNT:-1}
+  [--name]=${TPU_NAME:-} [--zone]=${TPU_ZONE:-} [--type]=${TPU_TYPE:-}
+  [--node-count]=${TPU_NODE_COUNT:-1}
 )
 declare -A switches=([--dry-run]='')
 arguments=()
@@ -38,8 +39,9 @@ END
 
 # Read options into `values` and `switches`, and what follows them or `--` into `arguments`.
 parse_options() {
+  local flag known
   while (($#)); do
-    local flag=${1%%=*}
+    flag=${1%%=*}
     if [[ $1 == --help || $1 == -h ]]; then
       usage
       exit 0
@@ -57,7 +59,8 @@ parse_options() {
     elif [[ ${switches[$1]+known} ]]; then
       switches[$1]=yes
     else
-      fail "unknown option $1; expected one of $(printf '%s\n' "${!values[@]}" "${!switches[@]}" | sort | paste -sd ' ')"
+      known=$(printf '%s\n' "${!values[@]}" "${!switches[@]}" | sort | paste -sd ' ')
+      fail "unknown option $1; expected one of $known"
     fi
     shift
   done
@@ -88,7 +91,7 @@ look_up_type() {
   fail "--type: found '$type', expected one of ${known[*]:1} ($here/accelerators.tsv)"
 }
 
-# One node has the name of its queued resource; several get a number behind it (gcloud's --node-count).
+# One node has the name of its queued resource; of several, gcloud puts a number behind each.
 name_nodes() {
   local number count=${values[--node-count]}
   nodes=("$name")
@@ -101,7 +104,8 @@ name_nodes() {
 # Set session, for the scripts that have the option.
 read_session() {
   session=${values[--session]}
-  [[ $session =~ ^[A-Za-z0-9_-]+$ ]] || fail "--session: found '$session', expected letters, digits, '_' and '-'"
+  [[ $session =~ ^[A-Za-z0-9_-]+$ ]] ||
+    fail "--session: found '$session', expected letters, digits, '_' and '-'"
 }
 
 # Scripts that take options only.
@@ -125,7 +129,7 @@ say() {
   [[ ${switches[--dry-run]} ]] || printf '%s\n' "$*"
 }
 
-# ask VARIABLE ASSUMED COMMAND...: the variable gets what the command prints; in a dry run, what is assumed.
+# ask VARIABLE ASSUMED COMMAND...: the variable gets what the command prints, in a dry run ASSUMED.
 ask() {
   local -n answer=$1
   if [[ ${switches[--dry-run]} ]]; then
@@ -136,14 +140,15 @@ ask() {
   fi
 }
 
-# ask_state VARIABLE ASSUMED: the state of the queued resource, empty where there is none. A list, because
-# describe fails in the same way where nothing is there and where one may not look.
+# ask_state VARIABLE ASSUMED: the state of the queued resource, empty where there is none. A list,
+# because describe fails alike where nothing is there and where one may not look.
 ask_state() {
   ask "$1" "$2" gcloud compute tpus queued-resources list --zone="$zone" \
     --filter="name~\"/$name\$\"" --format='value(state.state)'
 }
 
-# on_workers NODE WORKER WORDS...: run worker.sh there with exactly these words. WORKER is a number or "all".
+# on_workers NODE WORKER WORDS...: run worker.sh there with these words; WORKER may be "all".
+# tpu-vm ssh, because queued-resources ssh ends with 0 where it could not reach a node.
 on_workers() {
   local words
   printf -v words ' %q' "${@:3}"

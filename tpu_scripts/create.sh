@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ask for a TPU through a queued resource.
 #
-#   create.sh --name N --zone Z --type v5e-16 [--spot | --reserved] [--wait]
+#   create.sh [--spot | --reserved] [--wait]
 #
 #   --spot       cheaper, and may be taken away at any moment
 #   --reserved   from a reservation of the project
@@ -16,13 +16,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 switches+=([--spot]='' [--reserved]='' [--wait]='')
 parse_options "$@"
 refuse_arguments
-[[ ${switches[--spot]} && ${switches[--reserved]} ]] && fail "--spot and --reserved: expected one of them"
+[[ ${switches[--spot]} && ${switches[--reserved]} ]] &&
+  fail "--spot and --reserved: expected one of them"
 
 refuse_lost() {
   case $1 in
     FAILED | SUSPENDING | SUSPENDED | DELETING)
-      printf 'error: %s is %s, expected WAITING_FOR_RESOURCES, PROVISIONING or ACTIVE: %s\n' "$name" "$1" \
-        "run delete.sh, then create.sh again" >&2
+      printf 'error: %s is %s, expected WAITING_FOR_RESOURCES, PROVISIONING or ACTIVE: %s\n' \
+        "$name" "$1" "run delete.sh, then create.sh again" >&2
       exit 1
       ;;
   esac

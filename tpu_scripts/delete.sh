@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Give a TPU back: its queued resource, its nodes and what is on their disks. Until then it costs money.
+# Give a TPU back: its queued resource, its nodes and their disks. Until then it costs money.
 #
 #   delete.sh [--yes]
 #
@@ -21,7 +21,8 @@ fi
 if [[ -z ${switches[--yes]}${switches[--dry-run]} ]]; then
   reply=''
   read -r -p "Delete $name ($type, $state) and all on its disks? [y/N] " reply || true
-  [[ $reply == [yY]* ]] || fail "found '$reply', expected y; nothing was deleted (--yes does not ask)"
+  [[ $reply == [yY]* ]] ||
+    fail "found '$reply', expected y; nothing was deleted (--yes does not ask)"
 fi
 # Without --force gcloud refuses while the nodes exist.
 execute gcloud compute tpus queued-resources delete "$name" --zone="$zone" --force --quiet

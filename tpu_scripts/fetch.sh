@@ -33,6 +33,7 @@ for folder in "${arguments[@]%/}"; do
   else
     parent=$to/$(dirname "$folder")
     execute mkdir -p "$parent"
-    execute gcloud compute tpus tpu-vm scp --recurse "${nodes[0]}:mllm/$folder" "$parent/" --zone="$zone" --worker=0
+    execute gcloud compute tpus tpu-vm scp --recurse "${nodes[0]}:mllm/$folder" "$parent/" \
+      --zone="$zone" --worker=0
   fi
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start one command on every worker of a TPU, in tmux: it goes on when this terminal closes.
 #
-#   run.sh [--wait] -- python -m experiments.unlearn --config configs/mllmu/tiny.py --workdir runs/x/npo
+#   run.sh [--wait] -- python -m experiments.unlearn --config C --workdir runs/x/npo
 #   run.sh --attach | --stop
 #
 #   --wait           follow the log of worker 0, and end with its exit code
@@ -22,25 +22,31 @@ read_session
 
 check_command() {
   local verbs word
-  verbs=$(cd "$root/experiments" && grep -l '^if __name__ == "__main__":' -- *.py | sed 's/\.py$//' | paste -sd ' ')
+  verbs=$(cd "$root/experiments" && grep -l '^if __name__ == "__main__":' -- *.py)
+  verbs=${verbs//.py/} verbs=${verbs//$'\n'/ }
   [[ ${arguments[*]:0:2} == "python -m" && ${arguments[2]:-} == experiments.* ]] ||
     fail "found '${arguments[*]}', expected -- python -m experiments.VERB ..., VERB one of $verbs"
   [[ " $verbs " == *" ${arguments[2]#experiments.} "* ]] ||
     fail "${arguments[2]}: unknown, expected experiments.VERB, VERB one of $verbs"
   for word in "${arguments[@]:3}"; do
     # Python would take it for a folder gs:/ on a disk that is lost with the worker.
-    [[ $word != *gs://* ]] || fail "found '$word', expected a folder below runs/, where setup.sh --bucket mounts the bucket"
+    [[ $word != *gs://* ]] ||
+      fail "found '$word', expected a folder below runs/, where setup.sh --bucket mounts the bucket"
   done
 }
 
-[[ ${switches[--attach]} && ${switches[--stop]} ]] && fail "--attach and --stop: expected one of them"
+[[ ${switches[--attach]} && ${switches[--stop]} ]] &&
+  fail "--attach and --stop: expected one of them"
 if [[ ${switches[--attach]}${switches[--stop]} ]]; then
-  ((${#arguments[@]} == 0)) || fail "found '${arguments[*]}' beside --attach or --stop, expected no command"
+  ((${#arguments[@]} == 0)) ||
+    fail "found '${arguments[*]}' beside --attach or --stop, expected no command"
 else
   check_command
   # Asked of all workers before any is started: half a session would wait for its other half.
   for node in "${nodes[@]}"; do on_workers "$node" all idle "$session"; done
-  for node in "${nodes[@]}"; do on_workers "$node" all start "$session" "$platform" "${arguments[@]}"; done
+  for node in "${nodes[@]}"; do
+    on_workers "$node" all start "$session" "$platform" "${arguments[@]}"
+  done
 fi
 
 if [[ ${switches[--stop]} ]]; then

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Bring the code and its environment to every worker of a TPU.
 #
-#   setup.sh --name N --zone Z --type v5e-16 [--bucket gs://B[/FOLDER]] [--repo URL [--revision R]]
+#   setup.sh [--bucket gs://B[/FOLDER]] [--repo URL [--revision R]]
 #
-#   --bucket gs://B   mount it as runs/ on every worker: needed where a TPU has several hosts (they must
-#                     see the same checkpoints), and where it is a spot TPU (its disks go with it)
+#   --bucket gs://B   mount it as runs/ on every worker: needed where a TPU has several hosts (they
+#                     must see the same checkpoints), and for a spot TPU (its disks go with it)
 #   --repo URL        fetch the code from there; otherwise HEAD of this checkout is sent
 #   --revision R      of the repository; HEAD unless given
 #
@@ -18,8 +18,10 @@ values+=([--bucket]='' [--repo]='' [--revision]=HEAD)
 parse_options "$@"
 refuse_arguments
 bucket=${values[--bucket]} repository=${values[--repo]} revision=${values[--revision]}
-[[ -z $bucket || $bucket == gs://?* ]] || fail "--bucket: found '$bucket', expected gs://BUCKET or gs://BUCKET/FOLDER"
-[[ $repository || $revision == HEAD ]] || fail "--revision: found '$revision' without --repo; HEAD of this checkout is sent"
+[[ -z $bucket || $bucket == gs://?* ]] ||
+  fail "--bucket: found '$bucket', expected gs://BUCKET or gs://BUCKET/FOLDER"
+[[ $repository || $revision == HEAD ]] ||
+  fail "--revision: found '$revision' without --repo; HEAD of this checkout is sent"
 
 if [[ -z $repository ]]; then
   # A bundle rather than an archive: results then know the revision they were made with.

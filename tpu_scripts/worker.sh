@@ -3,7 +3,7 @@
 #
 #   worker.sh install [gs://B[/FOLDER]]         environment, and the bucket mounted as runs/
 #   worker.sh idle SESSION                      fails while the session runs
-#   worker.sh start SESSION PLATFORM COMMAND    the command in tmux, with the environment of flags/PLATFORM.env
+#   worker.sh start SESSION PLATFORM COMMAND    the command in tmux, with flags/PLATFORM.env
 #   worker.sh follow SESSION                    its log until it ends; exits with its exit code
 #   worker.sh report SESSION LINES              one line on the session, and the end of the log
 #   worker.sh stop SESSION
@@ -11,11 +11,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# fail CODE MESSAGE
+fail() {
+  echo "error: $HOSTNAME: $2" >&2
+  exit "$1"
+}
+
 is_running() {
   tmux has-session -t "=$1" 2>/dev/null
 }
 
-# Set log and exit_file of a session. Their names differ between workers, so that all fit into one folder.
+# Set log and exit_file of a session; those of all workers fit into one folder.
 name_files() {
   log=logs/$1/$HOSTNAME.log
   exit_file=logs/$1/$HOSTNAME.exit
@@ -24,10 +30,10 @@ name_files() {
 install() {
   local requirement
   requirement=$(sed -n 's/^jax\([<>=~].*\)$/jax[tpu]\1/p' requirements.txt)
-  [[ $requirement ]] || { echo "error: requirements.txt: found no line jax>=..., expected one" >&2; exit 2; }
+  [[ $requirement ]] || fail 2 "requirements.txt: found no line jax>=..., expected one"
   command -v tmux >/dev/null || sudo apt-get -o DPkg::Lock::Timeout=300 install -y tmux
   if [[ ! -x .venv/bin/python ]]; then
-    # The images' own Python is 3.10 on Ubuntu 22.04; uv brings one. Newer images refuse pip without the variable.
+    # Ubuntu 22.04 has Python 3.10, too old; uv brings one. Newer images want the variable.
     PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
     python3 -m uv venv --quiet --seed --python 3.12 .venv
   fi
@@ -42,14 +48,15 @@ mount_bucket() {
   [[ $1 != */* ]] || folder=(--only-dir "${1#*/}")
   mkdir -p runs
   # Checkpoints and results are written beside and renamed, and other hosts look for them at once.
-  gcsfuse --implicit-dirs --rename-dir-limit=100000 --metadata-cache-ttl-secs=0 "${folder[@]}" "${1%%/*}" runs
+  gcsfuse --implicit-dirs --rename-dir-limit=100000 --metadata-cache-ttl-secs=0 \
+    "${folder[@]}" "${1%%/*}" runs
 }
 
 # https://cloud.google.com/storage/docs/cloud-storage-fuse/install
 install_gcsfuse() {
-  local key=/usr/share/keyrings/cloud.google.asc
-  curl -fsS https://packages.cloud.google.com/apt/doc/apt-key.gpg | sudo tee "$key" >/dev/null
-  echo "deb [signed-by=$key] https://packages.cloud.google.com/apt gcsfuse-$(lsb_release -cs) main" |
+  local key=/usr/share/keyrings/cloud.google.asc packages=https://packages.cloud.google.com/apt
+  curl -fsS "$packages/doc/apt-key.gpg" | sudo tee "$key" >/dev/null
+  echo "deb [signed-by=$key] $packages gcsfuse-$(lsb_release -cs) main" |
     sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null
   sudo apt-get -o DPkg::Lock::Timeout=300 update
   sudo apt-get -o DPkg::Lock::Timeout=300 install -y gcsfuse
@@ -57,8 +64,7 @@ install_gcsfuse() {
 
 idle() {
   if is_running "$1"; then
-    echo "error: $HOSTNAME: session $1 runs, expected none: follow it with run.sh --attach, or end it with --stop" >&2
-    exit 1
+    fail 1 "session $1 runs, expected none: follow it with run.sh --attach, or end it with --stop"
   fi
 }
 
@@ -81,20 +87,21 @@ execute() {
   # shellcheck source=/dev/null
   source "tpu_scripts/flags/$2.env"
   set +a
-  PYTHONUNBUFFERED=1 PATH=$PWD/.venv/bin:$PATH "${@:3}" 2>&1 | tee -a "$log" || code=${PIPESTATUS[0]}
+  export PYTHONUNBUFFERED=1 PATH=$PWD/.venv/bin:$PATH
+  "${@:3}" 2>&1 | tee -a "$log" || code=${PIPESTATUS[0]}
   echo "$code" >"$exit_file"
 }
 
 follow() {
   local process
   name_files "$1"
-  [[ -f $log ]] || { echo "error: $HOSTNAME: $log: no such file; no session $1 was started" >&2; exit 2; }
+  [[ -f $log ]] || fail 2 "$log: no such file; no session $1 was started"
   if process=$(tmux list-panes -t "=$1:" -F '#{pane_pid}' 2>/dev/null); then
     tail -n +1 -f --pid="$process" "$log"
   else
     cat "$log"
   fi
-  [[ -f $exit_file ]] || { echo "error: $HOSTNAME: session $1 was stopped" >&2; exit 1; }
+  [[ -f $exit_file ]] || fail 1 "session $1 was stopped"
   exit "$(<"$exit_file")"
 }
 
