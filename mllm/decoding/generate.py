@@ -58,13 +58,17 @@ def generate(
     rows, width = prompts.shape
     past = prefix.segments.shape[1]
     in_prompt = jnp.arange(width) < lengths[:, None]
-    behind = jnp.concatenate(
+    segments = jnp.concatenate(
         [jnp.where(in_prompt, 0, -1), jnp.zeros((rows, max_new_tokens), jnp.int32)], axis=1
     )
+    asked = jnp.broadcast_to(jnp.arange(width), prompts.shape)
+    places = jnp.concatenate([asked, lengths[:, None] + jnp.arange(max_new_tokens)], axis=1)
+    positions = prefix.lengths[:, None] + places
 
-    def forward(tokens, positions, first, cache):
-        structure = continuation(prefix, behind, first, tokens.shape[1])
-        batch = {"tokens": tokens, "positions": positions}
+    def forward(tokens, first, cache):
+        count = tokens.shape[1]
+        structure = continuation(prefix, positions, segments, first, count)
+        batch = {"tokens": tokens, "positions": structure.query_positions}
         return model.hidden(
             config, variables, batch, structure=structure, cache=cache, write_at=past + first
         )
@@ -77,8 +81,7 @@ def generate(
         draw = jax.random.fold_in(key, step)
         return jax.random.categorical(draw, logits / temperature).astype(jnp.int32)
 
-    positions = prefix.lengths[:, None] + jnp.arange(width)
-    states, cache = forward(prompts, positions, 0, extended(prefix, width + max_new_tokens))
+    states, cache = forward(prompts, 0, extended(prefix, width + max_new_tokens))
     last = jnp.take_along_axis(states, (lengths - 1)[:, None, None], axis=1)[:, 0]
     first = choose(last, 0)
     tokens = jnp.full((rows, max_new_tokens), eos_id, jnp.int32).at[:, 0].set(first)
@@ -89,8 +92,7 @@ def generate(
 
     def advance(state: SamplingState) -> SamplingState:
         place = state.step - 1  # of the token that goes in; the one that comes out is at ``step``
-        positions = prefix.lengths + lengths + place
-        states, cache = forward(state.last[:, None], positions[:, None], width + place, state.cache)
+        states, cache = forward(state.last[:, None], width + place, state.cache)
         token = jnp.where(state.done, eos_id, choose(states[:, 0], state.step))
         tokens = state.tokens.at[:, state.step].set(token)
         return SamplingState(state.step + 1, token, state.done | (token == eos_id), tokens, cache)

@@ -63,18 +63,22 @@ def extended(prefix: Prefix, room: int) -> Cache:
 
 
 def continuation(
-    prefix: Prefix, segments: jax.Array, first: jax.Array | int, count: int
+    prefix: Prefix, positions: jax.Array, segments: jax.Array, first: jax.Array | int, count: int
 ) -> Structure:
     """Structure of ``count`` new tokens from slot ``first`` on, over prefix slots and all slots
     behind it.
 
     Args:
-      segments: i32[R, N] of all slots behind the prefix, -1 where nothing may be seen.
+      positions, segments: i32[R, N] of all slots behind the prefix; segment -1 where nothing may be
+        seen.
       first: index among those slots of the first query.
     """
-    rows, past = prefix.segments.shape
-    keys = jnp.concatenate([prefix.segments, segments], axis=1)
-    key_order = jnp.broadcast_to(jnp.arange(keys.shape[1], dtype=jnp.int32), keys.shape)
-    query_order = jnp.broadcast_to(past + first + jnp.arange(count, dtype=jnp.int32), (rows, count))
-    queries = jax.lax.dynamic_slice_in_dim(segments, first, count, axis=1)
-    return Structure(query_order, queries, key_order, keys)
+    before = jnp.cumsum(prefix.segments >= 0, axis=1, dtype=jnp.int32) - 1
+    keys = [
+        jnp.concatenate(parts, axis=1)
+        for parts in ((before, positions), (prefix.segments, segments))
+    ]
+    queries = [
+        jax.lax.dynamic_slice_in_dim(array, first, count, axis=1) for array in (positions, segments)
+    ]
+    return Structure(*queries, *keys)

@@ -31,11 +31,12 @@ def score_choices(
     prefix = branch(prefix, groups)
     tokens = batch["tokens"]
     past = prefix.segments.shape[1]
+    positions = batch["positions"] + prefix.lengths[:, None]
     states, _ = model.hidden(
         config,
         variables,
-        {"tokens": tokens, "positions": batch["positions"] + prefix.lengths[:, None]},
-        structure=continuation(prefix, batch["segments"], 0, tokens.shape[1]),
+        {"tokens": tokens, "positions": positions},
+        structure=continuation(prefix, positions, batch["segments"], 0, tokens.shape[1]),
         cache=extended(prefix, tokens.shape[1]),
         write_at=past,
     )

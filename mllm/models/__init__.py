@@ -4,16 +4,27 @@ batch).
 
 from dataclasses import asdict, fields
 
-from mllm.models import llava
+from mllm.models import idefics2, idefics3, llava
 from mllm.models.decoder import DecoderConfig
+from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
+from mllm.models.idefics3 import Idefics3Config
 from mllm.models.llava import LlavaConfig
+from mllm.models.perceiver import ResamplerConfig
 from mllm.models.projector import ProjectorConfig
 from mllm.models.vit import VisionConfig
+from mllm.ops.rope import RopeScaling
 from mllm.registry import lookup
 
-MODELS = {"llava": llava}
-CONFIGS = {"llava": LlavaConfig}
-_PARTS = {"decoder": DecoderConfig, "vision": VisionConfig, "projector": ProjectorConfig}
+MODELS = {"llava": llava, "idefics2": idefics2, "idefics3": idefics3}
+CONFIGS = {"llava": LlavaConfig, "idefics2": Idefics2Config, "idefics3": Idefics3Config}
+_PARTS = {
+    "decoder": DecoderConfig,
+    "vision": VisionConfig,
+    "projector": ProjectorConfig,
+    "connector": ConnectorConfig,
+    "resampler": ResamplerConfig,
+    "rope_scaling": RopeScaling,
+}
 
 
 def config_to_dict(family: str, config) -> dict:
@@ -31,16 +42,16 @@ def config_from_dict(values: dict, where: str = "model config"):
     values = dict(values)
     family = values.pop("family", None)
     kind = lookup(CONFIGS, family, f"model family in {where}")
-    parts = {
-        name: None if values[name] is None else _build(part, values[name], f"{where}, {name}")
-        for name, part in _PARTS.items()
-        if name in values
-    }
-    return family, _build(kind, {**values, **parts}, where)
+    return family, _build(kind, values, where)
 
 
 def _build(kind, values: dict, where: str):
-    values = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in dict(values).items()}
+    values = {
+        k: _build(_PARTS[k], v, f"{where}, {k}")
+        if k in _PARTS and v is not None
+        else (tuple(v) if isinstance(v, (list, tuple)) else v)
+        for k, v in dict(values).items()
+    }
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
         raise ValueError(

@@ -1,5 +1,5 @@
-"""A Llama-type decoder: RMSNorm, rotary positions, grouped heads, SwiGLU; layers stacked on axis 0
-and scanned.
+"""A Llama-type decoder (Llama, Mistral, Qwen2): RMSNorm, rotary positions, grouped heads, gated
+MLP; layers stacked on axis 0 and scanned.
 
 B batch, T tokens, S cache slots, D width, H heads, K key-value heads, C head width, F MLP width, L
 layers, V vocabulary.
@@ -11,16 +11,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mllm.models.layers import Dense, RMSNorm, remat
+from mllm.models.layers import ACTIVATIONS, Dense, RMSNorm, remat
 from mllm.ops.attention import Structure, attention
-from mllm.ops.rope import apply_rope, rope_angles
+from mllm.ops.rope import RopeScaling, apply_rope, rope_angles
 
 Cache = dict[str, jax.Array]  # {"k", "v"}: float[L, B, S, K, C]
 
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """Shape of the decoder; ``remat`` names a policy of ``mllm.models.layers``."""
+    """Shape of the decoder.
+
+    Attributes:
+      max_positions: prompt and reply together may not be longer.
+      qkv_bias, o_bias, mlp_bias: which projections have biases (Qwen2: q, k and v).
+      window: keys that a query sees in each layer, itself among them (Mistral 7B); None for all.
+      lora_dropout: share of a low-rank update's inputs that is dropped where a key is given.
+      remat: a policy of ``mllm.models.layers``.
+    """
 
     vocab_size: int
     width: int
@@ -33,6 +41,13 @@ class DecoderConfig:
     norm_eps: float = 1e-5
     tied: bool = True
     max_positions: int = 2048
+    activation: str = "silu"
+    qkv_bias: bool = False
+    o_bias: bool = False
+    mlp_bias: bool = False
+    rope_scaling: RopeScaling | None = None
+    window: int | None = None
+    lora_dropout: float = 0.0
     remat: str | None = None
 
 
@@ -46,10 +61,16 @@ class Block(nn.Module):
         """
         c = self.config
         batch, tokens, _ = x.shape
+
+        def dense(features: int, name: str, bias: bool) -> Dense:
+            return Dense(features, bias, c.lora_dropout, name=name)
+
         h = RMSNorm(c.norm_eps, name="attention_norm")(x)
-        q = Dense(c.heads * c.head_dim, name="q")(h).reshape(batch, tokens, c.heads, c.head_dim)
-        k = Dense(c.kv_heads * c.head_dim, name="k")(h).reshape(batch, tokens, c.kv_heads, -1)
-        v = Dense(c.kv_heads * c.head_dim, name="v")(h).reshape(batch, tokens, c.kv_heads, -1)
+        counts = {"q": c.heads, "k": c.kv_heads, "v": c.kv_heads}
+        q, k, v = (
+            dense(count * c.head_dim, name, c.qkv_bias)(h).reshape(batch, tokens, count, c.head_dim)
+            for name, count in counts.items()
+        )
         q, k = apply_rope(q, angles), apply_rope(k, angles)
         if cache is not None:
             new = {"k": k, "v": v}
@@ -60,11 +81,11 @@ class Block(nn.Module):
                 for name in new
             }
             k, v = cache["k"], cache["v"]
-        y = attention(q, k, v, structure).reshape(batch, tokens, -1)
-        x = x + Dense(c.width, name="o")(y)
+        y = attention(q, k, v, structure, window=c.window).reshape(batch, tokens, -1)
+        x = x + dense(c.width, "o", c.o_bias)(y)
         h = RMSNorm(c.norm_eps, name="mlp_norm")(x)
-        gate = jax.nn.silu(Dense(c.mlp_width, name="gate")(h))
-        x = x + Dense(c.width, name="down")(gate * Dense(c.mlp_width, name="up")(h))
+        gate = ACTIVATIONS[c.activation](dense(c.mlp_width, "gate", c.mlp_bias)(h))
+        x = x + dense(c.width, "down", c.mlp_bias)(gate * dense(c.mlp_width, "up", c.mlp_bias)(h))
         return x, cache
 
 
@@ -80,7 +101,7 @@ class Decoder(nn.Module):
         self.layers = nn.scan(
             remat(Block, c.remat),
             variable_axes={"params": 0, "lora": 0},
-            split_rngs={"params": True},
+            split_rngs={"params": True, "dropout": True},
             in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0),
             length=c.layers,
         )(c)
@@ -115,6 +136,7 @@ class Decoder(nn.Module):
         Returns:
           (float[B, T, D], the cache with the new keys and values).
         """
-        angles = rope_angles(positions, self.config.head_dim, self.config.rope_theta)
+        c = self.config
+        angles = rope_angles(positions, c.head_dim, c.rope_theta, c.rope_scaling)
         x, cache = self.layers(x, angles, structure, write_at, cache)
         return self.norm(x), cache

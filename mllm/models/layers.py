@@ -14,20 +14,23 @@ REMAT_POLICIES = {
 
 class Dense(nn.Module):
     """``mllm.ops.linear`` with its weights; reads a low-rank update from the collection ``lora``
-    where there is one.
+    where there is one, and drops ``lora_dropout`` of its inputs where a dropout key is given.
     """
 
     features: int
     bias: bool = False
+    lora_dropout: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         weight = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
         bias = self.param("b", nn.initializers.zeros, (self.features,)) if self.bias else None
-        lora = None
-        if self.has_variable("lora", "a"):
-            lora = self.get_variable("lora", "a"), self.get_variable("lora", "b")
-        return linear(x, weight, bias, lora)
+        if not self.has_variable("lora", "a"):
+            return linear(x, weight, bias)
+        lora = self.get_variable("lora", "a"), self.get_variable("lora", "b")
+        drops = self.lora_dropout > 0 and self.has_rng("dropout")
+        drop = self.make_rng("dropout") if drops else None
+        return linear(x, weight, bias, lora, drop=drop, rate=self.lora_dropout)
 
 
 class RMSNorm(nn.Module):
@@ -64,6 +67,8 @@ ACTIVATIONS = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "quick_gelu": quick_gelu,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
 }
 
 

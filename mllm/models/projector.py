@@ -20,6 +20,8 @@ class ProjectorConfig:
     width: int
     activation: str = "gelu"
     pool: int = 1
+    bias: bool = True
+    lora_dropout: float = 0.0
 
 
 class Projector(nn.Module):
@@ -31,8 +33,8 @@ class Projector(nn.Module):
         c = self.config
         if c.pool > 1:
             features = mean_pool(features, c.pool)
-        h = ACTIVATIONS[c.activation](Dense(c.mlp_width, bias=True, name="fc1")(features))
-        return Dense(c.width, bias=True, name="fc2")(h)
+        h = Dense(c.mlp_width, c.bias, c.lora_dropout, name="fc1")(features)
+        return Dense(c.width, c.bias, c.lora_dropout, name="fc2")(ACTIVATIONS[c.activation](h))
 
 
 def mean_pool(features: jax.Array, pool: int) -> jax.Array:

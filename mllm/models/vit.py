@@ -1,7 +1,7 @@
-"""A vision transformer in CLIP's layout (Radford et al. 2021), with what DINOv2 adds by
-configuration.
+"""A vision transformer in CLIP's layout (Radford et al. 2021), with what DINOv2, SigLIP and NaViT
+change by configuration.
 
-B images, N patches (+1 class token), D width, L layers.
+B images, H and W pixels, P pixels of a patch's side, N patches (+1 class token), D width, L layers.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from mllm.models.layers import ACTIVATIONS, Dense, LayerNorm, LayerScale, remat
-from mllm.ops.attention import attention
+from mllm.models.navit import position_ids, real_patches
+from mllm.ops.attention import Structure, attention, every_query_sees
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,16 @@ class VisionConfig:
       layers: layers that exist and are run: a tower read at hidden state k of a deeper one is
         loaded with k layers, so that no layer is computed for nothing. CLIP's
         ``vision_feature_layer = -2`` is all layers but the last.
-      class_token: whether a class token stands before the patches; ``keep_class_token`` whether it
-        is passed on.
-      pre_norm: LayerNorm on the embeddings (CLIP). patch_bias, layer_scale: as in DINOv2.
+      outputs: numbers of the hidden states (0: the embeddings) whose features are joined; () is
+        the last alone.
+      class_token: whether a class token stands before the patches.
+      drop_first: whether the first token is not passed on (LLaVA's strategy "default").
+      pre_norm: LayerNorm on the embeddings (CLIP). post_norm: on the result (SigLIP).
+      patch_bias, layer_scale: as in DINOv2.
+      ragged: images of any size, padded at the right and at the bottom, whose patches take their
+        place in the table of positions by fraction of the side (NaViT, arXiv:2307.06304), by the
+        rule ``positions`` of ``mllm.models.navit``. ``image_size`` then is that of the table.
+      partial_patches: whether a patch that is partly padding counts as real.
       mean, std: per-channel normalisation of pixels in [0, 1].
     """
 
@@ -37,12 +45,18 @@ class VisionConfig:
     norm_eps: float = 1e-5
     activation: str = "quick_gelu"
     class_token: bool = True
-    keep_class_token: bool = False
+    drop_first: bool = True
     pre_norm: bool = True
+    post_norm: bool = False
     patch_bias: bool = False
     layer_scale: bool = False
+    outputs: tuple[int, ...] = ()
+    ragged: bool = False
+    positions: str = "transformers-5"
+    partial_patches: bool = False
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    lora_dropout: float = 0.0
     remat: str | None = None
 
     @property
@@ -50,54 +64,85 @@ class VisionConfig:
         """Patches along one side."""
         return self.image_size // self.patch_size
 
+    @property
+    def tokens(self) -> int:
+        """Features of an image of ``image_size``."""
+        return self.grid**2 + int(self.class_token) - int(self.drop_first)
+
 
 class VisionBlock(nn.Module):
     config: VisionConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array, _):
+    def __call__(self, x: jax.Array, structure: Structure | None):
+        """One layer on float[B, N, D]; returns the result twice, to carry and to keep."""
         c = self.config
         heads = (*x.shape[:2], c.heads, c.width // c.heads)
+
+        def dense(features: int, name: str) -> Dense:
+            return Dense(features, True, c.lora_dropout, name=name)
+
         h = LayerNorm(c.norm_eps, name="attention_norm")(x)
-        q, k, v = (Dense(c.width, bias=True, name=n)(h).reshape(heads) for n in "qkv")
-        h = Dense(c.width, bias=True, name="o")(attention(q, k, v).reshape(x.shape))
+        q, k, v = (dense(c.width, n)(h).reshape(heads) for n in "qkv")
+        h = dense(c.width, "o")(attention(q, k, v, structure).reshape(x.shape))
         x = x + (LayerScale(name="attention_scale")(h) if c.layer_scale else h)
         h = LayerNorm(c.norm_eps, name="mlp_norm")(x)
-        h = ACTIVATIONS[c.activation](Dense(c.mlp_width, bias=True, name="fc1")(h))
-        h = Dense(c.width, bias=True, name="fc2")(h)
-        return x + (LayerScale(name="mlp_scale")(h) if c.layer_scale else h), None
+        h = ACTIVATIONS[c.activation](dense(c.mlp_width, "fc1")(h))
+        h = dense(c.width, "fc2")(h)
+        x = x + (LayerScale(name="mlp_scale")(h) if c.layer_scale else h)
+        return x, x if c.outputs else None
 
 
 class VisionTower(nn.Module):
     config: VisionConfig
 
     @nn.compact
-    def __call__(self, pixels: jax.Array) -> jax.Array:
-        """Normalised pixels float[B, H, W, 3] -> features float[B, N, D], before any final norm."""
+    def __call__(self, pixels: jax.Array, extents: jax.Array | None = None) -> jax.Array:
+        """Features float[B, N, D] (D times the number of ``outputs``) of normalised pixels.
+
+        Args:
+          pixels: float[B, H, W, 3].
+          extents: i32[B, 2], height and width in pixels of what is real; read by a ragged tower,
+            None where all is.
+        """
         c = self.config
         x = Dense(c.width, bias=c.patch_bias, name="patch")(patches(pixels, c.patch_size))
         if c.class_token:
             token = self.param("class_token", nn.initializers.normal(0.02), (c.width,))
             token = jnp.broadcast_to(token.astype(x.dtype), (x.shape[0], 1, c.width))
             x = jnp.concatenate([token, x], axis=1)
-        places = (x.shape[1], c.width)
-        x = x + self.param("position", nn.initializers.normal(0.02), places).astype(x.dtype)
+        places = (c.grid**2 + int(c.class_token), c.width)
+        table = self.param("position", nn.initializers.normal(0.02), places).astype(x.dtype)
+        structure = None
+        if c.ragged:
+            real = real_patches(c, pixels.shape, extents)
+            x = x + jnp.take(table, position_ids(c, real), axis=0)
+            structure = every_query_sees(real.reshape(x.shape[:2]), x.shape[1])
+        else:
+            x = x + table
         if c.pre_norm:
             x = LayerNorm(c.norm_eps, name="pre_norm")(x)
-        x, _ = nn.scan(
+        embedded = x
+        x, states = nn.scan(
             remat(VisionBlock, c.remat),
             variable_axes={"params": 0, "lora": 0},
-            split_rngs={"params": True},
+            split_rngs={"params": True, "dropout": True},
             in_axes=nn.broadcast,
             length=c.layers,
-        )(c, name="layers")(x, None)
-        return x[:, 1:] if c.class_token and not c.keep_class_token else x
+        )(c, name="layers")(x, structure)
+        if c.outputs:
+            x = jnp.concatenate([states[k - 1] if k else embedded for k in c.outputs], axis=-1)
+        if c.post_norm:
+            x = LayerNorm(c.norm_eps, name="post_norm")(x)
+        return x[:, 1:] if c.drop_first else x
 
 
 def patches(pixels: jax.Array, size: int) -> jax.Array:
-    """Cut float[B, H, W, 3] into float[B, (H / size)(W / size), size * size * 3], row by row,
-    channels last.
+    """Cut float[B, H, W, 3] into float[B, (H // P)(W // P), P * P * 3], row by row, channels last;
+    what does not fill a patch is left out.
     """
     batch, height, width, channels = pixels.shape
-    grid = pixels.reshape(batch, height // size, size, width // size, size, channels)
+    rows, columns = height // size, width // size
+    whole = pixels[:, : rows * size, : columns * size]
+    grid = whole.reshape(batch, rows, size, columns, size, channels)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(batch, -1, size * size * channels)

@@ -1,6 +1,7 @@
 """Linear maps, with an optional low-rank update (LoRA, Hu et al. 2021, arXiv:2106.09685, eq. 3)."""
 
 import jax
+import jax.numpy as jnp
 
 
 def linear(
@@ -8,8 +9,11 @@ def linear(
     weight: jax.Array,
     bias: jax.Array | None = None,
     lora: tuple[jax.Array, jax.Array] | None = None,
+    *,
+    drop: jax.Array | None = None,
+    rate: float = 0.0,
 ) -> jax.Array:
-    """Return ``x @ weight (+ x @ a @ b) (+ bias)`` in the dtype of ``x``.
+    """Return ``x @ weight (+ dropped(x) @ a @ b) (+ bias)`` in the dtype of ``x``.
 
     Leading axes are flattened first: a two-dimensional product has by far the faster backward pass
       on CPU.
@@ -20,12 +24,18 @@ def linear(
       bias: float[O] or None.
       lora: ``(a float[I, R], b float[R, O])`` or None. The update is not scaled: alpha equals the
         rank.
+      drop: a key; each input of the update is zeroed with probability ``rate`` and the others are
+        scaled up, as PEFT's ``lora_dropout``. None drops nothing.
     """
     flat = x.reshape(-1, x.shape[-1])
     y = flat @ weight.astype(x.dtype)
     if lora is not None:
         a, b = lora
-        y = y + (flat @ a.astype(x.dtype)) @ b.astype(x.dtype)
+        seen = flat
+        if drop is not None:
+            kept = jax.random.bernoulli(drop, 1 - rate, flat.shape)
+            seen = jnp.where(kept, flat / (1 - rate), 0).astype(x.dtype)
+        y = y + (seen @ a.astype(x.dtype)) @ b.astype(x.dtype)
     if bias is not None:
         y = y + bias.astype(x.dtype)
     return y.reshape(*x.shape[:-1], weight.shape[-1])

@@ -2,16 +2,49 @@
 checkpoints.
 """
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 
 
-def rope_angles(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
+@dataclass(frozen=True)
+class RopeScaling:
+    """How rotary frequencies are changed for longer texts.
+
+    ``kind`` "linear" divides all by ``factor`` (Chen et al. 2023, arXiv:2306.15595); "llama3"
+    divides those that turn fewer than ``low`` times over ``original`` positions, keeps those that
+    turn more than ``high`` times, and blends between (Llama 3.1, section 3.4.2 of
+    arXiv:2407.21783).
+    """
+
+    kind: str
+    factor: float
+    low: float = 1.0
+    high: float = 4.0
+    original: int = 8192
+
+
+def rope_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None) -> jax.Array:
+    """Radians a position, float32[head_dim / 2]."""
+    frequencies = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    if scaling is None:
+        return frequencies
+    if scaling.kind == "linear":
+        return frequencies / scaling.factor
+    turns = scaling.original * frequencies / (2 * jnp.pi)
+    keep = jnp.clip((turns - scaling.low) / (scaling.high - scaling.low), 0, 1)
+    return keep * frequencies + (1 - keep) * frequencies / scaling.factor
+
+
+def rope_angles(
+    positions: jax.Array, head_dim: int, theta: float, scaling: RopeScaling | None = None
+) -> tuple[jax.Array, jax.Array]:
     """Cosine and sine, float32[B, T, head_dim / 2], of integer ``positions`` [B, T].
 
     Always float32: bfloat16 cannot tell neighbouring positions above 256 apart.
     """
-    frequencies = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    frequencies = rope_frequencies(head_dim, theta, scaling)
     angles = positions.astype(jnp.float32)[..., None] * frequencies
     return jnp.cos(angles), jnp.sin(angles)
 

@@ -12,6 +12,7 @@ import pytest
 from mllm.models import config_from_dict, config_to_dict, llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
+from mllm.models.multimodal import normalise
 from mllm.models.projector import ProjectorConfig, mean_pool
 from mllm.models.vit import VisionConfig, patches
 from mllm.ops.attention import Structure, causal
@@ -223,7 +224,7 @@ def test_images_are_normalised_cut_and_pooled():
     images = np.random.default_rng(3).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
     c = CONFIG.vision
     expected = (images / 255.0 - np.array(c.mean)) / np.array(c.std)
-    np.testing.assert_allclose(llava.normalise(CONFIG, images), expected, atol=1e-5)
+    np.testing.assert_allclose(normalise(CONFIG, images), expected, atol=1e-5)
     cut = patches(jnp.asarray(images), 4)
     np.testing.assert_array_equal(cut[1, 6], images[1, 4:8, 8:12].reshape(-1))
     features = np.random.default_rng(4).normal(size=(1, 16, 3)).astype(np.float32)
@@ -233,7 +234,7 @@ def test_images_are_normalised_cut_and_pooled():
 
 
 def test_causal_structure_needs_no_image():
-    mask = causal(jnp.array([[0, 1, 1, 2, -1]])).mask()[0]
+    mask = causal(jnp.array([[0, 1, 2, 1, 0]]), jnp.array([[0, 1, 1, 2, -1]])).mask()[0]
     assert mask.astype(int).tolist()[:4] == [
         [1, 0, 0, 0, 0],
         [1, 1, 0, 0, 0],

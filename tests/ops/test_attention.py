@@ -38,6 +38,8 @@ def test_without_structure_every_key_is_seen(heads, kv_heads):
 
 def test_shared_prefix_and_segments():
     segments = np.array([[0, 0, 1, 1, 1, 2, 2, -1], [0, 1, 2, 2, 3, -1, -1, -1]], np.int32)
+    # Positions go on from the prefix in every segment.
+    positions = np.array([[0, 1, 2, 3, 4, 2, 3, 0], [0, 1, 1, 2, 1, 0, 0, 0]], np.int32)
     q, k, v = draw(1, 2, 8, 8, 4, 2, 8)
 
     def may_see(b, t, s):
@@ -45,25 +47,40 @@ def test_shared_prefix_and_segments():
             return True  # padding queries are meaningless, and left out below
         return s <= t and segments[b, s] in (0, segments[b, t])
 
-    out = attention(q, k, v, causal(jnp.asarray(segments)))
+    out = attention(q, k, v, causal(jnp.asarray(positions), jnp.asarray(segments)))
     real = segments >= 0
     expected = attend_in_loops(q, k, v, may_see)
     np.testing.assert_allclose(np.asarray(out)[real], expected[real], atol=2e-6)
     assert np.isfinite(out).all()
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 9])
+def test_a_window_counts_positions_of_the_branch(window):
+    """A branch stands right behind its prefix, whatever other branches lie between in the row."""
+    segments = np.array([[0, 0, 1, 1, 1, 2, 2, 2]], np.int32)
+    positions = np.array([[0, 1, 2, 3, 4, 2, 3, 4]], np.int32)
+    q, k, v = draw(5, 1, 8, 8, 2, 2, 4)
+    structure = causal(jnp.asarray(positions), jnp.asarray(segments))
+    packed = attention(q, k, v, structure, window=window)
+    for chosen in ([0, 1, 2, 3, 4], [0, 1, 5, 6, 7]):
+        alone = attend_in_loops(
+            *(x[:, chosen] for x in (q, k, v)), lambda b, t, s: s <= t < s + window
+        )
+        np.testing.assert_allclose(np.asarray(packed)[:, chosen], alone, atol=2e-6)
+
+
 def test_queries_against_a_longer_cache():
-    query_order = np.array([[5, 6], [2, 3]], np.int32)
+    query_positions = np.array([[5, 6], [2, 3]], np.int32)
     query_segments = np.array([[1, 1], [2, 2]], np.int32)
-    key_order = np.array([[0, 1, 2, 5, 6, 9], [0, 1, 1, 2, 3, 0]], np.int32)
+    key_positions = np.array([[0, 1, 2, 5, 6, 9], [0, 1, 1, 2, 3, 0]], np.int32)
     key_segments = np.array([[0, 0, -1, 1, 1, 1], [0, 1, 2, 2, 2, -1]], np.int32)
     q, k, v = draw(2, 2, 2, 6, 2, 1, 4)
 
     def may_see(b, t, s):
-        later = key_order[b, s] > query_order[b, t]
+        later = key_positions[b, s] > query_positions[b, t]
         return not later and key_segments[b, s] in (0, query_segments[b, t])
 
-    structure = Structure(query_order, query_segments, key_order, key_segments)
+    structure = Structure(query_positions, query_segments, key_positions, key_segments)
     out = attention(q, k, v, jax.tree.map(jnp.asarray, structure))
     np.testing.assert_allclose(out, attend_in_loops(q, k, v, may_see), atol=2e-6)
 
