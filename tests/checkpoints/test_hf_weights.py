@@ -2,17 +2,22 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
 from flax.traverse_util import flatten_dict
-from safetensors.torch import load_file
+from jax.sharding import NamedSharding
+from safetensors.torch import load_file, save_file
 from tiny_hf import KINDS, PATCH, VISION_LAYERS, make, wanted
 
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
 from mllm.checkpoints.tables import TABLES
-from mllm.checkpoints.tensor_files import open_folder
+from mllm.checkpoints.tensor_files import TensorFiles, open_folder
+from mllm.parallel.mesh import make_mesh
+from mllm.parallel.rules import spec_of
 
 SHARD = 20_000  # bytes: several files for every model
 
@@ -201,3 +206,220 @@ def test_transformers_loads_what_is_written(folders, tmp_path, kind):
     assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
+
+
+NEWER_NAMES = [
+    {"vision_tower.": "vision_tower.vision_model."},  # transformers 4
+    {  # modules of transformers 4.52
+        "language_model.model.": "model.language_model.",
+        "language_model.lm_head.": "lm_head.",
+        "vision_tower.": "model.vision_tower.vision_model.",
+        "multi_modal_projector.": "model.multi_modal_projector.",
+    },
+    {  # modules of transformers 5
+        "language_model.model.": "model.language_model.",
+        "language_model.lm_head.": "lm_head.",
+        "vision_tower.": "model.vision_tower.",
+        "multi_modal_projector.": "model.multi_modal_projector.",
+    },
+]
+
+
+def rename(name: str, prefixes: dict[str, str]) -> str:
+    for old, new in prefixes.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
+
+
+@pytest.mark.parametrize("prefixes", NEWER_NAMES, ids=["4", "4.52", "5"])
+def test_names_of_other_versions_give_the_same_tree(folders, tmp_path, prefixes):
+    table = TABLES["llava"]
+    tensors = tensors_of(folders("llava"))
+    renamed = {rename(name, prefixes): value for name, value in tensors.items()}
+    assert renamed.keys() != tensors.keys()
+    (tmp_path / "in").mkdir()
+    save_file({k: v.contiguous() for k, v in renamed.items()}, tmp_path / "in/model.safetensors")
+    files = open_folder(tmp_path / "in")
+    tree, carried = read_tree(files, table, wanted("llava"))
+    plain, kept = read_tree(open_folder(folders("llava")), table, wanted("llava"))
+    jax.tree.map(np.testing.assert_array_equal, (tree, carried), (plain, kept))
+    write_tree(tmp_path / "same", tree, carried, table, prefixes=find_prefixes(files, table))
+    assert tensors_of(tmp_path / "same").keys() == renamed.keys()
+    write_tree(tmp_path / "published", tree, carried, table)
+    assert tensors_of(tmp_path / "published").keys() == {
+        rename(name, NEWER_NAMES[0]) for name in tensors
+    }
+
+
+@pytest.mark.parametrize(("kind", "size"), [("llava", 18), ("llava_siglip", 29), ("idefics2", 0)])
+def test_what_the_model_never_computes_with_is_carried(folders, kind, size):
+    _, carried = read_tree(open_folder(folders(kind)), table_of(kind), wanted(kind))
+    before = tensors_of(folders(kind))
+    assert len(carried) == size
+    for name, values in carried.items():
+        inner = name.removeprefix("vision_tower.vision_model.")
+        assert inner.split(".")[0] in ("post_layernorm", "head") or "encoder.layers.2." in inner
+        np.testing.assert_array_equal(values, before[f"vision_tower.{inner}"])
+
+
+def test_buffers_of_older_versions_are_passed_over(folders, tmp_path):
+    tensors = tensors_of(folders("llava"))
+    tensors["vision_tower.embeddings.position_ids"] = torch.arange(10)[None]
+    tensors["language_model.model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    save_file(tensors, tmp_path / "model.safetensors")
+    _, carried = read_tree(open_folder(tmp_path), TABLES["llava"], wanted("llava"))
+    assert not any("position_ids" in name or "inv_freq" in name for name in carried)
+
+
+def test_a_tied_head_may_stand_there_if_it_is_the_embedding(folders, tmp_path):
+    kind = "idefics3_tied"
+    tensors = tensors_of(folders(kind))
+    assert "lm_head.weight" not in tensors
+    tensors["lm_head.weight"] = tensors["model.text_model.embed_tokens.weight"].clone()
+    save_file(tensors, tmp_path / "model.safetensors")
+    tree, carried = read_tree(open_folder(tmp_path), table_of(kind), wanted(kind))
+    assert "head" not in tree["decoder"] and not carried
+    tensors["lm_head.weight"][63, 15] += 1
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"'lm_head\.weight': expected the values of 'model\.text"):
+        read_tree(open_folder(tmp_path), table_of(kind), wanted(kind))
+
+
+def test_dtype_casts_every_leaf_and_back(folders, tmp_path):
+    files, table = open_folder(folders("llava", torch.bfloat16)), TABLES["llava"]
+    tree, carried = read_tree(files, table, wanted("llava"), dtype="float32")
+    assert {leaf.dtype for leaf in jax.tree.leaves(tree)} == {jnp.dtype("float32")}
+    write_tree(
+        tmp_path,
+        tree,
+        carried,
+        table,
+        dtype="bfloat16",
+        prefixes=find_prefixes(files, table),
+    )
+    for name, value in tensors_of(folders("llava", torch.bfloat16)).items():
+        assert torch.equal(tensors_of(tmp_path)[name], value), name
+
+
+def test_layers_of_two_dtypes_need_one_to_be_named(folders, tmp_path):
+    tensors = tensors_of(folders("llava"))
+    name = "language_model.model.layers.1.self_attn.q_proj.weight"
+    tensors[name] = tensors[name].to(torch.bfloat16)
+    save_file(tensors, tmp_path / "model.safetensors")
+    files = open_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"layers\.1\.\S+': expected float32.*found bfloat16; ask"):
+        read_tree(files, TABLES["llava"], wanted("llava"))
+    tree, _ = read_tree(files, TABLES["llava"], wanted("llava"), dtype="float16")
+    assert tree["decoder"]["layers"]["q"]["w"].dtype == jnp.float16
+
+
+@pytest.mark.parametrize("sizes", [(1, 8, 1), (2, 2, 2), (1, 2, 4)], ids=str)
+@pytest.mark.parametrize("kind", ["llava", "idefics2", "idefics3"])
+def test_each_device_gets_its_part_and_no_byte_is_read_twice(folders, monkeypatch, kind, sizes):
+    files, table = open_folder(folders(kind)), table_of(kind)
+    plain, carried = read_tree(files, table, wanted(kind))
+    mesh = make_mesh(*sizes)
+    parts: dict[str, list[int]] = {}
+
+    def read(self, name, index=(), whole=TensorFiles.read):
+        values = whole(self, name, index)
+        parts.setdefault(name, []).append(values.nbytes)
+        return values
+
+    monkeypatch.setattr(TensorFiles, "read", read)
+    places = {}
+
+    def place(path, shape):
+        places[path] = NamedSharding(mesh, spec_of(path, shape, mesh))
+        return places[path]
+
+    tree, _ = read_tree(files, table, wanted(kind), place=place)
+    for path, leaf in flatten_dict(tree, sep="/").items():
+        assert leaf.sharding == places[path]
+        np.testing.assert_array_equal(leaf, flatten_dict(plain, sep="/")[path])
+    stored = tensors_of(folders(kind))
+    assert {name: sum(sizes) for name, sizes in parts.items()} == {
+        name: value.nbytes for name, value in stored.items()
+    }
+    matrix = next(name for name in parts if name.endswith("layers.0.self_attn.q_proj.weight"))
+    assert len(parts[matrix]) == sizes[1] * sizes[2]
+    assert not carried or max(map(len, parts.values())) > 1
+
+
+def test_leaves_spread_over_devices_are_written_whole(folders, tmp_path):
+    mesh = make_mesh(2, 2, 2)
+    files, table = open_folder(folders("idefics2")), TABLES["idefics2"]
+    tree, carried = read_tree(
+        files,
+        table,
+        wanted("idefics2"),
+        place=lambda path, shape: NamedSharding(mesh, spec_of(path, shape, mesh)),
+    )
+    write_tree(tmp_path, tree, carried, table)
+    after = tensors_of(tmp_path)
+    for name, value in tensors_of(folders("idefics2")).items():
+        assert torch.equal(after[name], value), name
+
+
+def drop(name, tensors):
+    del tensors[name]
+
+
+def put(name, shape, tensors):
+    tensors[name] = torch.zeros(shape)
+
+
+Q = "language_model.model.layers.1.self_attn.q_proj.weight"
+EXTRA = "language_model.model.layers.2.self_attn.q_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((drop, Q), rf"{Q}' is missing: expected shape \(16, 16\), found none"),
+        ((drop, "vision_tower.encoder.layers.1.mlp.fc1.bias"), r"fc1\.bias' is missing"),
+        ((drop, "multi_modal_projector.linear_1.bias"), r"linear_1\.bias' is missing"),
+        ((drop, "vision_tower.pre_layrnorm.weight"), r"pre_layrnorm\.weight' is missing"),
+        ((put, Q, (16, 17)), rf"{Q}': expected shape \(16, 16\), found \(16, 17\)"),
+        ((put, Q, (16,)), rf"{Q}': expected shape \(16, 16\), found \(16,\)"),
+        (
+            (put, "vision_tower.embeddings.patch_embedding.weight", (16, 3, 4, 5)),
+            r"\(16, 3, 4, 4\)",
+        ),
+        ((put, EXTRA, (16, 16)), rf"{EXTRA}' is unexpected"),
+        ((put, Q.replace("weight", "bias"), (16,)), r"q_proj\.bias' is unexpected"),
+        ((put, Q.replace("layers.1", "layers.01"), (16, 16)), r"layers\.01\.\S+' is unexpected"),
+        ((put, "vision_tower.embeddings.patch_embedding.bias", (16,)), r"bias' is unexpected"),
+        ((put, "vision_tower.encoder.layers.0.norm3.bias", (16,)), r"norm3\.bias' is unexpected"),
+        ((put, "lm_head.weight", (64, 16)), r"'lm_head\.weight' is unexpected"),
+        ((put, "model.language_model.norm.weight", (16,)), r"norm\.weight' is unexpected"),
+    ],
+    ids=str,
+)
+def test_a_tensor_that_does_not_fit_is_named(folders, tmp_path, change, message):
+    tensors = tensors_of(folders("llava"))
+    edit, *arguments = change
+    edit(*arguments, tensors)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=message) as caught:
+        read_tree(open_folder(tmp_path), TABLES["llava"], wanted("llava"))
+    assert str(tmp_path / "model.safetensors") in str(caught.value)
+
+
+def test_a_leaf_that_the_family_lacks_is_named(folders, tmp_path):
+    tree = wanted("llava")
+    tree["vision"]["layers"]["attention_scale"] = {
+        "scale": jax.ShapeDtypeStruct((2, 16), "float32")
+    }
+    with pytest.raises(ValueError, match=r"'vision/layers/attention_scale/scale': .* has none"):
+        read_tree(open_folder(folders("llava")), TABLES["llava"], tree)
+
+
+def test_nothing_is_written_over_weights_that_are_there(folders, tmp_path):
+    tree, carried = read_tree(
+        open_folder(folders("idefics3")), TABLES["idefics3"], wanted("idefics3")
+    )
+    write_tree(tmp_path, tree, carried, TABLES["idefics3"], max_shard_bytes=SHARD)
+    with pytest.raises(ValueError, match=r"index\.json: is there already; export to a new folder"):
+        write_tree(tmp_path, tree, carried, TABLES["idefics3"])
