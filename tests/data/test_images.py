@@ -99,6 +99,8 @@ def test_the_square_is_that_of_llavas_own_code():
     ("size", "longest", "shortest"),
     [
         *[(size, 50, 20) for size in SIZES],
+        ((100, 44), 50, 20),  # published 21 high: the aspect is rounded before it divides
+        ((58, 100), 50, 20),
         ((500, 20), 50, 20),
         ((20, 501), 50, 20),
         ((1200, 901), 980, 378),
@@ -133,6 +135,7 @@ def test_pictures_equal_idefics2(size, longest, shortest, split):
     ("size", "longest", "side"),
     [
         *[(size, 40, 16) for size in SIZES],  # longest edge: no multiple, a multiple, odd, one tile
+        ((40, 29), 40, 16),
         *[(size, 48, 16) for size in SIZES],
         *[(size, 33, 16) for size in SIZES],
         *[(size, 16, 16) for size in SIZES],
@@ -141,8 +144,8 @@ def test_pictures_equal_idefics2(size, longest, shortest, split):
         ((480, 641), 2048, 512),
         ((20_000, 1), 1456, 364),
         ((1, 20_000), 1456, 364),
-        ((60, 1), 4400, 1100),  # beyond the absolute maximum of 4096
-        ((1, 60), 4400, 1100),
+        ((60, 1), 4400, 200),  # beyond the absolute maximum of 4096
+        ((1, 60), 4400, 200),
     ],
 )
 def test_pictures_equal_idefics3(size, longest, side, split, processor):
@@ -166,7 +169,7 @@ def test_pictures_equal_idefics3(size, longest, side, split, processor):
 def test_any_size_is_taken_as_published():
     """Where rounding may differ by one: sizes drawn at random, small so that many are seen."""
     rng = np.random.default_rng(0)
-    for _ in range(400):
+    for _ in range(200):
         width, height = rng.integers(2, 60, 2).tolist()
         side, longest, shortest = rng.integers([5, 12, 3], [12, 50, 12]).tolist()
         image, edges = noise(width, height), dict(longest_edge=longest, shortest_edge=shortest)
@@ -261,7 +264,7 @@ def test_transparency_is_laid_over_white_or_forgotten():
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_sixteen_bits_of_grey_keep_the_upper_eight(kind):
-    values = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    values = np.arange(0, 65536, 255, dtype=np.uint16)[:256].reshape(16, 16)
     grey = decode(encoded(Image.fromarray(values), kind))
     np.testing.assert_array_equal(np.asarray(grey), np.repeat(values[..., None] >> 8, 3, -1))
 
