@@ -28,6 +28,7 @@ fail() {
 usage() {
   sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
   cat <<'END'
+
 Options of every script:
   --name NAME         of the queued resource and its node; or TPU_NAME
   --zone ZONE         for example us-west4-a; or TPU_ZONE

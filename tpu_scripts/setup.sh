@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bring the code and its environment to every worker of a TPU.
 #
-#   setup.sh [--bucket gs://B[/FOLDER]] [--repo URL [--revision R]]
+#   setup.sh [--bucket gs://B] [--repo URL [--revision R]]
 #
 #   --bucket gs://B   mount it as runs/ on every worker: needed where a TPU has several hosts (they
 #                     must see the same checkpoints), and for a spot TPU (its disks go with it)
@@ -18,8 +18,8 @@ values+=([--bucket]='' [--repo]='' [--revision]=HEAD)
 parse_options "$@"
 refuse_arguments
 bucket=${values[--bucket]} repository=${values[--repo]} revision=${values[--revision]}
-[[ -z $bucket || $bucket == gs://?* ]] ||
-  fail "--bucket: found '$bucket', expected gs://BUCKET or gs://BUCKET/FOLDER"
+[[ -z $bucket || $bucket =~ ^gs://[^/]+$ ]] ||
+  fail "--bucket: found '$bucket', expected gs://BUCKET"
 [[ $repository || $revision == HEAD ]] ||
   fail "--revision: found '$revision' without --repo; HEAD of this checkout is sent"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What runs on a worker of a TPU; the other scripts call it through ssh.
 #
-#   worker.sh install [gs://B[/FOLDER]]         environment, and the bucket mounted as runs/
+#   worker.sh install [gs://B]                  environment, and the bucket mounted as runs/
 #   worker.sh idle SESSION                      fails while the session runs
 #   worker.sh start SESSION PLATFORM COMMAND    the command in tmux, with flags/PLATFORM.env
 #   worker.sh follow SESSION                    its log until it ends; exits with its exit code
@@ -42,14 +42,11 @@ install() {
 }
 
 mount_bucket() {
-  local folder=()
   mountpoint -q runs && return
   command -v gcsfuse >/dev/null || install_gcsfuse
-  [[ $1 != */* ]] || folder=(--only-dir "${1#*/}")
   mkdir -p runs
-  # Checkpoints and results are written beside and renamed, and other hosts look for them at once.
-  gcsfuse --implicit-dirs --rename-dir-limit=100000 --metadata-cache-ttl-secs=0 \
-    "${folder[@]}" "${1%%/*}" runs
+  # No cache: other hosts look at once for what one has written.
+  gcsfuse --metadata-cache-ttl-secs=0 "$1" runs
 }
 
 # https://cloud.google.com/storage/docs/cloud-storage-fuse/install

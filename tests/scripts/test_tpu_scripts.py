@@ -149,6 +149,7 @@ def test_what_must_be_given(cloud, script, flag):
         ("create.sh", ["--node-count=0"], "--node-count: found '0', expected a number from 1"),
         ("create.sh", ["--spot", "--reserved"], "--spot and --reserved: expected one of them"),
         ("create.sh", ["more"], "found 'more', expected options only"),
+        ("setup.sh", ["--bucket=gs://b/x"], "--bucket: found 'gs://b/x', expected gs://BUCKET"),
         ("setup.sh", ["--bucket=b"], "--bucket: found 'b', expected gs://BUCKET"),
         ("setup.sh", ["--revision=v1"], "--revision: found 'v1' without --repo"),
         ("run.sh", [], "found '', expected -- python -m experiments.VERB"),
@@ -182,7 +183,7 @@ def test_an_unknown_verb_is_answered_with_those_that_can_be_run(cloud):
     "script, arguments, states",
     [
         ("create.sh", ["--spot", "--wait"], ["", "ACTIVE"]),
-        ("setup.sh", ["--bucket", "gs://b/x"], []),
+        ("setup.sh", ["--bucket", "gs://b"], []),
         ("setup.sh", ["--node-count=2", "--repo", "CHECKOUT"], []),
         ("run.sh", ["--wait", *COMMAND, *ODD], []),
         ("run.sh", ["--node-count=2", *COMMAND], []),
@@ -270,7 +271,7 @@ def test_create_ends_where_nothing_will_come(cloud, state, before):
 def test_setup_brings_the_commit_and_its_environment_to_every_worker(cloud, checkout, tmp_path):
     cloud.checkout = shutil.copytree(checkout, tmp_path / "mine")
     (cloud.checkout / "note.txt").write_text("not committed")
-    done = cloud.run("setup.sh", "--bucket=gs://b/some/folder")
+    done = cloud.run("setup.sh", "--bucket=gs://b")
     assert done.returncode == 0, done.stderr
     assert "note: uncommitted changes stay here" in done.stderr
     bundle = str(cloud.folder / "my-tpu.bundle")
@@ -285,8 +286,8 @@ def test_setup_brings_the_commit_and_its_environment_to_every_worker(cloud, chec
     jax = re.search(r"^jax(.*)$", (ROOT / "requirements.txt").read_text(), re.M)[1]
     packages = ["install", "--quiet", "-r", "requirements.txt", f"jax[tpu]{jax}"]
     assert [c.arguments for c in cloud.calls("pip")] == [packages] * 2
-    mounts = [c.arguments[-4:] for c in cloud.calls("gcsfuse")]
-    assert mounts == [["--only-dir", "some/folder", "b", "runs"]] * 2
+    mounts = [(c.worker, c.arguments[-2:]) for c in cloud.calls("gcsfuse")]
+    assert mounts == [("my-tpu-w-0", ["b", "runs"]), ("my-tpu-w-1", ["b", "runs"])]
 
 
 def test_setup_again_brings_the_next_commit_and_keeps_the_environment(cloud, checkout, tmp_path):
