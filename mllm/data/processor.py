@@ -9,6 +9,7 @@ the first, knows them under these names only.
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -71,6 +72,7 @@ class Processor:
             token = getattr(self.config, role)
             if token is not None:
                 self.token_id(token)
+        self._prompt_text("", [] if self.config.image is None else [(0, 0)], None)
 
     def token_id(self, token: str) -> int:
         """Id of a special token; ValueError where the tokenizer has none of that name."""
@@ -111,7 +113,16 @@ class Processor:
         text = show_images(text, grids, IMAGE_BLOCKS[self.config.image_block])
         if self.config.image_block == "idefics2" and not self._prepends:
             text = space_words(text)
+        text = text.replace(IMAGE, special(self.config.image or IMAGE_MARK))
+        for name in set(re.findall(f"{MARK}(<[^<>]*>)", text)):
+            self.token_id(name)
         return text
+
+    def _prompt_text(self, question: str, grids: Sequence[Grid], system: str | None) -> tuple:
+        """(prefix, prompt), special tokens under private names."""
+        chat = CHAT_FORMATS[self.config.chat_format]
+        prefix, suffix = chat(question, len(grids), system)
+        return self._show(prefix, grids, "prompt"), self._show(prefix + suffix, grids, "prompt")
 
     def _expand(self, ids: list[int]) -> list[int]:
         """An image token becomes the run of an image: here, and nowhere else."""
@@ -122,12 +133,11 @@ class Processor:
 
     def _encode(self, text: str) -> list[int]:
         """Ids of text whose special tokens bear private names."""
-        text = text.replace(IMAGE, special(self.config.image or IMAGE_MARK))
         return self._expand(self._private.encode(text, add_special_tokens=False).ids)
 
     def _encode_raw(self, text: str) -> list[int]:
         """Ids of text whose special tokens bear their own names."""
-        text = text.replace(IMAGE, self.config.image or IMAGE_MARK).replace(MARK, "")
+        text = text.replace(MARK, "")
         return self._expand(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def prompt(
@@ -139,11 +149,9 @@ class Processor:
         Raises:
           ValueError: there are images, but the model takes text only.
         """
-        chat = CHAT_FORMATS[self.config.chat_format]
         system = None if system is None else _typed(system)
-        prefix, suffix = chat(_typed(question), len(grids), system)
-        before = len(self._encode(self._show(prefix, grids, "prompt")))
-        ids = self._encode(self._show(prefix + suffix, grids, "prompt"))
+        prefix, text = self._prompt_text(_typed(question), grids, system)
+        before, ids = len(self._encode(prefix)), self._encode(text)
         return self._begin + ids[:before], ids[before:]
 
     def whole_prompt(
@@ -237,6 +245,9 @@ def read_tokenizer(path: Path) -> Tokenizer:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a tokenizer.json")
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
         raise ValueError(f"{path}: not a tokenizer.json ({error})") from None
+    tokenizer.no_truncation()  # what a file was saved with is no property of the model
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,295 @@
+"""The processor files of a Hugging Face folder <-> ``Processor``.
+
+Read are tokenizer.json, tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+preprocessor_config.json, processor_config.json (transformers 5 nests the image processor in it),
+generation_config.json and config.json. What is written, ``AutoProcessor`` of transformers 5 reads.
+"""
+
+import json
+from pathlib import Path
+
+from PIL import Image
+from tokenizers import AddedToken, Tokenizer, processors
+
+from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
+from mllm.data.templates import CHAT_TEMPLATES
+from mllm.files import read_json, write_json, write_text
+from mllm.registry import lookup
+
+KINDS = {  # the transform of each image processor, by family
+    "llava": {"CLIPImageProcessor": "crop", "LlavaImageProcessor": "pad_square"},
+    "idefics2": {"Idefics2ImageProcessor": "idefics2"},
+    "idefics3": {"Idefics3ImageProcessor": "idefics3", "SmolVLMImageProcessor": "idefics3"},
+}
+RESAMPLE = {int(member): member.name.lower() for member in Image.Resampling}
+DEFAULT_RESAMPLE = {"crop": 3, "pad_square": 3, "idefics2": 2, "idefics3": 1}
+BLOCKS = {"llava": "plain", "idefics2": "idefics2", "idefics3": "idefics3"}
+FORMATS = {"llava": "llava", "idefics2": "idefics2", "idefics3": "idefics2"}
+PROCESSORS = {
+    "llava": "LlavaProcessor",
+    "idefics2": "Idefics2Processor",
+    "idefics3": "Idefics3Processor",
+}
+END_OF_TURN = "<end_of_utterance>"
+
+
+def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor:
+    """The processor of a folder, for a model whose images take ``image_tokens`` tokens a run.
+
+    Args:
+      family: llava, idefics2 or idefics3 (SmolVLM too). It chooses the chat format, LLaVA's being
+        that of MLLMU-Bench.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the file, the key, what was found and expected.
+    """
+    lookup(KINDS, family, "family of processors")
+    if not (folder / "tokenizer.json").is_file():
+        raise FileNotFoundError(
+            f"{folder / 'tokenizer.json'}: no such file; write it with transformers: "
+            "AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)"
+        )
+    tokenizer = read_tokenizer(folder / "tokenizer.json")
+    names = _optional(folder / "special_tokens_map.json")
+    names |= _optional(folder / "tokenizer_config.json")
+    _add_declared(tokenizer, folder, names)
+    bos = _bos(tokenizer, folder, names)
+    image = _optional(folder / "processor_config.json").get("image_token") or "<image>"
+    image = _name(image)
+    if tokenizer.token_to_id(image) is None:
+        raise ValueError(
+            f"{folder / 'tokenizer.json'}: has no image token {image!r}; add it as a special token "
+            "to tokenizer and embedding, and save the folder again with transformers"
+        )
+    ends = _ends(tokenizer, folder, names)
+    chat = FORMATS[family]
+    if family == "idefics3" and bos is None and tokenizer.token_to_id("<|im_start|>") is not None:
+        chat = "smolvlm"
+    eos = END_OF_TURN if END_OF_TURN in ends else ends[0]
+    pad = _name(names.get("pad_token")) or eos
+    sequence = _optional(folder / "processor_config.json").get("image_seq_len", image_tokens)
+    if sequence != image_tokens:
+        raise ValueError(
+            f"{folder / 'processor_config.json'}: image_seq_len is {sequence}, but an image of the "
+            f"model takes {image_tokens} tokens"
+        )
+    try:
+        config = ProcessorConfig(
+            **_read_images(folder, family),
+            chat_format=chat,
+            image_block=BLOCKS[family],
+            bos=bos,
+            eos=eos,
+            pad=pad,
+            image=image,
+            image_tokens=image_tokens,
+        )
+        return Processor(config, tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+
+
+def read_image_settings(folder: Path) -> tuple[Path, dict]:
+    """(file, settings of the image processor), ``image_mean`` and ``image_std`` among them.
+
+    Raises:
+      FileNotFoundError: neither of the two files that may hold them is there.
+    """
+    nested, plain = folder / "processor_config.json", folder / "preprocessor_config.json"
+    settings = _optional(nested).get("image_processor")
+    if settings is not None:
+        return nested, settings
+    if not plain.is_file():
+        raise FileNotFoundError(f"{plain}: no such file, nor 'image_processor' in {nested.name}")
+    return plain, read_json(plain)
+
+
+def _read_images(folder: Path, family: str) -> dict:
+    """Fields of an ImageConfig."""
+    where, settings = read_image_settings(folder)
+
+    def expect(key: str, *expected):
+        found = settings.get(key, expected[0])
+        if found not in expected:
+            raise ValueError(f"{where}: {key} is {found!r}, expected {expected[0]!r}")
+
+    kind = settings.get("image_processor_type", next(iter(KINDS[family])))
+    transform = KINDS[family].get(kind.removesuffix("Fast").removesuffix("Pil"))
+    if transform is None:
+        known = ", ".join(KINDS[family])
+        raise ValueError(f"{where}: image_processor_type is {kind!r}, expected one of {known}")
+    if transform == "pad_square" and not settings.get("do_pad"):
+        transform = "crop"
+    for key in ("do_resize", "do_rescale", "do_normalize"):
+        expect(key, True)
+    expect("rescale_factor", 1 / 255, 0.00392156862745098)
+    resample = settings.get("resample", DEFAULT_RESAMPLE[transform])
+    if resample not in RESAMPLE:
+        raise ValueError(f"{where}: resample is {resample!r}, expected one of {RESAMPLE}")
+    fields = {"transform": transform, "resample": RESAMPLE[resample]}
+    if transform in ("crop", "pad_square"):
+        expect("do_center_crop", True)
+        side = _side(where, settings, "size", "shortest_edge")
+        for edge in ("height", "width"):
+            if (found := _side(where, settings, "crop_size", edge)) != side:
+                raise ValueError(
+                    f"{where}: crop_size.{edge} is {found}, expected {side} as size.shortest_edge"
+                )
+        return fields | {"image_size": side}
+    fields |= {
+        "longest_edge": _side(where, settings, "size", "longest_edge"),
+        "split": bool(settings.get("do_image_splitting", transform == "idefics3")),
+    }
+    if transform == "idefics2":
+        return fields | {"shortest_edge": _side(where, settings, "size", "shortest_edge")}
+    return fields | {"image_size": _side(where, settings, "max_image_size", "longest_edge")}
+
+
+def _side(where: Path, settings: dict, key: str, edge: str) -> int:
+    """A size in pixels; transformers 4 also knows a bare number."""
+    found = settings.get(key)
+    found = found.get(edge) if isinstance(found, dict) else found
+    if not isinstance(found, int) or found < 1:
+        raise ValueError(f"{where}: {key}.{edge} is {found!r}, expected a number of pixels")
+    return found
+
+
+def _add_declared(tokenizer: Tokenizer, folder: Path, names: dict) -> None:
+    """Add the tokens that the other files declare and tokenizer.json lacks."""
+    declared = {}
+    for index, token in names.get("added_tokens_decoder", {}).items():
+        options = {k: v for k, v in token.items() if k != "__type"}
+        declared[int(index)] = AddedToken(**options)
+    for name, index in _optional(folder / "added_tokens.json").items():
+        declared.setdefault(index, AddedToken(name, special=True, normalized=False))
+    for index, token in sorted(declared.items()):
+        if tokenizer.token_to_id(token.content) is None:
+            tokenizer.add_tokens([token])
+        found = tokenizer.token_to_id(token.content)
+        if found != index:
+            raise ValueError(
+                f"{folder}: token {token.content!r} has id {found} in tokenizer.json, but id "
+                f"{index} in tokenizer_config.json or added_tokens.json"
+            )
+
+
+def _bos(tokenizer: Tokenizer, folder: Path, names: dict) -> str | None:
+    """The token that the tokenizer puts in front of every text."""
+    added = tokenizer.encode("").ids
+    named = _name(names.get("bos_token"))
+    if names.get("add_bos_token") is not None:  # set, it overrules tokenizer.json in transformers
+        return named if names["add_bos_token"] else None
+    if len(added) > 1:
+        raise ValueError(
+            f"{folder / 'tokenizer.json'}: its post_processor adds tokens {added} to an empty "
+            "text, expected one at most, that of the beginning"
+        )
+    return tokenizer.id_to_token(added[0]) if added else None
+
+
+def _ends(tokenizer: Tokenizer, folder: Path, names: dict) -> list[str]:
+    """Names of the tokens at which a generation ends."""
+    config = _optional(folder / "config.json")
+    for where, values in (
+        ("generation_config.json", _optional(folder / "generation_config.json")),
+        ("config.json", config),
+        ("config.json", config.get("text_config") or {}),
+    ):
+        ids = values.get("eos_token_id")
+        if ids is None:
+            continue
+        ends = [tokenizer.id_to_token(i) for i in (ids if isinstance(ids, list) else [ids])]
+        if None in ends:
+            raise ValueError(f"{folder / where}: eos_token_id {ids} is not in tokenizer.json")
+        return ends
+    if not (name := _name(names.get("eos_token"))):
+        raise ValueError(
+            f"{folder}: no eos_token_id in generation_config.json or config.json, nor an eos_token "
+            "in tokenizer_config.json"
+        )
+    return [name]
+
+
+def _name(token: str | dict | None) -> str | None:
+    """Older files hold a token with its options."""
+    return token["content"] if isinstance(token, dict) else token
+
+
+def _optional(path: Path) -> dict:
+    return read_json(path) if path.is_file() else {}
+
+
+def write_hf_processor(folder: Path, processor: Processor, family: str, vision) -> None:
+    """Write the files that ``AutoProcessor`` and ``AutoTokenizer`` need.
+
+    Args:
+      vision: the config of the tower; its ``patch_size``, ``class_token``, ``drop_first``, ``mean``
+        and ``std`` are written.
+
+    Raises:
+      ValueError: the family's processor makes other pictures or other image tokens than ours.
+    """
+    config = processor.config
+    kinds = {
+        transform: kind for kind, transform in reversed(lookup(KINDS, family, "family").items())
+    }
+    if config.transform not in kinds or config.image_block != BLOCKS[family]:
+        raise ValueError(
+            f"{folder}: a processor of family {family!r} has a transform of {sorted(kinds)} and "
+            f"the image block {BLOCKS[family]!r}, found {config.transform!r}, {config.image_block!r}"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = Tokenizer.from_str(processor.tokenizer.to_str())
+    begin = "" if config.bos is None else f"{config.bos}:0 "
+    names = [] if config.bos is None else [(config.bos, processor.token_id(config.bos))]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{begin}$A:0", pair=f"{begin}$A:0 $B:0", special_tokens=names
+    )
+    write_json(folder / "tokenizer.json", json.loads(tokenizer.to_str()))
+    named = {"bos_token": config.bos, "eos_token": config.eos, "pad_token": config.pad}
+    named = {role: name for role, name in named.items() if name is not None}
+    write_json(folder / "special_tokens_map.json", named)
+    kind = {"processor_class": PROCESSORS[family]}
+    # Not the family's own class of tokenizers: those rebuild what tokenizer.json says.
+    options = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    write_json(folder / "tokenizer_config.json", {**named, **options, **kind})
+    pictures = _written_images(config, kinds[config.transform], vision)
+    write_json(folder / "preprocessor_config.json", {**pictures, **kind})
+    if family == "llava":
+        layout = {
+            "image_token": config.image,
+            "patch_size": vision.patch_size,
+            "num_additional_image_tokens": int(vision.class_token),
+            "vision_feature_select_strategy": "default" if vision.drop_first else "full",
+        }
+    else:
+        layout = {"image_seq_len": config.image_tokens}
+    write_json(folder / "processor_config.json", {**layout, **kind})
+    write_text(folder / "chat_template.jinja", CHAT_TEMPLATES[config.chat_format])
+
+
+def _written_images(config: ProcessorConfig, kind: str, vision) -> dict:
+    numbers = {name: number for number, name in RESAMPLE.items()}
+    settings = {
+        "image_processor_type": kind,
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "resample": numbers[config.resample],
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(vision.mean),
+        "image_std": list(vision.std),
+    }
+    if config.transform in ("crop", "pad_square"):
+        return settings | {
+            "do_pad": config.transform == "pad_square",
+            "size": {"shortest_edge": config.image_size},
+            "do_center_crop": True,
+            "crop_size": {"height": config.image_size, "width": config.image_size},
+        }
+    settings |= {"do_pad": True, "do_image_splitting": config.split}
+    size = {"longest_edge": config.longest_edge}
+    if config.transform == "idefics2":
+        return settings | {"size": size | {"shortest_edge": config.shortest_edge}}
+    return settings | {"size": size, "max_image_size": {"longest_edge": config.image_size}}
