@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from tiny_hf import KINDS, PATCH, VISION_LAYERS, make, wanted
 
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
+from mllm.checkpoints.hf_config import read_config
 from mllm.checkpoints.tables import TABLES
 from mllm.checkpoints.tensor_files import TensorFiles, open_folder
+from mllm.models import MODELS
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.rules import spec_of
 
@@ -153,6 +155,14 @@ def vision_block(block):
 def stack(part, blocks):
     blocks = list(blocks)
     return {f"{part}/{name}": torch.stack([b[name] for b in blocks]) for name in blocks[0]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_configuration_of_a_folder_asks_for_these_leaves(folders, kind):
+    where = folders(kind) / "config.json"
+    config = read_config(where, json.loads(where.read_text()), {}, "float32")
+    shapes = jax.tree.map(np.shape, MODELS[kind.split("_")[0]].abstract(config)["params"])
+    assert shapes == jax.tree.map(np.shape, wanted(kind))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
