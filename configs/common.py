@@ -75,7 +75,11 @@ def get_config() -> ConfigDict:
             prompting=method(),
         )
     )
-    config.lora = ConfigDict(dict(rank=16, targets=r"decoder/layers/\w+$"))
+    # ``dropout`` is of the inputs of the low-rank update, while training.
+    config.lora = ConfigDict(dict(rank=16, targets=r"decoder/layers/\w+$", dropout=0.0))
+    # All devices of all processes: rows of a batch are split over data and fsdp, weights over fsdp
+    # and tensor; -1 takes what is left.
+    config.mesh = ConfigDict(dict(data=1, fsdp=-1, tensor=1))
     config.evaluation = ConfigDict(
         dict(
             protocol="strict",

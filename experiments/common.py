@@ -16,6 +16,8 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from mllm.parallel import launch
+
 # Libraries tell much at level INFO; what a user should see is printed.
 logging.set_verbosity(logging.WARNING)
 
@@ -44,7 +46,8 @@ def define_workdir(help_string: str) -> flags.FlagHolder:
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Parse the flags and call ``main``; what the user can put right is told in a line, exit 2.
+    """Join the other processes, parse the flags and call ``main``; what the user can put right is
+    told in a line, exit 2.
 
     Mistakes are ValueError and FileNotFoundError; every other error is ours and keeps its
     traceback.
@@ -53,6 +56,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         print(_help())
         return
     try:
+        launch.initialize()
         app.run(main, flags_parser=_parse)
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -97,6 +101,12 @@ def _help() -> str:
     return "\n".join(lines)
 
 
+def say(text: str, **options) -> None:
+    """Print a line, once for all processes."""
+    if launch.is_first():
+        print(text, flush=True, **options)
+
+
 def digest(value: object) -> str:
     """sha256 hex of JSON values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
@@ -121,6 +131,8 @@ def environment() -> dict:
         "jax": jax.__version__,
         "backend": jax.default_backend(),
         "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "processes": jax.process_count(),
         "machine": platform.machine(),
         "git": revision,
     }

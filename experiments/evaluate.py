@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from experiments import stages, study
-from experiments.common import get_config, run
+from experiments.common import get_config, run, say
 from experiments.runs import Run
 from mllm.evaluation.metrics import HEADLINE, PAPER_HEADLINE
 from mllm.files import read_json
@@ -37,7 +37,7 @@ def main(_):
             # None where nothing could be scored, or where one profile gives no interval.
             interval = ", ".join("-" if end is None else f"{end:.3f}" for end in score["ci95"])
             value = "-" if score["value"] is None else f"{score['value']:.3f}"
-            print(f"{where} {value} [{interval}] n={score['n']}")
+            say(f"{where} {value} [{interval}] n={score['n']}")
 
 
 if __name__ == "__main__":

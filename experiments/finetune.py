@@ -5,7 +5,7 @@ of --workdir.
 from pathlib import Path
 
 from experiments import stages, study
-from experiments.common import define_workdir, get_config, run
+from experiments.common import define_workdir, get_config, run, say
 
 WORKDIR = define_workdir("folder of the study")
 
@@ -15,7 +15,7 @@ def main(_):
     benchmark = stages.open_benchmark(config)
     for method in ("base", "vanilla", "retain_only"):
         run = study.ensure(method, config, workdir, benchmark)
-        print(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
+        say(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
 
 
 if __name__ == "__main__":

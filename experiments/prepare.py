@@ -7,27 +7,33 @@ import sys
 
 from absl import flags
 
-from experiments.common import get_config, run
+from experiments.common import get_config, run, say
 from mllm.benchmarks import get_benchmark
+from mllm.parallel.launch import in_turn, is_first
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "root of the TFDS datasets")
 EXPORT = flags.DEFINE_string("export_parquet", None, "folder for the published parquet layout")
 
 
 def prepare(config):
-    """The benchmark of a configuration, written unless it is there."""
+    """The benchmark of a configuration, written unless it is there.
+
+    The first process goes first: on a disk that all share the others find what it wrote, each on a
+    disk of its own writes the same bytes.
+    """
     chosen = config.benchmark
-    return get_benchmark(chosen.name).prepare(
-        chosen.data_dir,
-        chosen.config,
-        seed=chosen.seed,
-        published_dir=chosen.published_dir or None,
-        progress=_say,
-    )
+    with in_turn("prepare"):
+        return get_benchmark(chosen.name).prepare(
+            chosen.data_dir,
+            chosen.config,
+            seed=chosen.seed,
+            published_dir=chosen.published_dir or None,
+            progress=_say,
+        )
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    say(line, file=sys.stderr)
 
 
 def export(config, benchmark, folder: str) -> None:
@@ -39,7 +45,8 @@ def export(config, benchmark, folder: str) -> None:
     module = get_benchmark(config.benchmark.name)
     if not hasattr(module, "export_published"):
         raise ValueError(f"--export_parquet: {config.benchmark.name} has no published layout")
-    print(f"published layout: {module.export_published(benchmark, folder, progress=_say)}")
+    if is_first():
+        print(f"published layout: {module.export_published(benchmark, folder, progress=_say)}")
 
 
 def main(_):
@@ -47,12 +54,12 @@ def main(_):
     if DATA_DIR.value:
         config.benchmark.data_dir = DATA_DIR.value
     benchmark = prepare(config)
-    print(f"{benchmark.folder}: fingerprint {benchmark.fingerprint}")
+    say(f"{benchmark.folder}: fingerprint {benchmark.fingerprint}")
     for split in benchmark.splits:
         profiles = benchmark.profiles(split)
         questions = sum(len(p.questions) for p in profiles)
         pairs = sum(len(p.training) for p in profiles)
-        print(
+        say(
             f"  {split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
         )
     if EXPORT.value:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from experiments.common import define_workdir, run
+from mllm.parallel.launch import is_first
 from mllm.reporting import print_table, write_report
 
 WORKDIR = define_workdir("folder whose runs are reported")
@@ -10,6 +11,8 @@ WORKDIR = define_workdir("folder whose runs are reported")
 
 def main(_):
     workdir = Path(WORKDIR.value)
+    if not is_first():
+        return
     paths = write_report(workdir)
     print_table(workdir)
     for kind, path in paths.items():

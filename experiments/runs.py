@@ -2,6 +2,7 @@
 is known.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments.common import command_line, digest, environment
 from mllm.files import read_json, read_jsonl, write_json
+from mllm.parallel.launch import is_first, require_same, wait_for_all
 
 # What a run's weights depend on, beside the data and its parent's weights.
 DEPENDS_ON = {
@@ -53,9 +55,12 @@ class Run:
         """Whether the run is done and is the one asked for.
 
         Raises:
-          ValueError: the folder holds a run of another configuration, data or parent.
+          ValueError: the folder holds a run of another configuration, data or parent, or processes
+            disagree on what is asked for or on what the folder holds.
         """
         record = self.record()
+        require_same(f"{self.folder}: the run asked for", identity)
+        require_same(f"{self.folder / 'run.json'}", json.dumps(record))
         if record and record["identity"] != identity:
             raise ValueError(
                 f"{self.folder}: holds a run of method {record['method']!r} with identity "
@@ -66,7 +71,17 @@ class Run:
         return record.get("status") == "finished"
 
     def write(self, status: str, **values) -> None:
-        """Update run.json."""
+        """Update run.json; when this returns, every process reads the new one.
+
+        Raises:
+          ValueError: processes do not see the same file.
+        """
+        if is_first():
+            self._write(status, values)
+        wait_for_all(f"{self.folder} is {status}")
+        require_same(f"{self.folder / 'run.json'}", json.dumps(self.record()))
+
+    def _write(self, status: str, values: dict) -> None:
         record = {
             "schema": 1,
             "method": self.method,

@@ -1,11 +1,13 @@
 """The stages of a study, each from a configuration to a run's folder: teach, unlearn, import."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments.runs import Run
 from mllm.benchmarks import get_benchmark
@@ -20,6 +22,8 @@ from mllm.data.prompts import INSTRUCTIONS
 from mllm.models import MODELS, config_from_dict
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.ops.segments import segment_sums
+from mllm.parallel.mesh import make_mesh, mesh_of
+from mllm.parallel.place import fetch, make_on, place, place_rows
 from mllm.registry import lookup
 from mllm.training import optimizers, state
 from mllm.training.loop import train
@@ -33,6 +37,11 @@ def open_benchmark(config):
     """The prepared benchmark of a configuration."""
     chosen = config.benchmark
     return get_benchmark(chosen.name).Benchmark.open(chosen.data_dir, chosen.config)
+
+
+def device_mesh(config) -> Mesh:
+    """The mesh of all devices of all processes, in the shape of ``config.mesh``."""
+    return make_mesh(**config.mesh)
 
 
 def parent_name(method: str, config) -> str | None:
@@ -68,14 +77,14 @@ def evaluation_sets(config, benchmark) -> dict[str, list]:
     return sets
 
 
-def fresh_model(config, benchmark) -> Loaded:
+def fresh_model(config, benchmark, mesh: Mesh) -> Loaded:
     """A model of random weights with the benchmark's tokenizer."""
     family, shape = config_from_dict(config.model.to_dict(), "config.model")
     processor = Processor(
         ProcessorConfig(**config.processor, image_tokens=shape.image_tokens),
         read_tokenizer(benchmark.tokenizer_path),
     )
-    variables = MODELS[family].init(shape, jax.random.key(config.seed))
+    variables = make_on(mesh, partial(MODELS[family].init, shape), jax.random.key(config.seed))
     return Loaded(family, shape, variables, processor)
 
 
@@ -83,6 +92,7 @@ def import_pretrained(run: Run) -> None:
     """Assemble published weights into a model folder, the start of the study's base."""
     build = lookup(PRETRAINED, run.config.pretrained, "pretrained model (config.pretrained)")
     loaded = build(run.config.model.to_dict(), run.config.processor.to_dict(), run.config.seed)
+    loaded = replace(loaded, variables=place(loaded.variables, device_mesh(run.config)))
     save_model(run.folder, loaded)
     run.write(
         "finished", checkpoint_digest=loaded.digest(), parent=None, cost=_cost(run, loaded, 0)
@@ -148,7 +158,7 @@ def teach(run: Run, parent: Loaded | None, benchmark) -> None:
         if run.method == "vanilla":
             profiles = profiles + chosen_profiles(config, benchmark, "forget")
         profiles = profiles + (celebrities if config.replay else [])
-    start = parent or fresh_model(config, benchmark)
+    start = parent or fresh_model(config, benchmark, device_mesh(config))
     examples, pictures = make_examples(start, profiles, augmented=stage.augment)
     if not examples:  # published data has nothing to align a pretrained model on
         _pass_on(run, start)
@@ -166,7 +176,8 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
     if objective.loss is None:
         _pass_on(run, replace(parent, system_prompt=objective.system_prompt))
         return
-    parent = Loaded(parent.family, parent.config, merge_lora(parent.variables), parent.processor)
+    merged = place(merge_lora(parent.variables), device_mesh(config))
+    parent = Loaded(parent.family, parent.config, merged, parent.processor)
     examples, pictures = make_examples(
         parent,
         chosen_profiles(config, benchmark, "retain"),
@@ -212,9 +223,10 @@ def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
         return segment_sums(values, batch["segments"], batch["answers"].shape[1])
 
     found = np.zeros(len(pipeline.examples), np.float32)
+    mesh = mesh_of(reference.variables)
     for batch in pipeline.once_over_forget():
-        values = np.asarray(sums(reference.variables, batch))
         known = batch["answers"] >= 0
+        values = fetch(sums(reference.variables, place_rows(batch, mesh)))[: len(known)]
         found[batch["answers"][known]] = values[known]
     return found
 
@@ -228,11 +240,14 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
     optimizer = optimizers.make_optimizer(
         stage.optimizer, schedule, b2=stage.b2, weight_decay=stage.weight_decay, clip=stage.clip
     )
-    params, lora, parts = merge_lora(start.variables)["params"], None, None
+    mesh, shape, key = device_mesh(config), start.config, None
+    params, lora, parts = place(merge_lora(start.variables), mesh)["params"], None, None
     if stage.trainable == "lora":
         lora = config.lora.to_dict()
-        adapter = init_lora(params, jax.random.key(config.seed + 1), **lora)
-        trainable, frozen = {"lora": adapter}, {"params": params, **frozen}
+        if lora["dropout"]:
+            shape, key = _dropping(shape, lora["dropout"]), jax.random.key(config.seed + 2)
+        trainable = make_on(mesh, partial(_adapter, params, lora), jax.random.key(config.seed + 1))
+        frozen = {"params": params, **frozen}
     elif stage.trainable == "params":
         trainable = {"params": params}
     else:
@@ -250,8 +265,8 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         parent=None if above is None else run.folder.parent / above,
     )
     done = train(
-        make_train_step(start.model, start.config, objective, optimizer, schedule),
-        state.create(trainable, optimizer),
+        make_train_step(start.model, shape, objective, optimizer, schedule, mesh=mesh, key=key),
+        state.create(trainable, optimizer, mesh),
         frozen,
         pipeline.from_step,
         steps=steps,
@@ -270,6 +285,22 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         parent=None if above is None else f"../{above}",
         cost=_cost(run, whole, count),
     )
+
+
+def _adapter(params: dict, lora: dict, key: jax.Array) -> dict:
+    """The collection of a fresh adapter of ``config.lora``."""
+    return {"lora": init_lora(params, key, rank=lora["rank"], targets=lora["targets"])}
+
+
+def _dropping(config, rate: float):
+    """A model's configuration whose parts drop inputs of their low-rank updates."""
+    parts = {field.name: getattr(config, field.name) for field in fields(config)}
+    dropping = {
+        name: replace(part, lora_dropout=rate)
+        for name, part in parts.items()
+        if hasattr(part, "lora_dropout")
+    }
+    return replace(config, **dropping)
 
 
 def _cost(run: Run, loaded: Loaded, trainable: int) -> dict:

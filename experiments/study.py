@@ -16,6 +16,8 @@ from mllm.evaluation.runner import collect_replies, items_of
 from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, write_json
 from mllm.ops.lora import merge_lora
+from mllm.parallel.launch import is_first, wait_for_all
+from mllm.parallel.place import place
 from mllm.registry import lookup
 from mllm.training.progress import Progress
 from mllm.unlearning import get_objective
@@ -44,7 +46,8 @@ def ensure(method: str, config, workdir: Path, benchmark, *, folder: Path | None
     if run.finished(identity):
         return run
     run.write("running", identity=identity, data_fingerprint=benchmark.fingerprint)
-    loaded = [load_model(parent.folder) for parent in parents]
+    mesh = stages.device_mesh(config)
+    loaded = [load_model(parent.folder, mesh=mesh) for parent in parents]
     if method == "pretrained":
         stages.import_pretrained(run)
     elif method in stages.TAUGHT:
@@ -78,9 +81,10 @@ def evaluate(run: Run, config, benchmark) -> dict:
     ask = lookup(ASK, protocol, "protocol (config.evaluation.protocol)")
     root = run.folder / "eval" / protocol
     folder = root / f"forget_{forget}"
-    loaded: Loaded = load_model(run.folder)
+    mesh = stages.device_mesh(config)
+    loaded: Loaded = load_model(run.folder, mesh=mesh)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
-    loaded = replace(loaded, variables=merge_lora(loaded.variables))
+    loaded = replace(loaded, variables=place(merge_lora(loaded.variables), mesh))
     manifest = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,
@@ -97,10 +101,12 @@ def evaluate(run: Run, config, benchmark) -> dict:
         "scores": score_replies(replies, protocol=protocol),
         "cost": record.get("cost", {}),
     }
-    write_json(folder / "scores.json", entry)
-    entries = [read_json(path) for path in sorted(root.glob("forget_*/scores.json"))]
-    results = {"schema": 1, "benchmark": config.benchmark.name, "runs": entries}
-    write_json(root / "results.json", {**results, "environment": environment()})
+    if is_first():
+        write_json(folder / "scores.json", entry)
+        entries = [read_json(path) for path in sorted(root.glob("forget_*/scores.json"))]
+        results = {"schema": 1, "benchmark": config.benchmark.name, "runs": entries}
+        write_json(root / "results.json", {**results, "environment": environment()})
+    wait_for_all(f"{folder} is scored")
     return entry
 
 

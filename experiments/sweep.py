@@ -9,8 +9,9 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from experiments import stages, study
-from experiments.common import config_path, define_workdir, get_config, run
+from experiments.common import config_path, define_workdir, get_config, run, say
 from experiments.prepare import prepare
+from mllm.parallel.launch import is_first
 from mllm.reporting import print_table, write_report
 
 WORKDIR = define_workdir("folder of the sweep")
@@ -41,12 +42,13 @@ def main(_):
         chosen = config.copy_and_resolve_references()
         chosen.update_from_flattened_dict(overrides)
         method = chosen.objective.name
-        print(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr, flush=True)
+        say(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr)
         run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
         study.evaluate(run, chosen, benchmark)
-    paths = write_report(workdir)
-    print_table(workdir)
-    print(f"report: {paths['html']}")
+    if is_first():
+        paths = write_report(workdir)
+        print_table(workdir)
+        print(f"report: {paths['html']}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 from pathlib import Path
 
 from experiments import stages, study
-from experiments.common import define_workdir, get_config, run
+from experiments.common import define_workdir, get_config, run, say
 from mllm.registry import lookup
 
 WORKDIR = define_workdir("folder of this run; vanilla (and retain_only_N) are looked for beside it")
@@ -16,7 +16,7 @@ def main(_):
     lookup(config.methods, config.objective.name, "unlearning method (config.objective.name)")
     benchmark = stages.open_benchmark(config)
     run = study.ensure(config.objective.name, config, folder.parent, benchmark, folder=folder)
-    print(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
+    say(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
 
 
 if __name__ == "__main__":

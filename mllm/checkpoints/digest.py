@@ -1,19 +1,44 @@
 """A fingerprint of weights: equal for equal trees, whatever file or device they come from."""
 
 import hashlib
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 
+from mllm.parallel.place import fetch
+
 
 def weights_digest(tree: dict) -> str:
-    """sha256 hex over path, dtype, shape and bytes of every leaf, in order of path."""
+    """sha256 hex over path, dtype, shape and bytes of every leaf, in order of path.
+
+    Weights spread over several processes are gathered a layer at a time; every process calls this,
+    and has the digest.
+    """
     total = hashlib.sha256()
     for path, leaf in sorted(
-        (jax.tree_util.keystr(path), leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        (
+            (jax.tree_util.keystr(path), leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        ),
+        key=lambda pair: pair[0],
     ):
-        array = np.asarray(leaf)
-        total.update(f"{path} {array.dtype} {array.shape}\n".encode())
-        total.update(np.ascontiguousarray(array).tobytes())
+        total.update(f"{path} {leaf.dtype} {leaf.shape}\n".encode())
+        for part in _parts(leaf):
+            total.update(np.ascontiguousarray(part).tobytes())
     return total.hexdigest()
+
+
+def _parts(leaf) -> Iterator[np.ndarray]:
+    """The array in pieces that a device can hold whole: the layers of a stack one by one."""
+    spread = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
+    if spread and leaf.ndim > 2:
+        for layer in range(leaf.shape[0]):
+            yield fetch(_layer(leaf, layer))
+    else:
+        yield fetch(leaf)
+
+
+@jax.jit
+def _layer(stack: jax.Array, index: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_index_in_dim(stack, index, keepdims=False)

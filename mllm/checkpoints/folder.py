@@ -3,23 +3,31 @@
 model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
 [], "parts": names of the parts of params that are here (null: all), "lora": {"rank", "targets"} |
 null, "parent": path relative to this folder | null, "system_prompt": str | null}. What a folder
-does not hold comes from its parent.
+does not hold comes from its parent, which may be a Hugging Face folder. What a model from such a
+folder holds beside its weights is kept in ``huggingface/``.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
-from mllm.checkpoints.digest import weights_digest
-from mllm.checkpoints.orbax import Checkpoints, on_device
+from mllm.checkpoints.hf_folder import is_hf_folder, read_folder
+from mllm.checkpoints.loaded import Loaded, read_origin, write_origin
+from mllm.checkpoints.orbax import Checkpoints, abstract_on
 from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS, config_from_dict, config_to_dict
 from mllm.ops.lora import init_lora, merge_lora
+from mllm.parallel.launch import is_first
+from mllm.parallel.mesh import one_device
+from mllm.parallel.place import place
+
+ORIGIN = "huggingface"
 
 
 def combine(below: dict, above: dict) -> dict:
@@ -27,29 +35,6 @@ def combine(below: dict, above: dict) -> dict:
     params = {**below.get("params", {}), **above.get("params", {})}
     lora = above.get("lora", below.get("lora"))
     return {"params": params} if lora is None else {"params": params, "lora": lora}
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Everything that answers: family, config, {"params", "lora"?}, processor, system prompt,
-    digest of the weights.
-    """
-
-    family: str
-    config: object
-    variables: dict
-    processor: Processor
-    system_prompt: str | None = None
-    lora: dict | None = None
-
-    @property
-    def model(self):
-        """The family's module of pure functions."""
-        return MODELS[self.family]
-
-    def digest(self) -> str:
-        """``weights_digest`` of all variables."""
-        return weights_digest(self.variables)
 
 
 def write_description(
@@ -61,6 +46,8 @@ def write_description(
     parent: Path | None = None,
 ) -> None:
     """Write model.json and the processor: what it takes to read the checkpoints below."""
+    if not is_first():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     loaded.processor.save(folder)
     description = {
@@ -82,16 +69,22 @@ def save_model(folder: Path, loaded: Loaded) -> None:
         if checkpoints.latest() is not None:
             raise ValueError(f"{folder}: holds a checkpoint already; save to a new folder")
         checkpoints.save(0, loaded.variables, {})
+    if loaded.origin is not None:
+        write_origin(folder / ORIGIN, loaded.origin)
 
 
-def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
-    """Read a folder; ``dtype`` casts parameters and activations.
+def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
+    """Read a folder of ours, or of Hugging Face; ``dtype`` casts parameters and activations.
+
+    Weights are read straight to their places on ``mesh``; None is the first device.
 
     Raises:
       FileNotFoundError, ValueError: naming the file, what was found and what was expected.
     """
-    folder = Path(folder)
+    folder, mesh = Path(folder), mesh or one_device()
     where = folder / "model.json"
+    if not where.is_file() and is_hf_folder(folder):
+        return read_folder(folder, dtype=dtype, mesh=mesh)
     description = read_json(where)
     keys = {"model", "collections", "parts", "lora", "parent", "system_prompt"}
     missing = keys - set(description)
@@ -101,16 +94,17 @@ def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
     if dtype is not None:
         config = replace(config, dtype=str(jnp.dtype(dtype)))
     variables: dict = {}
+    origin = read_origin(folder / ORIGIN) if (folder / ORIGIN).is_dir() else None
     if "params" not in description["collections"] or description["parts"] is not None:
         if description["parent"] is None:
             raise ValueError(
                 f"{where}: neither all params of its own nor a parent to take them from"
             )
-        parent = load_model(folder / description["parent"], dtype=dtype)
+        parent = load_model(folder / description["parent"], dtype=dtype, mesh=mesh)
         # An adapter sits on the parent as it answers: with the parent's own adapter merged in.
         adapted = "lora" in description["collections"]
-        variables = merge_lora(parent.variables) if adapted else dict(parent.variables)
-        config = parent.config
+        variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)
+        config, origin = parent.config, origin or parent.origin
     if description["collections"]:
         wanted = MODELS[family].abstract(config)
         if "lora" in description["collections"]:
@@ -121,10 +115,10 @@ def load_model(folder: Path, *, dtype: str | None = None) -> Loaded:
         parts = description["parts"]
         if parts is not None:
             wanted["params"] = {name: wanted["params"][name] for name in parts}
-        variables = combine(variables, _restore(folder, on_device(wanted, dtype)))
+        variables = combine(variables, _restore(folder, abstract_on(mesh, wanted, dtype)))
     processor = Processor.load(folder)
     prompt = description["system_prompt"]
-    return Loaded(family, config, variables, processor, prompt, description["lora"])
+    return Loaded(family, config, variables, processor, prompt, description["lora"], origin)
 
 
 def _restore(folder: Path, wanted: dict) -> dict:

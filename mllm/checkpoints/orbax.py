@@ -5,12 +5,17 @@ from pathlib import Path
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.sharding import Mesh
+
+from mllm.parallel.rules import shardings
 
 
 class Checkpoints:
     """Steps of one run below ``folder``; every tree is an item of its own, ``meta`` is JSON.
 
     A step is committed by a rename: one that was being written when the process died is not seen.
+    Every process makes the same calls, with arrays that lie on a mesh of all of them; a step can be
+    restored on any other mesh.
     """
 
     def __init__(self, folder: Path, *, keep: int = 2):
@@ -49,15 +54,14 @@ class Checkpoints:
         self._manager.close()
 
 
-def on_device(tree: dict, dtype=None) -> dict:
-    """An abstract tree with the first device's placement, and ``dtype`` for its floating leaves if
+def abstract_on(mesh: Mesh, tree: dict, dtype=None) -> dict:
+    """An abstract tree with its places on a mesh, and ``dtype`` for its floating leaves if
     given.
     """
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
-    def placed(leaf):
+    def placed(leaf, sharding):
         floating = np.issubdtype(leaf.dtype, np.floating) or leaf.dtype == jax.numpy.bfloat16
         kind = dtype if dtype is not None and floating else leaf.dtype
         return jax.ShapeDtypeStruct(leaf.shape, kind, sharding=sharding)
 
-    return jax.tree.map(placed, tree)
+    return jax.tree.map(placed, tree, shardings(tree, mesh))

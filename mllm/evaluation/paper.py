@@ -24,6 +24,7 @@ from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot
 from mllm.evaluation.replies import record_replies
+from mllm.parallel.place import fetch
 
 # The order in which the script evaluates, and therefore draws.
 ORDER = {
@@ -311,21 +312,25 @@ class _Asker:
             width=width,
             patch=loaded.config.vision.patch_size if shown[0] else 1,
         )
+        batch = loaded.place_rows(batch)
         prefix, states = prefill(loaded.model, loaded.config, loaded.variables, batch)
+        asked = {
+            "groups": np.arange(rows, dtype=np.int32),
+            "prompts": np.asarray([[row[-1]] for row in filled], np.int32),
+            "lengths": np.ones(rows, np.int32),
+        }
         tokens, ended = generate(
             loaded.model,
             loaded.config,
             loaded.variables,
             prefix,
-            jnp.arange(rows),
-            jnp.asarray([[row[-1]] for row in filled], jnp.int32),
-            jnp.ones(rows, jnp.int32),
+            **loaded.place_rows(asked),
             max_new_tokens=items[0].max_new_tokens,
             eos_id=loaded.processor.eos_id,
         )
         last = jnp.take_along_axis(states, (prefix.lengths - 1)[:, None, None], axis=1)
-        finite = np.isfinite(np.asarray(last, np.float32)).all(axis=(1, 2))
-        tokens, ended = np.asarray(tokens).tolist(), np.asarray(ended)
+        finite = np.isfinite(fetch(last).astype(np.float32)).all(axis=(1, 2))
+        tokens, ended = fetch(tokens).tolist(), fetch(ended)
         return [
             (row, loaded.processor.until_end(tokens[i]), bool(ended[i]), bool(finite[i]))
             for i, row in enumerate(ids)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.folder import Loaded
@@ -25,6 +24,7 @@ from mllm.decoding.score import score_choices
 from mllm.evaluation.parsing import answer_state
 from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
 from mllm.evaluation.replies import record_replies
+from mllm.parallel.place import fetch
 
 BUCKET = 16  # rows of tokens are padded to a multiple of this: few programs are compiled
 
@@ -137,7 +137,8 @@ class _Asker:
             image_tokens=self.processor.config.image_tokens,
             patch=self.loaded.config.vision.patch_size if with_image else 1,
         )
-        prefix, _ = prefill(self.loaded.model, self.loaded.config, self.loaded.variables, batch)
+        loaded, batch = self.loaded, self.loaded.place_rows(batch)
+        prefix, _ = prefill(loaded.model, loaded.config, loaded.variables, batch)
         return prefix
 
     def suffix(self, text: str, item: Item) -> list[int]:
@@ -204,12 +205,13 @@ class _Asker:
         shape = RowShape(
             round_up(tokens, BUCKET), round_up(supervised, BUCKET), max(map(len, examples))
         )
-        batch = collate(examples, rows, shape)
-        loaded = self.loaded
+        loaded, batch = self.loaded, collate(examples, rows, shape) | {"groups": groups}
+        batch = loaded.place_rows(batch)
+        groups = batch.pop("groups")
         values = score_choices(
             loaded.model, loaded.config, loaded.variables, self.prefix, groups, batch
         )
-        values = np.asarray(values, np.float64)
+        values = fetch(values).astype(np.float64)
         return [
             (values[i, : len(row)].tolist(), [len(e.answer) for e in row])
             for i, row in enumerate(examples)
@@ -223,18 +225,17 @@ class _Asker:
         for i, ids in enumerate(prompts):
             tokens[i, : len(ids)], lengths[i] = ids, len(ids)
         loaded = self.loaded
+        asked = loaded.place_rows({"groups": groups, "prompts": tokens, "lengths": lengths})
         out, ended = generate(
             loaded.model,
             loaded.config,
             loaded.variables,
             self.prefix,
-            groups,
-            jnp.asarray(tokens),
-            jnp.asarray(lengths),
+            **asked,
             max_new_tokens=max_new_tokens,
             eos_id=self.processor.eos_id,
         )
-        out, ended = np.asarray(out), np.asarray(ended)
+        out, ended = fetch(out), fetch(ended)
         replies = []
         for i in range(len(items)):
             ids = self.processor.until_end(out[i].tolist())

@@ -2,6 +2,8 @@
 units).
 """
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh
@@ -9,13 +11,17 @@ from jax.sharding import AxisType, Mesh
 AXES = ("data", "fsdp", "tensor")
 
 
-def make_mesh(data: int = 1, fsdp: int = -1, tensor: int = 1) -> Mesh:
-    """A mesh over all devices; one size may be -1 and takes what is left.
+def make_mesh(
+    data: int = 1, fsdp: int = -1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+    """A mesh over ``devices`` (None: all of all processes); one size may be -1 and takes what is
+    left.
 
     Raises:
       ValueError: the sizes do not multiply to the number of devices.
     """
-    sizes, count = [data, fsdp, tensor], len(jax.devices())
+    devices = jax.devices() if devices is None else devices
+    sizes, count = [data, fsdp, tensor], len(devices)
     if sizes.count(-1) == 1:
         sizes[sizes.index(-1)] = count // max(-int(np.prod(sizes)), 1)
     if int(np.prod(sizes)) != count or min(sizes) < 1:
@@ -23,4 +29,16 @@ def make_mesh(data: int = 1, fsdp: int = -1, tensor: int = 1) -> Mesh:
         raise ValueError(f"mesh ({shape}) does not fit {count} devices")
     # Auto: the compiler places what the rules leave open; jax's own default differs between
     # versions.
-    return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    kinds = (AxisType.Auto,) * len(AXES)
+    return jax.make_mesh(tuple(sizes), AXES, axis_types=kinds, devices=devices)
+
+
+def one_device() -> Mesh:
+    """The mesh of this process's first device: where a model lies if nobody says otherwise."""
+    return make_mesh(devices=jax.local_devices()[:1])
+
+
+def mesh_of(tree: dict) -> Mesh | None:
+    """The mesh that the arrays of a tree lie on, None where they were placed without one."""
+    leaf = jax.tree.leaves(tree)[0]
+    return getattr(getattr(leaf, "sharding", None), "mesh", None)

@@ -4,6 +4,7 @@ bits.
 
 import math
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from mllm.checkpoints.orbax import Checkpoints, on_device
+from mllm.checkpoints.orbax import Checkpoints
 from mllm.data.pipeline import prefetch
+from mllm.parallel.launch import require_same
+from mllm.parallel.mesh import mesh_of
+from mllm.parallel.place import place_rows
 from mllm.training.progress import MetricsWriter, Progress
 from mllm.training.state import TrainState
 from mllm.training.step import Step
@@ -35,31 +39,36 @@ def train(
     """Run ``steps`` updates, from the last checkpoint below ``folder`` where there is one.
 
     Args:
-      step, state, frozen: as of ``mllm.training.step.make_train_step``.
-      batches_from: ``batches_from(step)`` iterates over batches from that step on.
+      step, state, frozen: as of ``mllm.training.step.make_train_step``; batches are placed on the
+        mesh that the state lies on.
+      batches_from: ``batches_from(step)`` iterates over batches from that step on; every process
+        gives the same whole batches.
       folder: the run's folder; checkpoints go to ``checkpoints/``, metrics to ``metrics.jsonl``.
       meta: JSON values stored with each checkpoint.
 
     Raises:
       FloatingPointError: a loss that is not finite; the checkpoints before it stay.
+      ValueError: batches since the last line of metrics differ between processes.
     """
     with Checkpoints(folder / "checkpoints") as checkpoints:
         done = checkpoints.latest() or 0
         if done:
             state = restore_state(checkpoints, done, state)
-        progress = Progress(name, steps, start=done)
+        progress, mesh = Progress(name, steps, start=done), mesh_of(state)
         batches: Iterator = prefetch(batches_from(done))
         with closing(MetricsWriter(folder, resume_step=done)) as writer, closing(batches):
-            sums, began, tokens = {}, time.monotonic(), 0
+            sums, began, tokens, seen = {}, time.monotonic(), 0, 0
             for number in range(done + 1, steps + 1):
                 batch = next(batches)
                 tokens += int((batch["segments"] >= 0).sum())
-                state, metrics = step(state, frozen, batch)
+                seen = checksum(batch, seen)
+                state, metrics = step(state, frozen, place_rows(batch, mesh))
                 for key, (total, count) in metrics.items():
                     sums.setdefault(key, []).append((total, count))
                 # A checkpoint ends a line: a resumed run writes the lines of an unstopped one.
                 last = number % save_every == 0 or number == steps
                 if number % log_every == 0 or last:
+                    require_same(f"{name}: the batch of a step up to {number}", str(seen))
                     values = reduce_metrics(sums)
                     if not math.isfinite(values["loss"]):
                         raise FloatingPointError(
@@ -77,6 +86,16 @@ def train(
                 if last:
                     checkpoints.save(number, state_items(state), meta)
     return state
+
+
+def checksum(batch: dict[str, np.ndarray], seen: int = 0) -> int:
+    """CRC-32 over the bytes of a batch, continuing that of the batches ``seen``; 0 where there is
+    no other process to compare with.
+    """
+    if jax.process_count() > 1:
+        for name in sorted(batch):
+            seen = zlib.crc32(np.ascontiguousarray(batch[name]), seen)
+    return seen
 
 
 def reduce_metrics(sums: dict[str, list[tuple]]) -> dict[str, float]:
@@ -97,7 +116,13 @@ def state_items(state: TrainState) -> dict[str, dict]:
 
 
 def restore_state(checkpoints: Checkpoints, step: int, like: TrainState) -> TrainState:
-    """The state of a checkpointed step, placed as ``like``."""
-    items = checkpoints.restore(step, on_device(jax.eval_shape(lambda: state_items(like))))
+    """The state of a checkpointed step, placed as ``like``, whose arrays are given up first."""
+
+    def emptied(leaf):
+        described = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+        leaf.delete()
+        return described
+
+    items = checkpoints.restore(step, jax.tree.map(emptied, state_items(like)))
     opt = items.pop("opt")
     return TrainState(opt["step"], items, opt["state"])

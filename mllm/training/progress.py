@@ -11,11 +11,12 @@ from pathlib import Path
 from tensorboardX import SummaryWriter
 
 from mllm.files import read_jsonl, write_text
+from mllm.parallel.launch import is_first
 
 
 class Progress:
     """Steps done of ``total``, rate, ETA and the latest values; on a pipe one line every ``every``
-    seconds.
+    seconds. Only the first process tells.
     """
 
     def __init__(self, name: str, total: int, *, start: int = 0, every: float = 10.0):
@@ -25,6 +26,8 @@ class Progress:
 
     def update(self, done: int, **values: float) -> None:
         """Tell that ``done`` steps are done."""
+        if not is_first():
+            return
         now = time.monotonic()
         last = done >= self.total
         if now - self.told < (0.2 if self.live else self.every) and not last:
@@ -43,12 +46,15 @@ class Progress:
 
 class MetricsWriter:
     """Appends metrics of a run to ``metrics.jsonl`` and to TensorBoard events below
-    ``tensorboard/``.
+    ``tensorboard/``; on processes other than the first it writes nothing.
 
     ``resume_step`` drops what an interrupted run wrote past the checkpoint it resumes from.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0):
+        self._writes = is_first()
+        if not self._writes:
+            return
         self.path = Path(folder) / "metrics.jsonl"
         kept = [r for r in read_jsonl(self.path) if r["step"] <= resume_step]
         write_text(self.path, "".join(json.dumps(r) + "\n" for r in kept))
@@ -58,6 +64,8 @@ class MetricsWriter:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line: the step, the time and the values."""
+        if not self._writes:
+            return
         record = {"step": step, "time": time.time(), **values}
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
@@ -65,5 +73,6 @@ class MetricsWriter:
             self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._file.close()
-        self._events.close()
+        if self._writes:
+            self._file.close()
+            self._events.close()

@@ -3,7 +3,13 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.sharding import Mesh
+
+from mllm.parallel.mesh import one_device
+from mllm.parallel.place import make_on, place
 
 
 class TrainState(NamedTuple):
@@ -18,8 +24,13 @@ class TrainState(NamedTuple):
     opt: optax.OptState
 
 
-def create(trainable: dict[str, Any], optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first update.
+def create(
+    trainable: dict[str, Any],
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh | None = None,
+) -> TrainState:
+    """The state before the first update, all of it laid over ``mesh`` by the rules; None is the
+    first device.
 
     Raises:
       ValueError: a trainable leaf that is not float32. bfloat16 weights do not move under
@@ -27,7 +38,10 @@ def create(trainable: dict[str, Any], optimizer: optax.GradientTransformation) -
         last place.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(trainable):
-        if leaf.dtype != jax.numpy.float32:
+        if leaf.dtype != jnp.float32:
             name = jax.tree_util.keystr(path)
             raise ValueError(f"trainable leaf {name} is {leaf.dtype}, expected float32")
-    return TrainState(jax.numpy.zeros((), jax.numpy.int32), trainable, optimizer.init(trainable))
+    mesh = mesh or one_device()
+    trainable, step = place((trainable, np.zeros((), np.int32)), mesh)
+    # Counters too: left to the compiler they lie on one device, where no later step can use them.
+    return TrainState(step, trainable, make_on(mesh, optimizer.init, trainable))

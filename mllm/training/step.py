@@ -9,18 +9,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.folder import combine
 from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
+from mllm.parallel.mesh import one_device
+from mllm.parallel.rules import shardings
 from mllm.training.state import TrainState
 
 Batch = dict[str, jax.Array]
 Step = Callable[[TrainState, dict[str, Any], Batch], tuple[TrainState, dict[str, tuple]]]
 
 
-def predicting_states(model, config, variables: dict, batch: Batch) -> jax.Array:
-    """The states float[N, D] that predict the supervised tokens of a packed batch."""
-    states, _ = model.hidden(config, variables, batch)
+def predicting_states(model, config, variables: dict, batch: Batch, **options) -> jax.Array:
+    """The states float[N, D] that predict the supervised tokens of a packed batch; ``options`` go
+    to the model's ``hidden``.
+    """
+    states, _ = model.hidden(config, variables, batch, **options)
     return gather_states(states, batch["sources"])
 
 
@@ -39,7 +45,14 @@ def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
 
 
 def make_train_step(
-    model, config, objective, optimizer: optax.GradientTransformation, schedule: optax.Schedule
+    model,
+    config,
+    objective,
+    optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    *,
+    mesh: Mesh | None = None,
+    key: jax.Array | None = None,
 ) -> Step:
     """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is
     not.
@@ -47,11 +60,18 @@ def make_train_step(
     ``frozen`` holds the collections that do not change ({"params": ...} under LoRA or where only
     parts train, else {}) and, where the objective asks for a divergence and the base cannot serve
     as reference, {"reference": variables}. Metrics are (sum, count) pairs.
-    """
 
-    def loss_fn(trainable: dict, frozen: dict, batch: Batch):
+    Args:
+      mesh: where state, ``frozen`` and batch lie (None: the first device); the new state keeps its
+        places, and metrics are on every device.
+      key: of the dropout on the inputs of low-rank updates, folded with the step; None drops
+        nothing. Reference passes never drop.
+    """
+    mesh = mesh or one_device()
+
+    def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):
         variables = combine(frozen, trainable)
-        states = predicting_states(model, config, variables, batch)
+        states = predicting_states(model, config, variables, batch, **options)
         head = model.head(config, variables)
         inputs = {"batch": batch}
         if "token_logprobs" in objective.needs:
@@ -66,8 +86,9 @@ def make_train_step(
         return objective.loss(**inputs)
 
     def step(state: TrainState, frozen: dict, batch: Batch):
+        options = {} if key is None else {"key": jax.random.fold_in(key, state.step)}
         (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
-            state.trainable, frozen, batch
+            state.trainable, frozen, batch, **options
         )
         updates, opt = optimizer.update(gradient, state.opt, state.trainable)
         trainable = optax.apply_updates(state.trainable, updates)
@@ -78,6 +99,8 @@ def make_train_step(
             "learning_rate": (schedule(state.step), one),
             **metrics,
         }
-        return TrainState(state.step + 1, trainable, opt), metrics
+        new = TrainState(state.step + 1, trainable, opt)
+        new = jax.lax.with_sharding_constraint(new, shardings(new, mesh))
+        return new, jax.lax.with_sharding_constraint(metrics, NamedSharding(mesh, P()))
 
     return jax.jit(step, donate_argnums=0)

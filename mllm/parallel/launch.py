@@ -1,0 +1,103 @@
+"""Several processes: how they find each other, which of them writes, where they wait.
+
+Every process runs the same program on the same data and executes the same device programs in the
+same order; the first one alone writes files (beside Orbax's) and prints.
+"""
+
+import contextlib
+import glob
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+VARIABLES = ("MLLM_COORDINATOR", "MLLM_PROCESS_COUNT", "MLLM_PROCESS_ID")
+
+
+def initialize() -> None:
+    """Join the other processes; must come before anything that touches a device.
+
+    The variables MLLM_COORDINATOR (host:port of process 0), MLLM_PROCESS_COUNT and MLLM_PROCESS_ID
+    say who they are; without them a TPU VM asks its metadata, and everything else is one process.
+
+    Raises:
+      ValueError: some of the variables are set and some are not, or a number is none or out of
+        range.
+    """
+    given = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    if given:
+        missing = [name for name in VARIABLES if name not in given]
+        if missing:
+            raise ValueError(
+                f"{', '.join(given)} without {', '.join(missing)}: set all of "
+                f"{', '.join(VARIABLES)}, or none for a single process"
+            )
+        count, number = (_number(name, given[name]) for name in VARIABLES[1:])
+        if not 0 <= number < count:
+            raise ValueError(
+                f"MLLM_PROCESS_ID is {number}, expected 0 to MLLM_PROCESS_COUNT - 1 = {count - 1}"
+            )
+        if count > 1:
+            jax.distributed.initialize(given["MLLM_COORDINATOR"], count, number)
+    elif _on_tpu_vm():
+        jax.distributed.initialize()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes files and prints."""
+    return jax.process_index() == 0
+
+
+def wait_for_all(name: str) -> None:
+    """Return when every process is here: what one wrote before it, the others read behind it."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+@contextlib.contextmanager
+def in_turn(name: str) -> Iterator[None]:
+    """Let the first process through, and when it is done the others; all leave together."""
+    if not is_first():
+        wait_for_all(f"{name}: the first process")
+    yield
+    if is_first():
+        wait_for_all(f"{name}: the first process")
+    wait_for_all(f"{name}: all processes")
+
+
+def require_same(what: str, value: bytes | str) -> None:
+    """Compare a value of all processes.
+
+    Raises:
+      ValueError: on every process, where one holds another value than the first.
+    """
+    if jax.process_count() == 1:
+        return
+    data = value.encode() if isinstance(value, str) else value
+    digest = np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
+    found = np.asarray(multihost_utils.process_allgather(digest))
+    others = [i for i, row in enumerate(found) if not np.array_equal(row, found[0])]
+    if others:
+        raise ValueError(
+            f"{what} is not the same on all processes: {others} differ from process 0. All need "
+            "the same command, code and data, and a --workdir on a disk that they share"
+        )
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{name} is {text!r}, expected a number")
+    return int(text)
+
+
+def _on_tpu_vm() -> bool:
+    """Whether jax would run on the TPU of this machine, told from its device files: asking jax
+    would start the backend before the processes have met.
+    """
+    wanted = os.environ.get("JAX_PLATFORMS") or "tpu"
+    files = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")
+    return "tpu" in wanted.split(",") and bool(files) and bool(importlib.util.find_spec("libtpu"))
