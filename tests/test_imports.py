@@ -14,7 +14,7 @@ ALLOWED = {
     "models": {"ops", "models"},
     "data": {"data"},
     "benchmarks": {"benchmarks", "data"},
-    "checkpoints": {"ops", "models", "checkpoints", "data"},
+    "checkpoints": {"ops", "models", "checkpoints", "data", "parallel"},
     "parallel": {"parallel"},
     "decoding": {"ops", "models", "decoding", "parallel"},
     "unlearning": {"ops", "unlearning"},
