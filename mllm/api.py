@@ -12,6 +12,7 @@ import numpy as np
 
 from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
+from mllm.checkpoints.hf_folder import is_hf_folder, write_folder
 from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.data.processor import Processor, ProcessorConfig
@@ -20,6 +21,7 @@ from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
 from mllm.parallel.rules import shardings
+from mllm.registry import lookup
 
 BUCKET = 32  # prompts are padded to a multiple of this: few programs are compiled
 
@@ -28,8 +30,9 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
     """Load a model.
 
     Args:
-      path: a checkpoint folder of ours (a run's folder, or one that ``Model.save`` wrote), or a
-        ``.gguf`` file of the Llama family (text only).
+      path: a checkpoint folder of ours (a run's folder, or one that ``Model.save`` wrote); a
+        Hugging Face folder of a supported family, or one of a PEFT adapter for it; or a ``.gguf``
+        file of the Llama family (text only).
       dtype: of parameters and activations; None keeps what is stored.
       mesh: lay the parameters over this mesh (``mllm.parallel``); None puts them on the first
         device.
@@ -42,13 +45,13 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_file() and path.suffix == ".gguf":
         loaded = _from_gguf(path, dtype)
-    elif (path / "model.json").is_file():
-        loaded = load_model(path, dtype=dtype)
+    elif path.is_dir() and ((path / "model.json").is_file() or is_hf_folder(path)):
+        return Model(load_model(path, dtype=dtype, mesh=mesh))
     else:
         found = "a file" if path.is_file() else f"a folder of {len(list(path.iterdir()))} entries"
         raise ValueError(
-            f"{path}: found {found}, expected a .gguf file or a folder with model.json "
-            "(written by Model.save or by experiments.finetune and experiments.unlearn)"
+            f"{path}: found {found}, expected a folder with config.json (Hugging Face), "
+            "adapter_config.json (PEFT) or model.json (ours), or a .gguf file"
         )
     if mesh is not None:
         placed = jax.device_put(loaded.variables, shardings(loaded.variables, mesh))
@@ -83,19 +86,21 @@ class Model:
     loaded: Loaded
 
     def logits(self, input_ids, pixel_values=None, attention_mask=None, **media) -> np.ndarray:
-        """Logits float32[B, T, V], inputs laid out as transformers' LlavaForConditionalGeneration
-        takes them.
+        """Logits float32[B, T, V], inputs laid out as the family's transformers model takes them.
 
         Args:
-          input_ids: i[B, T], an image taking ``image_tokens`` places of the image token.
-          pixel_values: float[images, 3, H, W], normalised, in the order of their tokens.
+          input_ids: i[B, T], an image (or a crop of one) taking ``image_tokens`` places of the
+            image token.
+          pixel_values: normalised pixels in the order of their tokens: float[N, 3, H, W] for llava,
+            float[B, I, 3, H, W] for idefics2 and idefics3, whose images of zeros are none.
           attention_mask: i[B, T], 0 on padding, at either side.
+          media: ``pixel_attention_mask`` [B, I, H, W] for idefics2 and idefics3, 0 on the padding
+            at the right and at the bottom.
 
         Raises:
-          ValueError: image tokens and images do not match, or an input this family does not take.
+          ValueError: image tokens and images do not match, a mask is no rectangle from the upper
+            left, or an input this family does not take.
         """
-        if media:
-            raise ValueError(f"inputs {sorted(media)} are unknown to family {self.loaded.family!r}")
         loaded, tokens = self.loaded, np.asarray(input_ids, np.int32)
         there = (
             np.ones_like(tokens) if attention_mask is None else np.asarray(attention_mask, np.int32)
@@ -105,16 +110,47 @@ class Model:
             "positions": np.maximum(np.cumsum(there, axis=1, dtype=np.int32) - 1, 0),
             "segments": np.where(there > 0, 0, -1).astype(np.int32),
         }
-        if pixel_values is None:
-            pixel_values = np.zeros((0, 3, 1, 1))
-        images = np.moveaxis(np.asarray(pixel_values, np.float32), 1, -1)
-        extents = np.tile(np.asarray(images.shape[1:3], np.int32), (len(images), 1))
-        batch |= place_images(tokens, images, extents, None, *self._image_token)
+        images, extents = self._published_images(pixel_values, media)
+        token = loaded.image_id, loaded.config.image_tokens
+        batch |= place_images(tokens, images, extents, None, *token)
         states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
             loaded.config, loaded.variables, batch
         )
         head = loaded.model.head(loaded.config, loaded.variables).astype(states.dtype)
         return np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
+
+    def _published_images(self, pixel_values, media: dict) -> tuple[np.ndarray, np.ndarray]:
+        """(float32[N, H, W, 3], extents i32[N, 2]) of the images that a transformers model is
+        given.
+        """
+        config, name = self.loaded.config, "pixel_attention_mask"
+        ragged = config.vision is not None and config.vision.ragged
+        unknown = set(media) - ({name} if ragged else set())
+        if unknown:
+            raise ValueError(
+                f"inputs {sorted(unknown)} are unknown to family {self.loaded.family!r}"
+            )
+        if pixel_values is None:
+            return np.zeros((0, 1, 1, 3), np.float32), np.zeros((0, 2), np.int32)
+        pixels, axes = np.asarray(pixel_values, np.float32), 5 if ragged else 4
+        if pixels.ndim != axes or pixels.shape[-3] != 3:
+            expected = "[B, I, 3, H, W]" if ragged else "[N, 3, H, W]"
+            raise ValueError(f"pixel_values: expected {expected}, found shape {pixels.shape}")
+        images = np.moveaxis(pixels.reshape(-1, *pixels.shape[-3:]), 1, -1)
+        size = images.shape[1:3]
+        if not ragged and size != (config.vision.image_size,) * 2:
+            side = config.vision.image_size
+            raise ValueError(f"pixel_values: expected images of {side} x {side}, found {size}")
+        masks = media.get(name)
+        masks = np.ones((len(images), *size)) if masks is None else np.asarray(masks)
+        masks = masks.reshape(-1, *size) > 0
+        extents = np.stack([masks.any(axis=3 - axis).sum(axis=1) for axis in (1, 2)], axis=1)
+        corner = np.arange(size[0])[:, None] < extents[:, 0, None, None]
+        corner = corner & (np.arange(size[1]) < extents[:, 1, None, None])
+        if not np.array_equal(masks, corner):
+            raise ValueError(f"{name}: expected rectangles that begin at the upper left")
+        real = images.any(axis=(1, 2, 3)) if ragged else np.ones(len(images), bool)
+        return images[real], extents[real].astype(np.int32)
 
     def generate(
         self,
@@ -189,19 +225,18 @@ class Model:
         return [values[i, : len(row)] for i, row in enumerate(rows)]
 
     def save(self, path: str | PathLike, format: str = "orbax") -> None:
-        """Write a folder that ``mllm.load`` reads and that needs no other.
+        """Write a folder that needs no other.
+
+        Args:
+          format: "orbax", which ``mllm.load`` reads; or "hf", which transformers' from_pretrained
+            reads too, with adapters merged in.
 
         Raises:
-          ValueError: an unknown format, or a folder that holds a checkpoint already.
+          ValueError: an unknown format, a folder that is not new, or a model of a shape that no
+            Hugging Face model of its family has.
         """
-        if format != "orbax":
-            raise ValueError(f"format is {format!r}, expected 'orbax'")
-        save_model(Path(path), self.loaded)
-
-    @property
-    def _image_token(self) -> tuple[int | None, int]:
-        """Its id, and how many of them an image takes."""
-        return self.loaded.processor.image_id, self.loaded.config.image_tokens
+        write = lookup({"orbax": save_model, "hf": write_folder}, format, "format")
+        write(Path(path), self.loaded)
 
     def _pictures(self, images: Sequence | None, count: int) -> list[list[Picture]]:
         """What is seen of the images of each prompt."""
@@ -228,12 +263,11 @@ class Model:
                 f"a prompt of {longest} tokens with {room} more exceeds the model's "
                 f"{limit} positions"
             )
-        image_id, image_tokens = self._image_token
         batch = lay_out(
             before,
             pictures,
-            image_id=image_id,
-            image_tokens=image_tokens,
+            image_id=loaded.image_id,
+            image_tokens=loaded.config.image_tokens,
             width=round_up(max(longest - 1, 1), BUCKET),
             patch=1 if loaded.config.vision is None else loaded.config.vision.patch_size,
         )

@@ -22,7 +22,7 @@ from mllm.ops.rope import RopeScaling
 
 FAMILIES = {"llava": "llava", "idefics2": "idefics2", "idefics3": "idefics3", "smolvlm": "idefics3"}
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
@@ -205,7 +205,7 @@ def _read_llava(top: Section, pixels: Mapping, dtype: str) -> LlavaConfig:
     projector = ProjectorConfig(
         decoder.width,
         decoder.width,
-        top.choice("projector_hidden_act", {None: "gelu", **_ACTIVATIONS}),
+        top.choice("projector_hidden_act", {None: "gelu", **ACTIVATIONS}),
         bias=top.flag("multimodal_projector_bias", True),
     )
     return LlavaConfig(decoder, VisionConfig(**vision), projector, dtype)
@@ -234,7 +234,7 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
             head_dim=resampler.number("resampler_head_dim"),
             mlp_width=4 * width,
             norm_eps=eps,
-            activation=resampler.choice("hidden_act", _ACTIVATIONS),
+            activation=resampler.choice("hidden_act", ACTIVATIONS),
         ),
         dtype,
     )
@@ -266,7 +266,7 @@ def _read_vision(section: Section, pixels: Mapping) -> dict[str, Any]:
         "heads": heads,
         "mlp_width": section.number("intermediate_size"),
         "norm_eps": section.number("layer_norm_eps", kind=float),
-        "activation": section.choice("hidden_act", _ACTIVATIONS),
+        "activation": section.choice("hidden_act", ACTIVATIONS),
         **pixels,
     }
 
@@ -309,7 +309,7 @@ def _read_decoder(text: Section, tied: bool | None, defaults: Mapping = {}) -> D
         norm_eps=text.number("rms_norm_eps", kind=float),
         tied=text.flag("tie_word_embeddings") if tied is None else tied,
         max_positions=text.number("max_position_embeddings"),
-        activation=text.choice("hidden_act", _ACTIVATIONS),
+        activation=text.choice("hidden_act", ACTIVATIONS),
         qkv_bias=kind == "qwen2" or attention_bias,
         o_bias=attention_bias,
         mlp_bias=kind == "llama" and text.flag("mlp_bias"),

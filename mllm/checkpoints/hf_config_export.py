@@ -1,0 +1,136 @@
+"""``config.json`` for a model that did not come from a Hugging Face folder: LLaVA's, with the names
+that transformers 4 and 5 both read.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from mllm.checkpoints.hf_config import ACTIVATIONS
+from mllm.checkpoints.loaded import Loaded
+from mllm.models import DecoderConfig, LlavaConfig, VisionConfig
+
+_NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+_POST_NORM = "vision_tower.vision_model.post_layernorm"
+
+
+def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(config.json, tensors that transformers expects and no model of ours computes with).
+
+    Raises:
+      ValueError: no Hugging Face LLaVA has the shape of this model; the message says what differs.
+    """
+    config = loaded.config
+    if not isinstance(config, LlavaConfig):
+        raise ValueError(
+            f"family {loaded.family!r}: only a model that came from a Hugging Face folder, or a "
+            "LLaVA, can be exported to one"
+        )
+    _require_exportable(config)
+    processor, vision, decoder = loaded.processor, config.vision, config.decoder
+    kind = str(jnp.dtype(dtype or loaded.variables["params"]["decoder"]["embed"].dtype))
+    ids = {"eos_token_id": processor.eos_id, "pad_token_id": processor.pad_id}
+    if processor.config.bos is not None:
+        ids["bos_token_id"] = processor.token_id(processor.config.bos)
+    raw = {
+        "architectures": ["LlavaForConditionalGeneration"],
+        "model_type": "llava",
+        "torch_dtype": kind,
+        "image_token_index": processor.image_id,
+        "image_seq_length": config.image_tokens,
+        "projector_hidden_act": _NAMES[config.projector.activation],
+        "multimodal_projector_bias": config.projector.bias,
+        "vision_feature_layer": list(vision.outputs) or -1,
+        "vision_feature_select_strategy": "default" if vision.drop_first else "full",
+        "tie_word_embeddings": decoder.tied,
+        "text_config": {**_text_config(decoder), **ids, "torch_dtype": kind},
+        "vision_config": {**_vision_config(vision), "torch_dtype": kind},
+        **ids,
+    }
+    norm = {
+        f"{_POST_NORM}.weight": np.ones(vision.width, jnp.dtype(kind)),
+        f"{_POST_NORM}.bias": np.zeros(vision.width, jnp.dtype(kind)),
+    }
+    return raw, norm
+
+
+def _require_exportable(config: LlavaConfig) -> None:
+    vision, projector, decoder = config.vision, config.projector, config.decoder
+    if vision is None:
+        raise ValueError("a text-only model: expected a vision tower to export it as a LLaVA")
+    clip = vision.class_token and vision.pre_norm
+    plain = not (vision.patch_bias or vision.layer_scale or vision.post_norm or vision.ragged)
+    faults = {
+        "projector.pool": (projector.pool, projector.pool == 1, "1"),
+        "projector.mlp_width": (
+            projector.mlp_width,
+            projector.mlp_width == decoder.width,
+            f"the decoder's width {decoder.width}",
+        ),
+        "vision": (vision, clip and plain, "a tower in CLIP's layout"),
+    }
+    for key, (found, fits, expected) in faults.items():
+        if not fits:
+            raise ValueError(
+                f"model config, {key}: found {found}, expected {expected}: no Hugging Face LLaVA "
+                "has this shape"
+            )
+
+
+def _text_config(decoder: DecoderConfig) -> dict[str, Any]:
+    if decoder.window is not None:
+        kind = {"model_type": "mistral", "sliding_window": decoder.window}
+    elif decoder.qkv_bias and not decoder.o_bias:
+        kind = {"model_type": "qwen2", "use_sliding_window": False}
+    else:
+        biases = {"attention_bias": decoder.qkv_bias, "mlp_bias": decoder.mlp_bias}
+        kind = {"model_type": "llama", **biases}
+    names = {"mistral": "Mistral", "qwen2": "Qwen2", "llama": "Llama"}
+    return {
+        **kind,
+        "architectures": [f"{names[kind['model_type']]}ForCausalLM"],
+        "vocab_size": decoder.vocab_size,
+        "hidden_size": decoder.width,
+        "intermediate_size": decoder.mlp_width,
+        "num_hidden_layers": decoder.layers,
+        "num_attention_heads": decoder.heads,
+        "num_key_value_heads": decoder.kv_heads,
+        "head_dim": decoder.head_dim,
+        "hidden_act": _NAMES[decoder.activation],
+        "max_position_embeddings": decoder.max_positions,
+        "rms_norm_eps": decoder.norm_eps,
+        "rope_theta": decoder.rope_theta,
+        "rope_scaling": _rope_scaling(decoder),
+        "tie_word_embeddings": decoder.tied,
+    }
+
+
+def _rope_scaling(decoder: DecoderConfig) -> dict[str, Any] | None:
+    scaling = decoder.rope_scaling
+    if scaling is None:
+        return None
+    if scaling.kind == "linear":
+        return {"rope_type": "linear", "factor": scaling.factor}
+    return {
+        "rope_type": scaling.kind,
+        "factor": scaling.factor,
+        "low_freq_factor": scaling.low,
+        "high_freq_factor": scaling.high,
+        "original_max_position_embeddings": scaling.original,
+    }
+
+
+def _vision_config(vision: VisionConfig) -> dict[str, Any]:
+    return {
+        "model_type": "clip_vision_model",
+        "hidden_size": vision.width,
+        "intermediate_size": vision.mlp_width,
+        "projection_dim": vision.width,
+        "num_hidden_layers": vision.layers,
+        "num_attention_heads": vision.heads,
+        "image_size": vision.image_size,
+        "patch_size": vision.patch_size,
+        "hidden_act": _NAMES[vision.activation],
+        "layer_norm_eps": vision.norm_eps,
+    }

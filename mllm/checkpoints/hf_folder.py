@@ -1,0 +1,242 @@
+"""Whole Hugging Face folders: config.json, weights, and the files of tokenizer and processor."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+
+from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
+from mllm.checkpoints.hf_config import family_of, read_config
+from mllm.checkpoints.hf_config_export import write_config
+from mllm.checkpoints.loaded import Loaded, NoProcessor, Origin
+from mllm.checkpoints.peft import CONFIG as ADAPTER
+from mllm.checkpoints.peft import read_adapter, write_adapter
+from mllm.checkpoints.tables import TABLES
+from mllm.checkpoints.tensor_files import open_folder
+from mllm.data.hf_processor import read_hf_processor, read_image_settings, write_hf_processor
+from mllm.files import read_json, write_json
+from mllm.models import MODELS
+from mllm.ops.lora import merge_lora
+from mllm.parallel.launch import is_first, wait_for_all
+from mllm.parallel.mesh import one_device
+from mllm.parallel.rules import spec_of
+
+CONFIG = "config.json"
+# Beside the weights; kept with a model that comes from a folder, and written back byte for byte.
+SMALL_FILES = (
+    CONFIG,
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+)
+
+
+def is_hf_folder(folder: Path) -> bool:
+    """Whether a folder is a Hugging Face model, or an adapter of PEFT for one."""
+    return (folder / CONFIG).is_file() or (folder / ADAPTER).is_file()
+
+
+def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
+    """Read a Hugging Face folder, or one of a PEFT adapter whose config names a folder below it.
+
+    Weights are read straight to their places on ``mesh`` (None: the first device), cast to
+    ``dtype`` where it is given. A folder without tokenizer gives a model that answers with logits
+    only.
+
+    Raises:
+      FileNotFoundError, ValueError: naming file, key, what was expected and what was found.
+    """
+    folder = Path(folder)
+    if (folder / ADAPTER).is_file():
+        return _read_adapted(folder, dtype, mesh)
+    where = folder / CONFIG
+    raw = read_json(where)
+    family = family_of(where, raw)
+    files = open_folder(folder)
+    table = TABLES[family]
+    config = read_config(where, raw, _pixel_statistics(folder), dtype or "float32")
+    tree, carried = read_tree(
+        files,
+        table,
+        MODELS[family].abstract(config)["params"],
+        dtype=dtype,
+        place=_places(mesh),
+    )
+    stored = dtype or str(tree["decoder"]["embed"].dtype)
+    config = replace(config, dtype=str(jnp.dtype(stored)))
+    if dtype is not None:
+        carried = {name: values.astype(jnp.dtype(dtype)) for name, values in carried.items()}
+    small = {n: (folder / n).read_bytes() for n in SMALL_FILES if (folder / n).is_file()}
+    processor, image_id = _read_processor(folder, family, config, raw)
+    origin = Origin(small, find_prefixes(files, table), carried)
+    return Loaded(family, config, {"params": tree}, processor, origin=origin, image_id=image_id)
+
+
+def _pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
+    """``mean`` and ``std`` of the folder's image processor, {} where it has none."""
+    if not any((folder / f"{name}processor_config.json").is_file() for name in ("", "pre")):
+        return {}
+    where, settings = read_image_settings(folder)
+    found = {}
+    for name in ("mean", "std"):
+        values = settings.get(f"image_{name}")
+        if values is None:
+            continue
+        if not isinstance(values, list) or len(values) != 3:
+            raise ValueError(
+                f"{where}: key 'image_{name}': expected a number for each of 3 channels, found "
+                f"{values!r}"
+            )
+        found[name] = tuple(map(float, values))
+    return found
+
+
+def _places(mesh: Mesh | None, collection: str = ""):
+    chosen = mesh or one_device()
+    return lambda path, shape: NamedSharding(chosen, spec_of(collection + path, shape, chosen))
+
+
+def _read_processor(folder: Path, family: str, config, raw: dict):
+    """(processor, id of the image token by config.json)."""
+    key = "image_token_index" if "image_token_index" in raw else "image_token_id"
+    image_id = raw.get(key, {"llava": 32000, "idefics2": 32001, "idefics3": 128257}[family])
+    if not isinstance(image_id, int) or not 0 <= image_id < config.decoder.vocab_size:
+        raise ValueError(
+            f"{folder / CONFIG}: key {key!r}: expected an id below vocab_size "
+            f"{config.decoder.vocab_size}, found {image_id!r}"
+        )
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        return NoProcessor(tokenizer), image_id
+    processor = read_hf_processor(folder, family, config.image_tokens)
+    count = processor.tokenizer.get_vocab_size(with_added_tokens=True)
+    if count > config.decoder.vocab_size:
+        raise ValueError(
+            f"{tokenizer}: holds {count} tokens, expected at most {config.decoder.vocab_size}, the "
+            f"vocab_size of {folder / CONFIG}; take the tokenizer that the weights were saved with"
+        )
+    if processor.image_id != image_id:
+        raise ValueError(
+            f"{tokenizer}: its image token {processor.config.image!r} has id {processor.image_id}, "
+            f"expected {image_id}, the {key} of {folder / CONFIG}"
+        )
+    return processor, image_id
+
+
+def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
+    where = folder / ADAPTER
+    named = read_json(where).get("base_model_name_or_path")
+    below = next((p for p in (folder / str(named), Path(str(named))) if p.is_dir()), None)
+    if not named or below is None:
+        raise ValueError(
+            f"{where}: key 'base_model_name_or_path': expected the path of a folder, found "
+            f"{named!r}; write the folder of the model below the adapter there"
+        )
+    base = read_folder(below, dtype=dtype, mesh=mesh)
+    params = jax.eval_shape(lambda: base.variables["params"])
+    lora, options = read_adapter(folder, TABLES[base.family], params, place=_places(mesh))
+    return replace(base, variables={**base.variables, "lora": lora}, lora=options)
+
+
+def write_folder(
+    folder: Path, loaded: Loaded, *, dtype: str | None = None, max_shard_bytes: int = 5_000_000_000
+) -> None:
+    """Write a Hugging Face folder that transformers' ``from_pretrained`` loads, adapters merged in.
+
+    Where the model came from such a folder its small files are written back as they were. All is
+    written beside the folder first and moved into its place at the end.
+
+    Raises:
+      ValueError: the folder is there and not empty, the method lives in a prompt, or no Hugging
+        Face model has the shape of this one.
+    """
+    folder = Path(folder)
+    _require_new(folder)
+    if loaded.system_prompt is not None:
+        raise ValueError(
+            f"{folder}: this model's method is its system prompt, its weights are its parent's; "
+            "export the parent"
+        )
+    table, carried, prefixes = TABLES[loaded.family], {}, None
+    if loaded.origin is not None:
+        carried, prefixes = loaded.origin.carried, loaded.origin.prefixes
+        files = dict(loaded.origin.files)
+        if dtype is not None:
+            raw = json.loads(files[CONFIG])
+            raw.pop("torch_dtype", None)
+            files[CONFIG] = (json.dumps({**raw, "dtype": str(jnp.dtype(dtype))}, indent=2)).encode()
+    else:
+        files = {}
+        raw, carried = write_config(loaded, dtype)
+    with _beside(folder) as temporary:
+        if is_first():
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+            if loaded.origin is None:
+                write_json(temporary / CONFIG, raw)
+                write_hf_processor(temporary, loaded.processor, loaded.family, loaded.config.vision)
+        write_tree(
+            temporary,
+            merge_lora(loaded.variables)["params"],
+            carried,
+            table,
+            dtype=dtype,
+            prefixes=prefixes,
+            max_shard_bytes=max_shard_bytes,
+        )
+
+
+def write_adapter_folder(folder: Path, loaded: Loaded, base: str) -> None:
+    """Write the adapter of a model alone, in PEFT's format, for the exported model ``base``.
+
+    Raises:
+      ValueError: the model has no adapter, or the folder is there and not empty.
+    """
+    if "lora" not in loaded.variables:
+        raise ValueError(f"{folder}: the model has no adapter of its own; export all its weights")
+    _require_new(Path(folder))
+    dropout = (loaded.lora or {}).get("dropout", 0.0)
+    with _beside(Path(folder)) as temporary:
+        lora, table = loaded.variables["lora"], TABLES[loaded.family]
+        write_adapter(temporary, lora, table, base, dropout=dropout)
+
+
+def _require_new(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder}: is there already; export to a new folder")
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A folder beside the final one, the same for all processes, moved into place at the end."""
+    temporary = folder.absolute().with_name(f".{folder.name}.writing")
+    if is_first():
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    wait_for_all(f"begin {folder}")
+    try:
+        yield temporary
+        if is_first():
+            if folder.is_dir():
+                folder.rmdir()
+            os.replace(temporary, folder)
+    finally:
+        if is_first():
+            shutil.rmtree(temporary, ignore_errors=True)
+    wait_for_all(f"end {folder}")

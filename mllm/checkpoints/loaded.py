@@ -1,0 +1,111 @@
+"""A model in memory, with all that answers and all that is needed to write it down again."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mllm.checkpoints.digest import weights_digest
+from mllm.checkpoints.tensor_files import Pending, TensorFiles, write_file
+from mllm.data.processor import Processor
+from mllm.files import read_json, replacing, write_json
+from mllm.models import MODELS
+from mllm.parallel.launch import is_first
+from mllm.parallel.mesh import mesh_of
+from mllm.parallel.place import place_rows
+
+CARRIED, PREFIXES = "carried.safetensors", "prefixes.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a Hugging Face folder holds beside the weights that are computed with.
+
+    Attributes:
+      files: its small files by name, config.json among them.
+      prefixes: under which its weights are named, of ``mllm.checkpoints.hf.find_prefixes``.
+      carried: tensors that the model computes nothing with, by published name.
+    """
+
+    files: dict[str, bytes] = field(repr=False)
+    prefixes: tuple[str, ...]
+    carried: dict[str, np.ndarray] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class NoProcessor:
+    """Stands for the processor of a folder that has none: weights alone give logits."""
+
+    missing: Path
+
+    def __getattr__(self, name: str):
+        raise FileNotFoundError(
+            f"{self.missing}: no such file, so text cannot be read or written; save the tokenizer "
+            "into the folder with transformers' save_pretrained (it must be a fast one)"
+        )
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything that answers: family, config, {"params", "lora"?}, processor and system prompt.
+
+    ``image_id`` is the id of the image token, None in a text-only model.
+    """
+
+    family: str
+    config: object
+    variables: dict
+    processor: Processor | NoProcessor
+    system_prompt: str | None = None
+    lora: dict | None = None
+    origin: Origin | None = None
+    image_id: int | None = None
+
+    def __post_init__(self):
+        if self.image_id is None and isinstance(self.processor, Processor):
+            object.__setattr__(self, "image_id", self.processor.image_id)
+
+    @property
+    def model(self):
+        """The family's module of pure functions."""
+        return MODELS[self.family]
+
+    def digest(self) -> str:
+        """``weights_digest`` of all variables."""
+        return weights_digest(self.variables)
+
+    def place_rows(self, batch: dict) -> dict:
+        """The rows of a batch, float or int [R, ...] each, where the weights lie; see
+        ``mllm.parallel.place.place_rows``.
+        """
+        return place_rows(batch, mesh_of(self.variables))
+
+
+def write_origin(folder: Path, origin: Origin) -> None:
+    """Write what ``read_origin`` reads; the first process does."""
+    if not is_first():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in origin.files.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
+    tensors = [
+        Pending(name, values.dtype, values.shape, partial(np.asarray, values))
+        for name, values in origin.carried.items()
+    ]
+    write_file(folder / CARRIED, tensors)
+    write_json(folder / PREFIXES, {"prefixes": list(origin.prefixes)})
+
+
+def read_origin(folder: Path) -> Origin:
+    """Read what ``write_origin`` wrote.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the file.
+    """
+    ours = (CARRIED, PREFIXES)
+    files = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.name not in ours}
+    carried = TensorFiles(folder / CARRIED, [folder / CARRIED])
+    prefixes = tuple(read_json(folder / PREFIXES)["prefixes"])
+    return Origin(files, prefixes, {name: carried.read(name) for name in carried})
