@@ -6,11 +6,13 @@ generation_config.json and config.json. What is written, ``AutoProcessor`` of tr
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, processors
 
+from mllm.data.images import CLIP_MEAN
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.data.templates import CHAT_TEMPLATES
 from mllm.files import read_json, write_json, write_text
@@ -127,6 +129,8 @@ def _read_images(folder: Path, family: str) -> dict:
     if resample not in RESAMPLE:
         raise ValueError(f"{where}: resample is {resample!r}, expected one of {RESAMPLE}")
     fields = {"transform": transform, "resample": RESAMPLE[resample]}
+    if transform == "pad_square":
+        _check_border(where, settings.get("image_mean", ()))
     if transform in ("crop", "pad_square"):
         expect("do_center_crop", True)
         side = _side(where, settings, "size", "shortest_edge")
@@ -143,6 +147,16 @@ def _read_images(folder: Path, family: str) -> dict:
     if transform == "idefics2":
         return fields | {"shortest_edge": _side(where, settings, "size", "shortest_edge")}
     return fields | {"image_size": _side(where, settings, "max_image_size", "longest_edge")}
+
+
+def _check_border(where: Path, mean: Sequence[float]) -> None:
+    """LlavaImageProcessor pads with the colour of ``image_mean``, and we with that of CLIP."""
+    colour = tuple(int(255 * value) for value in mean)
+    if colour != CLIP_MEAN:
+        raise ValueError(
+            f"{where}: image_mean {list(mean)} gives borders of colour {colour}, expected "
+            f"{CLIP_MEAN}, that of CLIP"
+        )
 
 
 def _side(where: Path, settings: dict, key: str, edge: str) -> int:
@@ -236,7 +250,8 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     if config.transform not in kinds or config.image_block != BLOCKS[family]:
         raise ValueError(
             f"{folder}: a processor of family {family!r} has a transform of {sorted(kinds)} and "
-            f"the image block {BLOCKS[family]!r}, found {config.transform!r}, {config.image_block!r}"
+            f"the image block {BLOCKS[family]!r}, found {config.transform!r} and "
+            f"{config.image_block!r}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_str(processor.tokenizer.to_str())
@@ -253,7 +268,7 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     # Not the family's own class of tokenizers: those rebuild what tokenizer.json says.
     options = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     write_json(folder / "tokenizer_config.json", {**named, **options, **kind})
-    pictures = _written_images(config, kinds[config.transform], vision)
+    pictures = _written_images(folder, config, kinds[config.transform], vision)
     write_json(folder / "preprocessor_config.json", {**pictures, **kind})
     if family == "llava":
         layout = {
@@ -268,7 +283,7 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     write_text(folder / "chat_template.jinja", CHAT_TEMPLATES[config.chat_format])
 
 
-def _written_images(config: ProcessorConfig, kind: str, vision) -> dict:
+def _written_images(folder: Path, config: ProcessorConfig, kind: str, vision) -> dict:
     numbers = {name: number for number, name in RESAMPLE.items()}
     settings = {
         "image_processor_type": kind,
@@ -281,6 +296,8 @@ def _written_images(config: ProcessorConfig, kind: str, vision) -> dict:
         "image_mean": list(vision.mean),
         "image_std": list(vision.std),
     }
+    if config.transform == "pad_square":
+        _check_border(folder / "preprocessor_config.json", vision.mean)
     if config.transform in ("crop", "pad_square"):
         return settings | {
             "do_pad": config.transform == "pad_square",

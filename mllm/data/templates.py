@@ -47,7 +47,7 @@ CHAT_TEMPLATES = {
     + _TEXTS
     + "{{ content['text'] }}{% endfor %}{{' [/INST]' }}"
     "{% elif message['role'] == 'assistant' %}"
-    "{{ ' ' + message['content'][0]['text'] + '<\\s> '}}"
+    "{{ ' ' + message['content'][0]['text'] + '<\\\\s> '}}"
     "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}"
     "{% endfor %}",
     "idefics2": _IDEFICS2,

@@ -1,14 +1,15 @@
 """Text and images on their way into a row."""
 
-import io
+import json
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers_of_tests import KINDS, byte_level
 
-from mllm.data.images import augment, decode, to_pixels
-from mllm.data.processor import Processor, ProcessorConfig
+from mllm.benchmarks.mllmu.generate import SIZES, generate
+from mllm.benchmarks.mllmu.tokenizer import train_tokenizer
+from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -60,42 +61,80 @@ def test_save_and_load_keep_the_digest(processor, tmp_path):
         Processor.load(tmp_path)
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+def by_the_old_rule(processor, prefix: list, suffix: str) -> tuple[list[int], list[int]]:
+    """Parts encoded one by one: what byte-level tokenizers were trained with before."""
+    encode = lambda text: processor.tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
+    ids = [processor.token_id("<s>")]
+    for part in prefix:
+        ids += (
+            [processor.image_id] * processor.config.image_tokens if part is None else encode(part)
+        )
+    return ids, encode(suffix)
 
 
-def test_decoding_turns_flattens_and_refuses():
-    picture = Image.new("RGB", (20, 10), "red")
-    turned = Image.Exif()
-    turned[0x0112] = 6  # stored on its side
-    assert decode(encoded(picture, "JPEG", exif=turned)).size == (10, 20)
-    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    assert decode(encoded(clear)).getpixel((4, 4)) == (255, 255, 255)
-    assert decode(encoded(picture.convert("CMYK"), "JPEG")).mode == "RGB"
-    with pytest.raises(ValueError, match="portrait 7: cannot be decoded"):
-        decode(encoded(picture)[:40], "portrait 7")
+def test_the_benchmarks_texts_keep_the_ids_they_had(tmp_path):
+    rows = generate(SIZES["small"], seed=0, draw_images=False)[0]
+    profiles = [profile for split in rows.values() for profile in split]
+    train_tokenizer(profiles, tmp_path / "tokenizer.json")
+    processor = Processor(ProcessorConfig(), read_tokenizer(tmp_path / "tokenizer.json"))
+    for profile in profiles[::7]:
+        asked = [(q.question, q.answer) for q in profile.questions]
+        asked += [(pair.question, pair.answer) for pair in profile.training]
+        for question, answer in asked:
+            told = f"\n{question}\nASSISTANT:"
+            shown = by_the_old_rule(processor, ["USER: ", None], told)
+            assert processor.prompt(question, [(0, 0)]) == shown
+            plain = by_the_old_rule(processor, [], f"USER: {question}\nASSISTANT:")
+            assert processor.prompt(question) == plain
+            warned = by_the_old_rule(processor, ["Be brief. USER: ", None], told)
+            assert processor.prompt(question, [(0, 0)], "Be brief.") == warned
+            ids = processor.tokenizer.encode(f" {answer}", add_special_tokens=False).ids
+            assert processor.answer(answer) == [*ids, processor.eos_id]
 
 
-@pytest.mark.parametrize("size", [(336, 336), (50, 37), (37, 50), (20, 16), (1, 1)])
-def test_pixels_equal_the_published_clip_processor(size):
-    transformers = pytest.importorskip("transformers")
-    rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8))
-    published = transformers.CLIPImageProcessorPil(
-        size={"shortest_edge": 16},
-        crop_size={"height": 16, "width": 16},
-        do_rescale=False,
-        do_normalize=False,
-    )(picture)["pixel_values"][0]
-    ours = to_pixels(picture, 16).astype(int)
-    assert np.abs(ours - np.moveaxis(np.asarray(published), 0, -1).astype(int)).max() <= 1
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", ["London", "Zürich ☃", " twice  spaced", "", "1848"])
+def test_an_answer_is_encoded_where_it_stands(kind, text):
+    tokenizer = KINDS[kind]()
+    processor = Processor(ProcessorConfig(bos=None), tokenizer)
+    prefix, suffix = processor.prompt("Where was Ada born?", [(0, 0)])
+    whole = f"USER: <image>\nWhere was Ada born?\nASSISTANT: {text}"
+    expected = tokenizer.encode(whole, add_special_tokens=False).ids
+    place = expected.index(processor.image_id)
+    expected[place : place + 1] = [processor.image_id] * 16
+    assert prefix + suffix + processor.answer(text, ended=False) == expected
+    prompt, more = whole[: len(whole) - len(text) - 1], f" {text}"
+    assert processor.continuation(prompt, more) == processor.answer(text, ended=False)
 
 
-def test_views_differ_by_draw_and_repeat_by_seed():
-    picture = Image.effect_noise((64, 64), 60).convert("RGB")
-    view = lambda seed: augment(picture, 32, np.random.default_rng(seed))  # noqa: E731
-    assert view(0).shape == (32, 32, 3) and view(0).dtype == np.uint8
-    np.testing.assert_array_equal(view(1), view(1))
-    assert (view(1) != view(2)).any()
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_across_the_border_leaves_the_prompt_as_it_was_read(kind):
+    """ "Lond" and "on" share a token: what stands behind "Lond" is then "on", however encoded."""
+    processor = Processor(ProcessorConfig(bos=None), KINDS[kind]())
+    encode = lambda text: processor.tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
+    prompt = "ASSISTANT: Lond"
+    assert encode(prompt + "on")[: len(encode(prompt))] != encode(prompt)
+    ids = encode(prompt) + processor.continuation(prompt, "on")
+    assert processor.decode(ids) == "ASSISTANT: London"
+
+
+def test_a_layout_token_that_the_tokenizer_lacks_is_named():
+    config = ProcessorConfig(chat_format="chatml", bos=None, eos="</s>", image=None)
+    tokenizer = byte_level()
+    assert Processor(config, tokenizer).prompt("Who?")
+    config = replace(config, image="<image>", image_block="idefics3", bos="<s>")
+    processor = Processor(config, tokenizer)
+    with pytest.raises(ValueError, match="no token '<row_1_col_5>'"):
+        processor.prompt("Who?", [(1, 5)])
+    with pytest.raises(ValueError, match="prompt: 1 images, but the model takes text only"):
+        Processor(replace(config, image=None), tokenizer).prompt("Who?", [(0, 0)])
+    with pytest.raises(ValueError, match=r"unknown image block 'idefix2'.*idefics2"):
+        replace(config, image_block="idefix2")
+
+
+def test_an_older_processor_json_is_read(processor, tmp_path):
+    processor.save(tmp_path)
+    old = dict(chat_format="llava", bos="<s>", eos="</s>", pad="<pad>", image="<image>")
+    old |= dict(image_size=16, image_tokens=4)
+    (tmp_path / "processor.json").write_text(json.dumps(old))
+    assert Processor.load(tmp_path).config == processor.config
