@@ -1,10 +1,15 @@
 """Rows hold what they are given, in capacity, and say where everything is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, pack
 from mllm.data.pipeline import Pipeline, prefetch
+from mllm.data.processor import ProcessorConfig
 
 IMAGE = 3
 
@@ -66,6 +71,37 @@ def test_collated_rows_can_be_read_back(loss_on):
     assert (batch["segments"][6:] == -1).all() and (batch["loss_mask"][6:] == 0).all()
 
 
+def test_the_published_mask_covers_every_token_but_the_first():
+    """MLLMU-Bench masks padding only; all tokens of a row are then one segment, causal as ever."""
+    shape = RowShape(tokens=20, supervised=19, answers=1, loss_on="text")
+    rows = pack(random_examples(6), shape)[:5]
+    batch = collate(rows, 6, shape)
+    for r, (example,) in enumerate(rows):
+        whole = example.prefix + example.suffix + example.answer
+        there = slice(0, len(whole))
+        assert tuple(batch["tokens"][r, there]) == whole
+        assert set(batch["segments"][r, there].tolist()) == {1}
+        assert batch["positions"][r, there].tolist() == list(range(len(whole)))
+        assert batch["loss_mask"][r].tolist() == [0] + [1] * (len(whole) - 1) + [0] * (
+            20 - len(whole)
+        )
+        taught = batch["targets"][r] < 20
+        assert batch["targets"][r][taught].tolist() == list(range(1, len(whole)))
+        assert batch["sources"][r][taught].tolist() == list(range(len(whole) - 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(loss_on="text"), "loss_on 'text' needs rows.answers = 1, found 12"),
+        (dict(loss_on="anser"), "unknown loss_on 'anser'.*'answer'"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        RowShape(**options)
+
+
 def test_an_example_that_fits_no_row_is_named():
     example = Example(17, -1, False, (1,), tuple(range(30)), (5,))
     with pytest.raises(ValueError, match=r"example 17 has 32 tokens.*rows.tokens"):
@@ -115,6 +151,59 @@ def test_reference_values_travel_with_their_answers():
         known = batch["answers"] >= 0
         np.testing.assert_array_equal(batch["reference_logprobs"][known], -batch["answers"][known])
         assert (batch["reference_logprobs"][~known] == 0).all()
+
+
+class OfTests:
+    """What a pipeline reads of a processor."""
+
+    image_id = IMAGE
+    config = ProcessorConfig(image_size=6, image_tokens=2)
+
+
+@pytest.mark.parametrize("loss_on", ["answer", "text"])
+def test_pictures_travel_with_the_runs_of_their_tiles(loss_on):
+    rng = np.random.default_rng(0)
+    pictures = []
+    for number, (tiles, height, width) in enumerate([(1, 4, 7), (3, 6, 5), (2, 2, 2)], 1):
+        pixels = np.full((tiles, height, width, 3), number, np.uint8)
+        pixels *= np.arange(1, tiles + 1, dtype=np.uint8)[:, None, None, None]
+        pictures.append(Picture(pixels, ((height, width),) * tiles))
+    examples = []
+    for index in range(20):
+        image = index % 4 - 1
+        runs = [IMAGE, IMAGE, 9] * (len(pictures[image].tiles) if image >= 0 else 0)
+        examples.append(Example(index, image, False, (1, *runs), (5, 6), (7,)))
+    answers = 1 if loss_on == "text" else 3
+    shape = RowShape(tokens=30, supervised=20, answers=answers, loss_on=loss_on)
+    pipeline = Pipeline(examples, pictures, OfTests, 3, shape, patch=4)
+    shown = 0
+    for batch in batches(pipeline, 0, pipeline.steps(1)):
+        assert batch["images"].shape == (3, 3, 8, 8, 3)  # the same in every step
+        for r in range(3):
+            slots = batch["image_slots"][r]
+            numbers = batch["answers"][r]
+            image = examples[numbers[0]].image if numbers[0] >= 0 else -1
+            assert (slots >= 0).sum() == (len(pictures[image].tiles) if image >= 0 else 0)
+            for slot, pixels, extent in zip(
+                slots, batch["images"][r], batch["image_extents"][r], strict=True
+            ):
+                if slot >= 0:
+                    assert batch["tokens"][r, slot : slot + 2].tolist() == [IMAGE, IMAGE]
+                    assert tuple(extent) == pictures[image].extents[0]
+                    tile = (slot - 1) // 3
+                    assert pixels[: extent[0], : extent[1]].min() == (image + 1) * (tile + 1)
+                    shown += 1
+                else:
+                    assert not pixels.any() and not extent.any()
+    assert shown > 5
+    views = [Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)) for _ in range(3)]
+    single = [e for e in examples if e.image < 0 or len(pictures[e.image].tiles) == 1]
+    single = [replace(e, index=i) for i, e in enumerate(single)]
+    pipeline = Pipeline(single, views, OfTests, 3, shape, augmented=True)
+    first, again = batches(pipeline, 0, 8), batches(pipeline, 0, 8)
+    for mine, theirs in zip(first, again, strict=True):
+        assert mine["images"].shape == (3, 1, 6, 6, 3)
+        np.testing.assert_array_equal(mine["images"], theirs["images"])
 
 
 def test_prefetch_keeps_order_and_passes_errors_on():
