@@ -124,7 +124,7 @@ def test_every_parameter_has_a_rule():
         (lambda m: m.score(PROMPTS[1:], None, [[""]]), "at least one token"),
         (lambda m: m.logits([[5]], image_sizes=1), "unknown to family 'llava'"),
         (lambda m: m.logits([[3, 3]]), "2 image tokens, expected runs of 4"),
-        (lambda m: m.save("x", format="npz"), "format is 'npz'"),
+        (lambda m: m.save("x", format="npz"), "unknown format 'npz'"),
     ],
 )
 def test_wrong_calls_are_explained(model, call, message):
