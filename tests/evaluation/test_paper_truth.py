@@ -1,0 +1,205 @@
+"""The paper protocol against the published script, transcribed onto transformers: the same weights,
+the same parquet files, the same seed.
+"""
+
+from functools import cache
+
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+
+from mllm.benchmarks.mllmu import Benchmark, export_published
+from mllm.checkpoints.folder import Loaded
+from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
+from mllm.evaluation.paper import collect_paper_replies, paper_items
+from mllm.evaluation.paper_prompts import PaperProtocol
+from mllm.evaluation.scores import score_replies
+from mllm.models.decoder import DecoderConfig
+from mllm.models.llava import LlavaConfig
+from mllm.models.projector import ProjectorConfig
+from mllm.models.vit import VisionConfig
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+from models import torch_twins  # noqa: E402
+from published_script import PublishedScript, averages  # noqa: E402
+
+WIDTH, EYE_WIDTH, MLP, SIDE, PATCH = 48, 24, 64, 32, 16
+SET_OF_MODE = {
+    "forget": "forget",
+    "test": "test",
+    "retain_shared": "retain",
+    "retain_celebrity": "celebrity",
+}
+MODALITY_OF_KIND = {
+    "Image_Textual": "image_text",
+    "Image_Textual_Questions": "image_text",
+    "Pure_Text": "text",
+    "Pure_Text_Questions": "text",
+}
+
+
+class Few:
+    """A benchmark of which only the first rows of the kept sets are there."""
+
+    config, info = "few", {"licences": {}, "citation": ""}
+
+    def __init__(self, benchmark, forget: int, rows: int):
+        self.benchmark, self.fingerprint = benchmark, f"{rows} rows"
+        self.rows = {f"retain_{100 - forget}": rows, "celebrity": rows}
+
+    def profiles(self, split: str) -> list:
+        return self.benchmark.profiles(split)[: self.rows.get(split)]
+
+
+@cache
+def twins(tokenizer_path) -> tuple:
+    """A model of transformers with its processor, and ours of the same weights.
+
+    Weights are random, but some tokens are favoured: letters, the end, parts of names. So replies
+    are short, some hold an answer, and hardly any two tokens are equally likely.
+    """
+    tokenizer = Tokenizer.from_file(str(tokenizer_path))
+    vocabulary = tokenizer.get_vocab_size()
+    twin = transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(
+            vision_config=transformers.CLIPVisionConfig(
+                hidden_size=EYE_WIDTH,
+                intermediate_size=MLP,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                image_size=SIDE,
+                patch_size=PATCH,
+            ),
+            text_config=transformers.LlamaConfig(
+                vocab_size=vocabulary,
+                hidden_size=WIDTH,
+                intermediate_size=MLP,
+                num_hidden_layers=1,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                rms_norm_eps=1e-5,
+                max_position_embeddings=2048,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+            ),
+            image_token_index=3,
+            image_seq_length=(SIDE // PATCH) ** 2,
+        )
+    )
+    torch_twins.randomise(twin, seed=1)
+    favoured = [tokenizer.token_to_id(letter) for letter in "ABCD"]
+    favoured += tokenizer.encode(" A B C D born lives 1 This person in Boise Manila $").ids
+    with torch.no_grad():
+        twin.lm_head.weight[favoured] *= 4
+        twin.lm_head.weight[2] *= 4
+    twin.generation_config.update(eos_token_id=2, pad_token_id=0, bos_token_id=1)
+    tokenizer.post_processor = TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+    square = {"height": SIDE, "width": SIDE}
+    eyes = transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square)
+    processor = transformers.LlavaProcessor(
+        eyes,
+        fast,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    w = torch_twins.Weights(twin, "model.multi_modal_projector.")
+    params = {
+        "decoder": torch_twins.decoder_params(twin, "model.language_model.", tied=False),
+        "vision": torch_twins.clip_params(twin, "model.vision_tower.", keep=1),
+        "projector": {"fc1": w.dense("linear_1"), "fc2": w.dense("linear_2")},
+    }
+    config = LlavaConfig(
+        DecoderConfig(
+            vocabulary,
+            WIDTH,
+            layers=1,
+            heads=4,
+            kv_heads=2,
+            head_dim=WIDTH // 4,
+            mlp_width=MLP,
+            tied=False,
+        ),
+        VisionConfig(SIDE, PATCH, width=EYE_WIDTH, layers=1, heads=2, mlp_width=MLP),
+        ProjectorConfig(mlp_width=WIDTH, width=WIDTH),
+    )
+    ours = Processor(
+        ProcessorConfig(image_size=SIDE, image_tokens=config.image_tokens),
+        read_tokenizer(tokenizer_path),
+    )
+    return twin, processor, Loaded("llava", config, {"params": params}, ours)
+
+
+def run_both(benchmark, forget: int, rows: int, seed: int, folder, **shots) -> tuple:
+    """(sheets of the script, our records and scores)."""
+    few = Few(benchmark, forget, rows)
+    twin, processor, loaded = twins(benchmark.tokenizer_path)
+    exported = export_published(few, folder / "export")
+    script = PublishedScript(exported, forget, twin, processor, **shots)
+    sheets = script.run(seed)
+    sets = {name: few.profiles(name) for name in ("celebrity",)}
+    sets |= {"forget": few.profiles(f"forget_{forget}")}
+    sets |= {"retain": few.profiles(f"retain_{100 - forget}")}
+    ids = {profile.id for profile in sets["forget"]}
+    sets["test"] = [profile for profile in few.profiles("test") if profile.id in ids]
+    protocol = PaperProtocol(seed=seed, rows=16).for_family("llava")
+    items = paper_items(sets, few.profiles("full"), protocol)
+    records = collect_paper_replies(loaded, items, protocol, folder / "eval", {})
+    return sheets, items, records, score_replies(records, protocol="paper")
+
+
+def assert_equal(sheets, items, records, scores) -> None:
+    assert len(sheets) == len(items) == len(records)
+    for sheet, item, record in zip(sheets, items, records, strict=True):
+        assert (SET_OF_MODE[sheet["mode"]], sheet["task"]) == (record["set"], record["task"])
+        assert MODALITY_OF_KIND[sheet["kind"]] == record["modality"]
+        assert (sheet["id"], sheet["question"]) == (record["profile"], record["question"])
+        assert sheet["prompt"] == record["prompt"]
+        assert sheet["pictures"] == list(item.pictures)
+        assert sheet["decoded"] == record["decoded"], sheet["prompt"]
+        assert sheet["answer"] == record["reply"]
+    found = {}
+    for score in scores:
+        place = score["set"], score["task"], score["modality"], score["metric"]
+        found[place] = score["value"], score["n"]
+    name_of = {"classification": "accuracy_parsed", "cloze": "substring"}
+    expected = averages(sheets)
+    for (mode, task, kind, counted), value in expected.items():
+        metric = name_of[task] if counted == "right" else counted
+        place = SET_OF_MODE[mode], task, MODALITY_OF_KIND[kind], metric
+        assert found.pop(place) == pytest.approx(value), place
+    assert {place[-1] for place in found} == {"exact"}  # what the script does not count
+
+
+@pytest.fixture(scope="module")
+def benchmark(data_dir):
+    return Benchmark.open(data_dir, "small")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """One width of prompts, so that less is compiled; threads help no model of this size."""
+    monkeypatch.setattr("mllm.evaluation.paper.BUCKET", 512)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_every_prompt_picture_reply_and_score_is_the_scripts(benchmark, tmp_path):
+    sheets, items, records, scores = run_both(benchmark, 5, 3, 0, tmp_path)
+    assert_equal(sheets, items, records, scores)
+    rights = [sheet["right"] for sheet in sheets if "right" in sheet]
+    assert 0 < sum(rights) < len(rights)
+    assert len({sheet["answer"] for sheet in sheets}) > len(sheets) / 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forget, seed", [(15, 1), (10, 2)])
+def test_larger_sets_and_other_seeds(benchmark, tmp_path, forget, seed):
+    assert_equal(*run_both(benchmark, forget, 18, seed, tmp_path))
