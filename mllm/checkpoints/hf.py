@@ -183,7 +183,7 @@ def _read_leaf(
 def _read_piece(
     files: TensorFiles, source: Source, index: tuple[slice, ...], dtype: np.dtype
 ) -> np.ndarray:
-    """The part ``index`` of a leaf, written layer by layer into one array."""
+    """The part ``index`` of a leaf, read layer by layer into one array."""
     layout = source.layout
     inner = index[1:] if source.stacked else index
 
@@ -194,8 +194,9 @@ def _read_piece(
         return read(source.names[0]).astype(dtype, order="C")
     names = source.names[index[0]]
     piece = np.empty((len(names), *(part.stop - part.start for part in inner)), dtype)
-    for values, name in zip(piece, names, strict=True):
-        values[...] = read(name)
+
+    for layer, name in enumerate(names):
+        piece[layer] = read(name)
     return piece
 
 
