@@ -53,4 +53,4 @@ def join_patches(features: jax.Array, join: int) -> jax.Array:
     return cells.transpose(0, 1, 3, 2, 4, 5).reshape(batch, side * side, join * join * width)
 
 
-init, abstract, encode_media, hidden, head = functions_of(Idefics3)
+init, abstract, encode_media, hidden, head, stages = functions_of(Idefics3)

@@ -42,4 +42,4 @@ class Llava(Multimodal):
         return self.projector(self.vision(pixels.astype(self.config.dtype), extents))
 
 
-init, abstract, encode_media, hidden, head = functions_of(Llava)
+init, abstract, encode_media, hidden, head, stages = functions_of(Llava)

@@ -9,6 +9,7 @@ functions of (config, variables, batch) that everything outside ``mllm.models`` 
 B batch, I images a row, H and W pixels, N tokens an image, T tokens, D width, V vocabulary.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.models.decoder import Cache, Decoder
+from mllm.models.navit import position_ids, real_patches
 from mllm.ops.attention import Structure, causal
 
 Variables = dict[str, dict]
@@ -74,14 +76,30 @@ def normalise(config, images: jax.Array) -> jax.Array:
     return (images.astype(jnp.float32) / 255.0 - mean) / std
 
 
-class Functions(NamedTuple):
-    """The five functions of a family; see ``functions_of``."""
+def _prepare(
+    config, images: jax.Array, extents: jax.Array | None
+) -> tuple[jax.Array, jax.Array | None]:
+    """(normalised pixels [B * I, H, W, 3] in the dtype of activations, extents [B * I, 2])."""
+    flat = images.reshape(-1, *images.shape[2:])
+    extents = None if extents is None else extents.reshape(-1, 2)
+    if images.dtype != jnp.uint8:
+        return flat.astype(config.dtype), extents
+    pixels = normalise(config, flat)
+    if extents is not None:  # padding is 0 behind normalisation, as published
+        rows, columns = (jnp.arange(n) < extents[:, i, None] for i, n in enumerate(flat.shape[1:3]))
+        pixels = jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], pixels, 0)
+    return pixels.astype(config.dtype), extents
 
-    init: object
-    abstract: object
-    encode_media: object
-    hidden: object
-    head: object
+
+class Functions(NamedTuple):
+    """The functions of a family; see ``functions_of``."""
+
+    init: Callable
+    abstract: Callable
+    encode_media: Callable
+    hidden: Callable
+    head: Callable
+    stages: Callable
 
 
 def functions_of(family: type[Multimodal]) -> Functions:
@@ -117,23 +135,9 @@ def functions_of(family: type[Multimodal]) -> Functions:
           extents: i32[B, I, 2], height and width of what is image; None takes all of it.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
         """
-        flat = images.reshape(-1, *images.shape[2:])
-        pixels = flat
-        if images.dtype == jnp.uint8:
-            pixels = normalise(config, flat)
-            if extents is not None:  # padding is 0 behind normalisation, as published
-                rows, columns = (jnp.arange(n) for n in images.shape[2:4])
-                height, width = jnp.moveaxis(extents.reshape(-1, 2), -1, 0)
-                inside = (rows < height[:, None])[:, :, None] & (columns < width[:, None])[:, None]
-                pixels = jnp.where(inside[..., None], pixels, 0)
-        real = None if extents is None else extents.reshape(-1, 2)
-        media = family(config).apply(
-            variables,
-            pixels.astype(config.dtype),
-            real,
-            method="encode_pixels",
-            rngs=_rngs(key),
-        )
+        pixels, real = _prepare(config, images, extents)
+        rngs = _rngs(key)
+        media = family(config).apply(variables, pixels, real, method="encode_pixels", rngs=rngs)
         return media.reshape(*images.shape[:2], *media.shape[1:])
 
     def hidden(
@@ -172,7 +176,40 @@ def functions_of(family: type[Multimodal]) -> Functions:
         """float[D, V], the map from final states to logits."""
         return family(config).apply(variables, method="head")
 
-    return Functions(init, abstract, encode_media, hidden, head)
+    def stages(config, variables: Variables, batch: Batch) -> dict[str, jax.Array]:
+        """What a batch with images passes through, in order, to see where implementations part.
+
+        Returns:
+          "pixels" float[B * I, H, W, 3], "patches" float[B * I, n, D], "positions" i32[B * I, n] of
+          a ragged tower, "features" float[B * I, n, D], "image tokens" float[B * I, N, D],
+          "embeddings" float[B, T, D], "logits" float32[B, T, V].
+        """
+        pixels, extents = _prepare(config, batch["images"], batch.get("image_extents"))
+        media, seen = family(config).apply(
+            variables,
+            pixels,
+            extents,
+            method="encode_pixels",
+            capture_intermediates=True,
+            mutable=["intermediates"],
+        )
+        vision = seen["intermediates"]["vision"]
+        found = {"pixels": pixels, "patches": vision["patch"]["__call__"][0]}
+        if config.vision.ragged:
+            real = real_patches(config.vision, pixels.shape, extents)
+            found["positions"] = position_ids(config.vision, real)
+        placed = media.reshape(*batch["images"].shape[:2], *media.shape[1:])
+        embed = batch["tokens"], placed, batch["image_slots"]
+        states, _ = hidden(config, variables, batch, media=placed)
+        return {
+            **found,
+            "features": vision["__call__"][0],
+            "image tokens": media,
+            "embeddings": family(config).apply(variables, *embed, method="embed"),
+            "logits": jnp.dot(states, head(config, variables), preferred_element_type=jnp.float32),
+        }
+
+    return Functions(init, abstract, encode_media, hidden, head, stages)
 
 
 def _rngs(key: jax.Array | None) -> dict[str, jax.Array]:

@@ -1,0 +1,59 @@
+"""Convert a Hugging Face folder into a checkpoint of ours, or one of ours into such a folder.
+
+python -m experiments.convert --from llava-1.5-7b-hf --to checkpoint
+python -m experiments.convert --from runs/x/npo --to llava-unlearned-hf --verify
+python -m experiments.convert --from runs/x/npo --to npo-adapter --adapter_for llava-vanilla-hf
+"""
+
+import math
+from pathlib import Path
+
+import jax
+from absl import flags
+
+from experiments.common import run
+from mllm.api import load
+from mllm.checkpoints.hf_folder import is_hf_folder, write_adapter_folder, write_folder
+from mllm.checkpoints.loaded import Loaded
+
+FROM = flags.DEFINE_string("from", None, "folder to read (or a .gguf file)", required=True)
+TO = flags.DEFINE_string("to", None, "folder to write, which must be new", required=True)
+DTYPE = flags.DEFINE_enum(
+    "dtype", None, ["float32", "bfloat16", "float16"], "of all weights; default: as stored"
+)
+VERIFY = flags.DEFINE_bool(
+    "verify", False, "compare with transformers (needs torch), stage by stage, in float32"
+)
+ADAPTER_FOR = flags.DEFINE_string(
+    "adapter_for", None, "write the adapter alone, in PEFT's format, for this exported model"
+)
+
+
+def main(_):
+    source, target = Path(FROM.value), Path(TO.value)
+    model = load(source, dtype=DTYPE.value)
+    print(f"read {source}: {describe(model.loaded)}", flush=True)
+    if ADAPTER_FOR.value is not None:
+        write_adapter_folder(target, model.loaded, ADAPTER_FOR.value)
+    elif is_hf_folder(source) or source.is_file():
+        model.save(target)
+    else:
+        write_folder(target, model.loaded)
+    print(f"wrote {target}", flush=True)
+    if VERIFY.value:
+        from experiments.verify import verify
+
+        published, ours = (source, target) if is_hf_folder(source) else (target, source)
+        verify(published, ours)
+
+
+def describe(loaded: Loaded) -> str:
+    """Family, size and type of a model in a line."""
+    leaves = jax.tree.leaves(loaded.variables)
+    count = sum(math.prod(leaf.shape) for leaf in leaves)
+    kinds = ", ".join(sorted({str(leaf.dtype) for leaf in leaves}))
+    return f"{loaded.family}, {count:,} parameters, {kinds}"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,130 @@
+"""Compare a checkpoint of ours with the Hugging Face folder it belongs to, stage by stage."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from mllm.api import Model, load
+from mllm.data.prompts import CHAT_FORMATS, MARK
+from mllm.data.rows import lay_out
+
+TOLERANCE = 1e-4  # largest difference over largest value, in float32
+SIZES = (50, 37), (41, 90)  # width and height of the pictures that are shown
+QUESTION = "Who is the person in this picture?"
+NEW_TOKENS = 8
+# In the order in which they are computed.
+STAGES = ("pixels", "patches", "positions", "features", "image tokens", "embeddings", "logits")
+
+
+def verify(published: Path, ours: Path) -> None:
+    """Print how far transformers and we differ at each stage.
+
+    Raises:
+      ValueError: naming the first stage that differs; or torch and transformers are not installed.
+    """
+    try:
+        import torch
+        import transformers
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--verify compares with transformers: install torch and transformers ({error})"
+        ) from None
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    theirs = transformers.AutoModelForImageTextToText.from_pretrained(
+        published, dtype=torch.float32, local_files_only=True
+    ).eval()
+    processor = transformers.AutoProcessor.from_pretrained(published, local_files_only=True)
+    model = load(ours, dtype="float32")
+    for seed, (width, height) in enumerate(SIZES):
+        print(f"picture of {width} x {height}: largest difference over largest value")
+        for stage, here, there in compare(model, theirs, processor, draw(width, height, seed)):
+            difference = distance(here, there)
+            verdict = "equal" if difference <= TOLERANCE else "DIFFERS"
+            print(f"  {stage:<13}{difference:9.1e}  {verdict}", flush=True)
+            if verdict != "equal":
+                raise ValueError(
+                    f"{ours}: {stage!r} is the first stage that differs from transformers on "
+                    f"{published}: by {difference:.1e} of its largest value, allowed {TOLERANCE}"
+                )
+
+
+def draw(width: int, height: int, seed: int) -> Image.Image:
+    """A picture of smooth colours with noise on it."""
+    across, down = np.meshgrid(np.linspace(0, 200, width), np.linspace(0, 200, height))
+    noise = np.random.default_rng(seed).uniform(0, 55, (height, width, 3))
+    return Image.fromarray((np.stack([across, down, across], axis=-1) + noise).astype(np.uint8))
+
+
+def distance(here, there) -> float:
+    """The largest difference over the largest value; infinite where shapes differ."""
+    here, there = np.asarray(here, np.float64), np.asarray(there, np.float64)
+    if here.shape != there.shape:
+        return float("inf")
+    if not here.size:
+        return 0.0
+    return float(np.abs(here - there).max() / max(np.abs(there).max(), 1e-30))
+
+
+def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tuple]:
+    """(stage, our values, theirs), in the order in which they are computed."""
+    loaded, file = model.loaded, io.BytesIO()
+    image.save(file, "PNG")
+    chat = CHAT_FORMATS[loaded.processor.config.chat_format]
+    text = "".join(chat(QUESTION, 1)).replace(MARK, "")
+    picture = loaded.processor.picture(file.getvalue())
+    prompt = loaded.processor.whole_prompt(text, [picture.grid])
+    inputs = processor(text=text, images=[image], return_tensors="pt")
+    yield "token ids", [prompt], inputs["input_ids"]
+    token = {"image_id": loaded.image_id, "image_tokens": loaded.config.image_tokens}
+    batch = jax.tree.map(jnp.asarray, lay_out([prompt], [[picture]], **token))
+    stages = jax.jit(loaded.model.stages, static_argnums=0)
+    here = stages(loaded.config, loaded.variables, batch)
+    there = published_stages(theirs, inputs)
+    for stage in STAGES:
+        if stage in here:
+            yield stage, here[stage], there[stage]
+    replied = theirs.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
+    reply = processor.tokenizer.decode(replied[0, len(prompt) :], skip_special_tokens=True)
+    (said,) = model.generate([text], [file.getvalue()], max_new_tokens=NEW_TOKENS)
+    yield "reply", list(map(ord, said)), list(map(ord, reply))
+
+
+def published_stages(theirs, inputs) -> dict[str, np.ndarray]:
+    """What ``stages`` of our family returns, of a transformers model: caught where its modules are
+    called.
+    """
+    import torch
+
+    pixels = inputs["pixel_values"]
+    seen = {"pixels": pixels.reshape(-1, *pixels.shape[-3:]).movedim(1, -1)}
+
+    def catch(module, arguments, named, output):
+        name = names[module]
+        if name == "patch_embedding":
+            seen["patches"] = output.flatten(2).movedim(1, 2)
+        elif name == "position_embedding":
+            seen["positions"] = arguments[0]
+        elif name in ("multi_modal_projector", "connector"):
+            seen["features"], seen["image tokens"] = arguments[0], output
+        else:
+            seen["embeddings"] = named["inputs_embeds"]
+
+    known = ("patch_embedding", "position_embedding", "multi_modal_projector", "connector")
+    known += ("language_model", "text_model")
+    names = {
+        module: name.rpartition(".")[2]
+        for name, module in theirs.named_modules()
+        if name.rpartition(".")[2] in known
+    }
+    hooks = [module.register_forward_hook(catch, with_kwargs=True) for module in names]
+    with torch.no_grad():
+        seen["logits"] = theirs(**inputs).logits
+    for hook in hooks:
+        hook.remove()
+    return {stage: values.detach().numpy() for stage, values in seen.items()}
