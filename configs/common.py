@@ -9,9 +9,11 @@ from ml_collections.config_dict import placeholder
 def stage(**values) -> ConfigDict:
     """How one stage of teaching or unlearning trains.
 
-    ``epochs`` are passes over the stage's rows (over the forget rows where a method has them);
-    ``trainable`` is "params" (all of them), "lora" or a part of the model, e.g. "projector";
-    ``loss_on`` is "answer" (strict) or "all" (question and answer, as published).
+    ``epochs`` are passes over the stage's rows (over the forget rows where a method has them), 0
+    hands the weights on; ``clip`` 0 does not clip; ``trainable`` is "params" (all of them), "lora"
+    or a part of the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and
+    answer) or "text" (every token of the row, as published; it needs ``rows.answers`` = 1);
+    ``end_token`` is whether an answer ends with one.
     """
     defaults = dict(
         epochs=1,
@@ -26,6 +28,7 @@ def stage(**values) -> ConfigDict:
         augment=False,
         trainable="params",
         loss_on="answer",
+        end_token=True,
     )
     unknown = set(values) - set(defaults)
     if unknown:
@@ -52,14 +55,17 @@ def get_config() -> ConfigDict:
     )
     # The first few of each group, 0 for all: for a model too slow to be taught and asked all.
     config.benchmark.limit = ConfigDict(dict(forget=0, retain=0, celebrity=0, captions=0))
-    # Published weights to start from ("smol"), "" for random ones.
+    # Weights to start from: "smol", or the path of a Hugging Face folder or of a checkpoint of
+    # ours, cast to ``model.dtype`` where that is given; "" for random ones.
     config.pretrained = ""
     config.model = ConfigDict()
     config.processor = ConfigDict(dict(chat_format="llava", image_size=64))
     config.rows = ConfigDict(dict(tokens=192, supervised=64, answers=12))
-    # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla.
+    # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla, over as many
+    # epochs unless others are given.
     config.base = stage()
     config.vanilla = stage()
+    config.retain_only_epochs = placeholder(int)
     # Whether vanilla and retain_only go on seeing the public figures, lest they be forgotten.
     config.replay = True
     # Runs of one method with other options need a name of their own: folder npo_VARIANT_15.

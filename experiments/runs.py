@@ -17,7 +17,16 @@ DEPENDS_ON = {
     "pretrained": ("seed", "pretrained", "model", "processor"),
     "base": ("seed", "model", "processor", "rows", "base", "lora"),
     "vanilla": ("seed", "tuning", "rows", "vanilla", "replay", "lora"),
-    "retain_only": ("seed", "tuning", "rows", "vanilla", "replay", "lora", "benchmark.forget"),
+    "retain_only": (
+        "seed",
+        "tuning",
+        "rows",
+        "vanilla",
+        "retain_only_epochs",
+        "replay",
+        "lora",
+        "benchmark.forget",
+    ),
 }
 
 

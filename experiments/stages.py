@@ -1,8 +1,9 @@
 """The stages of a study, each from a configuration to a run's folder: teach, unlearn, import."""
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ from jax.sharding import Mesh
 from experiments.runs import Run
 from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.digest import weights_digest
-from mllm.checkpoints.folder import Loaded, combine, save_model, write_description
+from mllm.checkpoints.folder import combine, load_model, save_model, write_description
+from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.pretrained import PRETRAINED
 from mllm.data.images import decode
 from mllm.data.packing import Example, RowShape
@@ -89,28 +91,44 @@ def fresh_model(config, benchmark, mesh: Mesh) -> Loaded:
 
 
 def import_pretrained(run: Run) -> None:
-    """Assemble published weights into a model folder, the start of the study's base."""
-    build = lookup(PRETRAINED, run.config.pretrained, "pretrained model (config.pretrained)")
-    loaded = build(run.config.model.to_dict(), run.config.processor.to_dict(), run.config.seed)
-    loaded = replace(loaded, variables=place(loaded.variables, device_mesh(run.config)))
-    save_model(run.folder, loaded)
+    """The start of the study's base: weights of packages, assembled into a model folder, or a
+    folder that is there, to which the run points.
+
+    Raises:
+      FileNotFoundError: config.pretrained names neither.
+    """
+    name, model = run.config.pretrained, run.config.model.to_dict()
+    mesh, folder = device_mesh(run.config), Path(name)
+    if name in PRETRAINED:
+        loaded = PRETRAINED[name](model, run.config.processor.to_dict(), run.config.seed)
+        loaded = replace(loaded, variables=place(loaded.variables, mesh))
+        save_model(run.folder, loaded)
+    elif folder.is_dir():
+        dtype = model.get("dtype")
+        loaded = load_model(folder, dtype=dtype, mesh=mesh)
+        described = replace(loaded, variables={}, lora=None)
+        write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
+    else:
+        raise FileNotFoundError(
+            f"config.pretrained is {name!r}: no such folder, and none of {', '.join(PRETRAINED)}"
+        )
     run.write(
         "finished", checkpoint_digest=loaded.digest(), parent=None, cost=_cost(run, loaded, 0)
     )
 
 
 def make_examples(
-    loaded: Loaded, remembered: Iterable, forgotten: Iterable = (), augmented: bool = False
+    loaded: Loaded, stage, remembered: Iterable, forgotten: Iterable = ()
 ) -> tuple[list[Example], list]:
     """Training pairs of profiles, tokenised, and their pictures: as the processor makes them, or
-    decoded images of which ``augmented`` training draws views.
+    decoded images where the stage trains on views of them (``stage.augment``).
     """
     processor, examples, pictures = loaded.processor, [], []
     size = 2 * processor.config.image_size  # twice the view: small enough to be quick
     for profiles, forget in ((remembered, False), (forgotten, True)):
         for profile in profiles:
             where, grid = f"profile {profile.id}", (0, 0)
-            if augmented:
+            if stage.augment:
                 image = decode(profile.images[0], where, processor.config.alpha)
                 pictures.append(image.resize((size, size)))
             else:
@@ -120,7 +138,7 @@ def make_examples(
                 shown = pair.modality == "image_text"
                 question = pair.question + INSTRUCTIONS[pair.form]
                 prefix, suffix = processor.prompt(question, [grid] if shown else [])
-                answer = processor.answer(pair.answer)
+                answer = processor.answer(pair.answer, ended=stage.end_token)
                 image = len(pictures) - 1 if shown else -1
                 parts = (tuple(prefix), tuple(suffix), tuple(answer))
                 examples.append(Example(len(examples), image, forget, *parts))
@@ -146,20 +164,22 @@ def make_pipeline(config, stage, loaded: Loaded, examples, pictures, schedule: s
 def teach(run: Run, parent: Loaded | None, benchmark) -> None:
     """Teach base, vanilla or retain_only: likelihood of the answers of its profiles."""
     config = run.config
+    stage = config.base if run.method == "base" else config.vanilla
+    if run.method == "retain_only" and config.retain_only_epochs is not None:
+        stage = stage.copy_and_resolve_references()
+        stage.epochs = config.retain_only_epochs
     celebrities = chosen_profiles(config, benchmark, "celebrity")
     if run.method == "base":
-        stage = config.base
         # Published weights know the public figures already; what they lack is sight.
         profiles = [] if config.pretrained else celebrities
         profiles = profiles + chosen_profiles(config, benchmark, "captions")
     else:
-        stage = config.vanilla
         profiles = chosen_profiles(config, benchmark, "retain")
         if run.method == "vanilla":
             profiles = profiles + chosen_profiles(config, benchmark, "forget")
         profiles = profiles + (celebrities if config.replay else [])
     start = parent or fresh_model(config, benchmark, device_mesh(config))
-    examples, pictures = make_examples(start, profiles, augmented=stage.augment)
+    examples, pictures = make_examples(start, stage, profiles) if stage.epochs else ([], [])
     if not examples:  # published data has nothing to align a pretrained model on
         _pass_on(run, start)
         return
@@ -180,9 +200,9 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
     parent = Loaded(parent.family, parent.config, merged, parent.processor)
     examples, pictures = make_examples(
         parent,
+        stage,
         chosen_profiles(config, benchmark, "retain"),
         chosen_profiles(config, benchmark, "forget"),
-        augmented=stage.augment,
     )
     seed = 10 * config.seed + len(TAUGHT)
     pipeline = make_pipeline(config, stage, parent, examples, pictures, objective.rows, seed)
@@ -205,7 +225,7 @@ def _pass_on(run: Run, parent: Loaded) -> None:
     above = parent_name(run.method, run.config)
     if above is None:
         raise ValueError(
-            f"{run.method} has no training pairs and no published weights to start from: set "
+            f"{run.method} has no training pairs or no epochs, and no weights to start from: set "
             "config.pretrained, or use a benchmark with captions and celebrities to learn from"
         )
     described = replace(parent, variables={}, lora=None)
@@ -293,14 +313,12 @@ def _adapter(params: dict, lora: dict, key: jax.Array) -> dict:
 
 
 def _dropping(config, rate: float):
-    """A model's configuration whose parts drop inputs of their low-rank updates."""
+    """A model's configuration, all parts of which drop inputs of their low-rank updates."""
     parts = {field.name: getattr(config, field.name) for field in fields(config)}
-    dropping = {
-        name: replace(part, lora_dropout=rate)
-        for name, part in parts.items()
-        if hasattr(part, "lora_dropout")
-    }
-    return replace(config, **dropping)
+    changed = {n: _dropping(part, rate) for n, part in parts.items() if is_dataclass(part)}
+    if "lora_dropout" in parts:
+        changed["lora_dropout"] = rate
+    return replace(config, **changed)
 
 
 def _cost(run: Run, loaded: Loaded, trainable: int) -> dict:

@@ -2,7 +2,8 @@
 
 model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
 [], "parts": names of the parts of params that are here (null: all), "lora": {"rank", "targets"} |
-null, "parent": path relative to this folder | null, "system_prompt": str | null}. What a folder
+null, "parent": path relative to this folder | null, "dtype": that weights of the parent are cast to
+| null, "system_prompt": str | null}. What a folder
 does not hold comes from its parent, which may be a Hugging Face folder. What a model from such a
 folder holds beside its weights is kept in ``huggingface/``.
 """
@@ -44,6 +45,7 @@ def write_description(
     collections: list[str],
     parts: list[str] | None = None,
     parent: Path | None = None,
+    dtype: str | None = None,
 ) -> None:
     """Write model.json and the processor: what it takes to read the checkpoints below."""
     if not is_first():
@@ -57,6 +59,7 @@ def write_description(
         "parts": parts,
         "lora": loaded.lora,
         "parent": None if parent is None else os.path.relpath(parent, folder),
+        "dtype": dtype,
         "system_prompt": loaded.system_prompt,
     }
     write_json(folder / "model.json", description)
@@ -100,7 +103,8 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
             raise ValueError(
                 f"{where}: neither all params of its own nor a parent to take them from"
             )
-        parent = load_model(folder / description["parent"], dtype=dtype, mesh=mesh)
+        below = dtype or description.get("dtype")
+        parent = load_model(folder / description["parent"], dtype=below, mesh=mesh)
         # An adapter sits on the parent as it answers: with the parent's own adapter merged in.
         adapted = "lora" in description["collections"]
         variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)

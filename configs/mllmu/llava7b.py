@@ -1,0 +1,33 @@
+"""LLaVA-1.5-7B our way: questions about one picture share a row, the loss is on answers, the base is
+bfloat16 and the adapters float32.
+
+python -m experiments.prepare --config configs/mllmu/llava7b.py
+python -m experiments.unlearn --config configs/mllmu/llava7b.py --config.objective.name=npo \
+    --workdir runs/llava7b/npo
+python -m experiments.evaluate --config configs/mllmu/llava7b.py --checkpoint runs/llava7b/npo
+python -m experiments.convert --from runs/llava7b/npo --to llava-unlearned-hf
+
+Behind a colon stands the data: "full" (default), "small" or "published". Any folder of the LLaVA
+family serves: --config.pretrained=FOLDER.
+"""
+
+from configs import common
+from configs.mllmu.paper import DATA
+
+
+def get_config(arg: str = "full"):
+    if arg not in DATA:
+        raise ValueError(f"llava7b takes one of {DATA} behind the colon, got {arg!r}")
+    config = common.get_config()
+    config.pretrained = "llava-1.5-7b-hf"
+    config.model = dict(dtype="bfloat16")
+    config.benchmark.update(config=arg, forget=5)
+    config.rows.update(tokens=1024, supervised=256, answers=16)
+    config.base = common.stage(epochs=0)
+    recipe = dict(trainable="lora", warmup=10, decay="linear", rows=8)
+    config.vanilla = common.stage(epochs=5, learning_rate=2e-4, **recipe)
+    config.replay = False  # the decoder knows the celebrities as well as it ever did
+    for name in ("ga", "grad_diff", "kl_min", "npo"):
+        config.methods[name].update(epochs=1, learning_rate=1e-4, **recipe)
+    config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
+    return config

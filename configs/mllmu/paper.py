@@ -1,0 +1,53 @@
+"""What the published MLLMU-Bench code does for every model (specification: its finetune.py and
+baselines/*.py): LoRA of rank 16, AdamW at 2e-5 without warm-up or clipping, four pairs a batch, the
+loss over every token, and the paper's protocol of evaluation.
+"""
+
+from configs import common
+
+DATA = ("published", "full", "small")
+
+
+def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, tokens: int):
+    """The published recipe for one model.
+
+    Args:
+      arg: the data: "published" (the parquet folders in benchmark.published_dir), or the generated
+        "full" or "small".
+      pretrained: default folder of the weights. targets: modules with an adapter.
+      end_token: whether the model's chat format ends an answer. tokens: of the longest row.
+    """
+    if arg not in DATA:
+        raise ValueError(f"the argument behind the colon is {arg!r}, expected one of {DATA}")
+    config = common.get_config()
+    config.pretrained = pretrained
+    config.model = dict(dtype="float32")  # as the published code, whose adapters sit on float32
+    config.benchmark.update(config=arg, forget=5)
+    if arg == "published":
+        config.benchmark.published_dir = "MLLMU-Bench"
+    config.rows.update(tokens=tokens, supervised=tokens, answers=1)
+    config.base = common.stage(epochs=0)  # nothing stands between published weights and vanilla
+    recipe = dict(
+        trainable="lora",
+        learning_rate=2e-5,
+        warmup=0,
+        decay="linear",
+        clip=0.0,
+        rows=4,
+        loss_on="text",
+        end_token=end_token,
+    )
+    config.vanilla = common.stage(epochs=5, **recipe)
+    config.retain_only_epochs = 1  # the oracle that NPO compares with
+    config.replay = False  # celebrities are never trained on
+    for name in ("ga", "grad_diff", "kl_min", "npo"):
+        config.methods[name].update(epochs=1, **recipe)
+    # Planned for a whole epoch and stepped once an epoch, the schedule never moves.
+    for name in ("grad_diff", "kl_min"):
+        config.methods[name].decay = "constant"
+        config.methods[name].options.order = "sequential"
+    config.methods.kl_min.options.kl_reduction = "published"
+    config.methods.npo.options.update(beta=0.4, form="batch_mean")
+    config.lora.update(rank=16, dropout=0.05, targets=targets)
+    config.evaluation.update(protocol="paper", profiles=4)
+    return config
