@@ -176,6 +176,10 @@ def _add_declared(tokenizer: Tokenizer, folder: Path, names: dict) -> None:
         declared[int(index)] = AddedToken(**options)
     for name, index in _optional(folder / "added_tokens.json").items():
         declared.setdefault(index, AddedToken(name, special=True, normalized=False))
+    for role in ("bos_token", "eos_token", "pad_token", "unk_token"):  # special, says transformers
+        name = _name(names.get(role))
+        if name is not None and tokenizer.token_to_id(name) is not None:
+            tokenizer.add_special_tokens([name])
     for index, token in sorted(declared.items()):
         if tokenizer.token_to_id(token.content) is None:
             tokenizer.add_tokens([token])
@@ -265,8 +269,12 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     named = {role: name for role, name in named.items() if name is not None}
     write_json(folder / "special_tokens_map.json", named)
     kind = {"processor_class": PROCESSORS[family]}
-    # Not the family's own class of tokenizers: those rebuild what tokenizer.json says.
+    # Not the family's own class of tokenizers: those rebuild what tokenizer.json says. But where
+    # Idefics2Processor spaces words that the tokenizer spaces too, that class is what undoes it.
     options = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    if family == "idefics2" and processor.prepends:
+        options |= {"tokenizer_class": "LlamaTokenizer", "legacy": True}
+        options["add_bos_token"] = config.bos is not None
     write_json(folder / "tokenizer_config.json", {**named, **options, **kind})
     pictures = _written_images(folder, config, kinds[config.transform], vision)
     write_json(folder / "preprocessor_config.json", {**pictures, **kind})

@@ -28,6 +28,7 @@ from mllm.data.prompts import (
     IMAGE_BLOCKS,
     MARK,
     Grid,
+    Prompt,
     show_images,
     space_words,
     special,
@@ -68,10 +69,8 @@ class Processor:
     tokenizer: Tokenizer
 
     def __post_init__(self):
-        for role in ("bos", "eos", "pad", "image"):
-            token = getattr(self.config, role)
-            if token is not None:
-                self.token_id(token)
+        for token in self._named:
+            self.token_id(token)
         self._prompt_text("", [] if self.config.image is None else [(0, 0)], None)
 
     def token_id(self, token: str) -> int:
@@ -93,12 +92,17 @@ class Processor:
     def image_id(self) -> int | None:
         return None if self.config.image is None else self.token_id(self.config.image)
 
-    @cached_property
-    def _private(self) -> Tokenizer:
-        return privately_named(self.tokenizer)
+    @property
+    def _named(self) -> list[str]:
+        names = self.config.bos, self.config.eos, self.config.pad, self.config.image
+        return [name for name in names if name is not None]
 
     @cached_property
-    def _prepends(self) -> bool:
+    def _private(self) -> Tokenizer:
+        return privately_named(self.tokenizer, self._named)
+
+    @cached_property
+    def prepends(self) -> bool:
         """Whether the tokenizer itself puts a space in front of text behind a special token."""
         return '"Prepend"' in json.dumps(json.loads(self.tokenizer.to_str())["normalizer"])
 
@@ -111,14 +115,18 @@ class Processor:
         if grids and self.config.image is None:
             raise ValueError(f"{where}: {len(grids)} images, but the model takes text only")
         text = show_images(text, grids, IMAGE_BLOCKS[self.config.image_block])
-        if self.config.image_block == "idefics2" and not self._prepends:
+        if self.config.image_block == "idefics2" and not self.prepends:
             text = space_words(text)
         text = text.replace(IMAGE, special(self.config.image or IMAGE_MARK))
-        for name in set(re.findall(f"{MARK}(<[^<>]*>)", text)):
-            self.token_id(name)
+        for name in set(re.findall(f"{MARK}<[^<>]*>", text)):
+            if self._private.token_to_id(name) is None:
+                raise ValueError(
+                    f"tokenizer has no special token {name[1:]!r}, which chat format "
+                    f"{self.config.chat_format!r} or image block {self.config.image_block!r} needs"
+                )
         return text
 
-    def _prompt_text(self, question: str, grids: Sequence[Grid], system: str | None) -> tuple:
+    def _prompt_text(self, question: str, grids: Sequence[Grid], system: str | None) -> Prompt:
         """(prefix, prompt), special tokens under private names."""
         chat = CHAT_FORMATS[self.config.chat_format]
         prefix, suffix = chat(question, len(grids), system)

@@ -99,17 +99,17 @@ def check_equal(ours: Processor, theirs, question: str, pictures: list[bytes]) -
 def test_what_is_written_is_read_by_transformers_and_by_us(family, kind, tmp_path):
     if family == "smolvlm" and kind != "byte level without bos":
         pytest.skip("SmolVLM's tokenizer is of that kind")
-    if family.startswith("idefics2") and kind == "prepend":
-        pytest.skip("Idefics2Processor of transformers 5 spaces words that this kind spaces itself")
     ours = make_processor(family, kind)
     family = KIND_OF.get(family, family.split()[0])
     write_hf_processor(tmp_path, ours, family, VISION)
     theirs = transformers.AutoProcessor.from_pretrained(tmp_path)
     for question in QUESTIONS:
+        if (family, kind) == ("idefics2", "prepend") and question.startswith(" "):
+            continue  # transformers 5 swallows a space that tokenizer.json and transformers 4 keep
         for pictures in ([], [encoded(60, 40)], [encoded(60, 40), encoded(33, 90)]):
             check_equal(ours, theirs, question, pictures)
     plain = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    for text in ("Ada</s> was born.", " London", ""):
+    for text in ("Ada</s>", "London", ""):
         whole = ours.whole_prompt(text) if text or ours.config.bos else []
         assert plain(text)["input_ids"] == whole
     again = read_hf_processor(tmp_path, family, ours.config.image_tokens)
@@ -165,6 +165,23 @@ def test_what_transformers_writes_is_read(family, kind, nested, tmp_path):
         for pictures in ([], [encoded(60, 40)]):
             check_equal(ours, theirs, question, pictures)
     assert ours.config.bos == "<s>" and ours.config.pad == "<pad>"
+
+
+def test_tokens_that_only_a_config_calls_special_are_special(tmp_path):
+    tokenizer = byte_level(bos=True)
+    saved_by_transformers(tmp_path, "llava", tokenizer, nested=False)
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [t for t in content["added_tokens"] if t["content"] != "</s>"]
+    for token in content["added_tokens"]:
+        token["special"] = token["content"] != "<image>"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    processor = read_hf_processor(tmp_path, "llava", 4)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert processor.whole_prompt("a</s>b") == theirs("a</s>b")["input_ids"]
+    assert processor.eos_id in processor.whole_prompt("a</s>b")
+    prefix, suffix = processor.prompt("a</s><image>b", [(0, 0)])
+    assert processor.eos_id not in suffix and processor.image_id not in suffix
+    assert prefix.count(processor.image_id) == 4
 
 
 def test_names_typed_by_a_user_stay_text():

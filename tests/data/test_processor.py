@@ -124,7 +124,7 @@ def test_a_layout_token_that_the_tokenizer_lacks_is_named():
     assert Processor(config, tokenizer).prompt("Who?")
     config = replace(config, image="<image>", image_block="idefics3", bos="<s>")
     processor = Processor(config, tokenizer)
-    with pytest.raises(ValueError, match="no token '<row_1_col_5>'"):
+    with pytest.raises(ValueError, match="no special token '<row_1_col_5>'"):
         processor.prompt("Who?", [(1, 5)])
     with pytest.raises(ValueError, match="prompt: 1 images, but the model takes text only"):
         Processor(replace(config, image=None), tokenizer).prompt("Who?", [(0, 0)])
