@@ -248,19 +248,21 @@ class _Asker:
 
     def _refuse_overflow(self, items: Sequence[PaperItem], lengths: list[int]) -> None:
         limit = self.loaded.config.decoder.max_positions
-        pairs = zip(lengths, items, strict=True)
-        needed = [(length + item.max_new_tokens, item) for length, item in pairs]
-        over = [(count, item) for count, item in needed if count > limit]
+        needed = [n + item.max_new_tokens for n, item in zip(lengths, items, strict=True)]
+        over = sum(count > limit for count in needed)
         if self.protocol.overflow == "run" or not over:
             return
-        count, item = max(over, key=lambda pair: pair[0])
-        task = item.question.task
-        fewer = f"evaluation.paper.{task}_shots=0, shots_from=none, " if item.shots else ""
+        worst = int(np.argmax(needed))
+        item, task = items[worst], items[worst].question.task
+        fewer = ""
+        if item.shots:
+            shots = self.protocol.shots(task) - 1
+            fewer = f"evaluation.paper.{task}_shots={shots}, evaluation.paper.shots_from=none, or "
         raise ValueError(
-            f"{len(over)} of {len(items)} prompts exceed the model's {limit} positions: one of "
-            f"{item.set}/{task} takes {count - item.max_new_tokens} tokens with "
-            f"{len(item.pictures)} pictures and {item.max_new_tokens} for the reply. Set {fewer}or "
-            "evaluation.paper.overflow=run to run them all the same, as the published script does"
+            f"{over} of {len(items)} prompts exceed the model's {limit} positions: one of "
+            f"{item.set}/{task} takes {lengths[worst]} tokens with {len(item.pictures)} pictures "
+            f"and {item.max_new_tokens} for the reply. Set {fewer}evaluation.paper.overflow=run to "
+            "run them all the same, as the published script does"
         )
 
     def _records(self, items: Sequence[PaperItem], width: int) -> list[dict]:
