@@ -268,11 +268,6 @@ def _cut(image: Image.Image, columns: Sequence[int], rows: Sequence[int]) -> lis
     ]
 
 
-def to_pixels(image: Image.Image, size: int) -> np.ndarray:
-    """The ``crop`` of an image, bicubic: u8[size, size, 3]."""
-    return make_picture(image, ImageConfig(image_size=size)).tiles[0]
-
-
 def augment(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
     """A random view, u8[size, size, 3]: mirrored, turned, zoomed, shifted, recoloured, blurred by
     chance.

@@ -70,6 +70,18 @@ def sentencepiece_like(scheme: str, bos: bool = True) -> Tokenizer:
     return _with_bos(tokenizer) if bos else tokenizer
 
 
+def unigram() -> Tokenizer:
+    """As T5 or Gemma's kind of SentencePiece: pieces with scores, no merges."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", "always")
+    tokenizer.decoder = decoders.Metaspace("▁", "always")
+    trainer = trainers.UnigramTrainer(
+        vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    return _with_bos(tokenizer)
+
+
 def _with_bos(tokenizer: Tokenizer) -> Tokenizer:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
@@ -84,3 +96,4 @@ KINDS = {
     "metaspace always": lambda: sentencepiece_like("always"),
     "prepend": lambda: sentencepiece_like("prepend"),
 }
+EXACT = {**KINDS, "unigram": unigram}  # whose small vocabulary lacks most characters
