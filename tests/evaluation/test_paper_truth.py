@@ -2,29 +2,22 @@
 the same parquet files, the same seed.
 """
 
-from functools import cache
-
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
+import mllm
 from mllm.benchmarks.mllmu import Benchmark, export_published
-from mllm.checkpoints.folder import Loaded
-from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.evaluation.paper import collect_paper_replies, paper_items
 from mllm.evaluation.paper_prompts import PaperProtocol
 from mllm.evaluation.scores import score_replies
-from mllm.models.decoder import DecoderConfig
-from mllm.models.llava import LlavaConfig
-from mllm.models.projector import ProjectorConfig
-from mllm.models.vit import VisionConfig
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 from models import torch_twins  # noqa: E402
 from published_script import PublishedScript, averages  # noqa: E402
 
-WIDTH, EYE_WIDTH, MLP, SIDE, PATCH = 48, 24, 64, 32, 16
+SIDE, PATCH = 32, 16
 SET_OF_MODE = {
     "forget": "forget",
     "test": "test",
@@ -52,29 +45,33 @@ class Few:
         return self.benchmark.profiles(split)[: self.rows.get(split)]
 
 
-@cache
-def twins(tokenizer_path) -> tuple:
-    """A model of transformers with its processor, and ours of the same weights.
+@pytest.fixture(scope="module")
+def benchmark(data_dir):
+    return Benchmark.open(data_dir, "small")
+
+
+@pytest.fixture(scope="module")
+def twins(benchmark, tmp_path_factory):
+    """A model of transformers with its processor, and ours, loaded from the folder that they write.
 
     Weights are random, but some tokens are favoured: letters, the end, parts of names. So replies
     are short, some hold an answer, and hardly any two tokens are equally likely.
     """
-    tokenizer = Tokenizer.from_file(str(tokenizer_path))
-    vocabulary = tokenizer.get_vocab_size()
+    tokenizer = Tokenizer.from_file(str(benchmark.tokenizer_path))
     twin = transformers.LlavaForConditionalGeneration(
         transformers.LlavaConfig(
             vision_config=transformers.CLIPVisionConfig(
-                hidden_size=EYE_WIDTH,
-                intermediate_size=MLP,
+                hidden_size=24,
+                intermediate_size=64,
                 num_hidden_layers=2,
                 num_attention_heads=2,
                 image_size=SIDE,
                 patch_size=PATCH,
             ),
             text_config=transformers.LlamaConfig(
-                vocab_size=vocabulary,
-                hidden_size=WIDTH,
-                intermediate_size=MLP,
+                vocab_size=tokenizer.get_vocab_size(),
+                hidden_size=48,
+                intermediate_size=64,
                 num_hidden_layers=1,
                 num_attention_heads=4,
                 num_key_value_heads=2,
@@ -96,51 +93,28 @@ def twins(tokenizer_path) -> tuple:
         twin.lm_head.weight[2] *= 4
     twin.generation_config.update(eos_token_id=2, pad_token_id=0, bos_token_id=1)
     tokenizer.post_processor = TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-    )
     square = {"height": SIDE, "width": SIDE}
-    eyes = transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square)
     processor = transformers.LlavaProcessor(
-        eyes,
-        fast,
+        transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square),
+        transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+        ),
         patch_size=PATCH,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
     )
-    w = torch_twins.Weights(twin, "model.multi_modal_projector.")
-    params = {
-        "decoder": torch_twins.decoder_params(twin, "model.language_model.", tied=False),
-        "vision": torch_twins.clip_params(twin, "model.vision_tower.", keep=1),
-        "projector": {"fc1": w.dense("linear_1"), "fc2": w.dense("linear_2")},
-    }
-    config = LlavaConfig(
-        DecoderConfig(
-            vocabulary,
-            WIDTH,
-            layers=1,
-            heads=4,
-            kv_heads=2,
-            head_dim=WIDTH // 4,
-            mlp_width=MLP,
-            tied=False,
-        ),
-        VisionConfig(SIDE, PATCH, width=EYE_WIDTH, layers=1, heads=2, mlp_width=MLP),
-        ProjectorConfig(mlp_width=WIDTH, width=WIDTH),
-    )
-    ours = Processor(
-        ProcessorConfig(image_size=SIDE, image_tokens=config.image_tokens),
-        read_tokenizer(tokenizer_path),
-    )
-    return twin, processor, Loaded("llava", config, {"params": params}, ours)
+    folder = tmp_path_factory.mktemp("llava")
+    twin.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return twin, processor, mllm.load(folder).loaded
 
 
-def run_both(benchmark, forget: int, rows: int, seed: int, folder, **shots) -> tuple:
+def run_both(twins, benchmark, forget: int, rows: int, seed: int, folder) -> tuple:
     """(sheets of the script, our records and scores)."""
     few = Few(benchmark, forget, rows)
-    twin, processor, loaded = twins(benchmark.tokenizer_path)
+    twin, processor, loaded = twins
     exported = export_published(few, folder / "export")
-    script = PublishedScript(exported, forget, twin, processor, **shots)
+    script = PublishedScript(exported, forget, twin, processor)
     sheets = script.run(seed)
     sets = {name: few.profiles(name) for name in ("celebrity",)}
     sets |= {"forget": few.profiles(f"forget_{forget}")}
@@ -176,11 +150,6 @@ def assert_equal(sheets, items, records, scores) -> None:
     assert {place[-1] for place in found} == {"exact"}  # what the script does not count
 
 
-@pytest.fixture(scope="module")
-def benchmark(data_dir):
-    return Benchmark.open(data_dir, "small")
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """One width of prompts, so that less is compiled; threads help no model of this size."""
@@ -191,8 +160,8 @@ def quick(monkeypatch):
     torch.set_num_threads(threads)
 
 
-def test_every_prompt_picture_reply_and_score_is_the_scripts(benchmark, tmp_path):
-    sheets, items, records, scores = run_both(benchmark, 5, 3, 0, tmp_path)
+def test_every_prompt_picture_reply_and_score_is_the_scripts(twins, benchmark, tmp_path):
+    sheets, items, records, scores = run_both(twins, benchmark, 5, 3, 0, tmp_path)
     assert_equal(sheets, items, records, scores)
     rights = [sheet["right"] for sheet in sheets if "right" in sheet]
     assert 0 < sum(rights) < len(rights)
@@ -201,5 +170,5 @@ def test_every_prompt_picture_reply_and_score_is_the_scripts(benchmark, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("forget, seed", [(15, 1), (10, 2)])
-def test_larger_sets_and_other_seeds(benchmark, tmp_path, forget, seed):
-    assert_equal(*run_both(benchmark, forget, 18, seed, tmp_path))
+def test_larger_sets_and_other_seeds(twins, benchmark, tmp_path, forget, seed):
+    assert_equal(*run_both(twins, benchmark, forget, 18, seed, tmp_path))
