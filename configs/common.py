@@ -13,7 +13,8 @@ def stage(**values) -> ConfigDict:
     hands the weights on; ``clip`` 0 does not clip; ``trainable`` is "params" (all of them), "lora"
     or a part of the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and
     answer) or "text" (every token of the row, as published; it needs ``rows.answers`` = 1);
-    ``end_token`` is whether an answer ends with one.
+    ``end_token`` is whether an answer ends with one; ``split`` overrules the processor on whether
+    pictures are split into crops.
     """
     defaults = dict(
         epochs=1,
@@ -29,6 +30,7 @@ def stage(**values) -> ConfigDict:
         trainable="params",
         loss_on="answer",
         end_token=True,
+        split=placeholder(bool),
     )
     unknown = set(values) - set(defaults)
     if unknown:

@@ -124,6 +124,9 @@ def make_examples(
     decoded images where the stage trains on views of them (``stage.augment``).
     """
     processor, examples, pictures = loaded.processor, [], []
+    if stage.split is not None:
+        shown = replace(processor.config, split=stage.split)
+        processor = Processor(shown, processor.tokenizer)
     size = 2 * processor.config.image_size  # twice the view: small enough to be quick
     for profiles, forget in ((remembered, False), (forgotten, True)):
         for profile in profiles:
@@ -197,7 +200,7 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
         _pass_on(run, replace(parent, system_prompt=objective.system_prompt))
         return
     merged = place(merge_lora(parent.variables), device_mesh(config))
-    parent = Loaded(parent.family, parent.config, merged, parent.processor)
+    parent = replace(parent, variables=merged, lora=None)
     examples, pictures = make_examples(
         parent,
         stage,
@@ -275,7 +278,7 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         trainable, parts = {"params": {stage.trainable: part}}, [stage.trainable]
         rest = {name: tree for name, tree in params.items() if name != stage.trainable}
         frozen = {"params": rest, **frozen}
-    described = Loaded(start.family, start.config, {}, start.processor, lora=lora)
+    described = replace(start, variables={}, lora=lora)
     above = parent_name(run.method, config)
     write_description(
         run.folder,
@@ -297,7 +300,7 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         log_every=config.log_every,
     )
     variables = combine(frozen, done.trainable)
-    whole = Loaded(start.family, start.config, variables, start.processor)
+    whole = replace(start, variables=variables, lora=lora)
     count = sum(leaf.size for leaf in jax.tree.leaves(done.trainable))
     run.write(
         "finished",

@@ -6,8 +6,8 @@ python -m experiments.unlearn --config configs/mllmu/idefics2_paper.py \
 python -m experiments.evaluate --config configs/mllmu/idefics2_paper.py \
     --checkpoint runs/idefics2_paper/npo
 
-The published code teaches without image splitting and evaluates with it. Here a checkpoint has one
-setting, that of its folder's preprocessor_config.json.
+Pictures are taught without splitting, and evaluated as the folder's preprocessor_config.json says:
+split, in the published one.
 """
 
 from configs.mllmu import paper
@@ -21,6 +21,9 @@ TARGETS = (
 
 
 def get_config(arg: str = "published"):
-    return paper.get_config(
+    config = paper.get_config(
         arg, pretrained="idefics2-8b", targets=TARGETS, end_token=True, tokens=512
     )
+    for stage in (config.vanilla, *config.methods.values()):
+        stage.split = False
+    return config

@@ -1,5 +1,5 @@
-"""LLaVA-1.5-7B our way: questions about one picture share a row, the loss is on answers, the base is
-bfloat16 and the adapters float32.
+"""LLaVA-1.5-7B our way: questions about one picture share a row, the loss is on answers, the base
+is bfloat16 and the adapters float32.
 
 python -m experiments.prepare --config configs/mllmu/llava7b.py
 python -m experiments.unlearn --config configs/mllmu/llava7b.py --config.objective.name=npo \

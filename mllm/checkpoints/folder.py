@@ -62,6 +62,8 @@ def write_description(
         "dtype": dtype,
         "system_prompt": loaded.system_prompt,
     }
+    if loaded.origin is not None and "params" in collections and parts is None:
+        write_origin(folder / ORIGIN, loaded.origin)
     write_json(folder / "model.json", description)
 
 
@@ -72,8 +74,6 @@ def save_model(folder: Path, loaded: Loaded) -> None:
         if checkpoints.latest() is not None:
             raise ValueError(f"{folder}: holds a checkpoint already; save to a new folder")
         checkpoints.save(0, loaded.variables, {})
-    if loaded.origin is not None:
-        write_origin(folder / ORIGIN, loaded.origin)
 
 
 def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
@@ -110,7 +110,7 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
         variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)
         config, origin = parent.config, origin or parent.origin
     if description["collections"]:
-        wanted = MODELS[family].abstract(config)
+        wanted = _abstract(where, family, config)
         if "lora" in description["collections"]:
             options = dict(description["lora"])
             adapter = partial(init_lora, rank=options["rank"], targets=options["targets"])
@@ -123,6 +123,14 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
     processor = Processor.load(folder)
     prompt = description["system_prompt"]
     return Loaded(family, config, variables, processor, prompt, description["lora"], origin)
+
+
+def _abstract(where: Path, family: str, config) -> dict:
+    try:
+        return MODELS[family].abstract(config)
+    except (TypeError, ValueError) as error:  # of shapes that meet nowhere
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{where}: key 'model': its sizes fit no model ({reason})") from None
 
 
 def _restore(folder: Path, wanted: dict) -> dict:

@@ -11,7 +11,6 @@ from mllm.checkpoints.tensor_files import Pending, TensorFiles, write_file
 from mllm.data.processor import Processor
 from mllm.files import read_json, replacing, write_json
 from mllm.models import MODELS
-from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import place_rows
 
@@ -83,9 +82,7 @@ class Loaded:
 
 
 def write_origin(folder: Path, origin: Origin) -> None:
-    """Write what ``read_origin`` reads; the first process does."""
-    if not is_first():
-        return
+    """Write what ``read_origin`` reads."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in origin.files.items():
         with replacing(folder / name) as temporary:
