@@ -91,13 +91,15 @@ class Problem:
 class Sweep:
     """All that was found below `workdir`; `runs` in the order of the tables.
 
-    `weights` are finished runs that hold published weights and were not evaluated.
+    `weights` are finished runs that hold published weights and were not evaluated. `others` are
+    the runs again under further protocols than their own; they stand in no table.
     """
 
     workdir: Path
     runs: tuple[Run, ...]
     problems: tuple[Problem, ...]
     weights: tuple[Run, ...] = ()
+    others: tuple[Run, ...] = ()
 
 
 def method_order(method: str) -> tuple[int, str]:
@@ -141,7 +143,7 @@ def collect(workdir: str | Path) -> Sweep:
             f"{workdir}: found no run.json below this folder, expected one a run; "
             "run experiments.sweep first, or name its --workdir"
         )
-    runs, weights, problems = [], [], []
+    runs, weights, others, problems = [], [], [], []
     for path in paths:
         name = path.parent.relative_to(workdir).as_posix()
         method = "unknown"
@@ -154,14 +156,20 @@ def collect(workdir: str | Path) -> Sweep:
                 weights.append(_make_run(path.parent, name, record, {}, {}))
             else:
                 runs += _read_results(path.parent, name, record, results)
+            for further in sorted(set(path.parent.glob("eval/*/results.json")) - {results}):
+                under = {**record, "protocol": further.parent.name}
+                others += _read_results(path.parent, name, under, further)
         except (ValueError, OSError) as error:
             problems.append(Problem(name, method, str(error)))
     for key in ("benchmark", "data_fingerprint", "protocol"):
         _refuse_unlike(runs, key)
     runs = _name_variants(runs)
-    runs.sort(key=lambda run: (method_order(run.method), run.variant, run.forget or 0, run.seed))
+    for kind in (runs, others):
+        kind.sort(
+            key=lambda run: (method_order(run.method), run.variant, run.forget or 0, run.seed)
+        )
     # Unevaluated weights have no benchmark and stand in no table, so nothing above is about them.
-    return Sweep(workdir, tuple(runs), tuple(problems), tuple(weights))
+    return Sweep(workdir, tuple(runs), tuple(problems), tuple(weights), tuple(others))
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -64,7 +64,9 @@ def write_report(
 
 
 def merge_results(sweep: Sweep) -> dict[str, Any]:
-    """Returns the results.json of a sweep: the scores of every finished run, unchanged."""
+    """Returns the results.json of a sweep: the scores of every finished run, unchanged, under each
+    protocol by which it was evaluated.
+    """
     return {
         "schema": SCHEMA,
         "benchmark": sweep.runs[0].benchmark if sweep.runs else "unknown",
@@ -78,7 +80,7 @@ def merge_results(sweep: Sweep) -> dict[str, Any]:
                 "scores": list(run.scores),
                 "cost": run.cost,
             }
-            for run in sweep.runs
+            for run in (*sweep.runs, *sweep.others)
         ],
         "environment": _shared_environment(sweep.runs),
     }

@@ -22,6 +22,21 @@ def test_results_hold_every_score_unchanged(reported):
     assert [run["method"] for run in merged["runs"][:3]] == ["base", "vanilla", "retain_only"]
 
 
+def test_results_hold_a_run_under_each_protocol(tmp_path, write, small_profiles):
+    folder = write(tmp_path, "vanilla", profiles=small_profiles)
+    results = json.loads((folder / "eval/strict/results.json").read_text())
+    (entry,) = results["runs"]
+    scores = [score for score in entry["scores"] if score["metric"] == "accuracy_parsed"]
+    results["runs"] = [{**entry, "protocol": "paper", "scores": scores}]
+    (folder / "eval/paper").mkdir()
+    (folder / "eval/paper/results.json").write_text(json.dumps(results))
+    paths = write_report(tmp_path, portraits={})
+    strict, paper = json.loads(paths["results"].read_text())["runs"]
+    assert (strict["protocol"], paper["protocol"]) == ("strict", "paper")
+    assert strict["scores"] == entry["scores"] and paper["scores"] == scores
+    assert [run.protocol for run in collect(tmp_path).runs] == ["strict"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"data_fingerprint": "cd" * 32}, "data_fingerprint"), ({"protocol": "paper"}, "protocol")],
