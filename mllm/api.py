@@ -1,6 +1,7 @@
 """``import mllm``: load a model, ask it, score with it, save it."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -13,6 +14,7 @@ import numpy as np
 from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import is_hf_folder, write_folder
+from mllm.checkpoints.new_folder import new_folder
 from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.data.processor import Processor, ProcessorConfig
@@ -98,13 +100,23 @@ class Model:
             at the right and at the bottom.
 
         Raises:
-          ValueError: image tokens and images do not match, a mask is no rectangle from the upper
-            left, or an input this family does not take.
+          ValueError: a shape or an id that the model does not take, image tokens and images that do
+            not match, a mask that is no rectangle from the upper left, or an unknown input.
         """
         loaded, tokens = self.loaded, np.asarray(input_ids, np.int32)
-        there = (
-            np.ones_like(tokens) if attention_mask is None else np.asarray(attention_mask, np.int32)
-        )
+        if tokens.ndim != 2 or not tokens.size:
+            raise ValueError(f"input_ids: expected [B, T], found shape {tokens.shape}")
+        if (wrong := tokens[(tokens < 0) | (tokens >= loaded.config.decoder.vocab_size)]).size:
+            size = loaded.config.decoder.vocab_size
+            raise ValueError(f"input_ids: expected ids from 0 to {size - 1}, found {wrong[0]}")
+        there = np.ones_like(tokens)
+        if attention_mask is not None:
+            there = np.asarray(attention_mask, np.int32)
+        if there.shape != tokens.shape:
+            raise ValueError(
+                f"attention_mask: expected shape {tokens.shape}, that of input_ids, found "
+                f"{there.shape}"
+            )
         batch = {
             "tokens": tokens,
             "positions": np.maximum(np.cumsum(there, axis=1, dtype=np.int32) - 1, 0),
@@ -125,6 +137,7 @@ class Model:
         """
         config, name = self.loaded.config, "pixel_attention_mask"
         ragged = config.vision is not None and config.vision.ragged
+        free = ragged and not config.vision.partial_patches  # any size gives as many tokens
         unknown = set(media) - ({name} if ragged else set())
         if unknown:
             raise ValueError(
@@ -137,12 +150,13 @@ class Model:
             expected = "[B, I, 3, H, W]" if ragged else "[N, 3, H, W]"
             raise ValueError(f"pixel_values: expected {expected}, found shape {pixels.shape}")
         images = np.moveaxis(pixels.reshape(-1, *pixels.shape[-3:]), 1, -1)
-        size = images.shape[1:3]
-        if not ragged and size != (config.vision.image_size,) * 2:
-            side = config.vision.image_size
+        size, side = images.shape[1:3], config.vision.image_size
+        if not free and size != (side, side):
             raise ValueError(f"pixel_values: expected images of {side} x {side}, found {size}")
         masks = media.get(name)
         masks = np.ones((len(images), *size)) if masks is None else np.asarray(masks)
+        if name in media and masks.shape != (expected := (*pixels.shape[:-3], *size)):
+            raise ValueError(f"{name}: expected shape {expected}, found {masks.shape}")
         masks = masks.reshape(-1, *size) > 0
         extents = np.stack([masks.any(axis=3 - axis).sum(axis=1) for axis in (1, 2)], axis=1)
         corner = np.arange(size[0])[:, None] < extents[:, 0, None, None]
@@ -169,11 +183,16 @@ class Model:
           images: per prompt an encoded image (bytes), a list of them, or None.
 
         Raises:
-          ValueError: a prompt's ``<image>``s do not match its images, or prompt and reply exceed
-            the model's length.
+          ValueError: a prompt's ``<image>``s do not match its images, an image cannot be decoded,
+            or prompt and reply exceed the model's length.
         """
+        _require_list(prompts)
         if not prompts:
             return []
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens: expected 1 or more, found {max_new_tokens}")
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature: expected 0 or more, found {temperature}")
         loaded = self.loaded
         pictures = self._pictures(images, len(prompts))
         prefix, last = self._prefix(self._ids(prompts, pictures), pictures, max_new_tokens)
@@ -200,7 +219,12 @@ class Model:
     def score(
         self, prompts: Sequence[str], images: Sequence | None, choices: Sequence[Sequence[str]]
     ) -> list[np.ndarray]:
-        """Summed log-probability float64[choices] of each choice's text right behind its prompt."""
+        """Summed log-probability float64[choices] of each choice's text right behind its prompt.
+
+        Raises:
+          ValueError: as ``generate``; or a prompt has no choices, or one without a token.
+        """
+        _require_list(prompts)
         if len(choices) != len(prompts):
             raise ValueError(f"{len(prompts)} prompts but {len(choices)} lists of choices")
         if not prompts:
@@ -210,6 +234,8 @@ class Model:
         pictures = self._pictures(images, len(prompts))
         ids = self._ids(prompts, pictures)
         for prompt, row, texts in zip(prompts, ids, choices, strict=True):
+            if isinstance(texts, str):
+                raise ValueError(f"choices: expected a list of texts a prompt, found {texts!r}")
             answers = [tuple(loaded.processor.continuation(prompt, text)) for text in texts]
             if not all(answers) or not answers:
                 raise ValueError(f"choices {list(texts)!r}: each must have at least one token")
@@ -235,8 +261,9 @@ class Model:
           ValueError: an unknown format, a folder that is not new, or a model of a shape that no
             Hugging Face model of its family has.
         """
-        write = lookup({"orbax": save_model, "hf": write_folder}, format, "format")
-        write(Path(path), self.loaded)
+        lookup({"orbax": _write_ours, "hf": write_folder}, format, "format")(
+            Path(path), self.loaded
+        )
 
     def _pictures(self, images: Sequence | None, count: int) -> list[list[Picture]]:
         """What is seen of the images of each prompt."""
@@ -275,13 +302,34 @@ class Model:
         return prefix, jnp.asarray([row[-1] for row in ids], jnp.int32)
 
 
+def _write_ours(folder: Path, loaded: Loaded) -> None:
+    with new_folder(folder) as temporary:
+        save_model(temporary, loaded)
+
+
+def _require_list(prompts: Sequence[str]) -> None:
+    if isinstance(prompts, str):
+        raise ValueError(f"prompts: expected a list of texts, found the text {prompts[:40]!r}")
+
+
 def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:
-    """Per prompt a list of encoded images."""
+    """Per prompt a list of encoded images.
+
+    Raises:
+      ValueError: there are not as many entries as prompts, or one is no bytes.
+    """
     if images is None:
         return [[] for _ in range(count)]
     if len(images) != count:
         raise ValueError(f"{count} prompts but {len(images)} entries of images")
-    return [
-        [] if shown is None else [shown] if isinstance(shown, bytes) else list(shown)
+    lists = [
+        [] if shown is None else list(shown) if isinstance(shown, list | tuple) else [shown]
         for shown in images
     ]
+    for number, data in enumerate(itertools.chain(*lists)):
+        if not isinstance(data, bytes):
+            raise ValueError(
+                f"image {number}: expected the bytes of an image file, found "
+                f"{type(data).__name__}; read a file with Path(...).read_bytes()"
+            )
+    return lists

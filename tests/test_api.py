@@ -135,5 +135,5 @@ def test_wrong_calls_are_explained(model, call, message):
 def test_loading_what_is_no_model_is_explained(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         mllm.load(tmp_path / "missing")
-    with pytest.raises(ValueError, match=r"expected a .gguf file or a folder with model.json"):
+    with pytest.raises(ValueError, match=r"expected a folder with config.json .* or a .gguf file"):
         mllm.load(tmp_path)

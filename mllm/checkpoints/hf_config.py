@@ -4,6 +4,7 @@ A file holds what differs from the library's defaults, so these defaults, of tra
 alike, are facts of the format and stand here.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,7 @@ class Section:
         """A positive number."""
         value = self.values.get(key)
         value = default if value is None else value
-        good = isinstance(value, (int, kind)) and not isinstance(value, bool) and value > 0
-        if not good:
+        if type(value) not in (int, kind) or not 0 < value < math.inf:
             raise self.error(key, f"a positive {kind.__name__}")
         return value
 
@@ -140,8 +140,8 @@ class Section:
     def choice(self, key: str, known: Mapping[str, Any]) -> Any:
         """What a name stands for."""
         name = self.values.get(key)
-        if name not in known:
-            raise self.error(key, f"one of {', '.join(sorted(known))}")
+        if not isinstance(name, str | None) or name not in known:
+            raise self.error(key, f"one of {', '.join(sorted(filter(None, known)))}")
         return known[name]
 
 
@@ -152,7 +152,7 @@ def family_of(path: Path, raw: Mapping[str, Any]) -> str:
       ValueError: an architecture that is not supported.
     """
     found = raw.get("model_type")
-    if found not in FAMILIES:
+    if not isinstance(found, str) or found not in FAMILIES:
         raise ValueError(
             f"{path}: key 'model_type': found {found!r} (architectures "
             f"{raw.get('architectures')!r}), expected one of {', '.join(sorted(FAMILIES))}"
@@ -188,7 +188,7 @@ def _read_llava(top: Section, pixels: Mapping, dtype: str) -> LlavaConfig:
     count = vision["layers"]
     chosen = top.values.get("vision_feature_layer", -2)
     numbers = chosen if isinstance(chosen, list) else [chosen]
-    if not numbers or not all(isinstance(n, int) and -count - 1 <= n <= count for n in numbers):
+    if not numbers or not all(type(n) is int and -count - 1 <= n <= count for n in numbers):
         raise top.error("vision_feature_layer", f"{-count - 1} to {count}, or a list of such")
     hidden = [n if n >= 0 else count + 1 + n for n in numbers]
     joined = isinstance(chosen, list) or hidden == [0]
@@ -221,6 +221,9 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
     width, eps = resampler.number("hidden_size"), resampler.number("rms_norm_eps", kind=float)
     if width != decoder.width:  # the library then takes both from the decoder
         width, eps = decoder.width, decoder.norm_eps
+    heads, kv_heads = resampler.number("resampler_n_heads"), resampler.number("num_key_value_heads")
+    if heads % kv_heads:
+        raise resampler.error("num_key_value_heads", f"a divisor of resampler_n_heads {heads}")
     return Idefics2Config(
         decoder,
         vision,
@@ -229,8 +232,8 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
             latents=resampler.number("resampler_n_latents"),
             width=width,
             layers=resampler.number("resampler_depth"),
-            heads=resampler.number("resampler_n_heads"),
-            kv_heads=resampler.number("num_key_value_heads"),
+            heads=heads,
+            kv_heads=kv_heads,
             head_dim=resampler.number("resampler_head_dim"),
             mlp_width=4 * width,
             norm_eps=eps,
@@ -246,7 +249,10 @@ def _read_idefics3(top: Section, pixels: Mapping, dtype: str) -> Idefics3Config:
     defaults = {"rms_norm_eps": 1e-5}
     text = top.part("text_config", {"model_type": "llama"})
     decoder = _read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
-    return Idefics3Config(decoder, vision, join=top.number("scale_factor", 2), dtype=dtype)
+    join, patches = top.number("scale_factor", 2), vision.image_size // vision.patch_size
+    if patches % join:
+        raise top.error("scale_factor", f"a divisor of {patches}, the patches along a side")
+    return Idefics3Config(decoder, vision, join=join, dtype=dtype)
 
 
 _READERS = {"llava": _read_llava, "idefics2": _read_idefics2, "idefics3": _read_idefics3}
@@ -258,9 +264,12 @@ def _read_vision(section: Section, pixels: Mapping) -> dict[str, Any]:
         raise section.error("num_attention_heads", f"a divisor of hidden_size {width}")
     if section.values.get("num_channels", 3) != 3:
         raise section.error("num_channels", "3")
+    side, patch = section.number("image_size"), section.number("patch_size")
+    if patch > side:
+        raise section.error("patch_size", f"at most image_size {side}")
     return {
-        "image_size": section.number("image_size"),
-        "patch_size": section.number("patch_size"),
+        "image_size": side,
+        "patch_size": patch,
         "width": width,
         "layers": section.number("num_hidden_layers"),
         "heads": heads,
@@ -290,7 +299,13 @@ def _read_decoder(text: Section, tied: bool | None, defaults: Mapping = {}) -> D
     known = text.choice("model_type", _TEXT)
     text = Section(text.path, text.name, text.values, {**known, **defaults})
     heads, width = text.number("num_attention_heads"), text.number("hidden_size")
-    kv_heads = text.number("num_key_value_heads", heads)
+    kv_heads, head_dim = text.number("num_key_value_heads", heads), width // heads
+    if text.values.get("head_dim") is not None:
+        head_dim = text.number("head_dim")
+    elif width % heads:
+        raise text.error("num_attention_heads", f"a divisor of hidden_size {width}")
+    if head_dim % 2:
+        raise text.error("head_dim", f"an even number (here {head_dim}), rotated in pairs")
     if heads % kv_heads:
         raise text.error("num_key_value_heads", f"a divisor of num_attention_heads {heads}")
     if text.values.get("partial_rotary_factor") not in (None, 1, 1.0):
@@ -303,7 +318,7 @@ def _read_decoder(text: Section, tied: bool | None, defaults: Mapping = {}) -> D
         layers=text.number("num_hidden_layers"),
         heads=heads,
         kv_heads=kv_heads,
-        head_dim=text.number("head_dim", width // heads),
+        head_dim=head_dim,
         mlp_width=text.number("intermediate_size"),
         rope_theta=theta,
         norm_eps=text.number("rms_norm_eps", kind=float),
@@ -338,7 +353,7 @@ def _read_rope(text: Section) -> tuple[float, RopeScaling | None]:
     """
     key = "rope_parameters" if text.values.get("rope_parameters") else "rope_scaling"
     rope = Section(text.path, f"{text.name}.{key}", text.values.get(key) or {}, {})
-    theta = rope.values.get("rope_theta", text.values.get("rope_theta") or 10_000.0)
+    theta = rope.number("rope_theta", text.number("rope_theta", 10_000.0, float), float)
     kind = rope.values.get("rope_type", rope.values.get("type", "default"))
     if kind == "default":
         return float(theta), None

@@ -1,10 +1,7 @@
 """Whole Hugging Face folders: config.json, weights, and the files of tokenizer and processor."""
 
-import contextlib
 import json
-import os
-import shutil
-from collections.abc import Iterator
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
 from mllm.checkpoints.hf_config import family_of, read_config
 from mllm.checkpoints.hf_config_export import write_config
 from mllm.checkpoints.loaded import Loaded, NoProcessor, Origin
+from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
 from mllm.checkpoints.peft import read_adapter, write_adapter
 from mllm.checkpoints.tables import TABLES
@@ -24,7 +22,7 @@ from mllm.data.hf_processor import read_hf_processor, read_image_settings, write
 from mllm.files import read_json, write_json
 from mllm.models import MODELS
 from mllm.ops.lora import merge_lora
-from mllm.parallel.launch import is_first, wait_for_all
+from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import spec_of
 
@@ -98,13 +96,18 @@ def _pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
         values = settings.get(f"image_{name}")
         if values is None:
             continue
-        if not isinstance(values, list) or len(values) != 3:
+        if not _are_channels(values) or (name == "std" and min(values) <= 0):
             raise ValueError(
-                f"{where}: key 'image_{name}': expected a number for each of 3 channels, found "
-                f"{values!r}"
+                f"{where}: key 'image_{name}': expected a number for each of 3 channels"
+                f"{', greater than 0' * (name == 'std')}, found {values!r}"
             )
         found[name] = tuple(map(float, values))
     return found
+
+
+def _are_channels(values: object) -> bool:
+    three = isinstance(values, list) and len(values) == 3
+    return three and all(type(v) in (int, float) and math.isfinite(v) for v in values)
 
 
 def _places(mesh: Mesh | None, collection: str = ""):
@@ -125,6 +128,12 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
     if not tokenizer.is_file():
         return NoProcessor(tokenizer), image_id
     processor = read_hf_processor(folder, family, config.image_tokens)
+    side = processor.config.image_size
+    if family != "idefics2" and side != config.vision.image_size:  # that one takes all sizes
+        raise ValueError(
+            f"{read_image_settings(folder)[0]}: makes images of {side} pixels a side, expected "
+            f"{config.vision.image_size}, the vision_config.image_size of {folder / CONFIG}"
+        )
     count = processor.tokenizer.get_vocab_size(with_added_tokens=True)
     if count > config.decoder.vocab_size:
         raise ValueError(
@@ -143,10 +152,10 @@ def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
     where = folder / ADAPTER
     named = read_json(where).get("base_model_name_or_path")
     below = next((p for p in (folder / str(named), Path(str(named))) if p.is_dir()), None)
-    if not named or below is None:
+    if not named or below is None or (below / ADAPTER).is_file():
         raise ValueError(
-            f"{where}: key 'base_model_name_or_path': expected the path of a folder, found "
-            f"{named!r}; write the folder of the model below the adapter there"
+            f"{where}: key 'base_model_name_or_path': expected the path of a folder without an "
+            f"adapter of its own, found {named!r}; write the folder of the model below it there"
         )
     base = read_folder(below, dtype=dtype, mesh=mesh)
     params = jax.eval_shape(lambda: base.variables["params"])
@@ -167,7 +176,6 @@ def write_folder(
         Face model has the shape of this one.
     """
     folder = Path(folder)
-    _require_new(folder)
     if loaded.system_prompt is not None:
         raise ValueError(
             f"{folder}: this model's method is its system prompt, its weights are its parent's; "
@@ -184,7 +192,7 @@ def write_folder(
     else:
         files = {}
         raw, carried = write_config(loaded, dtype)
-    with _beside(folder) as temporary:
+    with new_folder(folder) as temporary:
         if is_first():
             for name, content in files.items():
                 (temporary / name).write_bytes(content)
@@ -210,33 +218,7 @@ def write_adapter_folder(folder: Path, loaded: Loaded, base: str) -> None:
     """
     if "lora" not in loaded.variables:
         raise ValueError(f"{folder}: the model has no adapter of its own; export all its weights")
-    _require_new(Path(folder))
     dropout = (loaded.lora or {}).get("dropout", 0.0)
-    with _beside(Path(folder)) as temporary:
+    with new_folder(folder) as temporary:
         lora, table = loaded.variables["lora"], TABLES[loaded.family]
         write_adapter(temporary, lora, table, base, dropout=dropout)
-
-
-def _require_new(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder}: is there already; export to a new folder")
-
-
-@contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A folder beside the final one, the same for all processes, moved into place at the end."""
-    temporary = folder.absolute().with_name(f".{folder.name}.writing")
-    if is_first():
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    wait_for_all(f"begin {folder}")
-    try:
-        yield temporary
-        if is_first():
-            if folder.is_dir():
-                folder.rmdir()
-            os.replace(temporary, folder)
-    finally:
-        if is_first():
-            shutil.rmtree(temporary, ignore_errors=True)
-    wait_for_all(f"end {folder}")

@@ -99,8 +99,10 @@ def read_image_settings(folder: Path) -> tuple[Path, dict]:
     """
     nested, plain = folder / "processor_config.json", folder / "preprocessor_config.json"
     settings = _optional(nested).get("image_processor")
-    if settings is not None:
+    if isinstance(settings, dict):
         return nested, settings
+    if settings is not None:
+        raise ValueError(f"{nested}: image_processor is {settings!r}, expected an object")
     if not plain.is_file():
         raise FileNotFoundError(f"{plain}: no such file, nor 'image_processor' in {nested.name}")
     return plain, read_json(plain)
@@ -116,7 +118,7 @@ def _read_images(folder: Path, family: str) -> dict:
             raise ValueError(f"{where}: {key} is {found!r}, expected {expected[0]!r}")
 
     kind = settings.get("image_processor_type", next(iter(KINDS[family])))
-    transform = KINDS[family].get(kind.removesuffix("Fast").removesuffix("Pil"))
+    transform = KINDS[family].get(str(kind).removesuffix("Fast").removesuffix("Pil"))
     if transform is None:
         known = ", ".join(KINDS[family])
         raise ValueError(f"{where}: image_processor_type is {kind!r}, expected one of {known}")
@@ -126,7 +128,7 @@ def _read_images(folder: Path, family: str) -> dict:
         expect(key, True)
     expect("rescale_factor", 1 / 255, 0.00392156862745098)
     resample = settings.get("resample", DEFAULT_RESAMPLE[transform])
-    if resample not in RESAMPLE:
+    if type(resample) is not int or resample not in RESAMPLE:
         raise ValueError(f"{where}: resample is {resample!r}, expected one of {RESAMPLE}")
     fields = {"transform": transform, "resample": RESAMPLE[resample]}
     if transform == "pad_square":

@@ -119,7 +119,7 @@ def functions_of(family: type[Multimodal]) -> Functions:
         """The tree of ``init`` as ShapeDtypeStructs: shapes for restoring, sharding and
         ahead-of-time compilation.
         """
-        return jax.eval_shape(partial(init, config), jax.random.key(0))
+        return jax.eval_shape(lambda: init(config, jax.random.key(0)))
 
     def encode_media(
         config,

@@ -1,0 +1,37 @@
+"""Folders that are whole or absent, written by all processes together."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from mllm.parallel.launch import is_first, wait_for_all
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder beside ``folder``, the same for all processes; on success it takes its place,
+    on failure it is removed.
+
+    Raises:
+      ValueError: ``folder`` is there and not empty.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder}: is there already; name a new folder")
+    temporary = folder.absolute().with_name(f".{folder.name}.writing")
+    if is_first():
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    wait_for_all(f"begin {folder}")
+    try:
+        yield temporary
+        if is_first():
+            if folder.is_dir():
+                folder.rmdir()
+            os.replace(temporary, folder)
+    finally:
+        if is_first():
+            shutil.rmtree(temporary, ignore_errors=True)
+    wait_for_all(f"end {folder}")
