@@ -1,0 +1,94 @@
+"""Split pictures of several sizes in packed rows: each answer has the log-probability that it has
+alone, whatever the others in the batch look like.
+"""
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from tokenizers_of_tests import byte_level
+
+from mllm.data.packing import Example, RowShape
+from mllm.data.pipeline import Pipeline
+from mllm.data.processor import Processor, ProcessorConfig
+from mllm.data.rows import lay_out
+from mllm.models import (
+    ConnectorConfig,
+    DecoderConfig,
+    Idefics2Config,
+    Idefics3Config,
+    ResamplerConfig,
+    VisionConfig,
+    idefics2,
+    idefics3,
+)
+from mllm.ops.segments import segment_sums
+from mllm.training.step import packed_logprobs
+
+DECODER = DecoderConfig(400, 16, layers=1, heads=2, kv_heads=1, head_dim=8, mlp_width=24)
+TOWER = VisionConfig(
+    image_size=24,
+    patch_size=4,
+    width=16,
+    layers=1,
+    heads=2,
+    mlp_width=24,
+    class_token=False,
+    drop_first=False,
+    pre_norm=False,
+    post_norm=True,
+    patch_bias=True,
+    ragged=True,
+)
+MODELS = {
+    "idefics2": (
+        idefics2,
+        Idefics2Config(
+            DECODER, TOWER, ConnectorConfig(24, 16), ResamplerConfig(3, 16, 1, 2, 1, 8, 24)
+        ),
+        dict(longest_edge=22, shortest_edge=9),
+    ),
+    "idefics3": (
+        idefics3,
+        Idefics3Config(DECODER, TOWER, join=2),
+        dict(image_size=24, longest_edge=40),
+    ),
+}
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_answers_about_split_pictures_are_scored_as_alone(family):
+    model, config, sizes = MODELS[family]
+    names = dict(chat_format="idefics2", image_block=family, transform=family, split=True)
+    tokens = config.image_tokens
+    processor = Processor(ProcessorConfig(**names, **sizes, image_tokens=tokens), byte_level())
+    variables = jax.tree.map(lambda x: x * 2, model.init(config, jax.random.key(0)))
+    shapes = (50, 30), (21, 40)
+    pictures = [processor.arrange(Image.effect_noise(s, 90).convert("RGB")) for s in shapes]
+    examples = []
+    for index in range(6):
+        image = index % 3 - 1
+        grids = [pictures[image].grid] if image >= 0 else []
+        prefix, suffix = processor.prompt(f"Who is {index}?", grids)
+        parts = tuple(prefix), tuple(suffix), tuple(processor.answer("London"))
+        examples.append(Example(index, image, False, *parts))
+    width = max(len(e.prefix) for e in examples) + 60
+    pipeline = Pipeline(examples, pictures, processor, 2, RowShape(width, 40, 2), patch=4)
+    found, score = np.zeros(len(examples)), jax.jit(packed_logprobs, static_argnums=(0, 1))
+    for batch, _ in zip(pipeline.from_step(0), range(pipeline.steps(1)), strict=False):
+        values = score(model, config, variables, batch)
+        sums = np.asarray(segment_sums(values, batch["segments"], 2))
+        known = batch["answers"] >= 0
+        found[batch["answers"][known]] = sums[known]
+    hidden = jax.jit(model.hidden, static_argnums=0)
+    for example in examples:
+        ids = list(example.prefix + example.suffix + example.answer)
+        shown = [pictures[example.image]] if example.image >= 0 else []
+        batch = lay_out(
+            [ids], [shown], image_id=processor.image_id, image_tokens=tokens, width=width, patch=4
+        )
+        states, _ = hidden(config, variables, batch)
+        table = jax.nn.log_softmax(states[0] @ model.head(config, variables))
+        places = np.arange(len(ids) - len(example.answer), len(ids))
+        alone = float(table[places - 1, np.asarray(ids)[places]].sum())
+        np.testing.assert_allclose(found[example.index], alone, rtol=2e-5)
