@@ -246,6 +246,7 @@ def write_tree(
     if is_first():
         size = sum(tensor.bytes for tensor in tensors)
         write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": where})
+    wait_for_all(str(folder / INDEX))
 
 
 def list_tensors(

@@ -72,7 +72,7 @@ def write_adapter(
     for path, found in ranks.items():
         if found != rank:
             raise ValueError(f"lora/{path}: expected rank {rank}, that of others, found {found}")
-    write_together(folder / WEIGHTS, list_tensors(lora, _adapter_table(table)))
+    tensors = list_tensors(lora, _adapter_table(table))
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -90,6 +90,7 @@ def write_adapter(
     }
     if is_first():
         write_json(folder / CONFIG, config)
+    write_together(folder / WEIGHTS, tensors)
 
 
 def read_adapter(

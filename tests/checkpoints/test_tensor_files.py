@@ -60,6 +60,7 @@ def test_the_library_reads_what_is_written(tmp_path):
         np.testing.assert_array_equal(loaded[name], value)
     with safe_open(tmp_path / NAME, "np") as file:
         assert file.metadata() == {"format": "pt"}
+    assert int.from_bytes((tmp_path / NAME).read_bytes()[:8], "little") % 8 == 0  # data aligned
     assert [p.name for p in tmp_path.iterdir()] == [NAME]
 
 
@@ -142,6 +143,14 @@ def test_a_file_without_a_header(tmp_path, size):
         open_folder(tmp_path)
 
 
+def test_a_header_beyond_the_limit_of_the_format_is_not_read(tmp_path):
+    with (tmp_path / NAME).open("wb") as file:  # sparse: takes no room on the disk
+        file.write(struct.pack("<Q", 100_000_001))
+        file.truncate(200_000_000)
+    with pytest.raises(ValueError, match=r"expected a header of 100000001 bytes, found 200000000"):
+        open_folder(tmp_path)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 def test_a_bad_value_is_named_where_it_is_read(tmp_path, dtype, bad):
@@ -184,6 +193,7 @@ X, Y = SHARDS
             {"a": X, "b": X},
             r"x\.safetensors: tensor 'b' is missing: .*index\.json names it",
         ),
+        (SHARDS, {"a": Y, "b": X}, r"y\.safetensors: tensor 'a' is missing"),
         (SHARDS, {"a": X, "b": Y, "c": Y}, r"y\.safetensors: tensor 'c' is missing"),
         ({X: SHARDS[X], Y: {"b": VALUES, "d": VALUES}}, {"a": X, "b": Y}, r"'d' is unexpected"),
         ({X: SHARDS[X], Y: {"b": VALUES, "a": VALUES}}, {"a": X, "b": Y}, r"'a' is in .*x\.safet"),
