@@ -42,6 +42,6 @@ def create(
             name = jax.tree_util.keystr(path)
             raise ValueError(f"trainable leaf {name} is {leaf.dtype}, expected float32")
     mesh = mesh or one_device()
-    trainable, step = place((trainable, np.zeros((), np.int32)), mesh)
+    trainable, step = place(trainable, mesh), place(np.zeros((), np.int32), mesh)
     # Counters too: left to the compiler they lie on one device, where no later step can use them.
     return TrainState(step, trainable, make_on(mesh, optimizer.init, trainable))

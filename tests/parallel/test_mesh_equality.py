@@ -1,0 +1,180 @@
+"""A model over eight devices computes what it computes on one."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toy import make_model, make_pipeline
+
+import mllm
+from mllm.checkpoints.digest import weights_digest
+from mllm.checkpoints.folder import load_model, save_model
+from mllm.data.packing import Example, RowShape, collate
+from mllm.decoding.generate import generate
+from mllm.decoding.prefix import prefill
+from mllm.decoding.score import score_choices
+from mllm.ops.lora import init_lora
+from mllm.parallel.mesh import make_mesh, mesh_of, one_device
+from mllm.parallel.place import fetch, place, place_rows
+from mllm.parallel.rules import shardings
+from mllm.training import optimizers, state
+from mllm.training.step import make_train_step
+from mllm.unlearning import get_objective
+
+MESHES = [(8, 1, 1), (1, 8, 1), (1, 4, 2), (2, 2, 2)]
+ROWS = 6  # no mesh divides it
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def variables(model):
+    """Weights and an adapter that changes them."""
+    adapter = init_lora(model.variables["params"], jax.random.key(1), rank=3, targets=".")
+    adapter = jax.tree.map(lambda leaf: leaf + 0.01, adapter)
+    return jax.device_get({**model.variables, "lora": adapter})
+
+
+def updated(model, variables, mesh, batches):
+    """Train weights and adapter at once: the state, metrics of each step, traces of the step."""
+    schedule = optimizers.make_schedule(peak=1e-2, steps=9, warmup=0, decay="constant")
+    optimizer = optimizers.make_optimizer("adamw", schedule)
+    objective, traces = get_objective("nll"), []
+
+    class Counted:
+        head = staticmethod(model.model.head)
+
+        @staticmethod
+        def hidden(*arguments, **options):
+            traces.append(None)
+            return model.model.hidden(*arguments, **options)
+
+    step = make_train_step(Counted, model.config, objective, optimizer, schedule, mesh=mesh)
+    now = state.create(variables, optimizer, mesh)
+    told = []
+    for batch in batches:
+        before = now
+        now, metrics = step(now, {}, place_rows(batch, mesh))
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+        told.append(jax.device_get(metrics))
+    assert step._cache_size() == 1
+    return now, told, len(traces)
+
+
+@pytest.fixture(scope="module")
+def batches(model):
+    source = make_pipeline(model, rows=ROWS).from_step(0)
+    return [next(source) for _ in range(3)]
+
+
+@pytest.fixture(scope="module")
+def alone(model, variables, batches):
+    return updated(model, variables, one_device(), batches[:1])
+
+
+@pytest.mark.parametrize("sizes", MESHES)
+def test_loss_gradient_and_update_equal_those_of_one_device(
+    model, variables, batches, alone, sizes
+):
+    mesh = make_mesh(*sizes)
+    now, told, traces = updated(model, variables, mesh, batches[:1])
+    expected = alone[0]
+    assert traces == alone[2] == 1
+    for name, (total, count) in alone[1][0].items():
+        np.testing.assert_allclose(told[0][name][0], total, rtol=1e-5)
+        assert told[0][name][1] == count  # rows that pad count nothing
+    # The first moment is a tenth of the gradient.
+    gradient, wanted = (jax.device_get(each.opt[0].mu) for each in (now, expected))
+    for found, value in zip(jax.tree.leaves(gradient), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(found, value, atol=2e-6 * max(1.0, np.abs(value).max()))
+    # Adam's first update is a sign: compare where the gradient is not all rounding.
+    for found, value, slope in zip(
+        *(jax.tree.leaves(jax.device_get(tree)) for tree in (now.trainable, expected.trainable)),
+        jax.tree.leaves(wanted),
+        strict=True,
+    ):
+        sure = np.abs(slope) > 1e-5
+        np.testing.assert_allclose(found[sure], value[sure], atol=1e-4)
+
+
+def test_the_state_keeps_its_places_and_one_program_serves_all_batches(model, variables, batches):
+    mesh = make_mesh(2, 2, 2)
+    now, _, traces = updated(model, variables, mesh, batches)
+    assert traces == 1
+    for leaf, wanted in zip(
+        jax.tree.leaves(now), jax.tree.leaves(shardings(now, mesh)), strict=True
+    ):
+        assert leaf.sharding == wanted
+    assert not now.trainable["params"]["decoder"]["layers"]["q"]["w"].is_fully_replicated
+
+
+@pytest.mark.parametrize("sizes", MESHES)
+def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
+    ids, _ = model.processor.prompt("Who is the person in the picture ?", [])
+    rows = [
+        [Example(0, -1, False, (5,), (), tuple(range(7, 8 + k + r))) for k in range(3)]
+        for r in range(ROWS)
+    ]
+    choices = collate(rows, ROWS, RowShape(32, 32, 3))
+    shared = {
+        "tokens": np.asarray([ids, ids[::-1]], np.int32),
+        "positions": np.tile(np.arange(len(ids), dtype=np.int32), (2, 1)),
+        "segments": np.zeros((2, len(ids)), np.int32),
+    }
+    asked = {
+        "groups": np.arange(ROWS, dtype=np.int32) % 2,
+        "prompts": np.arange(2 * ROWS, dtype=np.int32).reshape(ROWS, 2) + 40,
+        "lengths": np.asarray([1, 2] * (ROWS // 2), np.int32),
+    }
+
+    def answers(mesh):
+        spread = place(variables, mesh)
+        prefix, _ = prefill(model.model, model.config, spread, place_rows(shared, mesh))
+        where = place_rows(asked, mesh)
+        scores = score_choices(
+            model.model, model.config, spread, prefix, where["groups"], place_rows(choices, mesh)
+        )
+        replies = generate(
+            model.model, model.config, spread, prefix, **where, max_new_tokens=6, eos_id=2
+        )
+        return fetch(scores)[:ROWS], fetch(replies[0])[:ROWS], fetch(replies[1])[:ROWS]
+
+    expected, found = answers(one_device()), answers(make_mesh(*sizes))
+    np.testing.assert_allclose(found[0], expected[0], atol=2e-4, rtol=1e-5)
+    np.testing.assert_array_equal(found[1], expected[1])
+    np.testing.assert_array_equal(found[2], expected[2])
+    assert len(np.unique(expected[1])) > 3  # the replies are not all one token
+
+
+def test_weights_are_restored_to_their_places_on_any_mesh(model, tmp_path):
+    spread = place(model.variables, make_mesh(1, 4, 2))
+    save_model(tmp_path / "m", replace(model, variables=spread))
+    mesh = make_mesh(2, 2, 2)
+    for loaded in (
+        load_model(tmp_path / "m", mesh=mesh),
+        mllm.load(tmp_path / "m", mesh=mesh).loaded,
+    ):
+        assert mesh_of(loaded.variables) == mesh
+        wanted = shardings(loaded.variables, mesh)
+        for leaf, place_of in zip(
+            jax.tree.leaves(loaded.variables), jax.tree.leaves(wanted), strict=True
+        ):
+            assert leaf.sharding == place_of
+        assert weights_digest(loaded.variables) == weights_digest(model.variables)
+    assert weights_digest(load_model(tmp_path / "m").variables) == weights_digest(model.variables)
+
+
+def test_rows_that_pad_repeat_the_last_one_at_weight_zero():
+    batch = {"tokens": np.arange(6).reshape(3, 2), "weight": np.ones(3, np.float32)}
+    placed = jax.device_get(place_rows(batch, make_mesh(2, 2, 2)))
+    np.testing.assert_array_equal(placed["tokens"], [[0, 1], [2, 3], [4, 5], [4, 5]])
+    np.testing.assert_array_equal(placed["weight"], [1, 1, 1, 0])
+    assert place_rows(batch, None) is batch
+    assert place_rows({"x": jnp.ones((8, 2))}, make_mesh(1, 8, 1))["x"].sharding.shard_shape(
+        (8, 2)
+    ) == (1, 2)
