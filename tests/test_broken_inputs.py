@@ -17,6 +17,7 @@ import numpy as np
 import published_folders as published
 import pytest
 import toy
+import transformers
 from broken_folders import FOLDERS, images
 from damage import both, remove
 from PIL import Image
@@ -26,6 +27,7 @@ from mllm.checkpoints.folder import Loaded, save_model
 from mllm.checkpoints.peft import write_adapter
 from mllm.checkpoints.tables import TABLES
 from mllm.files import write_text
+from mllm.models.multimodal import normalise
 from mllm.ops.lora import init_lora
 
 PROMPT = "USER: <image>\nWho is it?\nASSISTANT:"
@@ -130,6 +132,11 @@ ASKED = {
         lambda m: m.logits([[5, 3, 3, 3, 3]], RAGGED, pixel_attention_mask=CORNER[..., :14]),
         r"pixel_attention_mask: expected shape \(1, 1, 28, 28\), found \(1, 1, 28, 14\)",
         kind="idefics2",
+    ),
+    "tiles of another size": Asked(
+        lambda m: m.logits([[5, 3, 3, 3, 3]], RAGGED[..., :14]),
+        r"pixel_values: expected images of 28 x 28, found \(28, 14\)",
+        kind="idefics3",
     ),
     "too few image tokens": Asked(
         lambda m: m.logits([[5, 3, 3, 6]], PIXELS), r"row 0: 2 image tokens, expected runs of 16"
@@ -257,3 +264,55 @@ def test_what_is_broken_is_named_before_anything_is_compiled(
         "full",
         "notes.txt",
     ]
+
+
+def encoded(width: int, height: int) -> bytes:
+    """A picture of noise as PNG."""
+    file, rng = io.BytesIO(), np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def animated() -> bytes:
+    """A GIF of a red and a green picture."""
+    file = io.BytesIO()
+    red, green = (Image.new("RGB", (40, 30), color) for color in ("red", "green"))
+    red.save(file, "GIF", save_all=True, append_images=[green])
+    return file.getvalue()
+
+
+ODD = {
+    "one pixel": encoded(1, 1),
+    "one row": encoded(20000, 1),
+    "one column": encoded(1, 300),
+    "animation": animated(),
+}
+
+
+@pytest.mark.parametrize("kind", published.FAMILIES)
+@pytest.mark.parametrize("name", ODD)
+def test_odd_pictures_are_taken_as_the_published_processors_take_them(kind, name, good, model):
+    processor, config = model(kind).loaded.processor, model(kind).loaded.config
+    image = Image.open(io.BytesIO(ODD[name]))
+    theirs = transformers.AutoProcessor.from_pretrained(good(kind))
+    inputs = theirs(text=PROMPT, images=[image.convert("RGB")], return_tensors="np")
+    picture = processor.picture(ODD[name])
+    assert processor.whole_prompt(PROMPT, [picture.grid]) == inputs["input_ids"][0].tolist()
+    pixels = inputs["pixel_values"]
+    tiles = zip(picture.tiles, picture.extents, pixels.reshape(-1, *pixels.shape[-3:]), strict=True)
+    for tile, (height, width), expected in tiles:
+        found = np.moveaxis(np.asarray(normalise(config, tile)), -1, 0)[:, :height, :width]
+        np.testing.assert_allclose(found, expected[:, :height, :width], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", published.FAMILIES)
+def test_special_tokens_in_a_question_stay_text(kind, model):
+    processor = model(kind).loaded.processor
+    asked = "Is <image> a word, or </s>, or <fake_token_around_image>?"
+    plain, ids = (
+        [*prefix, *suffix]
+        for prefix, suffix in (processor.prompt(text, [(0, 0)]) for text in ("Is it?", asked))
+    )
+    for token in (processor.image_id, processor.eos_id, published.SPECIAL.index("</s>")):
+        assert ids.count(token) == plain.count(token)
+    assert asked in processor.tokenizer.decode(ids, skip_special_tokens=True)
