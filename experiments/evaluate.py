@@ -1,5 +1,5 @@
 """Ask a run's model every question of the forget, test, retain and celebrity sets, and score the
-replies.
+replies. A folder of Hugging Face, or of Model.save, is evaluated as a run below --workdir.
 """
 
 from pathlib import Path
@@ -13,16 +13,25 @@ from mllm.evaluation.metrics import HEADLINE, PAPER_HEADLINE
 from mllm.files import read_json
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
+WORKDIR = flags.DEFINE_string("workdir", None, "where a folder that is no run gets its results")
 
 
 def main(_):
     config, folder = get_config(), Path(CHECKPOINT.value)
+    benchmark = stages.open_benchmark(config)
+    if WORKDIR.value is not None:
+        config.pretrained = str(folder)
+        folder = study.ensure("pretrained", config, Path(WORKDIR.value), benchmark).folder
+    elif not (folder / "run.json").is_file():
+        raise FileNotFoundError(
+            f"{folder / 'run.json'}: no such file; a folder that is no run needs --workdir DIR, "
+            "where its results go"
+        )
     record = read_json(folder / "run.json")
     if record.get("status") != "finished":
         raise ValueError(
             f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"
         )
-    benchmark = stages.open_benchmark(config)
     if record["data_fingerprint"] != benchmark.fingerprint:
         raise ValueError(
             f"{folder}: trained on data {record['data_fingerprint'][:12]}, the config's benchmark "

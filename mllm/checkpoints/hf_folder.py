@@ -145,6 +145,12 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
             f"{tokenizer}: its image token {processor.config.image!r} has id {processor.image_id}, "
             f"expected {image_id}, the {key} of {folder / CONFIG}"
         )
+    seen, side = processor.config.image_size, config.vision.image_size
+    if not config.vision.ragged and seen != side:
+        raise ValueError(
+            f"{folder}: its image processor makes images of {seen} x {seen} pixels, expected "
+            f"{side} x {side}, the vision_config.image_size of {CONFIG}"
+        )
     return processor, image_id
 
 

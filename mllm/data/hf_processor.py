@@ -19,12 +19,16 @@ from mllm.files import read_json, write_json, write_text
 from mllm.registry import lookup
 
 KINDS = {  # the transform of each image processor, by family
-    "llava": {"CLIPImageProcessor": "crop", "LlavaImageProcessor": "pad_square"},
+    "llava": {
+        "CLIPImageProcessor": "crop",
+        "LlavaImageProcessor": "pad_square",
+        "SiglipImageProcessor": "stretch",
+    },
     "idefics2": {"Idefics2ImageProcessor": "idefics2"},
     "idefics3": {"Idefics3ImageProcessor": "idefics3", "SmolVLMImageProcessor": "idefics3"},
 }
 RESAMPLE = {int(member): member.name.lower() for member in Image.Resampling}
-DEFAULT_RESAMPLE = {"crop": 3, "pad_square": 3, "idefics2": 2, "idefics3": 1}
+DEFAULT_RESAMPLE = {"crop": 3, "pad_square": 3, "stretch": 3, "idefics2": 2, "idefics3": 1}
 BLOCKS = {"llava": "plain", "idefics2": "idefics2", "idefics3": "idefics3"}
 FORMATS = {"llava": "llava", "idefics2": "idefics2", "idefics3": "idefics2"}
 PROCESSORS = {
@@ -142,6 +146,11 @@ def _read_images(folder: Path, family: str) -> dict:
                     f"{where}: crop_size.{edge} is {found}, expected {side} as size.shortest_edge"
                 )
         return fields | {"image_size": side}
+    if transform == "stretch":
+        height, width = (_side(where, settings, "size", edge) for edge in ("height", "width"))
+        if height != width:
+            raise ValueError(f"{where}: size is {height} x {width}, expected a square")
+        return fields | {"image_size": height}
     fields |= {
         "longest_edge": _side(where, settings, "size", "longest_edge"),
         "split": bool(settings.get("do_image_splitting", transform == "idefics3")),
@@ -315,6 +324,8 @@ def _written_images(folder: Path, config: ProcessorConfig, kind: str, vision) ->
             "do_center_crop": True,
             "crop_size": {"height": config.image_size, "width": config.image_size},
         }
+    if config.transform == "stretch":
+        return settings | {"size": {"height": config.image_size, "width": config.image_size}}
     settings |= {"do_pad": True, "do_image_splitting": config.split}
     size = {"longest_edge": config.longest_edge}
     if config.transform == "idefics2":

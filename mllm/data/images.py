@@ -29,7 +29,7 @@ RESAMPLE = {member.name.lower(): member for member in Image.Resampling}
 class ImageConfig:
     """How an image becomes a ``Picture``.
 
-    image_size: side in pixels of a square tile (crop, pad_square, idefics3).
+    image_size: side in pixels of a square tile (crop, pad_square, stretch, idefics3).
     transform: a name of ``TRANSFORMS``; resample: a Pillow filter, in lower case.
     alpha: transparency is laid over "white", or "drop" forgets it (colours stay as stored).
     longest_edge, shortest_edge: bounds in pixels (idefics2: both, idefics3: the first).
@@ -167,6 +167,11 @@ def _pad_square(image: Image.Image, config: ImageConfig) -> Tiles:
     return [_resize(canvas, (config.image_size, config.image_size), config)], (0, 0)
 
 
+def _stretch(image: Image.Image, config: ImageConfig) -> Tiles:
+    """SigLIP: all of the image becomes a square, whatever its shape."""
+    return [_resize(image, (config.image_size, config.image_size), config)], (0, 0)
+
+
 def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
     """Idefics2: the sides are brought between the two bounds, the shorter bound last; if split, of
     the four quarters and of the whole alike. An image one pixel wide or high has no quarters.
@@ -222,12 +227,14 @@ def _longest_edge(size: tuple[int, int], longest: int) -> tuple[int, int]:
 TRANSFORMS: dict[str, Callable[[Image.Image, ImageConfig], Tiles]] = {
     "crop": _crop,
     "pad_square": _pad_square,
+    "stretch": _stretch,
     "idefics2": _idefics2,
     "idefics3": _idefics3,
 }
 SIZES = {  # what of a config each transform needs
     "crop": ("image_size",),
     "pad_square": ("image_size",),
+    "stretch": ("image_size",),
     "idefics2": ("longest_edge", "shortest_edge"),
     "idefics3": ("image_size", "longest_edge"),
 }
