@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 from mllm.checkpoints.folder import combine
 from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
 from mllm.parallel.mesh import one_device
+from mllm.parallel.rows import keep_rows
 from mllm.parallel.rules import shardings
 from mllm.training.state import TrainState
 
@@ -87,9 +88,10 @@ def make_train_step(
 
     def step(state: TrainState, frozen: dict, batch: Batch):
         options = {} if key is None else {"key": jax.random.fold_in(key, state.step)}
-        (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
-            state.trainable, frozen, batch, **options
-        )
+        with keep_rows(mesh):
+            (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
+                state.trainable, frozen, batch, **options
+            )
         updates, opt = optimizer.update(gradient, state.opt, state.trainable)
         trainable = optax.apply_updates(state.trainable, updates)
         one = jnp.ones(())

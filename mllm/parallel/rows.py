@@ -1,0 +1,36 @@
+"""Rows stay where they are while a model computes."""
+
+import contextlib
+import math
+
+import flax.linen as nn
+import jax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from mllm.parallel.rules import ROW_AXES
+
+
+def keep_rows(mesh: Mesh) -> contextlib.AbstractContextManager:
+    """While this is entered, modules that are traced return states float[B, T, D] whose rows are
+    split over data and fsdp; what becomes of T and D is left to the compiler.
+
+    Weights that are split over fsdp are to be gathered for a layer (Zhao et al. 2023,
+    arXiv:2304.11277). Left to itself, the compiler rather splits the states along with them and
+    gathers the rows: every device then holds the states of the whole batch. Models name no mesh
+    axes, so it is said here, from outside.
+    """
+    count = math.prod(mesh.shape[axis] for axis in ROW_AXES)
+    if count == 1:
+        return contextlib.nullcontext()
+    split = NamedSharding(mesh, P(ROW_AXES, P.UNCONSTRAINED, P.UNCONSTRAINED))
+
+    def keep(value):
+        states = isinstance(value, jax.Array) and value.ndim == 3 and value.shape[0] % count == 0
+        return jax.lax.with_sharding_constraint(value, split) if states else value
+
+    def intercept(method, arguments, options, _):
+        out = method(*arguments, **options)
+        return (keep(out[0]), *out[1:]) if isinstance(out, tuple) else keep(out)
+
+    return nn.intercept_methods(intercept)
