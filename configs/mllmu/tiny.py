@@ -24,18 +24,19 @@ def get_config():
             mlp_width=640,
         ),
         vision=dict(
-            image_size=64,
-            patch_size=8,
-            width=128,
-            layers=2,
+            image_size=60,
+            patch_size=12,
+            width=160,
+            layers=3,
             heads=4,
-            mlp_width=512,
+            mlp_width=640,
             activation="gelu",
         ),
-        projector=dict(mlp_width=256, width=256, pool=2),
+        projector=dict(mlp_width=256, width=256),
         dtype="float32",
     )
-    config.rows.update(tokens=128, supervised=48, answers=8)
+    config.processor.update(image_size=60)
+    config.rows.update(tokens=136, supervised=48, answers=8)
     teach = dict(optimizer="muon", b2=0.95, learning_rate=2e-3, rows=16, augment=True)
     config.base = common.stage(epochs=2, **teach)
     config.vanilla = common.stage(epochs=3, **teach)
