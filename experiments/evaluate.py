@@ -9,7 +9,7 @@ from absl import flags
 from experiments import stages, study
 from experiments.common import get_config, run, say
 from experiments.runs import Run
-from mllm.evaluation.metrics import HEADLINE, PAPER_HEADLINE
+from mllm.evaluation.metrics import HEADLINES
 from mllm.files import read_json
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
@@ -38,7 +38,7 @@ def main(_):
             f"is {benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
         )
     entry = study.evaluate(Run(folder, record["method"], config), config, benchmark)
-    headline = PAPER_HEADLINE if entry["protocol"] == "paper" else HEADLINE
+    headline = HEADLINES[entry["protocol"]]
     for score in entry["scores"]:
         if score["metric"] == headline[score["task"]]:
             names = (score[key] for key in ("set", "task", "modality", "metric"))

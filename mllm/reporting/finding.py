@@ -131,6 +131,11 @@ FINDING_RULE = (
 
 def headline_reason(comparison: Comparison) -> str:
     """Says which multiple-choice metric is the headline, and what the others show for vanilla."""
+    if comparison.protocol == "paper":
+        return (
+            "Replies were asked for and read as the published script does: a choice is the first "
+            "character of the reply, a blank is filled where the answer occurs in the reply."
+        )
     shown = {
         metric: _mean(comparison, comparison.key("vanilla"), ("forget",), metric)
         for metric in (METRIC, "accuracy_letter", "accuracy_parsed")

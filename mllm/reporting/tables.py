@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mllm.evaluation.metrics import HEADLINE, METRICS
+from mllm.evaluation.metrics import HEADLINES, METRICS
 from mllm.evaluation.scores import SETS, Cell
 from mllm.evaluation.statistics import central_interval
 from mllm.reporting import paired
@@ -276,10 +276,16 @@ class Comparison:
         title = f"{TASK_LABELS[task]}: {METRIC_LABELS.get(metric, clean_text(metric))}"
         return Table(task, metric, title, tuple(rows))
 
+    @property
+    def protocol(self) -> str:
+        """Returns the protocol, which is that of all runs."""
+        return next(run.protocol for runs in self.runs.values() for run in runs)
+
     @functools.cached_property
     def headline_tables(self) -> tuple[Table, ...]:
-        """Returns one table a task, in its headline metric."""
-        return tuple(self.table(task, HEADLINE[task]) for task in TASKS)
+        """Returns one table a task, in its headline metric under the runs' protocol."""
+        headline = HEADLINES.get(self.protocol, HEADLINES["strict"])
+        return tuple(self.table(task, headline[task]) for task in TASKS)
 
     @functools.cached_property
     def all_tables(self) -> tuple[Table, ...]:

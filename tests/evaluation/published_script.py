@@ -29,12 +29,12 @@ def read_rows(folder: Path) -> list[dict]:
 class PublishedScript:
     """Evaluates ``model`` on the folders below ``folder``.
 
-    ``choice_shots``, ``cloze_shots``: profiles drawn, 1 and 2 for LLaVA. ``short``: most tokens of
-    a letter without a picture, 50 for LLaVA.
+    ``choice_shots``, ``cloze_shots``: profiles drawn. ``short``: most tokens of a letter without a
+    picture.
     """
 
     def __init__(
-        self, folder: Path, forget: int, model, processor, choice_shots=1, cloze_shots=2, short=50
+        self, folder: Path, forget: int, model, processor, choice_shots, cloze_shots, short
     ):
         self.model, self.processor = model, processor
         self.choice_shots, self.cloze_shots, self.short = choice_shots, cloze_shots, short

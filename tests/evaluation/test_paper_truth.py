@@ -2,6 +2,8 @@
 the same parquet files, the same seed.
 """
 
+from functools import cache
+
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
@@ -18,6 +20,10 @@ from models import torch_twins  # noqa: E402
 from published_script import PublishedScript, averages  # noqa: E402
 
 SIDE, PATCH = 32, 16
+SCRIPT = {  # what the script does for each family
+    "llava": {"choice_shots": 1, "cloze_shots": 2, "short": 50},
+    "idefics2": {"choice_shots": 1, "cloze_shots": 1, "short": 5},
+}
 SET_OF_MODE = {
     "forget": "forget",
     "test": "test",
@@ -50,78 +56,115 @@ def benchmark(data_dir):
     return Benchmark.open(data_dir, "small")
 
 
-@pytest.fixture(scope="module")
-def twins(benchmark, tmp_path_factory):
-    """A model of transformers with its processor, and ours, loaded from the folder that they write.
+TEXT = {
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5,
+    "max_position_embeddings": 2048,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+VISION = {
+    "hidden_size": 24,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "patch_size": PATCH,
+}
 
-    Weights are random, but some tokens are favoured: letters, the end, parts of names. So replies
-    are short, some hold an answer, and hardly any two tokens are equally likely.
-    """
-    tokenizer = Tokenizer.from_file(str(benchmark.tokenizer_path))
-    twin = transformers.LlavaForConditionalGeneration(
+
+def make_llava(tokenizer):
+    """(model, processor) of LLaVA: an image takes 4 tokens."""
+    model = transformers.LlavaForConditionalGeneration(
         transformers.LlavaConfig(
-            vision_config=transformers.CLIPVisionConfig(
-                hidden_size=24,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                image_size=SIDE,
-                patch_size=PATCH,
-            ),
-            text_config=transformers.LlamaConfig(
-                vocab_size=tokenizer.get_vocab_size(),
-                hidden_size=48,
-                intermediate_size=64,
-                num_hidden_layers=1,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                rms_norm_eps=1e-5,
-                max_position_embeddings=2048,
-                pad_token_id=0,
-                bos_token_id=1,
-                eos_token_id=2,
-            ),
+            vision_config=transformers.CLIPVisionConfig(**VISION, image_size=SIDE),
+            text_config=transformers.LlamaConfig(vocab_size=len(tokenizer), **TEXT),
             image_token_index=3,
             image_seq_length=(SIDE // PATCH) ** 2,
         )
     )
-    torch_twins.randomise(twin, seed=1)
-    favoured = [tokenizer.token_to_id(letter) for letter in "ABCD"]
-    favoured += tokenizer.encode(" A B C D born lives 1 This person in Boise Manila $").ids
-    with torch.no_grad():
-        twin.lm_head.weight[favoured] *= 4
-        twin.lm_head.weight[2] *= 4
-    twin.generation_config.update(eos_token_id=2, pad_token_id=0, bos_token_id=1)
-    tokenizer.post_processor = TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
     square = {"height": SIDE, "width": SIDE}
     processor = transformers.LlavaProcessor(
         transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square),
-        transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-        ),
+        tokenizer,
         patch_size=PATCH,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
     )
-    folder = tmp_path_factory.mktemp("llava")
-    twin.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return twin, processor, mllm.load(folder).loaded
+    return model, processor
 
 
-def run_both(twins, benchmark, forget: int, rows: int, seed: int, folder) -> tuple:
+def make_idefics2(tokenizer):
+    """(model, processor) of Idefics2, pictures split as its published processor does: 5 tiles of 4
+    tokens.
+    """
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": ["<fake_token_around_image>", "<end_of_utterance>"]}
+    )
+    perceiver = {"hidden_size": 48, "resampler_n_latents": 4, "resampler_depth": 1}
+    perceiver |= {"resampler_n_heads": 4, "resampler_head_dim": 12, "num_key_value_heads": 2}
+    model = transformers.Idefics2ForConditionalGeneration(
+        transformers.Idefics2Config(
+            vision_config={**VISION, "image_size": 2 * SIDE},
+            text_config={"model_type": "mistral", "vocab_size": len(tokenizer), **TEXT},
+            perceiver_config={**perceiver, "rms_norm_eps": 1e-5},
+            image_token_id=3,
+        )
+    )
+    edges = {"longest_edge": 2 * SIDE, "shortest_edge": SIDE}
+    images = transformers.Idefics2ImageProcessorPil(size=edges, do_image_splitting=True)
+    return model, transformers.Idefics2Processor(images, tokenizer, image_seq_len=4)
+
+
+@pytest.fixture(scope="module")
+def twins(benchmark, tmp_path_factory):
+    """A function of a family: a model of transformers with its processor, and ours, loaded from the
+    folder that they write.
+
+    Weights are random, but some tokens are favoured: letters, the end, parts of names. So replies
+    are short, some hold an answer, and hardly any two tokens are equally likely.
+    """
+
+    @cache
+    def make(family: str) -> tuple:
+        tokenizer = Tokenizer.from_file(str(benchmark.tokenizer_path))
+        favoured = [tokenizer.token_to_id(letter) for letter in "ABCD"]
+        favoured += tokenizer.encode(" A B C D born lives 1 This person in Boise Manila $").ids
+        tokenizer.post_processor = TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
+        fast = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+        )
+        twin, processor = {"llava": make_llava, "idefics2": make_idefics2}[family](fast)
+        torch_twins.randomise(twin, seed=1)
+        with torch.no_grad():
+            twin.lm_head.weight[favoured] *= 4
+            twin.lm_head.weight[2] *= 4
+        twin.generation_config.update(eos_token_id=2, pad_token_id=0, bos_token_id=1)
+        folder = tmp_path_factory.mktemp(family)
+        twin.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        return twin, processor, mllm.load(folder).loaded
+
+    return make
+
+
+def run_both(twins, benchmark, forget: int, rows: int, seed: int, folder, family="llava") -> tuple:
     """(sheets of the script, our records and scores)."""
     few = Few(benchmark, forget, rows)
-    twin, processor, loaded = twins
+    twin, processor, loaded = twins(family)
     exported = export_published(few, folder / "export")
-    script = PublishedScript(exported, forget, twin, processor)
+    script = PublishedScript(exported, forget, twin, processor, **SCRIPT[family])
     sheets = script.run(seed)
     sets = {name: few.profiles(name) for name in ("celebrity",)}
     sets |= {"forget": few.profiles(f"forget_{forget}")}
     sets |= {"retain": few.profiles(f"retain_{100 - forget}")}
     ids = {profile.id for profile in sets["forget"]}
     sets["test"] = [profile for profile in few.profiles("test") if profile.id in ids]
-    protocol = PaperProtocol(seed=seed, rows=16).for_family("llava")
+    protocol = PaperProtocol(seed=seed, rows=16).for_family(loaded.family)
     items = paper_items(sets, few.profiles("full"), protocol)
     records = collect_paper_replies(loaded, items, protocol, folder / "eval", {})
     return sheets, items, records, score_replies(records, protocol="paper")
@@ -172,3 +215,10 @@ def test_every_prompt_picture_reply_and_score_is_the_scripts(twins, benchmark, t
 @pytest.mark.parametrize("forget, seed", [(15, 1), (10, 2)])
 def test_larger_sets_and_other_seeds(twins, benchmark, tmp_path, forget, seed):
     assert_equal(*run_both(twins, benchmark, forget, 18, seed, tmp_path))
+
+
+@pytest.mark.slow
+def test_idefics2_with_split_pictures(twins, benchmark, tmp_path):
+    sheets, items, records, scores = run_both(twins, benchmark, 5, 3, 0, tmp_path, "idefics2")
+    assert_equal(sheets, items, records, scores)
+    assert len({sheet["answer"] for sheet in sheets}) > len(sheets) / 3

@@ -233,3 +233,14 @@ def test_terminal_table_is_plain_text_of_the_asked_width(reported):
     entry = comparison_of(reported[0]).entry(("ga", ""), CELL)
     assert f"{100 * entry.value:.1f}" in text
     assert "Retain-only" in terminal_table(reported[0], width=90)
+
+
+def test_the_headlines_are_those_of_the_protocol(tmp_path, write, small_profiles):
+    write(tmp_path, "vanilla", profiles=small_profiles, protocol="paper")
+    comparison = comparison_of(tmp_path)
+    assert [table.metric for table in comparison.headline_tables] == [
+        "accuracy_parsed",
+        "substring",
+        "rougeL",
+    ]
+    assert "first character" in headline_reason(comparison)
