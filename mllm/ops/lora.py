@@ -44,7 +44,8 @@ def merge_lora(variables: dict) -> dict:
     if "lora" not in variables:
         return variables
     params, lora = flatten_dict(variables["params"]), flatten_dict(variables["lora"])
-    for path in {path[:-1] for path in lora}:
+    # In order: a set has another one in each process, and all must run the same programs in turn.
+    for path in dict.fromkeys(path[:-1] for path in lora):
         weight = params[(*path, "w")]
         update = jnp.matmul(lora[(*path, "a")], lora[(*path, "b")], precision="highest")
         params[(*path, "w")] = (weight.astype(jnp.float32) + update).astype(weight.dtype)

@@ -16,6 +16,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 VARIABLES = ("MLLM_COORDINATOR", "MLLM_PROCESS_COUNT", "MLLM_PROCESS_ID")
+# Seconds that a process which ends waits for the others to end too. One that failed alone, while
+# they wait for it in a device program, then leaves, and they are stopped.
+GRACE = 60
 
 
 def initialize() -> None:
@@ -42,9 +45,10 @@ def initialize() -> None:
                 f"MLLM_PROCESS_ID is {number}, expected 0 to MLLM_PROCESS_COUNT - 1 = {count - 1}"
             )
         if count > 1:
-            jax.distributed.initialize(given["MLLM_COORDINATOR"], count, number)
+            address = given["MLLM_COORDINATOR"]
+            jax.distributed.initialize(address, count, number, shutdown_timeout_seconds=GRACE)
     elif _on_tpu_vm():
-        jax.distributed.initialize()
+        jax.distributed.initialize(shutdown_timeout_seconds=GRACE)
 
 
 def is_first() -> bool:

@@ -12,7 +12,9 @@ from mllm.training.loop import checksum
 def joined(monkeypatch):
     """The arguments with which jax was asked to join other processes; nothing is joined."""
     calls = []
-    monkeypatch.setattr(jax.distributed, "initialize", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(
+        jax.distributed, "initialize", lambda *arguments, **options: calls.append(arguments)
+    )
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     for name in launch.VARIABLES:
         monkeypatch.delenv(name, raising=False)
