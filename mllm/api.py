@@ -274,10 +274,14 @@ class Model:
         ]
 
     def _ids(self, prompts: Sequence[str], pictures: list[list[Picture]]) -> list[list[int]]:
-        return [
+        rows = [
             self.loaded.processor.whole_prompt(text, [p.grid for p in shown], f"prompt {i}")
             for i, (text, shown) in enumerate(zip(prompts, pictures, strict=True))
         ]
+        for i, row in enumerate(rows):
+            if row[-1] == self.loaded.image_id:
+                raise ValueError(f"prompt {i}: ends with an image; put text behind it")
+        return rows
 
     def _prefix(self, ids, pictures, room: int) -> tuple[Prefix, jax.Array]:
         """Prefill all of each prompt but its last token; returns the prefix and those last tokens
