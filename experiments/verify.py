@@ -14,7 +14,9 @@ from mllm.data.prompts import CHAT_FORMATS, MARK
 from mllm.data.rows import lay_out
 
 TOLERANCE = 1e-4  # largest difference over largest value, in float32
-SIZES = (50, 37), (41, 90)  # width and height of the pictures that are shown
+# Width and height of the pictures that are shown. The second has 50 patches a side in Idefics2-8B:
+# there the rules of positions differ.
+SIZES = (50, 37), (350, 700)
 QUESTION = "Who is the person in this picture?"
 NEW_TOKENS = 8
 # In the order in which they are computed.

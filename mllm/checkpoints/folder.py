@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
 from mllm.checkpoints.hf_folder import is_hf_folder, read_folder
@@ -119,8 +120,10 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
         parts = description["parts"]
         if parts is not None:
             wanted["params"] = {name: wanted["params"][name] for name in parts}
-        variables = combine(variables, _restore(folder, abstract_on(mesh, wanted, dtype)))
+        variables = combine(variables, _restore(folder, wanted, dtype, mesh))
     processor = Processor.load(folder)
+    if origin is not None and dtype is not None:
+        origin = origin.cast(dtype)
     prompt = description["system_prompt"]
     return Loaded(family, config, variables, processor, prompt, description["lora"], origin)
 
@@ -133,7 +136,8 @@ def _abstract(where: Path, family: str, config) -> dict:
         raise ValueError(f"{where}: key 'model': its sizes fit no model ({reason})") from None
 
 
-def _restore(folder: Path, wanted: dict) -> dict:
+def _restore(folder: Path, wanted: dict, dtype: str | None, mesh: Mesh) -> dict:
+    """The trees of the last checkpoint, on ``mesh``; without ``dtype`` in those that are stored."""
     where = folder / "checkpoints"
     if not where.is_dir():
         raise FileNotFoundError(
@@ -144,6 +148,21 @@ def _restore(folder: Path, wanted: dict) -> dict:
         if step is None:
             raise FileNotFoundError(f"{where}: holds no complete checkpoint")
         try:
-            return checkpoints.restore(step, wanted)
+            if dtype is None:
+                wanted = {
+                    k: _as_stored(tree, checkpoints.stored(step, k)) for k, tree in wanted.items()
+                }
+            return checkpoints.restore(step, abstract_on(mesh, wanted, dtype))
         except (ValueError, KeyError) as error:
             raise ValueError(f"{where}, step {step}: does not fit model.json ({error})") from None
+
+
+def _as_stored(wanted: dict, stored: dict) -> dict:
+    """Abstract leaves in the dtypes of those that a checkpoint holds under the same paths."""
+    held = flatten_dict(stored)
+    return unflatten_dict(
+        {
+            path: jax.ShapeDtypeStruct(leaf.shape, held.get(path, leaf).dtype)
+            for path, leaf in flatten_dict(wanted).items()
+        }
+    )

@@ -1,6 +1,5 @@
 """Whole Hugging Face folders: config.json, weights, and the files of tokenizer and processor."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
 from mllm.checkpoints.hf_config import family_of, read_config
 from mllm.checkpoints.hf_config_export import write_config
-from mllm.checkpoints.loaded import Loaded, NoProcessor, Origin
+from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
 from mllm.checkpoints.peft import read_adapter, write_adapter
@@ -26,7 +25,6 @@ from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import spec_of
 
-CONFIG = "config.json"
 # Beside the weights; kept with a model that comes from a folder, and written back byte for byte.
 SMALL_FILES = (
     CONFIG,
@@ -78,11 +76,10 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     )
     stored = dtype or str(tree["decoder"]["embed"].dtype)
     config = replace(config, dtype=str(jnp.dtype(stored)))
-    if dtype is not None:
-        carried = {name: values.astype(jnp.dtype(dtype)) for name, values in carried.items()}
     small = {n: (folder / n).read_bytes() for n in SMALL_FILES if (folder / n).is_file()}
     processor, image_id = _read_processor(folder, family, config, raw)
     origin = Origin(small, find_prefixes(files, table), carried)
+    origin = origin if dtype is None else origin.cast(dtype)
     return Loaded(family, config, {"params": tree}, processor, origin=origin, image_id=image_id)
 
 
@@ -189,12 +186,8 @@ def write_folder(
         )
     table, carried, prefixes = TABLES[loaded.family], {}, None
     if loaded.origin is not None:
-        carried, prefixes = loaded.origin.carried, loaded.origin.prefixes
-        files = dict(loaded.origin.files)
-        if dtype is not None:
-            raw = json.loads(files[CONFIG])
-            raw.pop("torch_dtype", None)
-            files[CONFIG] = (json.dumps({**raw, "dtype": str(jnp.dtype(dtype))}, indent=2)).encode()
+        origin = loaded.origin if dtype is None else loaded.origin.cast(dtype)
+        carried, prefixes, files = origin.carried, origin.prefixes, origin.files
     else:
         files = {}
         raw, carried = write_config(loaded, dtype)

@@ -1,9 +1,11 @@
 """A model in memory, with all that answers and all that is needed to write it down again."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.digest import weights_digest
@@ -14,6 +16,7 @@ from mllm.models import MODELS
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import place_rows
 
+CONFIG = "config.json"
 CARRIED, PREFIXES = "carried.safetensors", "prefixes.json"
 
 
@@ -30,6 +33,21 @@ class Origin:
     files: dict[str, bytes] = field(repr=False)
     prefixes: tuple[str, ...]
     carried: dict[str, np.ndarray] = field(repr=False)
+
+    def cast(self, dtype: str) -> "Origin":
+        """That of the same folder, had it been saved in ``dtype``."""
+        raw, kind = json.loads(self.files[CONFIG]), str(jnp.dtype(dtype))
+        sections = [raw, *(part for part in raw.values() if isinstance(part, dict))]
+        named = [
+            (part, key) for part in sections for key in ("dtype", "torch_dtype") if key in part
+        ]
+        files = self.files
+        if any(part[key] != kind for part, key in named):
+            for part, key in named:
+                part[key] = kind
+            files = files | {CONFIG: json.dumps(raw, indent=2).encode()}
+        carried = {name: values.astype(kind) for name, values in self.carried.items()}
+        return replace(self, files=files, carried=carried)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,10 @@ class Checkpoints:
         trees = {name: ocp.args.StandardRestore(tree) for name, tree in items.items()}
         return dict(self._manager.restore(step, args=ocp.args.Composite(**trees)))
 
+    def stored(self, step: int, name: str) -> dict:
+        """What a tree holds, unread: nested dict of leaves with ``shape`` and ``dtype``."""
+        return ocp.StandardCheckpointHandler().metadata(self.folder / str(step) / name).tree
+
     def meta(self, step: int) -> dict:
         """The JSON that was saved with a step."""
         restore = ocp.args.Composite(meta=ocp.args.JsonRestore())

@@ -175,7 +175,11 @@ def _adapter_table(table: Table) -> Table:
             for name, (path, layout) in _matrices(part).items()
             for leaf in "ab"
         }
-        prefixes = tuple(_WRAPPER + prefix for prefix in part.prefixes)
+        prefixes = part.prefixes
+        if prefixes[1:] == (f"model.{prefixes[0]}",):
+            # Behind the wrapper the old name ends like the new one: PEFT would not rename it.
+            prefixes = prefixes[::-1]
+        prefixes = tuple(_WRAPPER + prefix for prefix in prefixes)
         return replace(part, prefixes=prefixes, weights=weights, carried=None, tied_to=None)
 
     return tuple(map(adapt, table))
