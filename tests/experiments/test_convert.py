@@ -212,9 +212,9 @@ def test_an_adapter_alone_answers_in_peft_as_with_us(hf_folder, our_folder, tmp_
 
 
 def mllmu_like() -> mllm.api.Model:
-    """The model of configs/mllmu/tiny.py without pooling, with the toy's tokenizer."""
+    """The model of configs/mllmu/tiny.py with the tokenizer of the toy."""
     values = tiny.get_config().model.to_dict()
-    values["projector"]["pool"], values["decoder"]["vocab_size"] = 1, 300
+    values["decoder"]["vocab_size"] = 300
     family, config = config_from_dict(values)
     processor = toy.make_processor()
     sizes = {"image_size": config.vision.image_size, "image_tokens": config.image_tokens}
