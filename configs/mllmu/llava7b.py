@@ -7,8 +7,8 @@ python -m experiments.unlearn --config configs/mllmu/llava7b.py --config.objecti
 python -m experiments.evaluate --config configs/mllmu/llava7b.py --checkpoint runs/llava7b/npo
 python -m experiments.convert --from runs/llava7b/npo --to llava-unlearned-hf
 
-Behind a colon stands the data: "full" (default), "small" or "published". Any folder of the LLaVA
-family serves: --config.pretrained=FOLDER.
+Behind a colon stands the data: "full" (default), "published", or "small", a few generated people
+to try the commands on. Any folder of the LLaVA family serves: --config.pretrained=FOLDER.
 """
 
 from configs import common
@@ -30,4 +30,7 @@ def get_config(arg: str = "full"):
     for name in ("ga", "grad_diff", "kl_min", "npo"):
         config.methods[name].update(epochs=1, learning_rate=1e-4, **recipe)
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
+    if arg == "small":
+        config.benchmark.limit.update(forget=3, retain=9, celebrity=3)
+        config.vanilla.epochs = 2
     return config
