@@ -7,6 +7,7 @@ each device holds, writing takes from the devices one layer.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import jax
@@ -27,9 +28,21 @@ _ROWS = 4096  # of an embedding, compared at a time
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files keep a leaf: a tensor for each layer where it is stacked, else one."""
+    """Where the files keep a leaf: a tensor for each layer where it is stacked, else one.
+
+    Attributes:
+      names: of the tensors.
+      shape: of each of them.
+      leaves: paths of all leaves that they hold, the rows of one behind those of the other.
+      start: the row at which this leaf begins.
+      layout: of the leaf, and of each that lies beside it.
+      stacked: whether axis 0 of the leaf counts layers.
+    """
 
     names: tuple[str, ...]
+    shape: tuple[int, ...]
+    leaves: tuple[str, ...]
+    start: int
     layout: Layout
     stacked: bool
 
@@ -58,8 +71,8 @@ def read_tree(
     prefixes = find_prefixes(files, table)
     shapes = {path: leaf.shape for path, leaf in flatten_dict(wanted, sep="/").items()}
     sources = _find_sources(table, prefixes, shapes)
-    for path, source in sources.items():
-        _check_source(files, source, shapes[path])
+    for source in sources.values():
+        _check_source(files, source)
     carried = _explain_rest(files, table, prefixes, sources)
     first_device = SingleDeviceSharding(jax.devices()[0])
     tree = {}
@@ -74,7 +87,7 @@ def find_prefixes(files: TensorFiles, table: Table) -> tuple[str, ...]:
 
     def count(part: Part, prefix: str) -> int:
         names = (name.removeprefix(prefix) for name in files if name.startswith(prefix))
-        return sum(part.find(name) is not None for name in names)
+        return sum(part.find(name) != () for name in names)
 
     return tuple(max(part.prefixes, key=partial(count, part)) for part in table)
 
@@ -84,9 +97,10 @@ def _find_sources(
 ) -> dict[str, Source]:
     """The source of each leaf, by path, in the order of ``shapes``."""
     known = {
-        f"{part.path}/{path}": (prefix + name, LAYOUTS[layout])
+        leaf: (prefix + name, part.find(name), LAYOUTS[layout])
         for part, prefix in zip(table, prefixes, strict=True)
-        for name, (path, layout) in part.weights.items()
+        for name, (_, layout) in part.weights.items()
+        for leaf in part.find(name)
     }
     sources = {}
     for path, shape in shapes.items():
@@ -95,23 +109,28 @@ def _find_sources(
                 f"parameter {path!r}: the Hugging Face model of this family has none; known are "
                 f"{', '.join(sorted(known))}"
             )
-        name, layout = known[path]
+        name, leaves, layout = known[path]
         stacked = "{}" in name
-        layers = range(shape[0]) if stacked else (None,)
-        sources[path] = Source(tuple(name.format(layer) for layer in layers), layout, stacked)
+        names = tuple(map(name.format, range(shape[0]))) if stacked else (name,)
+        first_axis = 1 if stacked else 0
+        stored = [layout.stored_shape(shapes[leaf][first_axis:]) for leaf in leaves]
+        starts = list(accumulate((rows for rows, *_ in stored), initial=0))
+        whole = starts[-1], *stored[0][1:]
+        start = starts[leaves.index(path)]
+        sources[path] = Source(names, whole, leaves, start, layout, stacked)
     return sources
 
 
-def _check_source(files: TensorFiles, source: Source, shape: tuple[int, ...]) -> None:
-    expected = source.layout.stored_shape(shape[1:] if source.stacked else shape)
+def _check_source(files: TensorFiles, source: Source) -> None:
     for name in source.names:
         if name not in files:
             raise ValueError(
-                f"{files.where}: tensor {name!r} is missing: expected shape {expected}, found none"
+                f"{files.where}: tensor {name!r} is missing: expected shape {source.shape}, found "
+                "none"
             )
-        if files.shape(name) != expected:
+        if files.shape(name) != source.shape:
             raise ValueError(
-                f"{files.path(name)}: tensor {name!r}: expected shape {expected}, "
+                f"{files.path(name)}: tensor {name!r}: expected shape {source.shape}, "
                 f"found {files.shape(name)}"
             )
 
@@ -129,11 +148,12 @@ def _explain_rest(
             if not stored.startswith(prefix):
                 continue
             name = stored.removeprefix(prefix)
-            path = part.find(name)
-            if part.carries(name) or (part.spare_layers and path in sources):
+            leaves = part.find(name)
+            spare = part.spare_layers and any(leaf in sources for leaf in leaves)
+            if spare or part.carries(name):
                 carried[part.prefixes[0] + name] = stored
                 break
-            if path is not None and part.tied_to is not None:
+            if leaves and part.tied_to is not None:
                 _check_equal(files, stored, *sources[part.tied_to].names)
                 break
         else:
@@ -186,9 +206,11 @@ def _read_piece(
     """The part ``index`` of a leaf, read layer by layer into one array."""
     layout = source.layout
     inner = index[1:] if source.stacked else index
+    rows, *others = layout.stored_index(inner)
+    rows = slice(source.start + rows.start, source.start + rows.stop)
 
     def read(name: str) -> np.ndarray:
-        return layout.ours(files.read(name, layout.stored_index(inner)), inner)
+        return layout.ours(files.read(name, (rows, *others)), inner)
 
     if not source.stacked:
         return read(source.names[0]).astype(dtype, order="C")
@@ -262,18 +284,21 @@ def list_tensors(
     sources = _find_sources(table, prefixes, {path: np.shape(x) for path, x in leaves.items()})
     tensors = []
     for path, source in sources.items():
-        leaf, layout = leaves[path], source.layout
-        shape = layout.stored_shape(leaf.shape[1:] if source.stacked else leaf.shape)
-        kind = jnp.dtype(leaf.dtype if dtype is None else dtype)
+        if path != source.leaves[0]:
+            continue  # the tensors of the first leaf hold this one too
+        together = [leaves[leaf] for leaf in source.leaves]
+        kind = jnp.dtype(together[0].dtype if dtype is None else dtype)
         for layer, name in enumerate(source.names):
-            values = partial(_fetch, leaf, layer if source.stacked else None, layout)
-            tensors.append(Pending(name, kind, shape, values))
+            values = partial(_fetch, together, layer if source.stacked else None, source.layout)
+            tensors.append(Pending(name, kind, source.shape, values))
     return tensors
 
 
-def _fetch(leaf: jax.Array, layer: int | None, layout: Layout) -> np.ndarray:
-    """One layer of a leaf in the layout of the files, on the host."""
-    return layout.stored(fetch(leaf if layer is None else _take(leaf, layer)))
+def _fetch(leaves: list[jax.Array], layer: int | None, layout: Layout) -> np.ndarray:
+    """One layer of the leaves of a tensor in the layout of the files, on the host."""
+    chosen = (leaf if layer is None else _take(leaf, layer) for leaf in leaves)
+    first, *others = (layout.stored(fetch(leaf)) for leaf in chosen)
+    return np.concatenate([first, *others]) if others else first
 
 
 @jax.jit

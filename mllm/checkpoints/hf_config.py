@@ -60,6 +60,14 @@ _TEXT = {
         "max_position_embeddings": 32768,
         "sliding_window": 4096,
     },
+    "phi3": {
+        **_LLAMA,
+        "vocab_size": 32064,
+        "hidden_size": 3072,
+        "intermediate_size": 8192,
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5,
+    },
 }
 _VIT = {
     "hidden_size": 768,
@@ -158,6 +166,11 @@ def family_of(path: Path, raw: Mapping[str, Any]) -> str:
             f"{raw.get('architectures')!r}), expected one of {', '.join(sorted(FAMILIES))}"
         )
     return FAMILIES[found]
+
+
+def text_kind_of(raw: Mapping[str, Any]) -> str | None:
+    """The ``model_type`` of a config.json's decoder, None where it is that of the family."""
+    return (raw.get("text_config") or {}).get("model_type")
 
 
 def read_config(path: Path, raw: Mapping[str, Any], pixels: Mapping[str, Any], dtype: str):
@@ -308,8 +321,6 @@ def _read_decoder(text: Section, tied: bool | None, defaults: Mapping = {}) -> D
         raise text.error("head_dim", f"an even number (here {head_dim}), rotated in pairs")
     if heads % kv_heads:
         raise text.error("num_key_value_heads", f"a divisor of num_attention_heads {heads}")
-    if text.values.get("partial_rotary_factor") not in (None, 1, 1.0):
-        raise text.error("partial_rotary_factor", "1: rotation of whole heads")
     theta, scaling = _read_rope(text)
     attention_bias = kind == "llama" and text.flag("attention_bias")
     return DecoderConfig(
@@ -354,7 +365,11 @@ def _read_rope(text: Section) -> tuple[float, RopeScaling | None]:
     key = "rope_parameters" if text.values.get("rope_parameters") else "rope_scaling"
     rope = Section(text.path, f"{text.name}.{key}", text.values.get(key) or {}, {})
     theta = rope.number("rope_theta", text.number("rope_theta", 10_000.0, float), float)
-    kind = rope.values.get("rope_type", rope.values.get("type", "default"))
+    for section in (text, rope):
+        if section.values.get("partial_rotary_factor") not in (None, 1):
+            raise section.error("partial_rotary_factor", "1: rotation of whole heads")
+    key = "rope_type" if "rope_type" in rope.values else "type"
+    kind = rope.values.get(key, "default")
     if kind == "default":
         return float(theta), None
     if kind == "linear":
@@ -368,4 +383,4 @@ def _read_rope(text: Section) -> tuple[float, RopeScaling | None]:
             rope.number("original_max_position_embeddings"),
         )
         return float(theta), scaling
-    raise rope.error("rope_type", "default, linear or llama3")
+    raise rope.error(key, "default, linear or llama3")

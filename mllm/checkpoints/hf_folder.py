@@ -1,5 +1,6 @@
 """Whole Hugging Face folders: config.json, weights, and the files of tokenizer and processor."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,13 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
-from mllm.checkpoints.hf_config import family_of, read_config
+from mllm.checkpoints.hf_config import family_of, read_config, text_kind_of
 from mllm.checkpoints.hf_config_export import write_config
 from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
 from mllm.checkpoints.peft import read_adapter, write_adapter
-from mllm.checkpoints.tables import TABLES
+from mllm.checkpoints.tables import Table, table_of
 from mllm.checkpoints.tensor_files import open_folder
 from mllm.data.hf_processor import read_hf_processor, read_image_settings, write_hf_processor
 from mllm.files import read_json, write_json
@@ -65,8 +66,8 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     raw = read_json(where)
     family = family_of(where, raw)
     files = open_folder(folder)
-    table = TABLES[family]
     config = read_config(where, raw, _pixel_statistics(folder), dtype or "float32")
+    table = table_of(family, text_kind_of(raw))
     tree, carried = read_tree(
         files,
         table,
@@ -151,6 +152,12 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
     return processor, image_id
 
 
+def _table(loaded: Loaded) -> Table:
+    """Of the files that a model came from, or is written to."""
+    raw = {} if loaded.origin is None else json.loads(loaded.origin.files[CONFIG])
+    return table_of(loaded.family, text_kind_of(raw))
+
+
 def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
     where = folder / ADAPTER
     named = read_json(where).get("base_model_name_or_path")
@@ -162,7 +169,7 @@ def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
         )
     base = read_folder(below, dtype=dtype, mesh=mesh)
     params = jax.eval_shape(lambda: base.variables["params"])
-    lora, options = read_adapter(folder, TABLES[base.family], params, place=_places(mesh))
+    lora, options = read_adapter(folder, _table(base), params, place=_places(mesh))
     return replace(base, variables={**base.variables, "lora": lora}, lora=options)
 
 
@@ -184,7 +191,7 @@ def write_folder(
             f"{folder}: this model's method is its system prompt, its weights are its parent's; "
             "export the parent"
         )
-    table, carried, prefixes = TABLES[loaded.family], {}, None
+    table, carried, prefixes = _table(loaded), {}, None
     if loaded.origin is not None:
         origin = loaded.origin if dtype is None else loaded.origin.cast(dtype)
         carried, prefixes, files = origin.carried, origin.prefixes, origin.files
@@ -219,5 +226,5 @@ def write_adapter_folder(folder: Path, loaded: Loaded, base: str) -> None:
         raise ValueError(f"{folder}: the model has no adapter of its own; export all its weights")
     dropout = (loaded.lora or {}).get("dropout", 0.0)
     with new_folder(folder) as temporary:
-        lora, table = loaded.variables["lora"], TABLES[loaded.family]
-        write_adapter(temporary, lora, table, base, dropout=dropout)
+        lora = loaded.variables["lora"]
+        write_adapter(temporary, lora, _table(loaded), base, dropout=dropout)

@@ -5,6 +5,7 @@ a @ b, so alpha is r in what is written and goes into b in what is read.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,8 +61,8 @@ def write_adapter(
       dropout: that of training, which PEFT records.
 
     Raises:
-      ValueError: the folder holds an adapter already, the ranks differ, or the family has no module
-        for a leaf.
+      ValueError: the folder holds an adapter already, the ranks differ, the family has no module
+        for a leaf, or keeps its matrix fused with others.
     """
     folder = Path(folder)
     if (folder / WEIGHTS).exists():
@@ -72,7 +73,9 @@ def write_adapter(
     for path, found in ranks.items():
         if found != rank:
             raise ValueError(f"lora/{path}: expected rank {rank}, that of others, found {found}")
-    tensors = list_tensors(lora, _adapter_table(table))
+    adapters = _adapter_table(table)
+    _refuse_fused(folder / WEIGHTS, adapters, leaves)
+    tensors = list_tensors(lora, adapters)
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -108,20 +111,23 @@ def read_adapter(
       "dropout"}, where ``targets`` is the pattern of ``mllm.ops.lora.init_lora``).
 
     Raises:
-      FileNotFoundError, ValueError: a file is missing or damaged, the adapter is not a plain LoRA,
-        or a tensor is missing, unexpected or misshapen; the message names the file and the key.
+      FileNotFoundError, ValueError: a file is missing or damaged, the adapter is not a plain LoRA
+        or is on a fused matrix, or a tensor is missing, unexpected or misshapen; the message names
+        the file and the key.
     """
     folder = Path(folder)
     options = _read_config(folder / CONFIG)
     files = TensorFiles(folder / WEIGHTS, [folder / WEIGHTS])
     adapters = _adapter_table(table)
     paths = {
-        part.find(name.removeprefix(prefix))
+        path
         for part, prefix in zip(adapters, find_prefixes(files, adapters), strict=True)
         for name in files
         if name.startswith(prefix)
+        for path in part.find(name.removeprefix(prefix))
     }
-    matrices = sorted({path.rpartition("/")[0] for path in paths if path is not None})
+    _refuse_fused(files.where, adapters, paths)
+    matrices = sorted({path.rpartition("/")[0] for path in paths})
     if not matrices:
         raise ValueError(f"{files.where}: holds no adapter of a module of this family")
     targets = f"^({'|'.join(map(re.escape, matrices))})$"
@@ -183,6 +189,20 @@ def _adapter_table(table: Table) -> Table:
         return replace(part, prefixes=prefixes, weights=weights, carried=None, tied_to=None)
 
     return tuple(map(adapt, table))
+
+
+def _refuse_fused(where: Path, adapters: Table, paths: Collection[str]) -> None:
+    """PEFT adapts a matrix that files keep fused as a whole; our adapters are on its parts."""
+    for part in adapters:
+        for name in part.weights:
+            leaves = part.find(name)
+            adapted = [leaf for leaf in leaves if leaf in paths]
+            if len(leaves) > 1 and adapted:
+                raise ValueError(
+                    f"{where}: {name.format('*')!r}: expected no adapter on a fused matrix, of "
+                    f"which PEFT has one in all and we have one for each part, found "
+                    f"{', '.join(adapted)}; merge the adapter into the model and move that"
+                )
 
 
 def _matrices(part: Part) -> dict[str, tuple[str, str]]:

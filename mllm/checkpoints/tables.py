@@ -8,11 +8,13 @@ the one of the published files, which every version reads, and the one that is w
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-Weights = dict[str, tuple[str, str]]  # name, {} for the layer -> (path in our tree, layout)
+# Name, {} for the layer -> (path in our tree, layout). A path such as {q,k,v}/w names several
+# leaves: the stored tensor holds the rows of the first, then those of the next.
+Weights = dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,14 @@ class Part:
     spare_layers: bool = False
     tied_to: str | None = None
 
-    def find(self, name: str) -> str | None:
-        """The path in the whole tree of a name behind the prefix, None if it is unknown."""
+    def find(self, name: str) -> tuple[str, ...]:
+        """The paths in the whole tree of a name behind the prefix, () if it is unknown."""
         pattern = re.sub(r"(?<=\.)(0|[1-9]\d*)(?=\.)", "{}", name, count=1)
-        return f"{self.path}/{self.weights[pattern][0]}" if pattern in self.weights else None
+        if pattern not in self.weights:
+            return ()
+        before, _, rest = f"{self.path}/{self.weights[pattern][0]}".partition("{")
+        names, _, after = rest.partition("}")
+        return tuple(f"{before}{name}{after}" for name in names.split(","))
 
     def carries(self, name: str) -> bool:
         """Whether a tensor without a leaf is kept aside."""
@@ -122,20 +128,27 @@ def _layers(name: str, weights: Weights) -> Weights:
     }
 
 
-# Llama, Mistral, Qwen2.
-DECODER = {
-    "embed_tokens.weight": ("embed", "same"),
-    **_layers(
-        "layers",
-        {
-            **_norm("input_layernorm", "attention_norm"),
-            **_ATTENTION,
-            **_linear("self_attn.o_proj", "o"),
-            **_norm("post_attention_layernorm", "mlp_norm"),
-            **_GATED_MLP,
-        },
+def _decoder(attention: Weights, mlp: Weights) -> Weights:
+    layer = {
+        **_norm("input_layernorm", "attention_norm"),
+        **attention,
+        **_linear("self_attn.o_proj", "o"),
+        **_norm("post_attention_layernorm", "mlp_norm"),
+        **mlp,
+    }
+    return {
+        "embed_tokens.weight": ("embed", "same"),
+        **_layers("layers", layer),
+        **_norm("norm", "norm"),
+    }
+
+
+DECODER = _decoder(_ATTENTION, _GATED_MLP)  # Llama, Mistral, Qwen2
+FUSED_DECODERS = {
+    "phi3": _decoder(
+        _linear("self_attn.qkv_proj", "{q,k,v}"),
+        {**_linear("mlp.gate_up_proj", "{gate,up}"), **_linear("mlp.down_proj", "down")},
     ),
-    **_norm("norm", "norm"),
 }
 HEAD = {"weight": ("head", "transposed")}
 # CLIP and SigLIP: only CLIP has a class token and the first norm, only SigLIP a patch bias.
@@ -222,3 +235,14 @@ TABLES: dict[str, Table] = {
 }
 # Buffers that older versions stored; they follow from the configuration.
 IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
+
+
+def table_of(family: str, text_kind: str | None = None) -> Table:
+    """The table of a family whose decoder is the ``text_config.model_type`` of a config.json; None
+    stands for the family's own.
+    """
+    weights = FUSED_DECODERS.get(text_kind, DECODER)
+    return tuple(
+        replace(part, weights=weights) if part.weights is DECODER else part
+        for part in TABLES[family]
+    )

@@ -11,8 +11,9 @@ import torch
 from flax.traverse_util import flatten_dict
 from jax.sharding import NamedSharding
 from safetensors.torch import load_file, save_file
-from tiny_hf import KINDS, PATCH, VISION_LAYERS, make, wanted
+from tiny_hf import KINDS, KV, PATCH, VISION_LAYERS, WIDTH, make, wanted
 
+from mllm.checkpoints import tables
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
 from mllm.checkpoints.hf_config import read_config
 from mllm.checkpoints.tables import TABLES
@@ -25,7 +26,8 @@ SHARD = 20_000  # bytes: several files for every model
 
 
 def table_of(kind: str):
-    return TABLES[kind.split("_")[0]]
+    family, _, variant = kind.partition("_")
+    return tables.table_of(family, "phi3" if variant == "phi3" else None)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,10 @@ def norm(path, module):
 
 
 def gated(path, mlp):
+    if hasattr(mlp, "gate_up_proj"):
+        halves = mlp.gate_up_proj.weight.chunk(2)
+        found = {f"{path}/{n}/w": half.T for n, half in zip(("gate", "up"), halves, strict=True)}
+        return found | linear(f"{path}/down", mlp.down_proj)
     pairs = {"gate": mlp.gate_proj, "up": mlp.up_proj, "down": mlp.down_proj}
     found = {}
     for name, module in pairs.items():
@@ -117,6 +123,10 @@ def gated(path, mlp):
 
 
 def attention(module, output):
+    if hasattr(module, "qkv_proj"):
+        parts = module.qkv_proj.weight.split([WIDTH, KV, KV])
+        found = {f"layers/{n}/w": part.T for n, part in zip("qkv", parts, strict=True)}
+        return found | linear("layers/o", output)
     found = {}
     for name in "qkv":
         found |= linear(f"layers/{name}", getattr(module, f"{name}_proj"))
@@ -327,7 +337,7 @@ def test_layers_of_two_dtypes_need_one_to_be_named(folders, tmp_path):
 
 
 @pytest.mark.parametrize("sizes", [(1, 8, 1), (2, 2, 2), (1, 2, 4)], ids=str)
-@pytest.mark.parametrize("kind", ["llava", "idefics2", "idefics3"])
+@pytest.mark.parametrize("kind", ["llava", "llava_phi3", "idefics2", "idefics3"])
 def test_each_device_gets_its_part_and_no_byte_is_read_twice(folders, monkeypatch, kind, sizes):
     files, table = open_folder(folders(kind)), table_of(kind)
     plain, carried = read_tree(files, table, wanted(kind))
@@ -354,23 +364,24 @@ def test_each_device_gets_its_part_and_no_byte_is_read_twice(folders, monkeypatc
     assert {name: sum(sizes) for name, sizes in parts.items()} == {
         name: value.nbytes for name, value in stored.items()
     }
-    matrix = next(name for name in parts if name.endswith("layers.0.self_attn.q_proj.weight"))
-    assert len(parts[matrix]) == sizes[1] * sizes[2]
+    matrix = next(name for name in parts if "layers.0.self_attn.q" in name)
+    assert len(parts[matrix]) == sizes[1] * sizes[2] * (3 if "qkv" in matrix else 1)
     assert not carried or max(map(len, parts.values())) > 1
 
 
-def test_leaves_spread_over_devices_are_written_whole(folders, tmp_path):
+@pytest.mark.parametrize("kind", ["idefics2", "llava_phi3"])
+def test_leaves_spread_over_devices_are_written_whole(folders, tmp_path, kind):
     mesh = make_mesh(2, 2, 2)
-    files, table = open_folder(folders("idefics2")), TABLES["idefics2"]
+    files, table = open_folder(folders(kind)), table_of(kind)
     tree, carried = read_tree(
         files,
         table,
-        wanted("idefics2"),
+        wanted(kind),
         place=lambda path, shape: NamedSharding(mesh, spec_of(path, shape, mesh)),
     )
-    write_tree(tmp_path, tree, carried, table)
+    write_tree(tmp_path, tree, carried, table, prefixes=find_prefixes(files, table))
     after = tensors_of(tmp_path)
-    for name, value in tensors_of(folders("idefics2")).items():
+    for name, value in tensors_of(folders(kind)).items():
         assert torch.equal(after[name], value), name
 
 

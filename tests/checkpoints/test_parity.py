@@ -80,12 +80,14 @@ SHAPES = {
         {"text": {"model_type": "mistral", "sliding_window": 5}},
         1,
     ),
+    "phi3, short window": ("llava", {"text": {"model_type": "phi3", "sliding_window": 5}}, 1),
     "idefics2": ("idefics2", {}, 2),
     "idefics2, short window, deep": (
         "idefics2",
         {"text": {"sliding_window": 7}, "resampler_depth": 3, "num_key_value_heads": 1},
         1,
     ),
+    "idefics2 and phi3": ("idefics2", {"text": {"model_type": "phi3", "sliding_window": None}}, 1),
     "idefics3": ("idefics3", {}, 2),
     "idefics3, three joined": ("idefics3", {"vision": {"image_size": 42}, "join": 3}, 1),
 }

@@ -13,6 +13,7 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    Phi3Config,
     SiglipVisionConfig,
 )
 
@@ -38,7 +39,15 @@ EYES = dict(
     image_size=PATCH * GRID,
     patch_size=PATCH,
 )
-KINDS = ("llava", "llava_siglip", "idefics2", "idefics3", "idefics3_tied")
+KINDS = (
+    "llava",
+    "llava_siglip",
+    "llava_phi3",
+    "idefics2",
+    "idefics2_phi3",
+    "idefics3",
+    "idefics3_tied",
+)
 
 
 def make(kind: str, dtype: torch.dtype = torch.float32):
@@ -48,16 +57,16 @@ def make(kind: str, dtype: torch.dtype = torch.float32):
         eyes = SiglipVisionConfig if kind == "llava_siglip" else CLIPVisionConfig
         config = LlavaConfig(
             vision_config=eyes(**EYES),
-            text_config=LlamaConfig(**TEXT),
+            text_config=(Phi3Config if kind == "llava_phi3" else LlamaConfig)(**TEXT),
             image_token_index=3,
             vision_feature_layer=-2,
             vision_feature_select_strategy="full" if kind == "llava_siglip" else "default",
         )
         model = LlavaForConditionalGeneration(config)
-    elif kind == "idefics2":
+    elif kind.startswith("idefics2"):
         config = Idefics2Config(
             vision_config=EYES,
-            text_config=dict(model_type="mistral", **TEXT),
+            text_config=dict(model_type="phi3" if kind == "idefics2_phi3" else "mistral", **TEXT),
             perceiver_config=dict(
                 hidden_size=WIDTH,
                 resampler_n_latents=5,
@@ -87,7 +96,7 @@ def make(kind: str, dtype: torch.dtype = torch.float32):
 
 def wanted(kind: str) -> dict:
     """Our tree for ``make(kind)`` as ShapeDtypeStructs."""
-    siglip = kind != "llava"
+    siglip = kind not in ("llava", "llava_phi3")
     vision_layers = VISION_LAYERS - kind.startswith("llava")
     shapes = {
         "decoder/embed": (VOCABULARY, WIDTH),
@@ -117,7 +126,7 @@ def wanted(kind: str) -> dict:
             shapes |= {f"projector/{fc}/w": (WIDTH, WIDTH), f"projector/{fc}/b": (WIDTH,)}
     else:
         shapes |= {f"vision/post_norm/{n}": (WIDTH,) for n in ("scale", "b")}
-    if kind == "idefics2":
+    if kind.startswith("idefics2"):
         norms = "latents", "context", "mlp"
         shapes |= {
             **_gated("connector", MLP),
