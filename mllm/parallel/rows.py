@@ -12,8 +12,8 @@ from mllm.parallel.rules import ROW_AXES
 
 
 def keep_rows(mesh: Mesh) -> contextlib.AbstractContextManager:
-    """While this is entered, modules that are traced return states float[B, T, D] whose rows are
-    split over data and fsdp; what becomes of T and D is left to the compiler.
+    """While this is entered, the states float[B, T, D] between the layers of a model that is traced
+    are split by rows over data and fsdp, and whole in T and D.
 
     Weights that are split over fsdp are to be gathered for a layer (Zhao et al. 2023,
     arXiv:2304.11277). Left to itself, the compiler rather splits the states along with them and
@@ -23,14 +23,19 @@ def keep_rows(mesh: Mesh) -> contextlib.AbstractContextManager:
     count = math.prod(mesh.shape[axis] for axis in ROW_AXES)
     if count == 1:
         return contextlib.nullcontext()
-    split = NamedSharding(mesh, P(ROW_AXES, P.UNCONSTRAINED, P.UNCONSTRAINED))
+    split = NamedSharding(mesh, P(ROW_AXES))
 
     def keep(value):
         states = isinstance(value, jax.Array) and value.ndim == 3 and value.shape[0] % count == 0
         return jax.lax.with_sharding_constraint(value, split) if states else value
 
-    def intercept(method, arguments, options, _):
+    def intercept(method, arguments, options, context):
         out = method(*arguments, **options)
+        # What a linear map returns, heads or hidden units, is left to the split of its matrix over
+        # tensor. To ask for its rows alone gave wrong gradients on a mesh of 2 x 2 x 2 (XLA of jax
+        # 0.10.2).
+        if context.module.has_variable("params", "w"):
+            return out
         return (keep(out[0]), *out[1:]) if isinstance(out, tuple) else keep(out)
 
     return nn.intercept_methods(intercept)

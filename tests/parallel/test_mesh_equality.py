@@ -113,6 +113,20 @@ def test_the_state_keeps_its_places_and_one_program_serves_all_batches(model, va
     assert not now.trainable["params"]["decoder"]["layers"]["q"]["w"].is_fully_replicated
 
 
+def test_no_device_holds_the_states_of_all_rows(model, variables):
+    mesh = make_mesh(1, 8, 1)
+    schedule = optimizers.make_schedule(peak=1e-2, steps=9, warmup=0, decay="constant")
+    optimizer, objective = optimizers.make_optimizer("adamw", schedule), get_objective("nll")
+    step = make_train_step(model.model, model.config, objective, optimizer, schedule, mesh=mesh)
+    batch = next(make_pipeline(model, rows=8).from_step(0))
+    now = state.create({"lora": variables["lora"]}, optimizer, mesh)
+    frozen = place({"params": variables["params"]}, mesh)
+    program = step.lower(now, frozen, place_rows(batch, mesh)).compile().as_text()
+    tokens, width = batch["tokens"].shape[1], model.config.decoder.width
+    assert f"f32[1,{tokens},{width}]" in program
+    assert f"f32[8,{tokens}," not in program
+
+
 @pytest.mark.parametrize("sizes", MESHES)
 def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
     ids, _ = model.processor.prompt("Who is the person in the picture ?", [])
