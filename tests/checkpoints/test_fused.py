@@ -8,10 +8,12 @@ import numpy as np
 import published_folders as published
 import pytest
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import mllm
+from mllm.checkpoints.hf_config import read_config
 from mllm.checkpoints.hf_folder import read_folder, write_adapter_folder, write_folder
 from mllm.checkpoints.peft import WEIGHTS
 from mllm.ops.lora import init_lora
@@ -51,6 +53,29 @@ def adapt(loaded, targets: str):
     lora = init_lora(loaded.variables["params"], jax.random.key(0), rank=2, targets=targets)
     lora = jax.tree.map(lambda leaf: leaf + 0.1, lora)
     return replace(loaded, variables={**loaded.variables, "lora": lora})
+
+
+def test_keys_that_a_file_leaves_out_have_the_defaults_of_the_library(tmp_path):
+    raw = {"model_type": "llava", "text_config": {"model_type": "phi3"}}
+    found, theirs = read_config(tmp_path, raw, {}, "float32").decoder, transformers.Phi3Config()
+    assert (found.vocab_size, found.width, found.mlp_width, found.layers) == (
+        theirs.vocab_size,
+        theirs.hidden_size,
+        theirs.intermediate_size,
+        theirs.num_hidden_layers,
+    )
+    assert (found.heads, found.kv_heads, found.max_positions, found.norm_eps) == (
+        theirs.num_attention_heads,
+        theirs.num_key_value_heads,
+        theirs.max_position_embeddings,
+        theirs.rms_norm_eps,
+    )
+    assert (found.activation, found.tied, found.window, found.rope_theta) == (
+        theirs.hidden_act,
+        theirs.tie_word_embeddings,
+        theirs.sliding_window,
+        theirs.rope_parameters["rope_theta"],
+    )
 
 
 @pytest.mark.parametrize("through", [(), ("ours",)], ids=["straight", "through a checkpoint"])
