@@ -1,5 +1,5 @@
-"""A Llama-type decoder (Llama, Mistral, Qwen2): RMSNorm, rotary positions, grouped heads, gated
-MLP; layers stacked on axis 0 and scanned.
+"""A Llama-type decoder (Llama, Mistral, Qwen2, Phi-3): RMSNorm, rotary positions, grouped heads,
+gated MLP; layers stacked on axis 0 and scanned.
 
 B batch, T tokens, S cache slots, D width, H heads, K key-value heads, C head width, F MLP width, L
 layers, V vocabulary.
