@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
 
 test: $(VENV)/.installed-test $(VENV)/.installed-smol
-	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow"
+	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m slow

@@ -163,6 +163,12 @@ ASKED = {
         FileNotFoundError,
         "no tokenizer",
     ),
+    "text without image processor": Asked(
+        lambda m: m.generate([TEXT_PROMPT], None, max_new_tokens=1),
+        r"preprocessor_config.json: no such file",
+        FileNotFoundError,
+        "no image processor",
+    ),
     "save to no new folder": Asked(
         lambda m: m.save("full"), r"full: is there already; .* a new folder"
     ),
@@ -176,6 +182,7 @@ ASKED = {
 }
 ALTERED = {  # of llava, and good all the same
     "no tokenizer": remove("tokenizer.json"),
+    "no image processor": remove("processor_config.json"),
     "padded": both(images("image_processor_type", "LlavaImageProcessor"), images("do_pad", True)),
 }
 CASES = FOLDERS | ASKED

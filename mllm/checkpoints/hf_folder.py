@@ -26,6 +26,7 @@ from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import spec_of
 
+IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 # Beside the weights; kept with a model that comes from a folder, and written back byte for byte.
 SMALL_FILES = (
     CONFIG,
@@ -53,8 +54,8 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     """Read a Hugging Face folder, or one of a PEFT adapter whose config names a folder below it.
 
     Weights are read straight to their places on ``mesh`` (None: the first device), cast to
-    ``dtype`` where it is given. A folder without tokenizer gives a model that answers with logits
-    only.
+    ``dtype`` where it is given. A folder without tokenizer or image processor gives a model that
+    answers with logits only.
 
     Raises:
       FileNotFoundError, ValueError: naming file, key, what was expected and what was found.
@@ -86,7 +87,7 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
 
 def _pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
     """``mean`` and ``std`` of the folder's image processor, {} where it has none."""
-    if not any((folder / f"{name}processor_config.json").is_file() for name in ("", "pre")):
+    if not any((folder / name).is_file() for name in IMAGE_FILES):
         return {}
     where, settings = read_image_settings(folder)
     found = {}
@@ -125,6 +126,8 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
         return NoProcessor(tokenizer), image_id
+    if not any((folder / name).is_file() for name in IMAGE_FILES):
+        return NoProcessor(folder / IMAGE_FILES[0]), image_id
     processor = read_hf_processor(folder, family, config.image_tokens)
     side = processor.config.image_size
     if family != "idefics2" and side != config.vision.image_size:  # that one takes all sizes
