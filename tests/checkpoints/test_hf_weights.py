@@ -418,7 +418,7 @@ EXTRA = "language_model.model.layers.2.self_attn.q_proj.weight"
         ((put, "lm_head.weight", (64, 16)), r"'lm_head\.weight' is unexpected"),
         ((put, "model.language_model.norm.weight", (16,)), r"norm\.weight' is unexpected"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else value[1],
 )
 def test_a_tensor_that_does_not_fit_is_named(folders, tmp_path, change, message):
     tensors = tensors_of(folders("llava"))
