@@ -13,7 +13,7 @@ from absl import flags
 
 from experiments.common import run
 from mllm.api import load
-from mllm.checkpoints.hf_folder import is_hf_folder, write_adapter_folder, write_folder
+from mllm.checkpoints.hf_folder import is_hf_folder, write_adapter_folder
 from mllm.checkpoints.loaded import Loaded
 
 FROM = flags.DEFINE_string("from", None, "folder to read (or a .gguf file)", required=True)
@@ -38,7 +38,7 @@ def main(_):
     elif is_hf_folder(source) or source.is_file():
         model.save(target)
     else:
-        write_folder(target, model.loaded)
+        model.save(target, format="hf")
     print(f"wrote {target}", flush=True)
     if VERIFY.value:
         from experiments.verify import verify

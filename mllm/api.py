@@ -22,7 +22,7 @@ from mllm.data.rows import lay_out, place_images
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
-from mllm.parallel.rules import shardings
+from mllm.parallel.place import place
 from mllm.registry import lookup
 
 BUCKET = 32  # prompts are padded to a multiple of this: few programs are compiled
@@ -47,17 +47,16 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_file() and path.suffix == ".gguf":
         loaded = _from_gguf(path, dtype)
+        if mesh is not None:
+            loaded = replace(loaded, variables=place(loaded.variables, mesh))
     elif path.is_dir() and ((path / "model.json").is_file() or is_hf_folder(path)):
-        return Model(load_model(path, dtype=dtype, mesh=mesh))
+        loaded = load_model(path, dtype=dtype, mesh=mesh)
     else:
         found = "a file" if path.is_file() else f"a folder of {len(list(path.iterdir()))} entries"
         raise ValueError(
             f"{path}: found {found}, expected a folder with config.json (Hugging Face), "
             "adapter_config.json (PEFT) or model.json (ours), or a .gguf file"
         )
-    if mesh is not None:
-        placed = jax.device_put(loaded.variables, shardings(loaded.variables, mesh))
-        loaded = replace(loaded, variables=placed)
     return Model(loaded)
 
 
@@ -137,7 +136,6 @@ class Model:
         """
         config, name = self.loaded.config, "pixel_attention_mask"
         ragged = config.vision is not None and config.vision.ragged
-        free = ragged and not config.vision.partial_patches  # any size gives as many tokens
         unknown = set(media) - ({name} if ragged else set())
         if unknown:
             raise ValueError(
@@ -151,7 +149,7 @@ class Model:
             raise ValueError(f"pixel_values: expected {expected}, found shape {pixels.shape}")
         images = np.moveaxis(pixels.reshape(-1, *pixels.shape[-3:]), 1, -1)
         size, side = images.shape[1:3], config.vision.image_size
-        if not free and size != (side, side):
+        if not config.any_size and size != (side, side):
             raise ValueError(f"pixel_values: expected images of {side} x {side}, found {size}")
         masks = media.get(name)
         masks = np.ones((len(images), *size)) if masks is None else np.asarray(masks)

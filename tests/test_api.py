@@ -1,6 +1,7 @@
 """What ``import mllm`` offers, on a folder of ours."""
 
 import io
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,7 +11,13 @@ from toy import make_model
 
 import mllm
 from mllm.checkpoints.folder import save_model
+from mllm.checkpoints.loaded import Loaded, NoProcessor
+from mllm.models import idefics2
+from mllm.models.decoder import DecoderConfig
+from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
 from mllm.models.multimodal import normalise
+from mllm.models.perceiver import ResamplerConfig
+from mllm.models.vit import VisionConfig
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.rules import shardings, spec_of
 
@@ -137,3 +144,27 @@ def test_loading_what_is_no_model_is_explained(tmp_path):
         mllm.load(tmp_path / "missing")
     with pytest.raises(ValueError, match=r"expected a folder with config.json .* or a .gguf file"):
         mllm.load(tmp_path)
+
+
+def test_the_rule_for_partial_patches_decides_no_size_of_images():
+    """Idefics2 reads images of any size, also by the rule that its successor has."""
+    decoder = DecoderConfig(64, 32, layers=1, heads=2, kv_heads=1, head_dim=16, mlp_width=32)
+    vision = VisionConfig(
+        image_size=28,
+        patch_size=7,
+        width=16,
+        layers=1,
+        heads=2,
+        mlp_width=32,
+        class_token=False,
+        drop_first=False,
+        ragged=True,
+        partial_patches=True,
+    )
+    resampler = ResamplerConfig(2, 32, layers=1, heads=2, kv_heads=1, head_dim=16, mlp_width=32)
+    config = Idefics2Config(decoder, vision, ConnectorConfig(32, 32), resampler)
+    variables = idefics2.init(config, jax.random.key(0))
+    missing = NoProcessor(Path("tokenizer.json"))
+    model = mllm.Model(Loaded("idefics2", config, variables, missing, image_id=3))
+    pixels = np.random.default_rng(0).normal(size=(1, 1, 3, 20, 30))
+    assert np.isfinite(model.logits([[5, 3, 3, 6]], pixels)).all()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from mllm.parallel.place import fetch
+from mllm.parallel.place import fetch, take_layer
 
 
 def weights_digest(tree: dict) -> str:
@@ -34,11 +34,6 @@ def _parts(leaf) -> Iterator[np.ndarray]:
     spread = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
     if spread and leaf.ndim > 2:
         for layer in range(leaf.shape[0]):
-            yield fetch(_layer(leaf, layer))
+            yield fetch(take_layer(leaf, layer))
     else:
         yield fetch(leaf)
-
-
-@jax.jit
-def _layer(stack: jax.Array, index: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_index_in_dim(stack, index, keepdims=False)

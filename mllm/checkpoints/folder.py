@@ -3,9 +3,9 @@
 model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
 [], "parts": names of the parts of params that are here (null: all), "lora": {"rank", "targets"} |
 null, "parent": path relative to this folder | null, "dtype": that weights of the parent are cast to
-| null, "system_prompt": str | null}. What a folder
-does not hold comes from its parent, which may be a Hugging Face folder. What a model from such a
-folder holds beside its weights is kept in ``huggingface/``.
+| null, "system_prompt": str | null}. What a folder does not hold comes from its parent, which may
+be a Hugging Face folder. What a model from such a folder holds beside its weights is kept in
+``huggingface/``.
 """
 
 import os

@@ -20,7 +20,7 @@ from mllm.checkpoints.tables import IGNORED, LAYOUTS, Layout, Part, Table
 from mllm.checkpoints.tensor_files import INDEX, SINGLE, Pending, TensorFiles, write_file
 from mllm.files import write_json
 from mllm.parallel.launch import is_first, wait_for_all
-from mllm.parallel.place import fetch
+from mllm.parallel.place import fetch, take_layer
 
 Place = Callable[[str, tuple[int, ...]], Sharding]
 _ROWS = 4096  # of an embedding, compared at a time
@@ -296,15 +296,9 @@ def list_tensors(
 
 def _fetch(leaves: list[jax.Array], layer: int | None, layout: Layout) -> np.ndarray:
     """One layer of the leaves of a tensor in the layout of the files, on the host."""
-    chosen = (leaf if layer is None else _take(leaf, layer) for leaf in leaves)
+    chosen = (leaf if layer is None else take_layer(leaf, layer) for leaf in leaves)
     first, *others = (layout.stored(fetch(leaf)) for leaf in chosen)
     return np.concatenate([first, *others]) if others else first
-
-
-@jax.jit
-def _take(stack: jax.Array, layer: jax.Array) -> jax.Array:
-    """``stack[layer]``, one program for all layers of a leaf."""
-    return jax.lax.dynamic_index_in_dim(stack, layer, keepdims=False)
 
 
 def _rename(name: str, table: Table, prefixes: tuple[str, ...]) -> str:

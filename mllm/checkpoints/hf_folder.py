@@ -35,8 +35,7 @@ SMALL_FILES = (
     "chat_template.json",
     "generation_config.json",
     "merges.txt",
-    "preprocessor_config.json",
-    "processor_config.json",
+    *IMAGE_FILES,
     "special_tokens_map.json",
     "tokenizer.json",
     "tokenizer.model",
@@ -130,7 +129,7 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
         return NoProcessor(folder / IMAGE_FILES[0]), image_id
     processor = read_hf_processor(folder, family, config.image_tokens)
     side = processor.config.image_size
-    if family != "idefics2" and side != config.vision.image_size:  # that one takes all sizes
+    if not config.any_size and side != config.vision.image_size:
         raise ValueError(
             f"{read_image_settings(folder)[0]}: makes images of {side} pixels a side, expected "
             f"{config.vision.image_size}, the vision_config.image_size of {folder / CONFIG}"

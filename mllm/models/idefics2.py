@@ -3,6 +3,7 @@ positions, a gated MLP and a perceiver resampler, before a Mistral decoder.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -49,6 +50,7 @@ class Idefics2Config:
     connector: ConnectorConfig
     resampler: ResamplerConfig
     dtype: str = "float32"
+    any_size: ClassVar[bool] = True  # the resampler makes as many tokens of images of all sizes
 
     @property
     def image_tokens(self) -> int:

@@ -3,6 +3,7 @@ whose neighbouring patches are joined and mapped by one matrix, before a Llama d
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 
@@ -24,6 +25,7 @@ class Idefics3Config:
     join: int = 2
     lora_dropout: float = 0.0
     dtype: str = "float32"
+    any_size: ClassVar[bool] = False  # whether images of all sizes take as many tokens
 
     @property
     def image_tokens(self) -> int:

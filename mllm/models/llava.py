@@ -1,6 +1,7 @@
 """LLaVA-1.5 (Liu et al. 2023, arXiv:2310.03744): CLIP's patches, a projector, a decoder."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 
@@ -20,6 +21,7 @@ class LlavaConfig:
     vision: VisionConfig | None = None
     projector: ProjectorConfig | None = None
     dtype: str = "float32"
+    any_size: ClassVar[bool] = False  # whether images of all sizes take as many tokens
 
     @property
     def image_tokens(self) -> int:

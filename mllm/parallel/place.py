@@ -58,6 +58,12 @@ def fetch(array: jax.Array) -> np.ndarray:
     return np.asarray(jax.device_put(array, whole))
 
 
+@jax.jit
+def take_layer(stack: jax.Array, layer: jax.Array) -> jax.Array:
+    """``stack[layer]``, one program for all layers of a leaf."""
+    return jax.lax.dynamic_index_in_dim(stack, layer, keepdims=False)
+
+
 def _put(value, sharding: NamedSharding) -> jax.Array:
     if isinstance(value, jax.Array) and (
         sharding.is_fully_addressable or not value.is_fully_addressable
