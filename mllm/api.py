@@ -200,7 +200,6 @@ class Model:
             loaded.config,
             loaded.variables,
             prefix,
-            jnp.arange(rows),
             last[:, None],
             jnp.ones(rows, jnp.int32),
             max_new_tokens=max_new_tokens,
@@ -242,9 +241,7 @@ class Model:
         shape = RowShape(round_up(most + 1, BUCKET), round_up(most, BUCKET), max(map(len, rows)))
         prefix, _ = self._prefix(ids, pictures, most)
         batch = collate(rows, len(rows), shape)
-        values = score_choices(
-            loaded.model, loaded.config, loaded.variables, prefix, jnp.arange(len(rows)), batch
-        )
+        values = score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)
         values = np.asarray(values, np.float64)
         return [values[i, : len(row)] for i, row in enumerate(rows)]
 

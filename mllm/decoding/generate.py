@@ -3,14 +3,15 @@
 R rows, Q prompt tokens behind the prefix, N new tokens, V vocabulary.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mllm.decoding.prefix import Prefix, branch, continuation, extended
-from mllm.models.decoder import Cache
+from mllm.decoding.prefix import Prefix, read
+from mllm.decoding.serve import served
+from mllm.models.decoder import Level
+from mllm.ops.attention import causal
 
 
 class SamplingState(NamedTuple):
@@ -19,23 +20,23 @@ class SamplingState(NamedTuple):
     last: i32[R], the latest token of each row.
     done: bool[R], rows that have ended; carried, so that a row ends once whatever the others do.
     tokens: i32[R, N], generated so far, the end token after the end.
-    cache: keys and values of prefix, prompt and generated tokens.
+    cache: keys and values of the generated tokens alone; those of prefix and prompt stand outside
+      the loop.
     """
 
     step: jax.Array
     last: jax.Array
     done: jax.Array
     tokens: jax.Array
-    cache: Cache
+    cache: Level
 
 
-@partial(jax.jit, static_argnames=("model", "config", "max_new_tokens", "eos_id", "temperature"))
+@served("max_new_tokens", "eos_id", "temperature")
 def generate(
     model,
     config,
     variables: dict,
-    prefix: Prefix,
-    groups: jax.Array,
+    prefix: Prefix | None,
     prompts: jax.Array,
     lengths: jax.Array,
     *,
@@ -47,44 +48,32 @@ def generate(
     """Continue prompts greedily, or by sampling at ``temperature`` > 0 with ``key``.
 
     Args:
-      prefix, groups: row r continues prefix ``groups[r]``, i32[R].
+      prefix: what the R rows continue evenly.
       prompts: i32[R, Q], padded at the right; lengths: i32[R], at least 1.
 
     Returns:
       (tokens i32[R, N], the end token at and after the end; ended bool[R], whether a row reached
       its end token).
     """
-    prefix = branch(prefix, groups)
     rows, width = prompts.shape
-    past = prefix.segments.shape[1]
-    in_prompt = jnp.arange(width) < lengths[:, None]
-    segments = jnp.concatenate(
-        [jnp.where(in_prompt, 0, -1), jnp.zeros((rows, max_new_tokens), jnp.int32)], axis=1
-    )
-    asked = jnp.broadcast_to(jnp.arange(width), prompts.shape)
-    places = jnp.concatenate([asked, lengths[:, None] + jnp.arange(max_new_tokens)], axis=1)
-    positions = prefix.lengths[:, None] + places
-
-    def forward(tokens, first, cache):
-        count = tokens.shape[1]
-        structure = continuation(prefix, positions, segments, first, count)
-        batch = {"tokens": tokens, "positions": structure.query_positions}
-        return model.hidden(
-            config, variables, batch, structure=structure, cache=cache, write_at=past + first
-        )
+    slots = jnp.broadcast_to(jnp.arange(width), prompts.shape)
+    segments = jnp.where(slots < lengths[:, None], 0, -1)
+    batch = {"tokens": prompts, "positions": slots, "segments": segments}
+    prefix, states = read(model, config, variables, batch, prefix)
+    positions = prefix.lengths[:, None] + jnp.arange(max_new_tokens)
+    head = model.head(config, variables).astype(states.dtype)
 
     def choose(states, step):
-        head = model.head(config, variables).astype(states.dtype)
         logits = jnp.dot(states, head, preferred_element_type=jnp.float32)
         if temperature == 0:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
         draw = jax.random.fold_in(key, step)
         return jax.random.categorical(draw, logits / temperature).astype(jnp.int32)
 
-    states, cache = forward(prompts, 0, extended(prefix, width + max_new_tokens))
     last = jnp.take_along_axis(states, (lengths - 1)[:, None, None], axis=1)[:, 0]
     first = choose(last, 0)
     tokens = jnp.full((rows, max_new_tokens), eos_id, jnp.int32).at[:, 0].set(first)
+    cache = _room(prefix.levels[-1], positions)
     state = SamplingState(jnp.int32(1), first, first == eos_id, tokens, cache)
 
     def unfinished(state: SamplingState):
@@ -92,10 +81,32 @@ def generate(
 
     def advance(state: SamplingState) -> SamplingState:
         place = state.step - 1  # of the token that goes in; the one that comes out is at ``step``
-        states, cache = forward(state.last[:, None], width + place, state.cache)
+        asked = jax.lax.dynamic_slice_in_dim(positions, place, 1, axis=1)
+        states, cache = model.hidden(
+            config,
+            variables,
+            {"tokens": state.last[:, None]},
+            structure=causal(asked, jnp.zeros_like(asked)),
+            above=prefix.levels,
+            cache=state.cache,
+            write_at=place,
+        )
         token = jnp.where(state.done, eos_id, choose(states[:, 0], state.step))
         tokens = state.tokens.at[:, state.step].set(token)
         return SamplingState(state.step + 1, token, state.done | (token == eos_id), tokens, cache)
 
     state = jax.lax.while_loop(unfinished, advance, state)
     return state.tokens, state.done
+
+
+def _room(level: Level, positions: jax.Array) -> Level:
+    """An empty cache at i32[R, N] positions, of the shape of a level's layers.
+
+    Slots that nothing was written to stand later than any query, which therefore does not see them.
+    """
+    rows, slots = positions.shape
+
+    def empty(array: jax.Array) -> jax.Array:
+        return jnp.zeros((rows, slots, *array.shape[2:]), array.dtype)
+
+    return Level(jax.tree.map(empty, level.layers), positions, jnp.zeros_like(positions))

@@ -1,84 +1,82 @@
-"""What many questions share, image and template, is computed once; questions branch from its keys
-and values.
+"""What many questions share is computed once, as a tree: shots, then an image, then a question, and
+its options and replies below it.
 
-P prefixes, R branches, S prefix slots, T new tokens.
+A level holds the keys and values of its nodes once; rows that continue a node read them where they
+lie (``mllm.ops.cascade``). N nodes of the last level, R rows, S slots, D width.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mllm.models.decoder import Cache
-from mllm.ops.attention import Structure
+from mllm.decoding.serve import served
+from mllm.models.decoder import Level
+from mllm.ops.attention import Structure, causal
 
 
 class Prefix(NamedTuple):
-    """Attributes:
-    cache: keys and values float[L, P, S, K, C].
-    segments: i32[P, S], 0 for a token, -1 for padding.
-    lengths: i32[P], tokens so far: the position of the next one.
+    """A path of levels from the root down. R rows continue it evenly: row r continues node
+    r // (R / N) of the last level, and that node the node of its number in the same manner.
+
+    Attributes:
+      levels: from the root down.
+      lengths: i32[N], tokens on the path of each node: the position of the next one.
     """
 
-    cache: Cache
-    segments: jax.Array
+    levels: tuple[Level, ...]
     lengths: jax.Array
 
+    def lengths_of(self, rows: int) -> jax.Array:
+        """i32[rows]: the position at which each row goes on.
 
-def empty_cache(config, rows: int, slots: int) -> Cache:
-    """A cache of zeros, float[L, rows, slots, K, C] in the dtype of activations."""
-    c = config.decoder
-    shape = (c.layers, rows, slots, c.kv_heads, c.head_dim)
-    return {name: jnp.zeros(shape, config.dtype) for name in ("k", "v")}
+        Raises:
+          ValueError: the nodes do not divide the rows.
+        """
+        nodes = self.lengths.shape[0]
+        if rows % nodes:
+            raise ValueError(
+                f"{rows} rows cannot continue {nodes} nodes evenly; fill up with rows that are "
+                "not read"
+            )
+        return jnp.repeat(self.lengths, rows // nodes)
 
 
-@partial(jax.jit, static_argnames=("model", "config"))
-def prefill(model, config, variables: dict, batch: dict) -> tuple[Prefix, jax.Array]:
-    """Run whole prompts.
+def read(
+    model, config, variables: dict, batch: dict, prefix: Prefix | None
+) -> tuple[Prefix, jax.Array]:
+    """``prefill`` as a part of a larger program."""
+    batch, structure = continued(batch, prefix)
+    above = () if prefix is None else prefix.levels
+    states, level = model.hidden(config, variables, batch, structure=structure, above=above)
+    lengths = jnp.sum(batch["segments"] >= 0, axis=1, dtype=jnp.int32)
+    if prefix is not None:
+        lengths = lengths + prefix.lengths_of(len(lengths))
+    return Prefix((*above, level), lengths), states
+
+
+def continued(batch: dict, prefix: Prefix | None) -> tuple[dict, Structure]:
+    """The batch with positions that go on from the prefix, and the structure of its tokens among
+    themselves.
+    """
+    positions = batch["positions"]
+    if prefix is not None:
+        positions = positions + prefix.lengths_of(positions.shape[0])[:, None]
+    return {**batch, "positions": positions}, causal(positions, batch["segments"])
+
+
+@served()
+def prefill(
+    model, config, variables: dict, batch: dict, prefix: Prefix | None = None
+) -> tuple[Prefix, jax.Array]:
+    """Read rows of tokens, each of which becomes a node of a new level.
 
     Args:
-      batch: tokens, positions, segments i32[P, S] (segments -1 on padding, at the right), and
-        images with image_slots.
+      batch: tokens, positions, segments i32[R, S] (segments -1 on padding, at the right), and
+        images with image_slots. Positions begin at 0, also below a prefix.
+      prefix: what stands before the rows; they continue its nodes evenly.
 
     Returns:
-      (the prefix, the final states float[P, S, D]).
+      (the prefix that ends in the new level, the final states float[R, S, D]).
     """
-    rows, slots = batch["tokens"].shape
-    states, cache = model.hidden(config, variables, batch, cache=empty_cache(config, rows, slots))
-    lengths = jnp.sum(batch["segments"] >= 0, axis=1, dtype=jnp.int32)
-    return Prefix(cache, batch["segments"], lengths), states
-
-
-def branch(prefix: Prefix, groups: jax.Array) -> Prefix:
-    """One row a question: row r continues prefix ``groups[r]``, i32[R]."""
-    cache = {name: jnp.take(array, groups, axis=1) for name, array in prefix.cache.items()}
-    return Prefix(cache, prefix.segments[groups], prefix.lengths[groups])
-
-
-def extended(prefix: Prefix, room: int) -> Cache:
-    """The prefix cache with ``room`` empty slots behind it."""
-    pad = [(0, 0), (0, 0), (0, room), (0, 0), (0, 0)]
-    return {name: jnp.pad(array, pad) for name, array in prefix.cache.items()}
-
-
-def continuation(
-    prefix: Prefix, positions: jax.Array, segments: jax.Array, first: jax.Array | int, count: int
-) -> Structure:
-    """Structure of ``count`` new tokens from slot ``first`` on, over prefix slots and all slots
-    behind it.
-
-    Args:
-      positions, segments: i32[R, N] of all slots behind the prefix; segment -1 where nothing may be
-        seen.
-      first: index among those slots of the first query.
-    """
-    before = jnp.cumsum(prefix.segments >= 0, axis=1, dtype=jnp.int32) - 1
-    keys = [
-        jnp.concatenate(parts, axis=1)
-        for parts in ((before, positions), (prefix.segments, segments))
-    ]
-    queries = [
-        jax.lax.dynamic_slice_in_dim(array, first, count, axis=1) for array in (positions, segments)
-    ]
-    return Structure(*queries, *keys)
+    return read(model, config, variables, batch, prefix)

@@ -1,11 +1,13 @@
 """A Llama-type decoder (Llama, Mistral, Qwen2, Phi-3): RMSNorm, rotary positions, grouped heads,
 gated MLP; layers stacked on axis 0 and scanned.
 
-B batch, T tokens, S cache slots, D width, H heads, K key-value heads, C head width, F MLP width, L
-layers, V vocabulary.
+B batch, T tokens, S cache slots, N nodes of a level, D width, H heads, K key-value heads, C head
+width, F MLP width, L layers, V vocabulary.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,9 +15,24 @@ import jax.numpy as jnp
 
 from mllm.models.layers import ACTIVATIONS, Dense, RMSNorm, remat
 from mllm.ops.attention import Structure, attention
+from mllm.ops.cascade import Keys, cascade
 from mllm.ops.rope import RopeScaling, apply_rope, rope_angles
 
-Cache = dict[str, jax.Array]  # {"k", "v"}: float[L, B, S, K, C]
+KeyValues = dict[str, jax.Array]  # of one layer, {"k", "v"}: float[B, S, K, C]
+
+
+class Level(NamedTuple):
+    """What has been read before, N nodes of S tokens each; B rows continue them evenly: row r
+    continues node r // (B / N).
+
+    Attributes:
+      layers: the keys and values of each layer, float[N, S, K, C].
+      positions, segments: i32[N, S]; segment -1 is padding.
+    """
+
+    layers: tuple[KeyValues, ...]
+    positions: jax.Array
+    segments: jax.Array
 
 
 @dataclass(frozen=True)
@@ -55,9 +72,12 @@ class Block(nn.Module):
     config: DecoderConfig
 
     @nn.compact
-    def __call__(self, x, angles, structure: Structure, write_at, cache: Cache | None):
-        """One layer on float[B, T, D]; with a cache its keys and values are written at slot
-        ``write_at`` first.
+    def __call__(self, x, angles, structure: Structure, attend: Callable | None = None):
+        """One layer on float[B, T, D]: (its output, what ``attend`` keeps).
+
+        Args:
+          attend: ``attend(q, k, v) -> (float[B, T, H, C], kept)`` in place of attention among the
+            T tokens by ``structure``.
         """
         c = self.config
         batch, tokens, _ = x.shape
@@ -72,21 +92,15 @@ class Block(nn.Module):
             for name, count in counts.items()
         )
         q, k = apply_rope(q, angles), apply_rope(k, angles)
-        if cache is not None:
-            new = {"k": k, "v": v}
-            cache = {
-                name: jax.lax.dynamic_update_slice_in_dim(
-                    cache[name], new[name].astype(cache[name].dtype), write_at, axis=1
-                )
-                for name in new
-            }
-            k, v = cache["k"], cache["v"]
-        y = attention(q, k, v, structure, window=c.window).reshape(batch, tokens, -1)
-        x = x + dense(c.width, "o", c.o_bias)(y)
+        if attend is None:
+            y, kept = attention(q, k, v, structure, window=c.window), None
+        else:
+            y, kept = attend(q, k, v)
+        x = x + dense(c.width, "o", c.o_bias)(y.reshape(batch, tokens, -1))
         h = RMSNorm(c.norm_eps, name="mlp_norm")(x)
         gate = ACTIVATIONS[c.activation](dense(c.mlp_width, "gate", c.mlp_bias)(h))
         x = x + dense(c.width, "down", c.mlp_bias)(gate * dense(c.mlp_width, "up", c.mlp_bias)(h))
-        return x, cache
+        return x, kept
 
 
 class Decoder(nn.Module):
@@ -102,7 +116,7 @@ class Decoder(nn.Module):
             remat(Block, c.remat),
             variable_axes={"params": 0, "lora": 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0),
+            in_axes=nn.broadcast,
             length=c.layers,
         )(c)
         self.norm = RMSNorm(c.norm_eps)
@@ -118,25 +132,61 @@ class Decoder(nn.Module):
     def __call__(
         self,
         x: jax.Array,
-        positions: jax.Array,
         structure: Structure,
         *,
-        cache: Cache | None = None,
+        layers: Sequence[dict] | None = None,
+        above: Sequence[Level] = (),
+        cache: Level | None = None,
         write_at: jax.Array | int = 0,
-    ) -> tuple[jax.Array, Cache | None]:
+    ) -> tuple[jax.Array, Level | None]:
         """Final normed states of embedded tokens.
 
         Args:
           x: float[B, T, D].
-          positions: i32[B, T], rotary positions.
-          structure: T queries against T keys, or against the S cache slots when a cache is given.
-          cache: keys and values so far, or None.
-          write_at: the slot of the first of these T tokens.
+          structure: of the T tokens among themselves; rotary positions are its query positions.
+          layers: {"params": ..., "lora"?: ...} of each layer. They are run one by one, and keys and
+            values are kept; None scans over the stacked layers and keeps nothing.
+          above: levels that the tokens see beside themselves.
+          cache: of B nodes, whose slots from ``write_at`` on take the keys and values of these
+            tokens, which then see the whole of it.
 
         Returns:
-          (float[B, T, D], the cache with the new keys and values).
+          (float[B, T, D]; the cache with the new keys and values, or without one the level that
+          these tokens are, None where layers are scanned).
         """
         c = self.config
+        positions, segments = structure.query_positions, structure.query_segments
         angles = rope_angles(positions, c.head_dim, c.rope_theta, c.rope_scaling)
-        x, cache = self.layers(x, angles, structure, write_at, cache)
-        return self.norm(x), cache
+        if layers is None:
+            x, _ = self.layers(x, angles, structure)
+            return self.norm(x), None
+        kept = []
+        for number, layer in enumerate(layers):
+
+            def attend(q, k, v, number=number):
+                if cache is None and not above:
+                    return attention(q, k, v, structure, window=c.window), {"k": k, "v": v}
+                held, places = {"k": k, "v": v}, (positions, segments)
+                if cache is not None:
+                    held, places = _write(cache.layers[number], held, write_at), cache[1:]
+                levels = [Keys(**level.layers[number], **_places(level[1:])) for level in above]
+                levels.append(Keys(**held, **_places(places)))
+                return cascade(q, positions, segments, levels, window=c.window), held
+
+            x, held = Block(c, parent=None).apply(layer, x, angles, structure, attend)
+            kept.append(held)
+        places = (positions, segments) if cache is None else cache[1:]
+        return self.norm(x), Level(tuple(kept), *places)
+
+
+def _places(places: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
+    return dict(zip(("positions", "segments"), places, strict=True))
+
+
+def _write(cache: KeyValues, new: KeyValues, at: jax.Array | int) -> KeyValues:
+    return {
+        name: jax.lax.dynamic_update_slice_in_dim(
+            cache[name], new[name].astype(cache[name].dtype), at, axis=1
+        )
+        for name in new
+    }

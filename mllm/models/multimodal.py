@@ -4,12 +4,13 @@ image tokens, and a decoder reads them all.
 A family is a module of flax with a config (fields ``decoder``, ``vision``, ``dtype``, number
 ``image_tokens``) and one method ``encode_pixels``; ``functions_of`` makes of it the five pure
 functions of (config, variables, batch) that everything outside ``mllm.models`` calls, where
-``variables`` is {"params": ...} or {"params": ..., "lora": ...}.
+``variables`` is {"params": ...} or {"params": ..., "lora": ...} with stacked decoder layers; or,
+where keys and values are kept, what ``split_layers`` makes of it.
 
 B batch, I images a row, H and W pixels, N tokens an image, T tokens, D width, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mllm.models.decoder import Cache, Decoder
+from mllm.models.decoder import Decoder, Level
 from mllm.models.navit import position_ids, real_patches
 from mllm.ops.attention import Structure, causal
 
@@ -47,16 +48,15 @@ class Multimodal(nn.Module):
         x = self.decoder.embed(tokens, self.config.dtype)
         return x if media is None else place_media(x, media, image_slots)
 
-    def hidden(self, tokens, positions, structure, media, image_slots, cache, write_at):
-        x = self.embed(tokens, media, image_slots)
-        return self.decoder(x, positions, structure, cache=cache, write_at=write_at)
+    def hidden(self, tokens, structure, media, image_slots, **options):
+        return self.decoder(self.embed(tokens, media, image_slots), structure, **options)
 
     def head(self):
         return self.decoder.head()
 
-    def __call__(self, tokens, positions, structure, pixels=None, image_slots=None):
+    def __call__(self, tokens, structure, pixels=None, image_slots=None):
         media = None if pixels is None else self.encode_pixels(pixels, None)[:, None]
-        return self.hidden(tokens, positions, structure, media, image_slots, None, 0)
+        return self.hidden(tokens, structure, media, image_slots)
 
 
 def place_media(x: jax.Array, media: jax.Array, image_slots: jax.Array) -> jax.Array:
@@ -109,7 +109,7 @@ def functions_of(family: type[Multimodal]) -> Functions:
     def init(config, key: jax.Array) -> Variables:
         """Random float32 parameters, {"params": tree}."""
         tokens = jnp.zeros((1, max(config.image_tokens, 1)), jnp.int32)
-        arguments = tokens, tokens, causal(tokens, tokens)
+        arguments = tokens, causal(tokens, tokens)
         if config.vision is not None:
             size = config.vision.image_size
             arguments += jnp.zeros((1, size, size, 3)), jnp.zeros((1, 1), jnp.int32)
@@ -137,7 +137,9 @@ def functions_of(family: type[Multimodal]) -> Functions:
         """
         pixels, real = _prepare(config, images, extents)
         rngs = _rngs(key)
-        media = family(config).apply(variables, pixels, real, method="encode_pixels", rngs=rngs)
+        media = family(config).apply(
+            _collections(variables), pixels, real, method="encode_pixels", rngs=rngs
+        )
         return media.reshape(*images.shape[:2], *media.shape[1:])
 
     def hidden(
@@ -147,12 +149,13 @@ def functions_of(family: type[Multimodal]) -> Functions:
         *,
         media: jax.Array | None = None,
         structure: Structure | None = None,
-        cache: Cache | None = None,
+        above: Sequence[Level] = (),
+        cache: Level | None = None,
         write_at: jax.Array | int = 0,
         key: jax.Array | None = None,
-    ) -> tuple[jax.Array, Cache | None]:
-        """Final states float[B, T, D] of a batch, and the cache with its keys and values where one
-        is given.
+    ) -> tuple[jax.Array, Level | None]:
+        """Final states float[B, T, D] of a batch; and, of variables with split layers, its keys and
+        values (see ``Decoder``).
 
         Args:
           batch: ``tokens``, ``positions``, ``segments`` i32[B, T]; with images also ``images``
@@ -160,6 +163,7 @@ def functions_of(family: type[Multimodal]) -> Functions:
             (-1: no image), and for images of several sizes ``image_extents`` i32[B, I, 2].
           media: projected tokens [B, I, N, D] in place of ``images``.
           structure: defaults to the causal one of ``positions`` and ``segments``.
+          above, cache, write_at: of ``Decoder``; they need split layers.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
         """
         keys = (None, None) if key is None else jax.random.split(key)
@@ -168,13 +172,20 @@ def functions_of(family: type[Multimodal]) -> Functions:
             media = encode_media(config, variables, batch["images"], extents, keys[0])
         if structure is None:
             structure = causal(batch["positions"], batch["segments"])
-        slots = batch.get("image_slots")
-        arguments = batch["tokens"], batch["positions"], structure, media, slots, cache, write_at
-        return family(config).apply(variables, *arguments, method="hidden", rngs=_rngs(keys[1]))
+        arguments = batch["tokens"], structure, media, batch.get("image_slots")
+        options = {"above": above, "cache": cache, "write_at": write_at}
+        return family(config).apply(
+            _collections(variables),
+            *arguments,
+            layers=variables.get("layers"),
+            **options,
+            method="hidden",
+            rngs=_rngs(keys[1]),
+        )
 
     def head(config, variables: Variables) -> jax.Array:
         """float[D, V], the map from final states to logits."""
-        return family(config).apply(variables, method="head")
+        return family(config).apply(_collections(variables), method="head")
 
     def stages(config, variables: Variables, batch: Batch) -> dict[str, jax.Array]:
         """What a batch with images passes through, in order, to see where implementations part.
@@ -210,6 +221,29 @@ def functions_of(family: type[Multimodal]) -> Functions:
         }
 
     return Functions(init, abstract, encode_media, hidden, head, stages)
+
+
+def split_layers(variables: Variables, cut: Callable = tuple) -> Variables:
+    """The same model with each decoder layer by itself, {..., "layers": one {"params", "lora"?} a
+    layer}: a decoding loop that reached into the stack would copy a layer out of it every time.
+    ``cut`` makes a stacked leaf [L, ...] into its L layers.
+    """
+    if "layers" in variables:
+        return variables
+    rest, stacks = {}, {}
+    for name, tree in variables.items():
+        inner = dict(tree.get("decoder", {}))
+        if "layers" in inner:
+            stacks[name] = inner.pop("layers")
+        rest[name] = {**tree, "decoder": inner}
+    leaves, structure = jax.tree.flatten(stacks)
+    layers = zip(*map(cut, leaves), strict=True)
+    return {**rest, "layers": tuple(jax.tree.unflatten(structure, layer) for layer in layers)}
+
+
+def _collections(variables: Variables) -> Variables:
+    """What flax is to see: the layers are handed over beside it."""
+    return {name: tree for name, tree in variables.items() if name != "layers"}
 
 
 def _rngs(key: jax.Array | None) -> dict[str, jax.Array]:

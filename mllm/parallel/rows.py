@@ -11,16 +11,16 @@ from jax.sharding import PartitionSpec as P
 from mllm.parallel.rules import ROW_AXES
 
 
-def keep_rows(mesh: Mesh) -> contextlib.AbstractContextManager:
+def keep_rows(mesh: Mesh | None) -> contextlib.AbstractContextManager:
     """While this is entered, the states float[B, T, D] between the layers of a model that is traced
-    are split by rows over data and fsdp, and whole in T and D.
+    are split by rows over data and fsdp, and whole in T and D. Without a mesh nothing is said.
 
     Weights that are split over fsdp are to be gathered for a layer (Zhao et al. 2023,
     arXiv:2304.11277). Left to itself, the compiler rather splits the states along with them and
     gathers the rows: every device then holds the states of the whole batch. Models name no mesh
     axes, so it is said here, from outside.
     """
-    count = math.prod(mesh.shape[axis] for axis in ROW_AXES)
+    count = 1 if mesh is None else math.prod(mesh.shape[axis] for axis in ROW_AXES)
     if count == 1:
         return contextlib.nullcontext()
     split = NamedSharding(mesh, P(ROW_AXES))

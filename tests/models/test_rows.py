@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from mllm.models import config_from_dict, config_to_dict, llava
-from mllm.models.decoder import DecoderConfig
+from mllm.models.decoder import DecoderConfig, Level
 from mllm.models.llava import LlavaConfig
-from mllm.models.multimodal import normalise
+from mllm.models.multimodal import normalise, split_layers
 from mllm.models.projector import ProjectorConfig, mean_pool
 from mllm.models.vit import VisionConfig, patches
-from mllm.ops.attention import Structure, causal
+from mllm.ops.attention import causal
 from mllm.ops.losses import token_logprobs
 
 CONFIG = LlavaConfig(
@@ -140,14 +140,16 @@ def test_media_may_be_encoded_before(variables, packed):
     np.testing.assert_allclose(found, run(variables, packed), atol=2e-5)
 
 
-@partial(jax.jit, static_argnames="slots")
-def step(variables, batch, cache, write_at, slots):
-    tokens = batch["tokens"]
-    order = jnp.broadcast_to(jnp.arange(slots), (len(tokens), slots))
-    at = write_at + jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
-    structure = Structure(at, jnp.zeros_like(at), order, jnp.zeros_like(order))
+@jax.jit
+def step(variables, batch, cache, write_at):
+    at = batch["positions"]
     return llava.hidden(
-        CONFIG, variables, batch, structure=structure, cache=cache, write_at=write_at
+        CONFIG,
+        variables,
+        {"tokens": batch["tokens"]},
+        structure=causal(at, jnp.zeros_like(at)),
+        cache=cache,
+        write_at=write_at,
     )
 
 
@@ -159,16 +161,17 @@ def test_steps_through_a_cache_equal_one_pass(variables, counts):
     positions = np.broadcast_to(np.arange(length, dtype=np.int32), tokens.shape)
     batch = {"tokens": tokens, "positions": positions}
     expected = run(variables, batch | {"segments": np.zeros_like(tokens)})
-    shape = (c.layers, rows, slots, c.kv_heads, c.head_dim)
-    cache = {"k": jnp.full(shape, 7.0), "v": jnp.full(shape, 7.0)}  # what stands there is not read
+    full = jnp.full((rows, slots, c.kv_heads, c.head_dim), 7.0)  # what stands there is not read
+    order = jnp.broadcast_to(jnp.arange(slots), (rows, slots))
+    cache = Level(({"k": full, "v": full},) * c.layers, order, jnp.zeros_like(order))
     first, states = 0, []
     for count in counts:
         piece = {name: values[:, first : first + count] for name, values in batch.items()}
-        out, cache = step(variables, piece, cache, first, slots)
+        out, cache = step(split_layers(variables), piece, cache, first)
         states.append(out)
         first += count
     np.testing.assert_allclose(jnp.concatenate(states, axis=1), expected, atol=2e-5)
-    assert (cache["k"][:, :, length:] == 7).all()
+    assert all((layer["k"][:, length:] == 7).all() for layer in cache.layers)
 
 
 @pytest.mark.parametrize("policy", ["nothing", "dots"])

@@ -15,6 +15,7 @@ from mllm.data.packing import Example, RowShape, collate
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
+from mllm.decoding.serve import serve
 from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import make_mesh, mesh_of, one_device
 from mllm.parallel.place import fetch, place, place_rows
@@ -129,34 +130,32 @@ def test_no_device_holds_the_states_of_all_rows(model, variables):
 
 @pytest.mark.parametrize("sizes", MESHES)
 def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
+    nodes, count = 8, 16  # whoever asks fills up what devices do not divide
     ids, _ = model.processor.prompt("Who is the person in the picture ?", [])
     rows = [
-        [Example(0, -1, False, (5,), (), tuple(range(7, 8 + k + r))) for k in range(3)]
-        for r in range(ROWS)
+        [Example(0, -1, False, (5,), (), tuple(range(7, 8 + k + r % 6))) for k in range(3)]
+        for r in range(count)
     ]
-    choices = collate(rows, ROWS, RowShape(32, 32, 3))
+    choices = collate(rows, count, RowShape(32, 32, 3))
     shared = {
-        "tokens": np.asarray([ids, ids[::-1]], np.int32),
-        "positions": np.tile(np.arange(len(ids), dtype=np.int32), (2, 1)),
-        "segments": np.zeros((2, len(ids)), np.int32),
+        "tokens": np.asarray([ids, ids[::-1]] * (nodes // 2), np.int32),
+        "positions": np.tile(np.arange(len(ids), dtype=np.int32), (nodes, 1)),
+        "segments": np.zeros((nodes, len(ids)), np.int32),
     }
     asked = {
-        "groups": np.arange(ROWS, dtype=np.int32) % 2,
-        "prompts": np.arange(2 * ROWS, dtype=np.int32).reshape(ROWS, 2) + 40,
-        "lengths": np.asarray([1, 2] * (ROWS // 2), np.int32),
+        "prompts": np.arange(2 * count, dtype=np.int32).reshape(count, 2) + 40,
+        "lengths": np.asarray([1, 2] * (count // 2), np.int32),
     }
 
     def answers(mesh):
-        spread = place(variables, mesh)
+        spread = serve(place(variables, mesh))
         prefix, _ = prefill(model.model, model.config, spread, place_rows(shared, mesh))
         where = place_rows(asked, mesh)
-        scores = score_choices(
-            model.model, model.config, spread, prefix, where["groups"], place_rows(choices, mesh)
-        )
+        scores = score_choices(model.model, model.config, spread, prefix, place_rows(choices, mesh))
         replies = generate(
             model.model, model.config, spread, prefix, **where, max_new_tokens=6, eos_id=2
         )
-        return fetch(scores)[:ROWS], fetch(replies[0])[:ROWS], fetch(replies[1])[:ROWS]
+        return fetch(scores), fetch(replies[0]), fetch(replies[1])
 
     expected, found = answers(one_device()), answers(make_mesh(*sizes))
     np.testing.assert_allclose(found[0], expected[0], atol=2e-4, rtol=1e-5)

@@ -1,0 +1,76 @@
+"""Attention over a tree of keys: many rows read the keys and values of a shared prefix where they
+lie, once for all of them, instead of a copy a row (Juravsky et al. 2024, "Hydragen",
+arXiv:2402.05099, section 3).
+
+R rows, T queries a row, N nodes of a level, S keys of a node, H heads, K key-value heads,
+G = H / K, D head width.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mllm.ops.attention import Structure
+
+
+class Keys(NamedTuple):
+    """Keys and values of one level of the tree, or the rows' own.
+
+    Attributes:
+      k, v: float[N, S, K, D]; N divides R, and row r reads node r // (R / N).
+      positions, segments: i32[N, S], of ``Structure``.
+    """
+
+    k: jax.Array
+    v: jax.Array
+    positions: jax.Array
+    segments: jax.Array
+
+
+def cascade(
+    q: jax.Array,
+    positions: jax.Array,
+    segments: jax.Array,
+    levels: Sequence[Keys],
+    *,
+    window: int | None = None,
+) -> jax.Array:
+    """Softmax attention of each row over the keys of all its nodes, as if they stood in one row.
+
+    The rows of a node are queries of one batched product, so that its keys are read once; the
+    softmaxes of the levels are joined by their maxima and sums.
+
+    Args:
+      q: float[R, T, H, D]; positions, segments: i32[R, T] of the queries.
+      window: of ``Structure.mask``.
+
+    Returns:
+      float[R, T, H, D] in the dtype of ``q``; scores and sums are float32.
+    """
+    rows, tokens, heads, width = q.shape
+    parts = []
+    for keys in levels:
+        nodes, _, groups, _ = keys.k.shape
+        asked = q.reshape(nodes, -1, groups, heads // groups, width)
+        scores = jnp.einsum("ntkgd,nskd->nkgts", asked, keys.k, preferred_element_type=jnp.float32)
+        queries = positions.reshape(nodes, -1), segments.reshape(nodes, -1)
+        seen = Structure(*queries, keys.positions, keys.segments).mask(window)[:, None, None]
+        scores = jnp.where(seen, scores * width**-0.5, jnp.finfo(jnp.float32).min)
+        most = jnp.max(scores, axis=-1)
+        weights = jnp.exp(scores - most[..., None])
+        total = jnp.sum(weights, axis=-1)
+        found = jnp.einsum(
+            "nkgts,nskd->ntkgd",
+            weights.astype(keys.v.dtype),
+            keys.v,
+            preferred_element_type=jnp.float32,
+        )
+        most, total = (jnp.moveaxis(x, 3, 1).reshape(rows, tokens, heads, 1) for x in (most, total))
+        parts.append((most, total, found.reshape(q.shape)))
+    top = jnp.max(jnp.stack([most for most, _, _ in parts]), axis=0)
+    scales = [jnp.exp(most - top) for most, _, _ in parts]
+    total = sum(scale * total for scale, (_, total, _) in zip(scales, parts, strict=True))
+    found = sum(scale * found for scale, (_, _, found) in zip(scales, parts, strict=True))
+    return (found / total).astype(q.dtype)
