@@ -9,6 +9,7 @@ from experiments import stages
 from experiments.common import environment
 from experiments.runs import Run
 from mllm.checkpoints.folder import Loaded, load_model
+from mllm.decoding.serve import serve
 from mllm.evaluation.paper import collect_paper_replies, paper_items
 from mllm.evaluation.paper_prompts import PaperProtocol
 from mllm.evaluation.protocol import Protocol
@@ -84,7 +85,8 @@ def evaluate(run: Run, config, benchmark) -> dict:
     mesh = stages.device_mesh(config)
     loaded: Loaded = load_model(run.folder, mesh=mesh)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
-    loaded = replace(loaded, variables=place(merge_lora(loaded.variables), mesh))
+    merged = place(merge_lora(loaded.variables), mesh)
+    loaded = replace(loaded, variables=serve(merged, give_up=True))
     manifest = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,

@@ -9,24 +9,26 @@ with no model call (``mllm.evaluation.replies``).
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mllm.checkpoints.folder import Loaded
+from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, round_up
-from mllm.data.rows import lay_out
-from mllm.decoding.generate import generate
-from mllm.decoding.prefix import Prefix, prefill
+from mllm.decoding.prefix import Prefix
 from mllm.decoding.score import score_choices
+from mllm.evaluation.branching import BUCKET, read_level, reply, spread
+from mllm.evaluation.groups import group_size, in_groups
 from mllm.evaluation.parsing import answer_state
 from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
 from mllm.evaluation.replies import record_replies
 from mllm.parallel.place import fetch
 
-BUCKET = 16  # rows of tokens are padded to a multiple of this: few programs are compiled
+QUESTION = 128  # slots of a question with its options, for the estimate of memory
+TASKS = ("classification", "cloze", "generation")
 
 
 @dataclass(frozen=True)
@@ -86,86 +88,109 @@ def collect_replies(
     )
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What branches from one prefix: questions about one picture, or one profile's without."""
+
+    picture: bytes | None
+    items: tuple[Item, ...]
+
+    def of(self, task: str) -> list[Item]:
+        return [item for item in self.items if item.question.task == task]
+
+
 def _ask(
     loaded: Loaded, items: list[Item], done: set[str], protocol: Protocol
 ) -> Iterator[list[dict]]:
-    """Records of what is not done, a task of a group of pictures at a time.
+    """Records of what is not done, a task of a group of units at a time.
 
     Groups are formed of all items, so that a resumed run computes in the same shapes, and to the
     same bits, as an uninterrupted one.
     """
-    by_picture: dict[bytes | None, list[Item]] = defaultdict(list)
-    groups: list[list[Item]] = []
+    gathered: dict[tuple, list[Item]] = defaultdict(list)
     for item in items:
-        if item.image is not None:
-            by_picture[item.image].append(item)
-    pictures = list(by_picture)
-    for i in range(0, len(pictures), protocol.profiles):
-        groups.append([item for p in pictures[i : i + protocol.profiles] for item in by_picture[p]])
-    plain = [item for item in items if item.image is None]
-    size = 9 * protocol.profiles  # half of a unit's 18 questions, as with pictures
-    groups += [plain[i : i + size] for i in range(0, len(plain), size)]
-    for group in groups:
-        pending = {item.question.task for item in group if item.key not in done}
-        asker = _Asker(loaded, protocol, group) if pending else None
-        for task in ("classification", "cloze", "generation"):
+        apart = (item.set, item.question.profile) if item.image is None else ()
+        gathered[(item.image, *apart)].append(item)
+    units = [Unit(key[0], tuple(found)) for key, found in gathered.items()]
+    most = {task: max(len(unit.of(task)) for unit in units) for task in TASKS}
+
+    def ask(group: Sequence[Unit], size: int) -> Iterator[list[dict]]:
+        pending = {i.question.task for unit in group for i in unit.items if i.key not in done}
+        asker = _Asker(loaded, protocol, group, size, most) if pending else None
+        for task in TASKS:
             if task in pending:
-                records = asker.ask(task, [i for i in group if i.question.task == task])
-                yield [record for record in records if record["key"] not in done]
+                yield [record for record in asker.ask(task) if record["key"] not in done]
+
+    size = protocol.profiles or group_size(loaded, _slots(loaded, most, protocol))
+    for shown in (True, False):
+        kind = [unit for unit in units if (unit.picture is not None) == shown]
+        # Questions of like length are padded least.
+        kind.sort(key=lambda unit: max(len(item.question.question) for item in unit.items))
+        yield from in_groups(kind, size, ask)
+
+
+def _slots(loaded: Loaded, most: dict[str, int], protocol: Protocol) -> int:
+    """About how many slots a unit takes at most."""
+    asked = (most[task] * (QUESTION + protocol.max_new_tokens(task)) for task in TASKS)
+    return loaded.config.image_tokens + QUESTION + max(asked)
 
 
 class _Asker:
-    """The prefixes of one group of questions, and what is asked behind them."""
+    """The prefixes of one group of units, and what is asked behind them."""
 
-    def __init__(self, loaded: Loaded, protocol: Protocol, group: list[Item]):
-        self.loaded, self.protocol = loaded, protocol
+    def __init__(
+        self,
+        loaded: Loaded,
+        protocol: Protocol,
+        units: Sequence[Unit],
+        size: int,
+        most: dict[str, int],
+    ):
+        self.loaded, self.protocol, self.units, self.most = loaded, protocol, units, most
         self.processor = loaded.processor
-        pictures = list(dict.fromkeys(item.image for item in group))
-        self.place = {picture: i for i, picture in enumerate(pictures)}
-        self.prefix = self._prefill(pictures)
+        self.prefix = self._prefill(size)
+        self.size = round_up(size, self.prefix.lengths.shape[0])
 
-    def _prefill(self, pictures: list[bytes | None]) -> Prefix:
-        with_image = pictures[0] is not None
-        count = self.protocol.profiles if with_image else 1
-        shown = [[self.processor.picture(p)] if with_image else [] for p in pictures]
-        shown += [shown[-1]] * (count - len(shown))
+    def _prefill(self, size: int) -> Prefix:
+        """One node a picture, the last one again in place of those that are missing; without
+        pictures one for all units.
+        """
+        shown: list[list[Picture]] = [[]]
+        if self.units[0].picture is not None:
+            shown = [[self.processor.picture(unit.picture)] for unit in self.units]
+            shown += [shown[-1]] * (size - len(shown))
         system = self.loaded.system_prompt
-        batch = lay_out(
-            [self.processor.prompt("", [p.grid for p in row], system)[0] for row in shown],
-            shown,
-            image_id=self.processor.image_id,
-            image_tokens=self.processor.config.image_tokens,
-            patch=self.loaded.config.vision.patch_size if with_image else 1,
-        )
-        loaded, batch = self.loaded, self.loaded.place_rows(batch)
-        prefix, _ = prefill(loaded.model, loaded.config, loaded.variables, batch)
-        return prefix
+        ids = [self.processor.prompt("", [p.grid for p in row], system)[0] for row in shown]
+        return read_level(self.loaded, ids, shown)[0]
 
     def suffix(self, text: str, item: Item) -> list[int]:
         # How a picture is split changes the prefix only.
         grids = [] if item.image is None else [(0, 0)]
         return self.processor.prompt(text, grids, self.loaded.system_prompt)[1]
 
-    def ask(self, task: str, items: list[Item]) -> list[dict]:
-        """Records of questions of one task."""
-        rows = self.protocol.profiles * (5 if task == "classification" else 2)
-        records = []
-        for i in range(0, len(items), rows):
-            records += self._ask_rows(task, items[i : i + rows], rows)
-        return records
+    def ask(self, task: str) -> list[dict]:
+        """Records of the questions of one task."""
+        rows, read = spread([unit.of(task) for unit in self.units], self.size, self.most[task])
+        records = self._records(task, rows)
+        return [records[row] for row in read]
 
-    def _ask_rows(self, task: str, items: list[Item], rows: int) -> list[dict]:
-        groups = np.zeros(rows, np.int32)
-        groups[: len(items)] = [self.place[item.image] for item in items]
+    def _records(self, task: str, items: list[Item]) -> list[dict]:
         asked = [plain_question(item.question.question, task) for item in items]
         options = letters = [(None, None)] * len(items)
         if task == "classification":
             texts = [list(item.question.options.values()) for item in items]
-            options = self.score(asked, items, texts, groups, rows)
+            options = self.score(self._suffixes(asked, items), texts, self.prefix)
             asked = [lettered_question(i.question.question, i.question.options) for i in items]
+            # The letters and the reply branch from the question, which is read once.
+            ids = self._suffixes(asked, items)
+            question, _ = read_level(self.loaded, [row[:-1] for row in ids], prefix=self.prefix)
+            last = [row[-1:] for row in ids]
             names = [list(item.question.options) for item in items]
-            letters = self.score(asked, items, names, groups, rows, ended=False)
-        replies = self.reply(asked, items, groups, rows, self.protocol.max_new_tokens(task))
+            letters = self.score(last, names, question, ended=False)
+            replies = self.reply(last, question, self.protocol.max_new_tokens(task))
+        else:
+            ids = self._suffixes(asked, items)
+            replies = self.reply(ids, self.prefix, self.protocol.max_new_tokens(task))
         return [
             {
                 "key": item.key,
@@ -191,56 +216,47 @@ class _Asker:
             )
         ]
 
-    def score(self, asked, items, choices, groups, rows: int, *, ended: bool = True) -> list[tuple]:
-        """(summed log-probabilities, tokens) of each choice of each question."""
+    def _suffixes(self, asked: list[str], items: list[Item]) -> list[list[int]]:
+        return [self.suffix(text, item) for text, item in zip(asked, items, strict=True)]
+
+    def score(
+        self,
+        asked: list[list[int]],
+        choices: list[list[str]],
+        prefix: Prefix,
+        *,
+        ended: bool = True,
+    ) -> list[tuple]:
+        """(summed log-probabilities, tokens) of each choice of each question, whose ids follow the
+        prefix.
+        """
         examples = [
             [
-                Example(0, -1, False, tuple(self.suffix(text, item)), (), tuple(ids))
-                for ids in (self.processor.answer(c, ended=ended) for c in texts)
+                Example(0, -1, False, tuple(ids), (), tuple(choice))
+                for choice in (self.processor.answer(text, ended=ended) for text in texts)
             ]
-            for text, item, texts in zip(asked, items, choices, strict=True)
+            for ids, texts in zip(asked, choices, strict=True)
         ]
         tokens = max(len(r[0].prefix) + sum(e.length for e in r) for r in examples)
         supervised = max(sum(len(e.answer) for e in r) for r in examples)
         shape = RowShape(
             round_up(tokens, BUCKET), round_up(supervised, BUCKET), max(map(len, examples))
         )
-        loaded, batch = self.loaded, collate(examples, rows, shape) | {"groups": groups}
-        batch = loaded.place_rows(batch)
-        groups = batch.pop("groups")
-        values = score_choices(
-            loaded.model, loaded.config, loaded.variables, self.prefix, groups, batch
-        )
+        loaded = self.loaded
+        batch = loaded.place_rows(collate(examples, len(examples), shape))
+        values = score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)
         values = fetch(values).astype(np.float64)
         return [
             (values[i, : len(row)].tolist(), [len(e.answer) for e in row])
             for i, row in enumerate(examples)
         ]
 
-    def reply(self, asked, items, groups, rows: int, max_new_tokens: int) -> list[tuple[str, bool]]:
+    def reply(
+        self, asked: list[list[int]], prefix: Prefix, max_new_tokens: int
+    ) -> list[tuple[str, bool]]:
         """(text, whether it came to an end) of each question's free reply."""
-        prompts = [self.suffix(text, item) for text, item in zip(asked, items, strict=True)]
-        width = round_up(max(map(len, prompts)), BUCKET)
-        tokens, lengths = np.zeros((rows, width), np.int32), np.ones(rows, np.int32)
-        for i, ids in enumerate(prompts):
-            tokens[i, : len(ids)], lengths[i] = ids, len(ids)
-        loaded = self.loaded
-        asked = loaded.place_rows({"groups": groups, "prompts": tokens, "lengths": lengths})
-        out, ended = generate(
-            loaded.model,
-            loaded.config,
-            loaded.variables,
-            self.prefix,
-            **asked,
-            max_new_tokens=max_new_tokens,
-            eos_id=self.processor.eos_id,
-        )
-        out, ended = fetch(out), fetch(ended)
-        replies = []
-        for i in range(len(items)):
-            ids = self.processor.until_end(out[i].tolist())
-            replies.append((self.processor.decode(ids), bool(ended[i])))
-        return replies
+        replies = reply(self.loaded, asked, prefix, max_new_tokens)
+        return [(self.processor.decode(ids), ended) for ids, ended in replies]
 
 
 def _state(reply: str, ended: bool, *scores: list[float] | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from mllm.parallel.mesh import mesh_of
 from mllm.parallel.rules import ROW_AXES, rows_spec, shardings
 
 
@@ -48,6 +49,12 @@ def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
                 full[rows:] = 0
         placed[name] = _put(full, split)
     return placed
+
+
+def row_devices(tree: dict) -> int:
+    """Devices over which the rows of a batch are split where a tree lies."""
+    mesh = mesh_of(tree)
+    return 1 if mesh is None else math.prod(mesh.shape[axis] for axis in ROW_AXES)
 
 
 def fetch(array: jax.Array) -> np.ndarray:

@@ -128,20 +128,13 @@ def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
     prefix = make_prefix(variables, prompts)
     question, group = prompts[2][1], 0
     tokens, lengths = padded([question] * 800, 8)  # the first half continues the first node
-    draw = (
-        lambda seed: generate(  # noqa: E731
-            llava,
-            CONFIG,
-            variables,
-            prefix,
-            tokens,
-            lengths,
-            max_new_tokens=1,
-            eos_id=EOS,
-            temperature=4.0,
-            key=jax.random.key(seed),
-        )[0][:400]
-    )
+    options = {"max_new_tokens": 1, "eos_id": EOS, "temperature": 4.0}
+
+    def draw(seed: int):
+        key = jax.random.key(seed)
+        drawn, _ = generate(llava, CONFIG, variables, prefix, tokens, lengths, key=key, **options)
+        return drawn[:400]
+
     np.testing.assert_array_equal(draw(0), draw(0))
     assert (draw(0) != draw(1)).any()
     expected = np.exp(

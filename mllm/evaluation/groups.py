@@ -1,0 +1,63 @@
+"""How much is asked at once: as many units as memory holds, fewer when it turns out too small."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from mllm.checkpoints.loaded import Loaded
+from mllm.parallel.launch import is_first
+from mllm.parallel.place import row_devices
+
+Unit = TypeVar("Unit")
+
+UNKNOWN = 16  # units at once where a device does not tell its memory
+MOST = 64  # beyond, a decoding step is bound by arithmetic and gains nothing
+SHARE = 0.7  # of the free memory; the rest is for what the estimate leaves out
+
+
+def group_size(loaded: Loaded, tokens: int) -> int:
+    """Units that are asked at once, by the memory that the weights leave free.
+
+    Args:
+      tokens: slots that a unit takes, its prefix, questions and replies together. Each holds keys
+        and values in every layer, and while it is read a few states and hidden units.
+    """
+    device = jax.tree.leaves(loaded.variables)[0].devices().pop()
+    told = device.memory_stats() or {}
+    if "bytes_limit" not in told:
+        return UNKNOWN
+    c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
+    kept = 2 * c.layers * c.kv_heads * c.head_dim
+    passing = 4 * c.width + 3 * c.mlp_width
+    free = SHARE * (told["bytes_limit"] - told["bytes_in_use"])
+    fitting = int(free / (tokens * size * (kept + passing)))
+    return max(1, min(MOST, fitting)) * row_devices(loaded.variables)
+
+
+def in_groups(
+    units: Sequence[Unit], size: int, ask: Callable[[Sequence[Unit], int], Iterator[list]]
+) -> Iterator[list]:
+    """What ``ask(group, size)`` yields, group by group of at most ``size`` units.
+
+    Where a device runs out of memory, the size is halved, which is told, and the group is asked
+    again. Several processes would halve at different times: there it stays an error.
+
+    Raises:
+      jax.errors.JaxRuntimeError: not even one unit fits, or another error of the device.
+    """
+    first = 0
+    while first < len(units):
+        try:
+            found = list(ask(units[first : first + size], size))
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or size == 1 or jax.process_count() > 1:
+                raise
+            size //= 2
+            if is_first():
+                print(f"out of memory: going on with {size} units at once", file=sys.stderr)
+            continue
+        yield from found
+        first += size

@@ -1,0 +1,42 @@
+"""Every unit is asked once, whatever memory does."""
+
+import jax
+import pytest
+
+from mllm.evaluation.groups import in_groups
+
+
+def device_of(units_that_fit: int, asked: list):
+    """A device that runs out of memory beyond that many units, half of them answered by then."""
+
+    def ask(group, size):
+        asked.append(size)
+        yield list(group[: len(group) // 2])
+        if len(group) > units_that_fit:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte")
+        yield list(group[len(group) // 2 :])
+
+    return ask
+
+
+@pytest.mark.parametrize("fitting, sizes", [(9, [8, 8]), (5, [8, 4, 4, 4]), (1, [8, 4, 2])])
+def test_out_of_memory_halves_the_group_and_loses_nothing(fitting, sizes, capsys):
+    asked = []
+    found = list(in_groups(range(11), 8, device_of(fitting, asked)))
+    assert [unit for part in found for unit in part] == list(range(11))
+    assert asked[: len(sizes)] == sizes
+    halved = len(set(asked)) - 1
+    assert capsys.readouterr().err.count("out of memory: going on with") == halved
+
+
+@pytest.mark.parametrize(
+    "units_that_fit, message", [(0, "RESOURCE_EXHAUSTED: nothing fits"), (9, "INTERNAL: a fault")]
+)
+def test_other_errors_and_a_single_unit_too_many_are_errors(units_that_fit, message):
+    def ask(group, size):
+        if len(group) > units_that_fit or "INTERNAL" in message:
+            raise jax.errors.JaxRuntimeError(message)
+        yield list(group)
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match=message.partition(":")[0]):
+        list(in_groups(range(4), 4, ask))
