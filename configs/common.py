@@ -94,7 +94,7 @@ def get_config() -> ConfigDict:
             classification_tokens=16,
             cloze_tokens=16,
             generation_tokens=48,
-            profiles=16,
+            profiles=0,  # as many at once as memory holds
         )
     )
     # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes
@@ -113,7 +113,7 @@ def get_config() -> ConfigDict:
             max_new_tokens=50,
             text_choice_tokens=placeholder(int),
             overflow="refuse",
-            rows=8,
+            rows=0,
         )
     )
     config.checkpoint_every = 200

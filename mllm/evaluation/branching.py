@@ -15,7 +15,12 @@ from mllm.parallel.place import fetch
 
 Item = TypeVar("Item")
 
-BUCKET = 16  # rows of tokens are padded to a multiple of this: few programs are compiled
+BUCKET = 16  # slots, of short rows
+
+
+def padded(count: int) -> int:
+    """Slots for that many tokens: at most an eighth more, so that few programs are compiled."""
+    return round_up(count, max(BUCKET, 1 << max(count.bit_length() - 4, 0)))
 
 
 def spread(units: Sequence[Sequence[Item]], size: int, most: int) -> tuple[list[Item], list[int]]:
@@ -46,7 +51,7 @@ def read_level(
         shown,
         image_id=loaded.image_id,
         image_tokens=loaded.config.image_tokens,
-        width=round_up(max(map(len, ids)), BUCKET),
+        width=padded(max(map(len, ids))),
         patch=loaded.config.vision.patch_size if any(shown) else 1,
     )
     batch = loaded.place_rows(batch)
@@ -58,7 +63,7 @@ def reply(
 ) -> list[tuple[list[int], bool]]:
     """(generated ids before the end, whether it came to an end) of rows of ids behind a prefix."""
     longest = max(map(len, asked))
-    tokens = np.zeros((len(asked), 1 if longest == 1 else round_up(longest, BUCKET)), np.int32)
+    tokens = np.zeros((len(asked), 1 if longest == 1 else padded(longest)), np.int32)
     for row, ids in zip(tokens, asked, strict=True):
         row[: len(ids)] = ids
     lengths = np.asarray([len(ids) for ids in asked], np.int32)

@@ -8,7 +8,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,11 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.folder import Loaded
-from mllm.data.images import Picture
 from mllm.data.packing import round_up
-from mllm.data.rows import lay_out
-from mllm.decoding.generate import generate
-from mllm.decoding.prefix import prefill
+from mllm.decoding.prefix import Prefix
+from mllm.evaluation.branching import read_level, reply, spread
+from mllm.evaluation.groups import group_size, in_groups
 from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot
 from mllm.evaluation.replies import record_replies
 from mllm.parallel.place import fetch
@@ -33,7 +32,6 @@ ORDER = {
     "retain": ("cloze", "classification", "generation"),
     "celebrity": ("cloze", "classification", "generation"),
 }
-BUCKET = 64  # prompts are padded to a multiple of this: few programs are compiled
 PICTURES = 32  # decoded pictures kept at hand; a split one may take megabytes
 
 
@@ -203,40 +201,105 @@ def collect_paper_replies(
     )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An item as the model reads it.
+
+    Attributes:
+      ids: of the whole prompt.
+      named: the same, each image token under the (negative) number of its picture: what two prompts
+        have in common here, they say and show alike.
+      taken: image tokens before each picture, and in all.
+    """
+
+    item: PaperItem
+    ids: tuple[int, ...]
+    named: tuple[int, ...]
+    taken: tuple[int, ...]
+
+    def pictures(self, start: int, end: int) -> list[bytes]:
+        """The pictures whose tokens stand from ``start`` to ``end``."""
+        before, until = (sum(i < 0 for i in self.named[:place]) for place in (start, end))
+        return [
+            data
+            for data, first in zip(self.item.pictures, self.taken[:-1], strict=True)
+            if before <= first < until
+        ]
+
+
+def common(prompts: Iterable[Asked]) -> int:
+    """Tokens that prompts begin with alike, leaving each of them two of its own."""
+    named = [one.named for one in prompts]
+    first, last = min(named), max(named)  # whatever these share, all between them do
+    alike = next(
+        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]),
+        len(first),
+    )
+    return min(alike, min(map(len, named)) - 2)
+
+
 class _Asker:
-    """Runs whole prompts in batches."""
+    """Runs prompts as a tree: the shots of a task, then a profile's picture, then its questions."""
 
     def __init__(self, loaded: Loaded, protocol: PaperProtocol):
         self.loaded, self.protocol = loaded, protocol
         self.picture = lru_cache(PICTURES)(loaded.processor.picture)
         self._grids: dict[bytes, tuple[int, int]] = {}
+        self._numbers: dict[bytes, int] = {}
 
     def ask(self, items: Sequence[PaperItem], done: set[str]) -> Iterator[list[dict]]:
-        """Records of what is not done, a batch at a time.
+        """Records of what is not done, a group of units at a time.
 
-        Prompts with as many images and about as many tokens go together. Batches are formed of all
-        items, so that a resumed run computes in the same shapes as an uninterrupted one.
+        Items of one set, task and modality have their shots in common; those that show one picture
+        are a unit. Groups are formed of all items, so that a resumed run computes in the same
+        shapes as an uninterrupted one.
         """
-        lengths = [len(self.tokens(item)) for item in items]
-        self._refuse_overflow(items, lengths)
-        size, order = self.protocol.rows, {}
-        for item, length in zip(items, lengths, strict=True):
-            kind = item.max_new_tokens, len(item.pictures), round_up(length, BUCKET)
-            order.setdefault(kind, []).append(item)
-        for kind in sorted(order):
-            for first in range(0, len(order[kind]), size):
-                batch = order[kind][first : first + size]
-                if any(item.key not in done for item in batch):
-                    records = self._records(batch, width=kind[2])
-                    yield [record for record in records if record["key"] not in done]
+        asked = [self.read(item) for item in items]
+        self._refuse_overflow(asked)
+        kinds: dict[tuple, list[Asked]] = {}
+        for one in asked:
+            item = one.item
+            kind = item.set, item.question.task, item.max_new_tokens, len(item.pictures)
+            kinds.setdefault(kind, []).append(one)
+        for kind in kinds.values():
+            # Prompts of like length are padded least.
+            units: dict[tuple, list[Asked]] = {}
+            for one in sorted(kind, key=lambda one: len(one.ids)):
+                units.setdefault((one.item.question.profile, one.item.pictures), []).append(one)
+            yield from self._ask_kind(list(units.values()), done)
 
-    def tokens(self, item: PaperItem) -> list[int]:
+    def _ask_kind(self, units: list[list[Asked]], done: set[str]) -> Iterator[list[dict]]:
+        most = max(map(len, units))
+        root = common(one for unit in units for one in unit)
+        longest = max(len(one.ids) for unit in units for one in unit) - root
+        new_tokens = units[0][0].item.max_new_tokens
+        size = self.protocol.rows // most or group_size(self.loaded, longest + most * new_tokens)
+        shots = self._level([units[0][0]], [0], [root])[0] if root else None
+
+        def ask(group: Sequence[list[Asked]], size: int) -> Iterator[list[dict]]:
+            if all(one.item.key in done for unit in group for one in unit):
+                return
+            records = self._records(group, size, most, root, shots)
+            yield [record for record in records if record["key"] not in done]
+
+        yield from in_groups(units, size, ask)
+
+    def read(self, item: PaperItem) -> Asked:
         """Ids of the whole prompt; a system prompt stands in front of it, and a space between."""
-        system = self.loaded.system_prompt
+        system, processor = self.loaded.system_prompt, self.loaded.processor
         text = f"{system} {item.prompt}" if system else item.prompt
         grids = [self.grid(data) for data in item.pictures]
         where = f"{item.set}, profile {item.question.profile}"
-        return self.loaded.processor.whole_prompt(text, grids, where)
+        ids = tuple(processor.whole_prompt(text, grids, where))
+        tokens = [processor.config.image_tokens * (rows * columns + 1) for rows, columns in grids]
+        names = [
+            -1 - self._numbers.setdefault(data, len(self._numbers))
+            for data, count in zip(item.pictures, tokens, strict=True)
+            for _ in range(count)
+        ]
+        unnamed = iter(names)
+        named = tuple(next(unnamed) if i == processor.image_id else i for i in ids)
+        return Asked(item, ids, named, tuple(np.cumsum([0, *tokens]).tolist()))
 
     def grid(self, data: bytes) -> tuple[int, int]:
         """How a picture is split; known without decoding it where none is."""
@@ -246,94 +309,83 @@ class _Asker:
             self._grids[data] = self.picture(data).grid
         return self._grids[data]
 
-    def _refuse_overflow(self, items: Sequence[PaperItem], lengths: list[int]) -> None:
+    def _refuse_overflow(self, asked: Sequence[Asked]) -> None:
         limit = self.loaded.config.decoder.max_positions
-        needed = [n + item.max_new_tokens for n, item in zip(lengths, items, strict=True)]
+        needed = [len(one.ids) + one.item.max_new_tokens for one in asked]
         over = sum(count > limit for count in needed)
         if self.protocol.overflow == "run" or not over:
             return
-        worst = int(np.argmax(needed))
-        item, task = items[worst], items[worst].question.task
+        worst = asked[int(np.argmax(needed))]
+        item, task = worst.item, worst.item.question.task
         fewer = ""
         if item.shots:
             shots = self.protocol.shots(task) - 1
             fewer = f"evaluation.paper.{task}_shots={shots}, evaluation.paper.shots_from=none, or "
         raise ValueError(
-            f"{over} of {len(items)} prompts exceed the model's {limit} positions: one of "
-            f"{item.set}/{task} takes {lengths[worst]} tokens with {len(item.pictures)} pictures "
+            f"{over} of {len(asked)} prompts exceed the model's {limit} positions: one of "
+            f"{item.set}/{task} takes {len(worst.ids)} tokens with {len(item.pictures)} pictures "
             f"and {item.max_new_tokens} for the reply. Set {fewer}evaluation.paper.overflow=run to "
             "run them all the same, as the published script does"
         )
 
-    def _records(self, items: Sequence[PaperItem], width: int) -> list[dict]:
-        replies = self._reply(items, width)
-        tokenizer, records = self.loaded.processor.tokenizer, []
-        for item, (prompt, reply, ended, finite) in zip(items, replies, strict=True):
-            question = item.question
-            # The script drops the first two ids: the beginning and a token of the prompt.
-            whole = tokenizer.decode((prompt + reply)[2:], skip_special_tokens=True)
-            record = {
-                "key": item.key,
-                "profile": question.profile,
-                "set": item.set,
-                "task": question.task,
-                "modality": question.modality,
-                "index": question.index,
-                "attribute": question.attribute,
-                "question": question.question,
-                "prompt": item.prompt,
-                "shots": list(item.shots),
-                "image": item.image,
-                "gold": question.answer,
-                "options": question.options,
-                "decoded": whole,
-                "generated": tokenizer.decode(reply, skip_special_tokens=True),
-                "state": "valid" if finite else "error",
-                "ended": ended,
-                "option_logprobs": None,
-                "option_tokens": None,
-                "letter_logprobs": None,
-            }
-            records.append(self.protocol.read(record))
-        return records
+    def _level(self, asked: Sequence[Asked], starts, ends, prefix: Prefix | None = None):
+        """The level of the tokens between two places of each prompt, with the pictures there."""
+        places = list(zip(asked, starts, ends, strict=True))
+        shown = [[self.picture(p) for p in one.pictures(a, b)] for one, a, b in places]
+        return read_level(self.loaded, [one.ids[a:b] for one, a, b in places], shown, prefix)
 
-    def _reply(self, items: Sequence[PaperItem], width: int) -> list[tuple]:
-        """(ids of the prompt, ids of the reply before its end, whether it came to an end, whether
-        the model's states were finite) of each item.
-        """
-        loaded, rows = self.loaded, self.protocol.rows
-        ids = [self.tokens(item) for item in items]
-        shown: list[list[Picture]] = [[self.picture(p) for p in item.pictures] for item in items]
-        # A last batch is filled up, so that it runs in the program of the others.
-        filled = ids + [ids[-1]] * (rows - len(ids))
-        batch = lay_out(
-            [row[:-1] for row in filled],
-            shown + [shown[-1]] * (rows - len(shown)),
-            image_id=loaded.processor.image_id,
-            image_tokens=loaded.config.image_tokens,
-            width=width,
-            patch=loaded.config.vision.patch_size if shown[0] else 1,
-        )
-        batch = loaded.place_rows(batch)
-        prefix, states = prefill(loaded.model, loaded.config, loaded.variables, batch)
-        asked = {
-            "groups": np.arange(rows, dtype=np.int32),
-            "prompts": np.asarray([[row[-1]] for row in filled], np.int32),
-            "lengths": np.ones(rows, np.int32),
+    def _records(
+        self,
+        group: Sequence[list[Asked]],
+        size: int,
+        most: int,
+        root: int,
+        prefix: Prefix | None,
+    ) -> list[dict]:
+        """Records of a group of units, in their order, whose first ``root`` tokens are read."""
+        size = round_up(size, 1 if prefix is None else prefix.lengths.shape[0])
+        units = [*group, *[group[-1]] * (size - len(group))]
+        starts = [root if group[0][0].item.image is None else common(unit) for unit in units]
+        if prefix is None or max(starts) > root:
+            prefix, _ = self._level([unit[0] for unit in units], [root] * size, starts, prefix)
+            size = prefix.lengths.shape[0]
+        begun = [[(one, start) for one in unit] for unit, start in zip(group, starts, strict=False)]
+        rows, read = spread(begun, size, most)
+        # All of a question but its last token, which the reply begins with.
+        rest = [one.ids[start:-1] for one, start in rows]
+        question, states = read_level(self.loaded, rest, prefix=prefix)
+        last = np.asarray([[len(ids) - 1] for ids in rest], np.int32)
+        states = jnp.take_along_axis(states, last[:, :, None], axis=1)
+        finite = np.isfinite(fetch(states).astype(np.float32)).all(axis=(1, 2))
+        new_tokens = rows[0][0].item.max_new_tokens
+        replies = reply(self.loaded, [one.ids[-1:] for one, _ in rows], question, new_tokens)
+        return [self._record(rows[i][0], *replies[i], bool(finite[i])) for i in read]
+
+    def _record(self, one: Asked, reply: list[int], ended: bool, finite: bool) -> dict:
+        item, tokenizer = one.item, self.loaded.processor.tokenizer
+        question = item.question
+        # The script drops the first two ids: the beginning and a token of the prompt.
+        whole = tokenizer.decode([*one.ids, *reply][2:], skip_special_tokens=True)
+        record = {
+            "key": item.key,
+            "profile": question.profile,
+            "set": item.set,
+            "task": question.task,
+            "modality": question.modality,
+            "index": question.index,
+            "attribute": question.attribute,
+            "question": question.question,
+            "prompt": item.prompt,
+            "shots": list(item.shots),
+            "image": item.image,
+            "gold": question.answer,
+            "options": question.options,
+            "decoded": whole,
+            "generated": tokenizer.decode(reply, skip_special_tokens=True),
+            "state": "valid" if finite else "error",
+            "ended": ended,
+            "option_logprobs": None,
+            "option_tokens": None,
+            "letter_logprobs": None,
         }
-        tokens, ended = generate(
-            loaded.model,
-            loaded.config,
-            loaded.variables,
-            prefix,
-            **loaded.place_rows(asked),
-            max_new_tokens=items[0].max_new_tokens,
-            eos_id=loaded.processor.eos_id,
-        )
-        last = jnp.take_along_axis(states, (prefix.lengths - 1)[:, None, None], axis=1)
-        finite = np.isfinite(fetch(last).astype(np.float32)).all(axis=(1, 2))
-        tokens, ended = fetch(tokens).tolist(), fetch(ended)
-        return [
-            (row, loaded.processor.until_end(tokens[i]), bool(ended[i]), bool(finite[i]))
-            for i, row in enumerate(ids)
-        ]
+        return self.protocol.read(record)

@@ -49,7 +49,7 @@ class PaperProtocol:
       text_choice_tokens: of that; None takes what the script takes for the model's family.
       overflow: "refuse" prompts that exceed the model's positions before anything is asked, or
         "run" them, as the script does.
-      rows: prompts that are run together; changes no reply.
+      rows: prompts that are run together, 0 for as many as memory holds; changes no reply.
     """
 
     seed: int = 0
@@ -64,14 +64,16 @@ class PaperProtocol:
     max_new_tokens: int = 50
     text_choice_tokens: int | None = None
     overflow: str = "refuse"
-    rows: int = 8
+    rows: int = 0
 
     name: ClassVar[str] = "paper"
 
     def __post_init__(self):
         for key, known in CHOICES.items():
             lookup(dict.fromkeys(known), getattr(self, key), f"value of evaluation.paper.{key}")
-        for key in ("max_new_tokens", "text_choice_tokens", "rows"):
+        if self.rows < 0:
+            raise ValueError(f"evaluation.paper.rows is {self.rows}, expected >= 0")
+        for key in ("max_new_tokens", "text_choice_tokens"):
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"evaluation.paper.{key} is {getattr(self, key)}, expected >= 1")
 

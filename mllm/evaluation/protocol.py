@@ -18,14 +18,14 @@ class Protocol:
     """Attributes:
     name: goes into every result.
     max_new_tokens: by task, for the free reply.
-    profiles: images whose prefixes are computed together.
+    profiles: images whose prefixes are computed together, 0 for as many as memory holds.
     """
 
     name: str = "strict"
     classification_tokens: int = 16
     cloze_tokens: int = 16
     generation_tokens: int = 48
-    profiles: int = 16
+    profiles: int = 0
 
     def __post_init__(self):
         if self.name != "strict":

@@ -20,7 +20,7 @@ from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.decoding.prefix import Prefix
 from mllm.decoding.score import score_choices
-from mllm.evaluation.branching import BUCKET, read_level, reply, spread
+from mllm.evaluation.branching import padded, read_level, reply, spread
 from mllm.evaluation.groups import group_size, in_groups
 from mllm.evaluation.parsing import answer_state
 from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
@@ -239,9 +239,7 @@ class _Asker:
         ]
         tokens = max(len(r[0].prefix) + sum(e.length for e in r) for r in examples)
         supervised = max(sum(len(e.answer) for e in r) for r in examples)
-        shape = RowShape(
-            round_up(tokens, BUCKET), round_up(supervised, BUCKET), max(map(len, examples))
-        )
+        shape = RowShape(padded(tokens), padded(supervised), max(map(len, examples)))
         loaded = self.loaded
         batch = loaded.place_rows(collate(examples, len(examples), shape))
         values = score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)

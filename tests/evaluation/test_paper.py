@@ -12,7 +12,7 @@ from PIL import Image
 from toy import make_model
 
 from mllm.benchmarks.mllmu.schema import Profile, Question
-from mllm.evaluation import paper
+from mllm.evaluation import branching, paper
 from mllm.evaluation.metrics import accuracy_parsed
 from mllm.evaluation.paper import collect_paper_replies, paper_items
 from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot, read_answer
@@ -58,7 +58,7 @@ SETS = {
 def few_programs():
     """One width of prompts, so that less is compiled."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paper, "BUCKET", 576)
+        patch.setattr(branching, "BUCKET", 576)
         yield
 
 
@@ -359,7 +359,7 @@ def test_prompts_beyond_the_models_positions_are_refused_before_anything_is_aske
             r"unknown value of evaluation\.paper\.shots_from 'retained'; did you mean 'retain'\?",
         ),
         ({"parse": "all"}, "evaluation.paper.parse 'all'"),
-        ({"rows": 0}, "evaluation.paper.rows is 0, expected >= 1"),
+        ({"rows": -1}, "evaluation.paper.rows is -1, expected >= 0"),
     ],
 )
 def test_mistaken_switches_are_named(switch, message):
