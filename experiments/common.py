@@ -2,6 +2,7 @@
 results.
 """
 
+import atexit
 import hashlib
 import json
 import platform
@@ -17,6 +18,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from mllm.parallel import launch
+from mllm.training.compiled import COMPILED, keep_programs
 
 # Libraries tell much at level INFO; what a user should see is printed.
 logging.set_verbosity(logging.WARNING)
@@ -57,10 +59,22 @@ def run(main: Callable[[list[str]], None]) -> None:
         return
     try:
         launch.initialize()
+        keep_programs()
+        atexit.register(_tell_compiled)
         app.run(main, flags_parser=_parse)
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+
+
+def _tell_compiled() -> None:
+    told = COMPILED.told()
+    if told["programs"] and launch.is_first():
+        print(
+            f"compiled {told['programs']} programs in {told['seconds']} s, {told['hits']} of them "
+            "read from disk",
+            file=sys.stderr,
+        )
 
 
 def _parse(arguments: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ from mllm.parallel.mesh import make_mesh, mesh_of
 from mllm.parallel.place import fetch, make_on, place, place_rows
 from mllm.registry import lookup
 from mllm.training import optimizers, state
+from mllm.training.compiled import COMPILED
 from mllm.training.loop import train
 from mllm.training.step import make_train_step, packed_logprobs
 from mllm.unlearning import get_objective
@@ -255,7 +256,7 @@ def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
 
 
 def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen: dict) -> None:
-    config = run.config
+    config, compiled = run.config, COMPILED.told()
     steps = pipeline.steps(stage.epochs)
     schedule = optimizers.make_schedule(
         peak=stage.learning_rate, steps=steps, warmup=stage.warmup, decay=stage.decay
@@ -306,7 +307,7 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         "finished",
         checkpoint_digest=weights_digest(variables),
         parent=None if above is None else f"../{above}",
-        cost=_cost(run, whole, count),
+        cost={**_cost(run, whole, count), "compile": COMPILED.told(since=compiled)},
     )
 
 
