@@ -62,7 +62,9 @@ def continued(batch: dict, prefix: Prefix | None) -> tuple[dict, Structure]:
     positions = batch["positions"]
     if prefix is not None:
         positions = positions + prefix.lengths_of(positions.shape[0])[:, None]
-    return {**batch, "positions": positions}, causal(positions, batch["segments"])
+    plain = prefix is None and "targets" not in batch  # rows of options have branches
+    structure = causal(positions, batch["segments"], plain=plain)
+    return {**batch, "positions": positions}, structure
 
 
 @served()

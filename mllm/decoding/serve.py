@@ -8,6 +8,8 @@ from functools import partial, wraps
 import jax
 
 from mllm.models.multimodal import Variables, split_layers
+from mllm.ops.attention import kernels_for
+from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import take_layer
 from mllm.parallel.rows import keep_rows
@@ -41,7 +43,7 @@ def served(*static: str) -> Callable:
     def decorate(function: Callable) -> Callable:
         @partial(jax.jit, static_argnames=("model", "config", "mesh", *static))
         def program(model, config, variables, *arguments, mesh, **options):
-            with keep_rows(mesh):
+            with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
                 return function(model, config, split_layers(variables), *arguments, **options)
 
         @wraps(function)

@@ -171,7 +171,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
             extents = batch.get("image_extents")
             media = encode_media(config, variables, batch["images"], extents, keys[0])
         if structure is None:
-            structure = causal(batch["positions"], batch["segments"])
+            one = "answers" in batch and batch["answers"].shape[1] == 1
+            structure = causal(batch["positions"], batch["segments"], plain=one)
         arguments = batch["tokens"], structure, media, batch.get("image_slots")
         options = {"above": above, "cache": cache, "write_at": write_at}
         return family(config).apply(

@@ -13,7 +13,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.folder import combine
+from mllm.ops.attention import kernels_for
 from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
+from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rows import keep_rows
 from mllm.parallel.rules import shardings
@@ -88,7 +90,7 @@ def make_train_step(
 
     def step(state: TrainState, frozen: dict, batch: Batch):
         options = {} if key is None else {"key": jax.random.fold_in(key, state.step)}
-        with keep_rows(mesh):
+        with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
             (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
                 state.trainable, frozen, batch, **options
             )

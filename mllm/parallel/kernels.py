@@ -1,0 +1,37 @@
+"""How a kernel that the compiler cannot split runs on a mesh: rows and heads apart, each device its
+own.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from mllm.parallel.rules import ROW_AXES
+
+
+def kernels_on(mesh: Mesh | None) -> tuple[str | None, Callable | None]:
+    """(platform, split) for ``mllm.ops.attention.kernels_for``, of the devices of a mesh: those
+    that the program is compiled for, which need not be here.
+    """
+    if mesh is None:
+        return None, None
+    platform = mesh.devices.flat[0].platform
+    if mesh.size == 1:
+        return platform, None
+
+    def split(kernel: Callable, q, k, v, structure):
+        rows, heads = ROW_AXES, "tensor"
+        if q.shape[0] % math.prod(mesh.shape[axis] for axis in ROW_AXES):
+            rows = None
+        if k.shape[2] % mesh.shape[heads]:
+            heads = None
+        states, places = P(rows, None, heads), P(rows)
+        specs = (states, states, states, places)
+        return jax.shard_map(kernel, mesh=mesh, in_specs=specs, out_specs=states, check_vma=False)(
+            q, k, v, structure
+        )
+
+    return platform, split
