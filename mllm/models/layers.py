@@ -15,6 +15,8 @@ REMAT_POLICIES = {
 class Dense(nn.Module):
     """``mllm.ops.linear`` with its weights; reads a low-rank update from the collection ``lora``
     where there is one, and drops ``lora_dropout`` of its inputs where a dropout key is given.
+
+    Beside an int8 matrix lies ``w_scale`` (``mllm.ops.quant``), by which it is known.
     """
 
     features: int
@@ -25,12 +27,13 @@ class Dense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         weight = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
         bias = self.param("b", nn.initializers.zeros, (self.features,)) if self.bias else None
+        scale = self.get_variable("params", "w_scale")
         if not self.has_variable("lora", "a"):
-            return linear(x, weight, bias)
+            return linear(x, weight, bias, scale=scale)
         lora = self.get_variable("lora", "a"), self.get_variable("lora", "b")
         drops = self.lora_dropout > 0 and self.has_rng("dropout")
         drop = self.make_rng("dropout") if drops else None
-        return linear(x, weight, bias, lora, drop=drop, rate=self.lora_dropout)
+        return linear(x, weight, bias, lora, scale=scale, drop=drop, rate=self.lora_dropout)
 
 
 class RMSNorm(nn.Module):

@@ -10,6 +10,7 @@ def linear(
     bias: jax.Array | None = None,
     lora: tuple[jax.Array, jax.Array] | None = None,
     *,
+    scale: jax.Array | None = None,
     drop: jax.Array | None = None,
     rate: float = 0.0,
 ) -> jax.Array:
@@ -24,11 +25,14 @@ def linear(
       bias: float[O] or None.
       lora: ``(a float[I, R], b float[R, O])`` or None. The update is not scaled: alpha equals the
         rank.
+      scale: float32[O], of the columns of an int8 ``weight`` (see ``mllm.ops.quant``), or None.
       drop: a key; each input of the update is zeroed with probability ``rate`` and the others are
         scaled up, as PEFT's ``lora_dropout``. None drops nothing.
     """
     flat = x.reshape(-1, x.shape[-1])
     y = flat @ weight.astype(x.dtype)
+    if scale is not None:
+        y = (y * scale).astype(x.dtype)
     if lora is not None:
         a, b = lora
         seen = flat

@@ -26,6 +26,9 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"/(q|k|v|gate|up|fc1)/w$", ("fsdp", "tensor")),
     (r"/(q|k|v|gate|up|fc1)/b$", ("tensor",)),
     (r"/(o|down|fc2)/w$", ("tensor", "fsdp")),
+    # A scale an output channel of an int8 matrix lies as those channels do.
+    (r"/(q|k|v|gate|up|fc1)/w_scale$", ("tensor",)),
+    (r"/(o|down|fc2)/w_scale$", ("fsdp",)),
     (r"connector/w$", ("fsdp", "tensor")),
     (r"vision/patch/w$", (None, "fsdp")),
     (r"vision/position$", (None, "fsdp")),
