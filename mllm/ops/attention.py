@@ -100,13 +100,14 @@ def choose(platform: str, q: jax.Array, k: jax.Array, structure: Structure | Non
     """The implementation for arrays of these shapes on "tpu", "gpu" or "cpu".
 
     Kernels are for long rows that attend to themselves. On a GPU a mask would become a bias with a
-    gradient of its own, so that rows with a shared prefix stay with "xla" there.
+    gradient of its own, so that rows with a shared prefix stay with "xla" there; widths are those
+    of every GPU that cuDNN knows. The splash kernel works in lanes of 128.
     """
     tokens, width = q.shape[1], q.shape[3]
     itself = structure is not None and tokens == k.shape[1] == structure.key_positions.shape[1]
     if not itself or tokens < SHORTEST:
         return "xla"
-    if platform == "tpu" and width % 128 == 0:
+    if platform == "tpu" and width in (128, 256):
         return "splash"
     half = q.dtype in (jnp.bfloat16, jnp.float16)
     if platform == "gpu" and structure.plain and half and width % 8 == 0 and width <= 128:
@@ -161,6 +162,7 @@ def cudnn_attention(
 ) -> jax.Array:
     """``attention`` by cuDNN's flash kernel, for plain structures: causal, padded at the right."""
     lengths = jnp.sum(structure.key_segments >= 0, axis=1, dtype=jnp.int32)
+    lengths = jnp.maximum(lengths, 1)  # a row of nothing but padding has no softmax
     return jax.nn.dot_product_attention(
         q,
         k,
@@ -176,8 +178,10 @@ def cudnn_attention(
 def masked_splash(
     q: jax.Array, k: jax.Array, v: jax.Array, structure: Structure, *, window: int | None = None
 ) -> jax.Array:
-    """``attention`` by the splash kernel."""
-    return splash_attention(q, k, v, structure.mask(window))
+    """``attention`` by the splash kernel: rows attend to themselves."""
+    return splash_attention(
+        q, k, v, None if structure.plain else structure.mask(window), window=window
+    )
 
 
 IMPLEMENTATIONS = {"xla": masked_attention, "cudnn": cudnn_attention, "splash": masked_splash}

@@ -3,15 +3,24 @@
 B rows, T tokens, H heads, K key-value heads, G = H / K, D head width.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
 BLOCKS = (512, 256, 128)  # the longest that divides the row
 
 
 def splash_attention(
-    q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array, *, interpret: bool = False
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    seen: jax.Array | None = None,
+    *,
+    window: int | None = None,
+    interpret: bool = False,
 ) -> jax.Array:
     """Softmax attention of rows among themselves; blocks that nothing sees are passed over.
 
@@ -19,7 +28,9 @@ def splash_attention(
 
     Args:
       q: float[B, T, H, D]; k, v: float[B, T, K, D].
-      seen: bool[B, T, T], true where query t may attend to key s.
+      seen: bool[B, T, T], true where query t may attend to key s. None is for rows in order, where
+        t sees itself and the tokens before it: the kernel then computes the mask by itself.
+      window: of rows in order: tokens that t sees, itself among them; None for all.
       interpret: run without a TPU, slowly.
 
     Returns:
@@ -28,26 +39,32 @@ def splash_attention(
     batch, tokens, heads, width = q.shape
     groups = k.shape[2]
     missing = -tokens % BLOCKS[-1]
+    length = tokens + missing
     if missing:
         q, k, v = (jnp.pad(x, [(0, 0), (0, missing), (0, 0), (0, 0)]) for x in (q, k, v))
-        seen = jnp.pad(seen, [(0, 0), (0, missing), (0, missing)])
-    # A softmax over nothing has no value, and would spread in the backward pass.
-    blind = ~jnp.any(seen, axis=-1, keepdims=True)
-    seen = seen | (blind & (jnp.arange(tokens + missing) == 0))
-    block = next(size for size in BLOCKS if (tokens + missing) % size == 0)
+    block = next(size for size in BLOCKS if length % size == 0)
     blocks = kernels.BlockSizes(*(block,) * 8)
 
-    def one_row(q, k, v, seen):
-        mask = jnp.broadcast_to(seen, (heads // groups, *seen.shape))
+    def attend(mask, q, k, v):
         kernel = kernels.make_splash_mqa_single_device(
             mask, block_sizes=blocks, interpret=interpret
         )
         # The library makes an array of this flag, and asks for its value while it is traced.
-        kernel.fwd_mask_info = kernel.fwd_mask_info._replace(is_dynamic_mask=True)
+        kernel.fwd_mask_info = kernel.fwd_mask_info._replace(is_dynamic_mask=seen is not None)
         return jax.vmap(kernel)(q, k, v)
 
     q = (q * width**-0.5).astype(q.dtype)
-    q = q.reshape(batch, -1, groups, heads // groups, width).transpose(0, 2, 3, 1, 4)
+    q = q.reshape(batch, length, groups, heads // groups, width).transpose(0, 2, 3, 1, 4)
     k, v = (x.transpose(0, 2, 1, 3) for x in (k, v))
-    found = jax.vmap(one_row)(q, k, v, seen)
-    return found.transpose(0, 3, 1, 2, 4).reshape(batch, -1, heads, width)[:, :tokens]
+    if seen is None:
+        left = None if window is None else window - 1
+        mask = masks.LocalMask((length, length), (left, 0), offset=0)
+        found = jax.vmap(partial(attend, masks.MultiHeadMask([mask] * (heads // groups))))(q, k, v)
+    else:
+        seen = jnp.pad(seen, [(0, 0), (0, missing), (0, missing)])
+        # A softmax over nothing has no value, and would spread in the backward pass.
+        blind = ~jnp.any(seen, axis=-1, keepdims=True)
+        seen = seen | (blind & (jnp.arange(length) == 0))
+        mask = jnp.broadcast_to(seen[:, None], (batch, heads // groups, length, length))
+        found = jax.vmap(attend)(mask, q, k, v)
+    return found.transpose(0, 3, 1, 2, 4).reshape(batch, length, heads, width)[:, :tokens]

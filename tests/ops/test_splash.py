@@ -14,7 +14,7 @@ TOKENS, WIDTH = 140, 128
 
 
 def rows(kind: str):
-    """positions, segments i32[2, TOKENS] of rows that are packed, plain, or padded."""
+    """positions, segments i32[2, TOKENS] of rows that are packed, or one branch that is padded."""
     segments = np.zeros((2, TOKENS), np.int32)
     positions = np.tile(np.arange(TOKENS, dtype=np.int32), (2, 1))
     if kind == "packed":
@@ -29,8 +29,17 @@ def rows(kind: str):
 
 
 @pytest.mark.parametrize("heads, groups", [(2, 2), (4, 2)])
-@pytest.mark.parametrize("kind, window", [("packed", None), ("padded", None), ("plain", 40)])
-def test_equals_the_reference(kind, window, heads, groups):
+@pytest.mark.parametrize(
+    "kind, window, masked",
+    [
+        ("packed", None, True),
+        ("packed", 40, True),
+        ("padded", None, True),
+        ("padded", None, False),
+        ("padded", 40, False),
+    ],
+)
+def test_equals_the_reference(kind, window, masked, heads, groups):
     rng = np.random.default_rng(0)
     q = jnp.asarray(rng.normal(size=(2, TOKENS, heads, WIDTH)), jnp.float32)
     k, v = (jnp.asarray(rng.normal(size=(2, TOKENS, groups, WIDTH)), jnp.float32) for _ in "kv")
@@ -46,7 +55,8 @@ def test_equals_the_reference(kind, window, heads, groups):
         return masked_attention(q, k, v, structure, window=window)
 
     def kernel(q, k, v):
-        return splash_attention(q, k, v, structure.mask(window), interpret=True)
+        seen = structure.mask(window) if masked else None
+        return splash_attention(q, k, v, seen, window=window, interpret=True)
 
     found, expected = (jnp.where(real, f(q, k, v), 0) for f in (kernel, reference))
     np.testing.assert_allclose(found, expected, atol=2e-5)
