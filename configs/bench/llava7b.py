@@ -1,0 +1,74 @@
+"""The sizes of LLaVA-1.5-7B, without weights: to measure, and to see whether it fits.
+
+python -m experiments.bench --config configs/bench/llava7b.py
+python -m experiments.fits --config configs/bench/llava7b.py --topology v5e:4x4
+
+Behind a colon "tiny" takes a model that a laptop measures in a minute.
+"""
+
+from configs import common
+
+METHODS = ("ga", "npo", "kl_min")
+
+LLAVA_7B = dict(
+    family="llava",
+    decoder=dict(
+        vocab_size=32064,
+        width=4096,
+        layers=32,
+        heads=32,
+        kv_heads=32,
+        head_dim=128,
+        mlp_width=11008,
+        tied=False,
+        max_positions=4096,
+        remat="nothing",
+    ),
+    vision=dict(
+        image_size=336,
+        patch_size=14,
+        width=1024,
+        layers=23,
+        heads=16,
+        mlp_width=4096,
+        remat="nothing",
+    ),
+    projector=dict(mlp_width=4096, width=4096, bias=True),
+    dtype="bfloat16",
+)
+TINY = dict(
+    family="llava",
+    decoder=dict(
+        vocab_size=512,
+        width=64,
+        layers=2,
+        heads=4,
+        kv_heads=4,
+        head_dim=16,
+        mlp_width=128,
+        tied=False,
+    ),
+    vision=dict(image_size=56, patch_size=14, width=32, layers=2, heads=2, mlp_width=64),
+    projector=dict(mlp_width=64, width=64, bias=True),
+    dtype="float32",
+)
+
+
+def get_config(arg: str = "7b"):
+    if arg not in ("7b", "tiny"):
+        raise ValueError(f"llava7b takes 7b or tiny behind the colon, got {arg!r}")
+    return sizes(LLAVA_7B if arg == "7b" else TINY, small=arg == "tiny")
+
+
+def sizes(model: dict, *, small: bool = False):
+    """The configuration of a model of these sizes: rows of a profile, LoRA, AdamW."""
+    config = common.get_config()
+    config.model = model
+    config.processor.image_size = model["vision"]["image_size"]
+    config.rows.update(
+        tokens=160 if small else 1536, supervised=96 if small else 512, answers=4 if small else 14
+    )
+    for name in METHODS:
+        config.methods[name].update(trainable="lora", learning_rate=1e-4, rows=2 if small else 8)
+    config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
+    return config

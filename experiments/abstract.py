@@ -1,0 +1,136 @@
+"""The programs of a configuration without any array: what they would be run on, as shapes that lie
+on a mesh.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from mllm.decoding.generate import generate
+from mllm.decoding.prefix import prefill
+from mllm.decoding.score import score_choices
+from mllm.models import MODELS, config_from_dict
+from mllm.models.multimodal import split_layers
+from mllm.ops.lora import init_lora
+from mllm.parallel.rules import rows_spec, shardings
+from mllm.training import optimizers
+from mllm.training.state import TrainState
+from mllm.training.step import make_train_step
+from mllm.unlearning import get_objective
+
+QUESTIONS, CHOICES = 5, 4  # of a profile's multiple choice
+
+
+def training_step(config, method: str, mesh: Mesh, rows: int):
+    """(the jitted step of a method, its arguments) for ``rows`` rows of ``config.rows``.
+
+    LoRA, or all parameters, as ``config.methods`` says: weights that train are float32, others in
+    the dtype of activations.
+    """
+    family, shape = config_from_dict(config.model.to_dict(), "config.model")
+    stage = config.methods[method]
+    objective = get_objective(method, **stage.options)
+    schedule = optimizers.make_schedule(peak=1e-4, steps=100, warmup=10, decay="linear")
+    optimizer = optimizers.make_optimizer(stage.optimizer, schedule, clip=stage.clip)
+    params = MODELS[family].abstract(shape)["params"]
+    kept = _cast(params, shape.dtype)
+    if stage.trainable == "lora":
+        options = {"rank": config.lora.rank, "targets": config.lora.targets}
+        adapter = jax.eval_shape(partial(init_lora, **options), params, jax.random.key(0))
+        trainable, frozen = {"lora": adapter}, {"params": kept}
+    else:
+        trainable, frozen = {"params": params}, {}
+        if "divergence" in objective.needs:
+            frozen = {"reference": {"params": kept}}
+    counter = jax.ShapeDtypeStruct((), jnp.int32)
+    state = TrainState(counter, trainable, jax.eval_shape(optimizer.init, trainable))
+    batch = _rows(config, shape, rows, mesh, referenced=objective.reference == "parent")
+    step = make_train_step(MODELS[family], shape, objective, optimizer, schedule, mesh=mesh)
+    return step, (_placed(state, mesh), _placed(frozen, mesh), batch)
+
+
+def evaluation_calls(config, mesh: Mesh, profiles: int) -> dict[str, tuple]:
+    """name -> (function, arguments, options) for a group of profiles: their pictures, the options
+    of all their questions, their replies. ``function.lower`` lowers the program of a call.
+    """
+    family, shape = config_from_dict(config.model.to_dict(), "config.model")
+    model = MODELS[family]
+    variables = {"params": _cast(model.abstract(shape)["params"], shape.dtype)}
+    variables = _placed(jax.eval_shape(split_layers, variables), mesh)
+    prompt, asked = shape.image_tokens + 32, profiles * QUESTIONS
+    side = shape.vision.image_size
+    shown = _arrays(
+        mesh,
+        **dict.fromkeys(("tokens", "positions", "segments"), ((profiles, prompt), jnp.int32)),
+        images=((profiles, 1, side, side, 3), jnp.uint8),
+        image_slots=((profiles, 1), jnp.int32),
+        image_extents=((profiles, 1, 2), jnp.int32),
+    )
+    options = _arrays(
+        mesh,
+        **dict.fromkeys(("tokens", "positions", "segments"), ((asked, 128), jnp.int32)),
+        **dict.fromkeys(("targets", "sources"), ((asked, 64), jnp.int32)),
+        answers=((asked, CHOICES), jnp.int32),
+    )
+    prompts = _arrays(mesh, prompts=((asked, 128), jnp.int32), lengths=((asked,), jnp.int32))
+    prefix, _ = jax.eval_shape(
+        lambda variables, batch: prefill(model, shape, variables, batch), variables, shown
+    )
+    prefix = jax.tree.map(partial(_kept, mesh=mesh), prefix)
+    limits = {"max_new_tokens": 50, "eos_id": 2}
+    return {
+        "pictures": (prefill, (model, shape, variables, shown), {}),
+        "options": (score_choices, (model, shape, variables, prefix, options), {}),
+        "replies": (generate, (model, shape, variables, prefix, *prompts.values()), limits),
+    }
+
+
+def _rows(config, shape, rows: int, mesh: Mesh, *, referenced: bool) -> dict:
+    """A batch of ``mllm.data.packing.collate`` with one picture a row."""
+    tokens, supervised, answers = (config.rows[k] for k in ("tokens", "supervised", "answers"))
+    side = shape.vision.image_size
+    arrays = {
+        **dict.fromkeys(("tokens", "positions", "segments"), ((rows, tokens), jnp.int32)),
+        **dict.fromkeys(("targets", "sources"), ((rows, supervised), jnp.int32)),
+        **dict.fromkeys(("weight", "forget"), ((rows,), jnp.float32)),
+        "loss_mask": ((rows, tokens), jnp.float32),
+        "answers": ((rows, answers), jnp.int32),
+        "images": ((rows, 1, side, side, 3), jnp.uint8),
+        "image_slots": ((rows, 1), jnp.int32),
+        "image_extents": ((rows, 1, 2), jnp.int32),
+    }
+    if referenced:
+        arrays["reference_logprobs"] = ((rows, answers), jnp.float32)
+    return _arrays(mesh, **arrays)
+
+
+def _arrays(mesh: Mesh, **arrays) -> dict:
+    return {
+        name: jax.ShapeDtypeStruct(
+            shape, dtype, sharding=NamedSharding(mesh, rows_spec(shape[0], mesh))
+        )
+        for name, (shape, dtype) in arrays.items()
+    }
+
+
+def _kept(leaf, mesh: Mesh):
+    """Keys and values [rows, S, K, C] lie where rows and heads lie."""
+    spec = list(rows_spec(leaf.shape[0], mesh)) or [None]
+    if leaf.ndim == 4 and leaf.shape[2] % mesh.shape["tensor"] == 0:
+        spec += [None, "tensor"]
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, P(*spec)))
+
+
+def _cast(tree, dtype: str):
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype)), tree)
+
+
+def _placed(tree, mesh: Mesh):
+    return jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        tree,
+        shardings(tree, mesh),
+    )

@@ -1,0 +1,234 @@
+"""Compile the unlearning step and the evaluation of a configuration for devices that are not here,
+and say what they cost each of them. --table FILE does so for the table of the documentation.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import jax
+from absl import flags
+
+from experiments import abstract
+from experiments.common import digest, get_config, run, say
+from mllm.files import read_json, write_json, write_text
+from mllm.parallel.mesh import make_mesh, one_device
+from mllm.parallel.program import collectives_of, flops_of, memory_of
+from mllm.parallel.topology import GIB, TOPOLOGIES, devices_of
+
+TOPOLOGY = flags.DEFINE_string(
+    "topology", None, f"{', '.join(TOPOLOGIES)}, or local for the devices that are here"
+)
+ROWS = flags.DEFINE_integer("rows", 0, "rows of a step, profiles of a group; 0: one a device")
+TABLE = flags.DEFINE_string("table", None, "write the table of configs/bench to this file")
+
+MODELS = {"LLaVA-1.5-7B": "configs.bench.llava7b", "Idefics2-8B": "configs.bench.idefics2_8b"}
+METHODS = ("ga", "npo", "kl_min")
+SIXTEEN = ("v5e:4x4", "v5p:2x2x2", "v6e:4x4")
+GROWING = ("v5e:4x4", "v5e:8x8", "v5e:16x16")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One program to compile: a method's step, or the evaluation, of a model on a topology."""
+
+    model: str
+    method: str
+    trainable: str
+    topology: str
+
+
+def main(_):
+    if TABLE.value is not None:
+        write_table(Path(TABLE.value))
+        return
+    if TOPOLOGY.value is None:
+        raise ValueError(f"--topology is missing; known: {', '.join(TOPOLOGIES)}, local")
+    config, topology = get_config(), TOPOLOGY.value
+    method = config.objective.name
+    for name in (method, "evaluation"):
+        for rows, found in ladder(config, name, topology, ROWS.value):
+            say(f"{name}, {rows} rows on {topology}: {told(found)}")
+
+
+def ladder(config, method: str, topology: str, rows: int = 0) -> Iterator[tuple[int, dict]]:
+    """(rows, what ``compile_for`` found), halving the rows until the program fits, or there is only
+    one row for each device that takes rows.
+    """
+    devices, _ = devices_of(topology)
+    least = len(devices) // config.mesh.tensor
+    rows = rows or 2 * least
+    while True:
+        found = compile_for(config, method, topology, rows)
+        yield rows, found
+        if found["fits"] or rows <= least:
+            return
+        rows = max(least, rows // 2)
+
+
+def compile_for(config, method: str, topology: str, rows: int) -> dict:
+    """Compile a method's step, or "evaluation", for ``rows`` rows (profiles) on a topology.
+
+    Returns:
+      {"fits", "memory" of a device in bytes, "seconds" of compiling} and either "error", what the
+      compiler said, or of each device "arguments", "temporaries", "outputs" and "peak" bytes,
+      "flops" and "collectives" (bytes by kind). Of several programs the largest memory counts, and
+      the sum of operations.
+    """
+    devices, memory = devices_of(topology)
+    mesh, began = make_mesh(**config.mesh, devices=devices), time.monotonic()
+    try:
+        costs = list(_costs(config, method, mesh, rows))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return {
+            "fits": False,
+            "memory": memory,
+            "error": str(error).partition("\n")[0][:300],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+    names = ("arguments", "temporaries", "outputs", "peak")
+    largest = max(costs, key=lambda cost: cost["peak"])
+    kinds = {kind for cost in costs for kind in cost["collectives"]}
+    return {
+        **{name: largest[name] for name in names},
+        "flops": sum(cost["flops"] for cost in costs) // len(devices),
+        "collectives": {k: sum(c["collectives"].get(k, 0) for c in costs) for k in sorted(kinds)},
+        "fits": largest["peak"] <= memory,
+        "memory": memory,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _costs(config, method: str, mesh, rows: int) -> Iterator[dict]:
+    # Kernels hide their products: these are counted in programs for a CPU, which have none.
+    here = one_device()
+    if method != "evaluation":
+        step, arguments = abstract.training_step(config, method, mesh, rows)
+        counted, same = abstract.training_step(config, method, here, rows)
+        yield _cost(step.lower(*arguments).compile(), flops_of(counted, *same))
+        return
+    counted = abstract.evaluation_calls(config, here, rows)
+    for name, call in abstract.evaluation_calls(config, mesh, rows).items():
+        program, arguments, options = call
+        function, (model, shape, *arrays), _ = counted[name]
+        flops = flops_of(partial(partial(function, model, shape), **options), *arrays)
+        yield _cost(program.lower(*arguments, **options).compile(), flops)
+
+
+def _cost(compiled, flops: int) -> dict:
+    return {
+        **memory_of(compiled),
+        "flops": flops,
+        "collectives": collectives_of(compiled.as_text()),
+    }
+
+
+def told(found: dict) -> str:
+    """One line about a compiled program."""
+    verdict = "fits" if found["fits"] else "does not fit"
+    room = found["memory"] / GIB
+    if "error" in found:
+        return f"{verdict} {room:.0f} GiB ({found['error']})"
+    parts = [f"{n} {found[n] / GIB:.2f}" for n in ("arguments", "temporaries", "outputs")]
+    wires = ", ".join(f"{k} {v / GIB:.2f}" for k, v in found["collectives"].items()) or "none"
+    return (
+        f"{verdict}: peak {found['peak'] / GIB:.2f} of {room:.0f} GiB a device ({', '.join(parts)}); "
+        f"{found['flops'] / 1e12:.2f} TFLOP; collectives, GiB: {wires}"
+    )
+
+
+def cells() -> list[Cell]:
+    """What the table holds, the most asked for first."""
+    steps = [(method, kind) for kind in ("lora", "params") for method in METHODS]
+    programs = [*steps, ("evaluation", "")]
+    first = [
+        Cell(model, method, kind, topology)
+        for model in MODELS
+        for topology in SIXTEEN
+        for method, kind in programs
+    ]
+    growing = [Cell("LLaVA-1.5-7B", "npo", kind, t) for kind in ("lora", "params") for t in GROWING]
+    return list(dict.fromkeys(first + growing))
+
+
+def write_table(path: Path) -> None:
+    """Compile what the JSON file beside ``path`` does not hold yet, and write the page.
+
+    A cell is known by its configuration and by the version of jax; each is on disk before the next
+    is compiled.
+    """
+    kept = path.with_suffix(".json")
+    known = read_json(kept) if kept.is_file() else {}
+    found = {}
+    for number, cell in enumerate(cells(), 1):
+        config = import_module(MODELS[cell.model]).get_config()
+        if cell.trainable:
+            config.methods[cell.method].trainable = cell.trainable
+        key = digest([vars(cell), config.to_dict(), jax.__version__])[:16]
+        if key not in known:
+            devices, _ = devices_of(cell.topology)
+            rows = len(devices)
+            print(f"[{number}/{len(cells())}] {cell}", file=sys.stderr, flush=True)
+            known[key] = {"rows": rows, **compile_for(config, cell.method, cell.topology, rows)}
+            write_json(kept, known)
+        found[cell] = known[key]
+    write_text(path, page(found))
+
+
+def page(found: dict[Cell, dict]) -> str:
+    """The table as Markdown."""
+    lines = [
+        "# Does it fit?",
+        "",
+        "Compiled ahead of time for TPUs that were not there, by `make fits` (`python -m",
+        f"experiments.fits --table docs/fits.md`), with jax {jax.__version__}. One row (or profile)"
+        " a chip, rows of",
+        "`configs/bench`; weights over `fsdp`, all layers recomputed in the backward pass. Per chip:"
+        " GiB of",
+        "memory, TFLOP and GiB over the wires of one step (of one group of profiles). Nothing was"
+        " run: there are no",
+        "times here. One H100 of 80 GB: not compiled, no GPU was at hand; `--topology local` does"
+        " it there.",
+        "",
+    ]
+    for model in MODELS:
+        lines += [f"## {model}", "", *_rows_of(found, model, SIXTEEN), ""]
+    lines += [
+        "## From 16 to 256 chips",
+        "",
+        "One row a chip: what a chip computes stays, what it keeps of the weights falls, and what it",
+        "gathers of them stays, since every chip needs all of them for its row.",
+        "",
+        *_rows_of(found, "LLaVA-1.5-7B", GROWING, methods=("npo",)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows_of(found, model: str, topologies, methods=(*METHODS, "evaluation")) -> list[str]:
+    head = "| program | weights | topology | memory | of it arguments | peak | fits | TFLOP |"
+    lines = [f"{head} collectives |", "|---|---|---|---:|---:|---:|---|---:|---|"]
+    for cell, cost in found.items():
+        if cell.model != model or cell.topology not in topologies or cell.method not in methods:
+            continue
+        kind = {"lora": "LoRA", "params": "all", "": "-"}[cell.trainable]
+        row = [cell.method, kind, f"{cell.topology}, {cost['rows']} rows"]
+        row.append(f"{cost['memory'] / GIB:.0f}")
+        if "error" in cost:
+            row += ["-", "-", "no", "-", cost["error"].replace("|", " ")]
+        else:
+            wires = [f"{k} {v / GIB:.2f}" for k, v in cost["collectives"].items()]
+            row += [f"{cost['arguments'] / GIB:.2f}", f"{cost['peak'] / GIB:.2f}"]
+            row += ["yes" if cost["fits"] else "no", f"{cost['flops'] / 1e12:.2f}"]
+            row.append(", ".join(wires) or "none")
+        lines.append(f"| {' | '.join(row)} |")
+    return lines
+
+
+if __name__ == "__main__":
+    run(main)

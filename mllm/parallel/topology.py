@@ -1,0 +1,49 @@
+"""Devices that are not here: named TPU topologies for which programs are compiled ahead of time."""
+
+import os
+from collections.abc import Sequence
+
+import jax
+from jax.experimental import topologies
+
+from mllm.registry import lookup
+
+GIB = 2**30
+# Name -> bytes of memory of a device. jax.experimental.topologies knows the shapes.
+TOPOLOGIES = {
+    **dict.fromkeys(("v5e:2x2", "v5e:2x4", "v5e:4x4", "v5e:8x8", "v5e:16x16"), 16 * GIB),
+    **dict.fromkeys(("v5p:2x2x1", "v5p:2x2x2", "v5p:4x4x4"), 95 * GIB),
+    **dict.fromkeys(("v6e:2x2", "v6e:4x4", "v6e:16x16"), 32 * GIB),
+}
+
+
+def devices_of(topology: str) -> tuple[Sequence, int]:
+    """(devices to compile for, bytes of memory of each); "local" takes those that are here.
+
+    Raises:
+      ValueError: an unknown name, or "local" where the devices do not tell their memory.
+      ModuleNotFoundError: libtpu, whose compiler is used, is not installed.
+    """
+    if topology == "local":
+        told = jax.devices()[0].memory_stats() or {}
+        if "bytes_limit" not in told:
+            kind = jax.devices()[0].device_kind
+            raise ValueError(f"--topology local: device {kind!r} does not tell its memory")
+        return jax.devices(), told["bytes_limit"]
+    memory = lookup(TOPOLOGIES, topology, "topology")
+    # Several processes may compile at once, and there is no TPU to ask anything.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
+    os.environ.setdefault("TPU_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")
+    try:
+        import libtpu  # noqa: F401
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"--topology {topology}: compiling for a TPU needs the package libtpu; install "
+            "requirements-tpu.txt"
+        ) from None
+    found = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+    return found.devices, memory
