@@ -95,6 +95,8 @@ def get_config() -> ConfigDict:
             cloze_tokens=16,
             generation_tokens=48,
             profiles=0,  # as many at once as memory holds
+            # "int8" asks with the layers' matrices in int8, beside the results of "", as saved.
+            weights="",
         )
     )
     # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes

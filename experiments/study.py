@@ -3,6 +3,7 @@ methods -> their scores.
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from experiments import stages
@@ -17,6 +18,7 @@ from mllm.evaluation.runner import collect_replies, items_of
 from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, write_json
 from mllm.ops.lora import merge_lora
+from mllm.ops.quant import quantise
 from mllm.parallel.launch import is_first, wait_for_all
 from mllm.parallel.place import place
 from mllm.registry import lookup
@@ -71,22 +73,34 @@ def needed(method: str, config) -> list[str]:
     return [first, "retain_only"] if objective.reference == "retain_only" else [first]
 
 
+def evaluation_folder(run: Run, config) -> Path:
+    """Where the replies on a forget split go, a folder for each protocol and form of weights:
+    ``eval/<protocol>/forget_<N>``, with int8 weights ``eval/<protocol>-int8/forget_<N>``.
+    """
+    protocol, weights = config.evaluation.protocol, config.evaluation.weights
+    name = f"{protocol}-{weights}" if weights else protocol
+    return run.folder / "eval" / name / f"forget_{config.benchmark.forget}"
+
+
 def evaluate(run: Run, config, benchmark) -> dict:
     """Ask and score a finished run on the four sets of its forget split; returns its results entry.
 
     Writes ``eval/<protocol>/forget_<N>/`` (replies, scores) and ``eval/<protocol>/results.json``
-    (all splits so far); a run may be evaluated under several protocols, side by side.
+    (all splits so far); a run may be evaluated under several protocols, side by side. With int8
+    weights the protocol of the folders and of the entry is ``<protocol>-int8``, so that no report
+    takes its scores for those of the weights as saved.
     """
     record, forget = run.record(), config.benchmark.forget
     protocol = config.evaluation.protocol
     ask = lookup(ASK, protocol, "protocol (config.evaluation.protocol)")
-    root = run.folder / "eval" / protocol
-    folder = root / f"forget_{forget}"
+    form = lookup(FORMS, config.evaluation.weights, "weights (config.evaluation.weights)")
+    folder = evaluation_folder(run, config)
+    root = folder.parent
     mesh = stages.device_mesh(config)
     loaded: Loaded = load_model(run.folder, mesh=mesh)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
     merged = place(merge_lora(loaded.variables), mesh)
-    loaded = replace(loaded, variables=serve(merged, give_up=True))
+    loaded = replace(loaded, variables=serve(place(form(merged), mesh), give_up=True))
     manifest = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,
@@ -99,7 +113,7 @@ def evaluate(run: Run, config, benchmark) -> dict:
         "seed": record["seed"],
         "forget": forget,
         "checkpoint_digest": record["checkpoint_digest"],
-        "protocol": protocol,
+        "protocol": root.name,
         "scores": score_replies(replies, protocol=protocol),
         "cost": record.get("cost", {}),
     }
@@ -113,7 +127,9 @@ def evaluate(run: Run, config, benchmark) -> dict:
 
 
 def _ask_strict(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
-    options = {k: v for k, v in config.evaluation.items() if k not in ("protocol", "paper")}
+    options = {
+        k: v for k, v in config.evaluation.items() if k not in ("protocol", "paper", "weights")
+    }
     items = items_of(stages.evaluation_sets(config, benchmark))
     progress = Progress(title, len(items))
     return collect_replies(loaded, items, Protocol(**options), folder, manifest, progress)
@@ -130,3 +146,4 @@ def _ask_paper(loaded, config, benchmark, folder, manifest, title) -> list[dict]
 
 
 ASK = {"strict": _ask_strict, "paper": _ask_paper}
+FORMS = {"": lambda variables: variables, "int8": partial(quantise, give_up=True)}
