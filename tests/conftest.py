@@ -1,4 +1,5 @@
-"""Every test runs on eight CPU devices, so that sharding is exercised without an accelerator.
+"""Every test runs on eight CPU devices, so that sharding is exercised without an accelerator. Those
+few that need a GPU are skipped, but where JAX_PLATFORMS=cuda asks for it.
 
 Compiled programs are kept between runs: most of a test's time is compilation.
 """
@@ -7,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _COUNT = "--xla_force_host_platform_device_count"
 if _COUNT not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_COUNT}=8".strip()

@@ -1,21 +1,22 @@
 """A step with the attention kernel is compiled for TPUs that are not here."""
 
-import os
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from mllm.models import llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
 from mllm.models.projector import ProjectorConfig
 from mllm.models.vit import VisionConfig
+from mllm.ops.attention import attention, causal, kernels_for
 from mllm.ops.lora import init_lora
-from mllm.parallel.mesh import AXES
+from mllm.parallel.kernels import kernels_on
+from mllm.parallel.mesh import make_mesh
 from mllm.parallel.rules import rows_spec, shardings
+from mllm.parallel.topology import devices_of
 from mllm.training.optimizers import make_optimizer, make_schedule
 from mllm.training.state import TrainState
 from mllm.training.step import make_train_step
@@ -42,20 +43,14 @@ ROWS, TOKENS, SUPERVISED, ANSWERS = 4, 256, 64, 4
 @pytest.fixture(scope="module")
 def mesh():
     pytest.importorskip("libtpu", reason="compiling for a TPU needs libtpu (requirements-tpu.txt)")
-    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    from jax.experimental import topologies
-
-    found = topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x2").devices
-    return Mesh(np.array(found).reshape(1, 2, 2), AXES, axis_types=(AxisType.Auto,) * 3)
+    return make_mesh(1, 2, 2, devices_of("v5e:2x2")[0])
 
 
-def described(tree, mesh, places=None):
-    places = shardings(tree, mesh) if places is None else places
+def described(tree, mesh):
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         tree,
-        places,
+        shardings(tree, mesh),
     )
 
 
@@ -94,3 +89,26 @@ def test_a_sharded_step_holds_the_kernel(mesh):
     compiled = train.lower(described(state, mesh), frozen, batch).compile()
     assert compiled.as_text().count('custom_call_target="tpu_custom_call"') >= 3
     assert compiled.memory_analysis().argument_size_in_bytes > 0
+
+
+@pytest.mark.parametrize("width", [128, 256])
+@pytest.mark.parametrize("plain, window", [(True, None), (True, 300), (False, 300)])
+def test_the_kernel_alone_for_every_shape_that_takes_it(mesh, plain, window, width):
+    tokens = 640  # no multiple of the longest block
+
+    def total(q, k, v, places):
+        structure = causal(places, places, plain=plain)
+        return jnp.sum(attention(q, k, v, structure, window=window).astype(jnp.float32))
+
+    def describe(shape, dtype, *axes):
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, P(*axes)))
+
+    q, k, v = (
+        describe((2, tokens, heads, width), jnp.bfloat16, "fsdp", None, "tensor")
+        for heads in (4, 2, 2)
+    )
+    places = describe((2, tokens), jnp.int32, "fsdp")
+    with kernels_for(*kernels_on(mesh)):
+        compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(q, k, v, places).compile()
+    assert compiled.as_text().count('custom_call_target="tpu_custom_call"') == 3
+    assert "all-gather" not in compiled.as_text()  # each device has its rows and heads

@@ -1,0 +1,54 @@
+"""A kernel that is called part by part on a mesh equals the same kernel called at once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mllm.ops.attention import IMPLEMENTATIONS, attention, causal, kernels_for, masked_attention
+from mllm.parallel.kernels import kernels_on
+from mllm.parallel.mesh import make_mesh
+
+
+@pytest.mark.parametrize(
+    "rows, groups, part",
+    [(4, 2, (1, 2)), (3, 2, (3, 2)), (4, 1, (1, 4)), (3, 1, (3, 4))],
+    ids=["split", "rows that do not divide", "heads that do not divide", "neither divides"],
+)
+def test_parts_equal_the_whole(rows, groups, part, monkeypatch):
+    """``part``: rows and heads that a device of the mesh sees."""
+    mesh, seen = make_mesh(2, 2, 2), []
+
+    def kernel(q, k, v, structure, *, window):
+        seen.append((q.shape[0], q.shape[2]))
+        assert structure.key_segments.shape[0] == q.shape[0] == k.shape[0]
+        return masked_attention(q, k, v, structure, window=window)
+
+    monkeypatch.setitem(IMPLEMENTATIONS, "splash", kernel)
+    rng = np.random.default_rng(0)
+    q, k, v = (
+        jnp.asarray(rng.normal(size=(rows, 16, heads, 8)), jnp.float32)
+        for heads in (4, groups, groups)
+    )
+    places = jnp.asarray(np.tile(np.arange(16), (rows, 1)), jnp.int32)
+    cuts = jnp.asarray(rng.integers(4, 16, (rows, 1)))
+    structure = causal(places, jnp.where(places < cuts, places // 4, -1))
+
+    def total(q, k, v, impl):
+        found = attention(q, k, v, structure, impl=impl)
+        return jnp.sum(jnp.where((places < cuts)[:, :, None, None], found, 0) ** 2)
+
+    expected = jax.value_and_grad(total, argnums=(0, 1, 2))(q, k, v, "xla")
+    platform, split = kernels_on(mesh)
+    assert platform == "cpu"
+    with kernels_for(platform, split):
+        program = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)), static_argnums=3)
+        found = program(q, k, v, "splash")
+    assert set(seen) == {part}
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_one_device_or_none_splits_nothing():
+    assert kernels_on(None) == (None, None)
+    assert kernels_on(make_mesh(1, 1, 1, jax.devices()[:1])) == ("cpu", None)
