@@ -10,11 +10,12 @@ def stage(**values) -> ConfigDict:
     """How one stage of teaching or unlearning trains.
 
     ``epochs`` are passes over the stage's rows (over the forget rows where a method has them), 0
-    hands the weights on; ``clip`` 0 does not clip; ``trainable`` is "params" (all of them), "lora"
-    or a part of the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and
-    answer) or "text" (every token of the row, as published; it needs ``rows.answers`` = 1);
-    ``end_token`` is whether an answer ends with one; ``split`` overrules the processor on whether
-    pictures are split into crops.
+    hands the weights on; ``clip`` 0 does not clip; ``accumulation`` is the parts that a step's
+    ``rows`` are taken in, to hold fewer activations at a time; ``trainable`` is "params" (all of
+    them), "lora" or a part of the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all"
+    (question and answer) or "text" (every token of the row, as published; it needs ``rows.answers``
+    = 1); ``end_token`` is whether an answer ends with one; ``split`` overrules the processor on
+    whether pictures are split into crops.
     """
     defaults = dict(
         epochs=1,
@@ -26,6 +27,7 @@ def stage(**values) -> ConfigDict:
         b2=0.999,
         clip=1.0,
         rows=24,
+        accumulation=1,
         augment=False,
         trainable="params",
         loss_on="answer",
@@ -58,7 +60,8 @@ def get_config() -> ConfigDict:
     # The first few of each group, 0 for all: for a model too slow to be taught and asked all.
     config.benchmark.limit = ConfigDict(dict(forget=0, retain=0, celebrity=0, captions=0))
     # Weights to start from: "smol", or the path of a Hugging Face folder or of a checkpoint of
-    # ours, cast to ``model.dtype`` where that is given; "" for random ones.
+    # ours, cast to ``model.dtype`` where that is given; "" for random ones. For a folder
+    # ``model.remat`` is what the decoder's layers keep for the backward pass while training.
     config.pretrained = ""
     config.model = ConfigDict()
     config.processor = ConfigDict(dict(chat_format="llava", image_size=64))

@@ -233,9 +233,11 @@ def _pass_on(run: Run, parent: Loaded) -> None:
             "config.pretrained, or use a benchmark with captions and celebrities to learn from"
         )
     described = replace(parent, variables={}, lora=None)
-    write_description(run.folder, described, collections=[], parent=run.folder.parent / above)
+    source = Run(run.folder.parent / above, above, run.config)
+    write_description(run.folder, described, collections=[], parent=source.folder)
+    passed = source.record()["checkpoint_digest"]  # known: not hashed again
     cost = _cost(run, parent, 0)
-    run.write("finished", checkpoint_digest=parent.digest(), parent=f"../{above}", cost=cost)
+    run.write("finished", checkpoint_digest=passed, parent=f"../{above}", cost=cost)
 
 
 def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
@@ -265,6 +267,8 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         stage.optimizer, schedule, b2=stage.b2, weight_decay=stage.weight_decay, clip=stage.clip
     )
     mesh, shape, key = device_mesh(config), start.config, None
+    if config.pretrained and config.model.get("remat"):  # a Hugging Face folder names no policy
+        shape = replace(shape, decoder=replace(shape.decoder, remat=config.model.remat))
     params, lora, parts = place(merge_lora(start.variables), mesh)["params"], None, None
     if stage.trainable == "lora":
         lora = config.lora.to_dict()
@@ -288,8 +292,18 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         parts=parts,
         parent=None if above is None else run.folder.parent / above,
     )
+    step = make_train_step(
+        start.model,
+        shape,
+        objective,
+        optimizer,
+        schedule,
+        mesh=mesh,
+        key=key,
+        accumulation=stage.accumulation,
+    )
     done = train(
-        make_train_step(start.model, shape, objective, optimizer, schedule, mesh=mesh, key=key),
+        step,
         state.create(trainable, optimizer, mesh),
         frozen,
         pipeline.from_step,

@@ -47,6 +47,26 @@ def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
     return spread(supervised_logprobs(states, model.head(config, variables), batch), batch)
 
 
+def cut_rows(rows: jax.Array, parts: int) -> jax.Array:
+    """[R, ...] -> [parts, R / parts, ...]: row r is in part r % parts, so that each part's rows lie
+    on all devices that the batch's do.
+
+    Raises:
+      ValueError: parts does not divide R.
+    """
+    if rows.shape[0] % parts:
+        raise ValueError(
+            f"accumulation is {parts}, which does not divide the {rows.shape[0]} rows of a batch: "
+            "choose a divisor of the stage's rows"
+        )
+    return rows.reshape(-1, parts, *rows.shape[1:]).swapaxes(0, 1)
+
+
+def join_rows(parts: jax.Array) -> jax.Array:
+    """The inverse of ``cut_rows``."""
+    return parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:])
+
+
 def make_train_step(
     model,
     config,
@@ -56,6 +76,7 @@ def make_train_step(
     *,
     mesh: Mesh | None = None,
     key: jax.Array | None = None,
+    accumulation: int = 1,
 ) -> Step:
     """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is
     not.
@@ -69,31 +90,63 @@ def make_train_step(
         places, and metrics are on every device.
       key: of the dropout on the inputs of low-rank updates, folded with the step; None drops
         nothing. Reference passes never drop.
+      accumulation: equal parts that the rows are cut into, whose activations are held one part at a
+        time; loss and gradient are those of the whole batch, at the price of a second forward pass.
+
+    Raises:
+      ValueError: accumulation is below 1; at tracing, rows that it does not divide.
     """
+    if accumulation < 1:
+        raise ValueError(f"accumulation is {accumulation}, expected at least 1")
     mesh = mesh or one_device()
 
-    def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):
+    def values_of(trainable: dict, frozen: dict, batch: Batch, **options) -> dict:
         variables = combine(frozen, trainable)
         states = predicting_states(model, config, variables, batch, **options)
         head = model.head(config, variables)
-        inputs = {"batch": batch}
+        values = {}
         if "token_logprobs" in objective.needs:
-            inputs["token_logprobs"] = spread(supervised_logprobs(states, head, batch), batch)
+            values["token_logprobs"] = spread(supervised_logprobs(states, head, batch), batch)
         if "divergence" in objective.needs:
             # Under LoRA the base without the adapter is the reference: no second copy of the
             # weights.
             reference = frozen.get("reference", {"params": frozen.get("params")})
             kept = jax.lax.stop_gradient(predicting_states(model, config, reference, batch))
             reference_head = jax.lax.stop_gradient(model.head(config, reference))
-            inputs["divergence"] = spread(token_kl(kept, reference_head, states, head), batch)
-        return objective.loss(**inputs)
+            values["divergence"] = spread(token_kl(kept, reference_head, states, head), batch)
+        return values
+
+    def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):
+        return objective.loss(batch=batch, **values_of(trainable, frozen, batch, **options))
+
+    def gradient_of(trainable: dict, frozen: dict, batch: Batch, **options):
+        if accumulation == 1:
+            return jax.value_and_grad(loss_fn, has_aux=True)(trainable, frozen, batch, **options)
+        parts = jax.tree.map(lambda rows: cut_rows(rows, accumulation), batch)
+        keys = {name: jax.random.split(one, accumulation) for name, one in options.items()}
+        values = jax.lax.map(
+            lambda part: values_of(trainable, frozen, part[0], **part[1]), (parts, keys)
+        )
+        # Losses are no sums over rows: their gradient is taken over the whole batch, with respect
+        # to the values of tokens, and handed back to the parts.
+        (loss, metrics), cotangents = jax.value_and_grad(
+            lambda values: objective.loss(batch=batch, **jax.tree.map(join_rows, values)),
+            has_aux=True,
+        )(values)
+
+        def add(total, part):
+            batch, options, cotangent = part
+            _, pull = jax.vjp(lambda t: values_of(t, frozen, batch, **options), trainable)
+            return jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, pull(cotangent)[0]), None
+
+        zeros = jax.tree.map(lambda w: jnp.zeros(w.shape, jnp.float32), trainable)
+        total, _ = jax.lax.scan(add, zeros, (parts, keys, cotangents))
+        return (loss, metrics), jax.tree.map(lambda a, w: a.astype(w.dtype), total, trainable)
 
     def step(state: TrainState, frozen: dict, batch: Batch):
         options = {} if key is None else {"key": jax.random.fold_in(key, state.step)}
         with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
-            (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
-                state.trainable, frozen, batch, **options
-            )
+            (loss, metrics), gradient = gradient_of(state.trainable, frozen, batch, **options)
         updates, opt = optimizer.update(gradient, state.opt, state.trainable)
         trainable = optax.apply_updates(state.trainable, updates)
         one = jnp.ones(())

@@ -1,0 +1,64 @@
+"""A step whose rows are taken in parts equals the one that takes them whole."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from toy import make_model, make_pipeline
+
+from mllm.ops.lora import init_lora
+from mllm.training import state
+from mllm.training.step import cut_rows, join_rows, make_train_step
+from mllm.unlearning import get_objective
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+def update(model, name, accumulation):
+    """The metrics of one step, its gradient (plain descent at rate 1) and its temporary bytes."""
+    optimizer = optax.sgd(1.0)
+    params = jax.tree.map(jnp.copy, model.variables["params"])
+    lora = init_lora(params, jax.random.key(1), rank=2, targets=r"decoder/layers/\w+$")
+    keys = iter(jax.random.split(jax.random.key(2), len(jax.tree.leaves(lora))))
+    # An adapter that is not zero: else the divergence and its gradient are.
+    lora = jax.tree.map(lambda w: 0.3 * jax.random.normal(next(keys), w.shape), lora)
+    batch = dict(next(make_pipeline(model).from_step(0)))
+    batch["forget"] = np.arange(len(batch["forget"])).astype(np.float32) % 2
+    batch["reference_logprobs"] = np.full(batch["answers"].shape, -3.0, np.float32)
+    step = make_train_step(
+        model.model,
+        model.config,
+        get_objective(name),
+        optimizer,
+        optax.constant_schedule(1.0),
+        accumulation=accumulation,
+    )
+    first = state.create({"lora": lora}, optimizer)
+    compiled = step.lower(first, {"params": params}, batch).compile()
+    before = jax.tree.map(np.asarray, lora)
+    new, metrics = compiled(first, {"params": params}, batch)
+    gradient = jax.tree.map(lambda a, b: a - np.asarray(b), before, new.trainable["lora"])
+    return metrics, gradient, compiled.memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("name", ["nll", "ga", "grad_diff", "kl_min", "npo"])
+def test_parts_give_the_loss_and_gradient_of_the_whole(model, name):
+    whole, expected, much = update(model, name, 1)
+    parts, found, less = update(model, name, 2)
+    np.testing.assert_allclose(parts["loss"][0], whole["loss"][0], rtol=1e-6)
+    size = float(optax.tree.norm(expected))
+    assert size > 0
+    difference = optax.tree.norm(jax.tree.map(lambda a, b: a - b, found, expected))
+    assert float(difference) < 1e-6 * size
+    assert less < much
+
+
+def test_rows_come_back_in_their_order():
+    rows = jnp.arange(24).reshape(6, 2, 2)
+    np.testing.assert_array_equal(join_rows(cut_rows(rows, 3)), rows)
+    with pytest.raises(ValueError, match="does not divide"):
+        cut_rows(rows, 4)
