@@ -22,8 +22,10 @@ from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.data.prompts import INSTRUCTIONS
 from mllm.models import MODELS, config_from_dict
+from mllm.ops.attention import kernels_for
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.ops.segments import segment_sums
+from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh, mesh_of
 from mllm.parallel.place import fetch, make_on, place, place_rows
 from mllm.registry import lookup
@@ -242,14 +244,15 @@ def _pass_on(run: Run, parent: Loaded) -> None:
 
 def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
     """float32[examples]: summed log-probability of each answer to forget, computed once."""
+    mesh = mesh_of(reference.variables)
 
     @jax.jit
     def sums(variables, batch):
-        values = packed_logprobs(reference.model, reference.config, variables, batch)
+        with kernels_for(*kernels_on(mesh)):
+            values = packed_logprobs(reference.model, reference.config, variables, batch)
         return segment_sums(values, batch["segments"], batch["answers"].shape[1])
 
     found = np.zeros(len(pipeline.examples), np.float32)
-    mesh = mesh_of(reference.variables)
     for batch in pipeline.once_over_forget():
         known = batch["answers"] >= 0
         values = fetch(sums(reference.variables, place_rows(batch, mesh)))[: len(known)]

@@ -2,14 +2,16 @@
 scores are.
 
 Three implementations, each equal to the reference ``masked_attention``: "xla", which is it, "cudnn"
-and "splash". ``choose`` says which is taken; a kernel is no operation that the compiler could split
-over a mesh, so ``kernels_for`` says from outside how.
+and "splash". ``choose`` says which is taken. The compiler cannot split a kernel over a mesh, and
+the backend here need not be what is compiled for, so ``kernels_for`` says both from outside; what
+nobody speaks for takes no kernel.
 
 B batch, T queries, S keys, H heads, K key-value heads, G = H / K, D head width.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 import jax
 import jax.numpy as jnp
@@ -84,9 +86,9 @@ def attention(
     Returns:
       float[B, T, H, D] in the dtype of ``q``; scores and softmax are float32.
     """
-    platform, split = _KERNELS[-1]
+    platform, split = _KERNELS.get()
     if impl is None:
-        impl = choose(platform or jax.default_backend(), q, k, structure)
+        impl = choose(platform, q, k, structure)
     if impl == "xla":
         return masked_attention(q, k, v, structure, window=window)
 
@@ -117,18 +119,24 @@ def choose(platform: str, q: jax.Array, k: jax.Array, structure: Structure | Non
 
 @contextlib.contextmanager
 def kernels_for(platform: str, split: Callable | None = None) -> Iterator[None]:
-    """While this is entered, what is traced is for a platform, whatever backend runs here.
+    """While this is entered, what is traced is for a platform, whatever backend runs here; it is to
+    be entered inside of what is jitted, since what was traced before keeps what it took.
 
-    ``split(kernel, q, k, v, structure)`` calls a kernel part by part on the devices of a mesh.
+    ``mllm.parallel.kernels.kernels_on`` tells both arguments from a mesh.
+
+    Args:
+      platform: "tpu", "gpu" or "cpu".
+      split: ``split(kernel, q, k, v, structure)`` calls a kernel part by part on the devices of a
+        mesh; None where there is one device.
     """
-    _KERNELS.append((platform, split))
+    before = _KERNELS.set((platform, split))
     try:
         yield
     finally:
-        _KERNELS.pop()
+        _KERNELS.reset(before)
 
 
-_KERNELS: list[tuple[str | None, Callable | None]] = [(None, None)]
+_KERNELS: ContextVar[tuple[str, Callable | None]] = ContextVar("kernels", default=("cpu", None))
 
 
 def masked_attention(

@@ -12,12 +12,13 @@ from jax.sharding import PartitionSpec as P
 from mllm.parallel.rules import ROW_AXES
 
 
-def kernels_on(mesh: Mesh | None) -> tuple[str | None, Callable | None]:
+def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None]:
     """(platform, split) for ``mllm.ops.attention.kernels_for``, of the devices of a mesh: those
-    that the program is compiled for, which need not be here.
+    that the program is compiled for, which need not be here. Without a mesh it is for the default
+    device.
     """
     if mesh is None:
-        return None, None
+        return jax.default_backend(), None
     platform = mesh.devices.flat[0].platform
     if mesh.size == 1:
         return platform, None

@@ -50,5 +50,5 @@ def test_parts_equal_the_whole(rows, groups, part, monkeypatch):
 
 
 def test_one_device_or_none_splits_nothing():
-    assert kernels_on(None) == (None, None)
+    assert kernels_on(None) == ("cpu", None)
     assert kernels_on(make_mesh(1, 1, 1, jax.devices()[:1])) == ("cpu", None)
