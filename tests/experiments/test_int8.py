@@ -1,13 +1,21 @@
 """What int8 weights change in the scores of a run, by the command."""
 
+import pytest
+
+from experiments import stages, study
 from mllm.files import read_json
 from mllm.reporting.collect import collect
+from tests.experiments.micro import get_config as micro_config
 
 
-def test_int8_results_lie_beside_the_float_ones_and_are_compared(commands, micro, tmp_path):
-    run = tmp_path / "base"
-    done = commands.run("finetune", *micro, "--config.objective.name=base", "--workdir", run)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.slow
+def test_int8_results_lie_beside_the_float_ones_and_are_compared(
+    commands, micro, data_dir, tmp_path
+):
+    config = micro_config()
+    config.benchmark.data_dir = str(data_dir)
+    benchmark = stages.open_benchmark(config)
+    run = study.ensure("base", config, tmp_path, benchmark).folder
     evaluate = ("evaluate", *micro, "--checkpoint", run)
     int8 = (*evaluate, "--config.evaluation.weights=int8")
 

@@ -108,16 +108,19 @@ def test_adapters_must_be_merged():
 
 def test_scales_lie_where_their_columns_do():
     model, mesh = make_model(), make_mesh(2, 2, 2)
-    placed = quantise(place(model.variables, mesh), give_up=True)
-    for variables in (place(placed, mesh), serve(place(placed, mesh))):
-        again = flatten_dict(place(variables, mesh)["params"])
-        for path in again:
-            if path[-1] == "w_scale":
-                columns = again[(*path[:-1], "w")].sharding.spec
-                whole = len(again[(*path[:-1], "w")].shape)
-                axis = columns[whole - 1] if len(columns) == whole else None
-                spec = again[path].sharding.spec
-                assert (spec[whole - 2] if len(spec) == whole - 1 else None) == axis
-        np.testing.assert_allclose(
-            logits(model, variables), logits(model, quantise(model.variables)), atol=1e-4
-        )
+    expected = logits(model, quantise(model.variables))
+    placed = place(quantise(place(model.variables, mesh), give_up=True), mesh)
+    for variables in (placed, serve(placed)):
+        found = {
+            jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+            for path, leaf in jax.tree_util.tree_leaves_with_path(place(variables, mesh))
+        }
+
+        def share(name, found=found):
+            return found[name].sharding.shard_shape(found[name].shape)[-1]
+
+        scales = [name for name in found if name.endswith("/w_scale")]
+        assert any("decoder" in name or name.startswith("layers") for name in scales)
+        for name in scales:
+            assert share(name) == share(name.removesuffix("_scale")) < found[name].shape[-1], name
+        np.testing.assert_allclose(logits(model, variables), expected, atol=1e-4)
