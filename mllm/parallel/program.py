@@ -16,6 +16,8 @@ _BYTES |= {"f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8}
 _HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _CALLED = re.compile(r"(?:body|to_apply|calls|branch_computations)=\{?((?:%[\w.\-]+(?:, )?)+)")
 _TRIPS = re.compile(r'known_trip_count"?:\{"?n"?:"?(\d+)')
+_CONDITION = re.compile(r"condition=%([\w.\-]+)")
+_BODY = re.compile(r"body=%([\w.\-]+)")
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(COLLECTIVES)})(-start)?\(")
 _SHAPE = re.compile(r"(\w+)\[([\d,]*)\]")
 
@@ -37,8 +39,8 @@ def collectives_of(text: str) -> dict[str, int]:
     """Bytes that each kind of collective delivers to a device in one run of a compiled program.
 
     Args:
-      text: ``compiled.as_text()``. A loop counts as often as the compiler knows that it runs, and
-        once where it does not know.
+      text: ``compiled.as_text()``. A loop counts as often as the compiler notes that it runs, or
+        as its counter needs from 0 to the constant that it is compared with; else once.
     """
     bodies: dict[str, list[str]] = {}
     entry = name = ""
@@ -58,13 +60,43 @@ def collectives_of(text: str) -> dict[str, int]:
                 # An asynchronous start holds operand and result; the result is what arrives.
                 total[found[2]] += max(shapes) if found[3] else sum(shapes)
             if called := _CALLED.search(line):
-                trips = _TRIPS.search(line) if " while(" in line else None
+                times = turns(line) if " while(" in line else 1
                 for inner in re.findall(r"%([\w.\-]+)", called[1]):
                     for kind, size in count(inner).items():
-                        total[kind] += size * (int(trips[1]) if trips else 1)
+                        total[kind] += size * times
         return total
 
+    def turns(line: str) -> int:
+        if noted := _TRIPS.search(line):
+            return int(noted[1])
+        names = _CONDITION.search(line), _BODY.search(line)
+        condition, body = ("\n".join(bodies.get(n[1], [])) if n else "" for n in names)
+        compared = re.search(r"compare\(%([\w.\-]+), %([\w.\-]+)\), direction=LT", condition)
+        if not compared:
+            return 1
+        limit = _constant(condition, compared[2])
+        counter = re.search(rf"%{re.escape(compared[1])} = .*, index=(\d+)", condition)
+        return max(1, limit // _step(body, int(counter[1]))) if limit and counter else 1
+
     return dict(count(entry))
+
+
+def _constant(text: str, name: str) -> int | None:
+    found = re.search(rf"%{re.escape(name)} = [su]32\[\]\S* constant\((\d+)\)", text)
+    return int(found[1]) if found else None
+
+
+def _step(body: str, counter: int) -> int:
+    """What a loop's body adds to its counter, the element of that number of its state: the
+    compiler puts several turns into one.
+    """
+    result = re.search(r"ROOT .* tuple\((.*?)\)", body)
+    names = re.findall(r"%([\w.\-]+)", result[1]) if result else []
+    if counter >= len(names):
+        return 1
+    added = re.search(rf"%{re.escape(names[counter])} = .* add\(%([\w.\-]+), %([\w.\-]+)\)", body)
+    steps = [_constant(body, name) for name in added.groups()] if added else []
+    return next((step for step in steps if step), 1)
 
 
 def _size(kind: str, shape: str) -> int:

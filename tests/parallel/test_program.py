@@ -59,3 +59,28 @@ def test_collectives_in_a_loop_count_as_often_as_it_runs():
     memory = memory_of(compiled)
     assert memory["arguments"] == (WEIGHTS.nbytes + X.nbytes) / 8
     assert memory["peak"] >= memory["arguments"]
+
+
+TEXT = """
+%body (p: (s32[], bf16[4,8])) -> (s32[], bf16[4,8]) {
+  %i = s32[] get-tuple-element(%p), index=0
+  %two = s32[]{:T(128)} constant(2)
+  %next = s32[]{:T(128)} add(%i, %two)
+  %g = (bf16[1,8]{1,0}, bf16[4,8]{1,0}) all-gather-start(%x), dimensions={0}
+  %d = bf16[4,8]{1,0} all-gather-done(%g)
+  ROOT %t = (s32[], bf16[4,8]) tuple(%next, %d)
+}
+%condition (p: (s32[], bf16[4,8])) -> pred[] {
+  %j = s32[] get-tuple-element(%p), index=0
+  %limit = s32[]{:T(128)} constant(14)
+  ROOT %lt = pred[] compare(%j, %limit), direction=LT
+}
+ENTRY %main (x: bf16[4,8]) -> bf16[4,8] {
+  %w = (s32[], bf16[4,8]) while(%t), condition=%condition, body=%body
+  ROOT %r = (f32[16]{0}, f32[2]{0}) all-reduce(%a, %b), to_apply=%sum
+}
+"""
+
+
+def test_a_loop_without_a_noted_count_is_read_from_its_condition_and_its_step():
+    assert collectives_of(TEXT) == {"all-gather": 7 * 4 * 8 * 2, "all-reduce": 18 * 4}
