@@ -1,11 +1,16 @@
 """What int8 weights change in the scores of a run, by the command."""
 
+import json
+
 import pytest
 
 from experiments import stages, study
-from mllm.files import read_json
+from mllm.evaluation.scores import score_replies
+from mllm.files import read_jsonl
 from mllm.reporting.collect import collect
 from tests.experiments.micro import get_config as micro_config
+
+FOLDERS = ("strict", "strict-int8")
 
 
 @pytest.mark.slow
@@ -29,6 +34,16 @@ def test_int8_results_lie_beside_the_float_ones_and_are_compared(
     assert done.returncode == 0, done.stderr
     assert "in points" not in done.stdout
     plain = (run / "eval/strict/results.json").read_bytes()
+    paths = {name: run / "eval" / name / "forget_15/replies.jsonl" for name in FOLDERS}
+    float_records, int8_records = (read_jsonl(path) for path in paths.values())
+    asked = [record for record in float_records if record["option_logprobs"]]
+    by_key = {record["key"]: record for record in int8_records}
+    assert all(r["option_logprobs"] != by_key[r["key"]]["option_logprobs"] for r in asked)
+    # Replies that were right in float, so that there is something to tell.
+    for record in float_records:
+        if record["set"] == "forget" and record["task"] == "cloze":
+            record["reply"] = record["gold"]
+    paths["strict"].write_text("".join(json.dumps(record) + "\n" for record in float_records))
 
     done = commands.run(*int8)
     assert done.returncode == 0, done.stderr
@@ -36,10 +51,12 @@ def test_int8_results_lie_beside_the_float_ones_and_are_compared(
     scores = {
         name: {
             (score["set"], score["task"], score["modality"], score["metric"]): score["value"]
-            for score in read_json(run / "eval" / name / "results.json")["runs"][0]["scores"]
+            for score in score_replies(read_jsonl(path))
         }
-        for name in ("strict", "strict-int8")
+        for name, path in paths.items()
     }
+    assert scores["strict"]["forget", "cloze", "text", "exact"] == 1
+    assert scores["strict-int8"]["forget", "cloze", "text", "exact"] < 1
     headline = {"accuracy_text", "exact", "rougeL"}
     lines = [line.split() for line in told.splitlines()]
     assert {tuple(line[:4]) for line in lines} == {
