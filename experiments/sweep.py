@@ -4,8 +4,10 @@ finished is skipped.
 
 import importlib.util
 import sys
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 from ml_collections import ConfigDict
 
 from experiments import stages, study
@@ -33,18 +35,42 @@ def overrides_of(config: ConfigDict, path: Path) -> list[dict]:
     return list(module.sweep(config))
 
 
+class _Now(Executor):
+    """Calls what is submitted at once, in this thread."""
+
+    def submit(self, function, *arguments):
+        called = Future()
+        called.set_result(function(*arguments))
+        return called
+
+
+def _evaluator() -> Executor:
+    """Who evaluates a finished run: on a CPU a thread, beside the training of the next run, since
+    neither keeps all cores busy. An accelerator holds one model at a time, and several processes
+    must run their programs in the same order.
+    """
+    alone = jax.default_backend() == "cpu" and jax.process_count() == 1
+    return ThreadPoolExecutor(1) if alone else _Now()
+
+
 def main(_):
     config, workdir = get_config(), Path(WORKDIR.value)
     prepare(config)
     benchmark = stages.open_benchmark(config)
-    runs = overrides_of(config, config_path())
-    for number, overrides in enumerate(runs, 1):
-        chosen = config.copy_and_resolve_references()
-        chosen.update_from_flattened_dict(overrides)
-        method = chosen.objective.name
-        say(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr)
-        run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
-        study.evaluate(run, chosen, benchmark)
+    runs, evaluations = overrides_of(config, config_path()), []
+    with _evaluator() as evaluator:
+        for number, overrides in enumerate(runs, 1):
+            chosen = config.copy_and_resolve_references()
+            chosen.update_from_flattened_dict(overrides)
+            method = chosen.objective.name
+            say(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr)
+            run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
+            evaluations.append(evaluator.submit(study.evaluate, run, chosen, benchmark))
+            for done in evaluations:
+                if done.done():
+                    done.result()  # raises what went wrong, before another run is trained
+        for evaluation in evaluations:
+            evaluation.result()
     if is_first():
         paths = write_report(workdir)
         print_table(workdir)

@@ -83,13 +83,15 @@ def round_up(count: int, multiple: int) -> int:
 
 
 def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
-    """Fill rows in the given order; a row holds examples with the same prefix, image and role.
+    """Put each example, in the given order, into the fullest row that has room for it; a row holds
+    examples with the same prefix, image and role (best fit, Johnson et al. 1974).
 
     Raises:
       ValueError: an example that no row can hold.
     """
     rows: list[list[Example]] = []
-    open_rows: dict[tuple, tuple[int, int, int]] = {}  # key -> row, tokens used, supervised used
+    # Of each key, the rows with room: number of the row, tokens used, supervised tokens used.
+    open_rows: dict[tuple, list[tuple[int, int, int]]] = {}
     for example in examples:
         supervised = shape.supervised_of(example)
         alone = len(example.prefix) + example.length
@@ -99,14 +101,20 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
                 f"row holds {shape.tokens} and {shape.supervised}: raise rows.tokens or "
                 "rows.supervised in the config"
             )
-        key = example.prefix, example.image, example.forget
-        row, used, taught = open_rows.get(key, (-1, shape.tokens, 0))
-        full = row >= 0 and len(rows[row]) == shape.answers
-        if full or used + example.length > shape.tokens or taught + supervised > shape.supervised:
+        known = open_rows.setdefault((example.prefix, example.image, example.forget), [])
+        fitting = [
+            place
+            for place, (_, used, taught) in enumerate(known)
+            if used + example.length <= shape.tokens and taught + supervised <= shape.supervised
+        ]
+        if fitting:
+            row, used, taught = known.pop(max(fitting, key=lambda place: known[place][1]))
+        else:
             rows.append([])
             row, used, taught = len(rows) - 1, len(example.prefix), 0
         rows[row].append(example)
-        open_rows[key] = row, used + example.length, taught + supervised
+        if len(rows[row]) < shape.answers:
+            known.append((row, used + example.length, taught + supervised))
     return rows
 
 

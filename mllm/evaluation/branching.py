@@ -15,7 +15,7 @@ from mllm.parallel.place import fetch
 
 Item = TypeVar("Item")
 
-BUCKET = 16  # slots, of short rows
+BUCKET = 8  # slots, of short rows
 
 
 def padded(count: int) -> int:

@@ -118,6 +118,8 @@ class Decoder(nn.Module):
             split_rngs={"params": True, "dropout": True},
             in_axes=nn.broadcast,
             length=c.layers,
+            # A loop would copy into a stack what each layer keeps for the backward pass.
+            unroll=c.layers if c.remat is None else 1,
         )(c)
         self.norm = RMSNorm(c.norm_eps)
 

@@ -129,6 +129,7 @@ class VisionTower(nn.Module):
             split_rngs={"params": True, "dropout": True},
             in_axes=nn.broadcast,
             length=c.layers,
+            unroll=c.layers if c.remat is None else 1,
         )(c, name="layers")(x, structure)
         if c.outputs:
             x = jnp.concatenate([states[k - 1] if k else embedded for k in c.outputs], axis=-1)
