@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -28,18 +29,24 @@ TABLE = flags.DEFINE_string("table", None, "write the table of configs/bench to 
 
 MODELS = {"LLaVA-1.5-7B": "configs.bench.llava7b", "Idefics2-8B": "configs.bench.idefics2_8b"}
 METHODS = ("ga", "npo", "kl_min")
-SIXTEEN = ("v5e:4x4", "v5p:2x2x2", "v6e:4x4")
+COMPARED = ("v5e:4x4", "v5p:2x2x2", "v6e:4x4")
 GROWING = ("v5e:4x4", "v5e:8x8", "v5e:16x16")
 
 
 PAGE = """# Does it fit?
 
 Compiled ahead of time for TPUs that were not there, by `make fits` (`python -m experiments.fits
---table docs/fits.md`), with jax {version}. One row, or one profile, a chip, in the shapes of
-`configs/bench`; weights split over `fsdp`, the activations of a layer computed again in the
-backward pass. Figures are of one chip: GiB of memory, TFLOP of matrix products and GiB delivered by
-collectives, of one step or of one group of profiles. Nothing was run, so there are no times. One
-H100 of 80 GB: not compiled, no GPU was at hand; `--topology local` does it there.
+--table docs/fits.md`), with {versions}. Rows of 1024 tokens, one row, or one profile, a chip, in
+the shapes of `configs/bench`; weights split over `fsdp`, the activations of a layer computed again in
+the backward pass. The base is bfloat16 and adapters float32; where all weights train they are
+float32. Figures are of one chip: GiB of memory, TFLOP of matrix products and GiB delivered by
+collectives, of one step or of one group of profiles; generation counts all the tokens it may write.
+Nothing was run, so there are no times. With jax 0.10 the compiler is told to take the least effort
+(`exec_time_optimization_effort` -1): memory is nearly that of the fastest program, collectives may
+be more. {compiled} of {wanted} cells are compiled; `make fits` goes on with the others.
+
+One H100 of 80 GB: not compiled: no GPU here. `python -m experiments.fits --topology local` does it
+where there is one.
 """
 GROWTH = """## From 16 to 256 chips
 
@@ -173,7 +180,7 @@ def cells() -> list[Cell]:
     steps = [(method, kind) for kind in ("lora", "params") for method in METHODS]
     programs = [*steps, ("evaluation", "")]
     llava, idefics2 = (
-        [Cell(model, method, kind, topology) for topology in SIXTEEN for method, kind in programs]
+        [Cell(model, method, kind, topology) for topology in COMPARED for method, kind in programs]
         for model in MODELS
     )
     growing = [Cell("LLaVA-1.5-7B", "npo", kind, t) for kind in ("lora", "params") for t in GROWING]
@@ -183,32 +190,44 @@ def cells() -> list[Cell]:
 def write_table(path: Path) -> None:
     """Compile what the JSON file beside ``path`` does not hold yet, and write the page.
 
-    A cell is known by its configuration and by the version of jax; each is on disk before the next
-    is compiled.
+    A cell is known by its configuration and by the versions of jax and of the compiler. Cells and
+    page are on disk before the next is compiled: a stopped run goes on, and leaves a page that says
+    what it lacks.
     """
     kept = path.with_suffix(".json")
     known = read_json(kept) if kept.is_file() else {}
-    found = {}
-    for number, cell in enumerate(cells(), 1):
-        config = import_module(MODELS[cell.model]).get_config()
-        if cell.trainable:
-            config.methods[cell.method].trainable = cell.trainable
-        key = digest([vars(cell), config.to_dict(), jax.__version__])[:16]
-        if key not in known:
-            devices, _ = devices_of(cell.topology)
-            rows = len(devices)
-            print(f"[{number}/{len(cells())}] {cell}", file=sys.stderr, flush=True)
-            known[key] = {"rows": rows, **compile_for(config, cell.method, cell.topology, rows)}
-            write_json(kept, known)
-        found[cell] = known[key]
-    write_text(path, page(found))
+    made = versions()
+    keys = {c: digest([vars(c), _config_of(c).to_dict(), made])[:16] for c in cells()}
+    for number, (cell, key) in enumerate(keys.items(), 1):
+        write_text(path, page({cell: known.get(key) for cell, key in keys.items()}))
+        if key in known:
+            continue
+        rows = len(devices_of(cell.topology)[0])
+        print(f"[{number}/{len(keys)}] {cell}", file=sys.stderr, flush=True)
+        found = compile_for(_config_of(cell), cell.method, cell.topology, rows)
+        known[key] = {"rows": rows, **found}
+        write_json(kept, known)
+    write_text(path, page({cell: known[key] for cell, key in keys.items()}))
 
 
-def page(found: dict[Cell, dict]) -> str:
-    """The table as Markdown."""
-    lines = [PAGE.format(version=jax.__version__)]
+def versions() -> str:
+    """What compiled programs depend on beside their configuration."""
+    return f"jax {jax.__version__}, libtpu {version('libtpu')}"
+
+
+def _config_of(cell: Cell):
+    config = import_module(MODELS[cell.model]).get_config()
+    if cell.trainable:
+        config.methods[cell.method].trainable = cell.trainable
+    return config
+
+
+def page(found: dict[Cell, dict | None]) -> str:
+    """The table as Markdown; None stands for a cell that is not compiled yet."""
+    compiled = sum(cost is not None for cost in found.values())
+    lines = [PAGE.format(versions=versions(), compiled=compiled, wanted=len(found))]
     for model in MODELS:
-        lines += [f"## {model}", "", *_rows_of(found, model, SIXTEEN), ""]
+        lines += [f"## {model}", "", *_rows_of(found, model, COMPARED), ""]
     lines += [GROWTH, *_rows_of(found, "LLaVA-1.5-7B", GROWING, methods=("npo",))]
     return "\n".join(lines) + "\n"
 
@@ -220,6 +239,10 @@ def _rows_of(found, model: str, topologies, methods=(*METHODS, "evaluation")) ->
         if cell.model != model or cell.topology not in topologies or cell.method not in methods:
             continue
         kind = {"lora": "LoRA", "params": "all", "": "-"}[cell.trainable]
+        if cost is None:
+            row = [cell.method, kind, cell.topology, "not compiled yet", *[""] * 5]
+            lines.append(f"| {' | '.join(row)} |")
+            continue
         row = [cell.method, kind, f"{cell.topology}, {cost['rows']} rows"]
         row.append(f"{cost['memory'] / GIB:.0f}")
         if "error" in cost:

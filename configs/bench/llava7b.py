@@ -66,7 +66,7 @@ def sizes(model: dict, *, small: bool = False):
     config.model = model
     config.processor.image_size = model["vision"]["image_size"]
     config.rows.update(
-        tokens=160 if small else 1536, supervised=96 if small else 512, answers=4 if small else 14
+        tokens=160 if small else 1024, supervised=96 if small else 256, answers=4 if small else 16
     )
     for name in METHODS:
         config.methods[name].update(trainable="lora", learning_rate=1e-4, rows=2 if small else 8)

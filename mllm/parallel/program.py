@@ -107,7 +107,7 @@ def flops_of(function: Callable, *arguments) -> int:
     """Floating-point operations of the matrix products of a call, over all devices.
 
     Counted in the traced program, not in the compiled one: what is computed again counts again, a
-    scan as often as it runs, a loop of unknown length once.
+    scan as often as it runs, a loop as often as its counter allows from 0 on, else once.
 
     Args:
       arguments: arrays, or ShapeDtypeStructs in their place.
@@ -123,7 +123,7 @@ def _flops(jaxpr: core.Jaxpr) -> int:
             shape = equation.invars[0].aval.shape
             depth = math.prod(shape[axis] for axis in contracted)
             total += 2 * math.prod(equation.outvars[0].aval.shape) * depth
-        times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+        times = _times(equation)
         for inner in jax.tree.leaves(
             list(equation.params.values()),
             is_leaf=lambda value: isinstance(value, core.Jaxpr | core.ClosedJaxpr),
@@ -133,3 +133,14 @@ def _flops(jaxpr: core.Jaxpr) -> int:
             if isinstance(inner, core.Jaxpr):
                 total += times * _flops(inner)
     return total
+
+
+def _times(equation: core.JaxprEqn) -> int:
+    """How often the bodies of an equation run, at most."""
+    if equation.primitive.name == "scan":
+        return equation.params["length"]
+    if equation.primitive.name != "while":
+        return 1
+    compared = (e for e in equation.params["cond_jaxpr"].jaxpr.eqns if e.primitive.name == "lt")
+    limits = [e.invars[1].val for e in compared if isinstance(e.invars[1], core.Literal)]
+    return max(1, int(limits[0])) if limits else 1
