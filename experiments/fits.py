@@ -24,7 +24,7 @@ from mllm.parallel.topology import GIB, TOPOLOGIES, devices_of
 TOPOLOGY = flags.DEFINE_string(
     "topology", None, f"{', '.join(TOPOLOGIES)}, or local for the devices that are here"
 )
-ROWS = flags.DEFINE_integer("rows", 0, "rows of a step, profiles of a group; 0: one a device")
+ROWS = flags.DEFINE_integer("rows", 0, "rows of a step, profiles of a group; 0: two a device")
 TABLE = flags.DEFINE_string("table", None, "write the table of configs/bench to this file")
 
 MODELS = {"LLaVA-1.5-7B": "configs.bench.llava7b", "Idefics2-8B": "configs.bench.idefics2_8b"}
@@ -37,13 +37,13 @@ PAGE = """# Does it fit?
 
 Compiled ahead of time for TPUs that were not there, by `make fits` (`python -m experiments.fits
 --table docs/fits.md`), with {versions}. Rows of 1024 tokens, one row, or one profile, a chip, in
-the shapes of `configs/bench`; weights split over `fsdp`, the activations of a layer computed again in
-the backward pass. The base is bfloat16 and adapters float32; where all weights train they are
+the shapes of `configs/bench`; weights split over `fsdp`, the activations of a layer computed again
+in the backward pass. The base is bfloat16 and adapters float32; where all weights train they are
 float32. Figures are of one chip: GiB of memory, TFLOP of matrix products and GiB delivered by
 collectives, of one step or of one group of profiles; generation counts all the tokens it may write.
 Nothing was run, so there are no times. With jax 0.10 the compiler is told to take the least effort
 (`exec_time_optimization_effort` -1): memory is nearly that of the fastest program, collectives may
-be more. {compiled} of {wanted} cells are compiled; `make fits` goes on with the others.
+differ. {compiled} of {wanted} cells are compiled; `make fits` goes on with the others.
 
 One H100 of 80 GB: not compiled: no GPU here. `python -m experiments.fits --topology local` does it
 where there is one.
@@ -74,33 +74,69 @@ def main(_):
     config, topology = get_config(), TOPOLOGY.value
     method = config.objective.name
     for name in (method, "evaluation"):
-        for rows, found in ladder(config, name, topology, ROWS.value):
-            say(f"{name}, {rows} rows on {topology}: {told(found)}")
+        for setting, found in ladder(config, name, topology, ROWS.value):
+            say(f"{name}, {setting}: {told(found)}")
 
 
-def ladder(config, method: str, topology: str, rows: int = 0) -> Iterator[tuple[int, dict]]:
-    """(rows, what ``compile_for`` found), halving the rows until the program fits, or there is only
-    one row for each device that takes rows.
+@dataclass(frozen=True)
+class Setting:
+    """What a program is compiled for."""
+
+    topology: str
+    rows: int
+    recomputes: bool = False  # all activations, where the configuration keeps some
+
+    def __str__(self):
+        tail = ", all activations computed again" if self.recomputes else ""
+        return f"{self.rows} rows on {self.topology}{tail}"
+
+
+def ladder(config, method: str, topology: str, rows: int = 0) -> Iterator[tuple[Setting, dict]]:
+    """(setting, what ``compile_for`` found) until the program fits or nothing is left to try: rows
+    halved down to one a device that takes rows, then all activations computed again, then larger
+    topologies of the same chips, whose devices hold less of the weights.
     """
-    devices, _ = devices_of(topology)
-    least = len(devices) // config.mesh.tensor
-    rows = rows or 2 * least
-    while True:
-        found = compile_for(config, method, topology, rows)
-        yield rows, found
-        if found["fits"] or rows <= least:
+    for setting in _settings(config, topology, rows):
+        chosen = _recomputing(config) if setting.recomputes else config
+        found = compile_for(chosen, method, setting.topology, setting.rows)
+        yield setting, found
+        if found["fits"]:
             return
+
+
+def _settings(config, topology: str, rows: int) -> Iterator[Setting]:
+    devices = len(devices_of(topology)[0])
+    least = max(1, devices // config.mesh.tensor)
+    rows = rows or 2 * least
+    while rows > least:
+        yield Setting(topology, rows)
         rows = max(least, rows // 2)
+    yield Setting(topology, rows)
+    recomputes = _recomputing(config) != config
+    if recomputes:
+        yield Setting(topology, rows, recomputes)
+    chips = topology.partition(":")[0]
+    for larger in (name for name in TOPOLOGIES if name.partition(":")[0] == chips):
+        count = len(devices_of(larger)[0])
+        if count > devices:
+            yield Setting(larger, max(1, count // config.mesh.tensor), recomputes)
+
+
+def _recomputing(config):
+    changed = config.copy_and_resolve_references()
+    for part in ("decoder", "vision"):
+        changed.model[part].remat = "nothing"
+    return changed
 
 
 def compile_for(config, method: str, topology: str, rows: int) -> dict:
     """Compile a method's step, or "evaluation", for ``rows`` rows (profiles) on a topology.
 
     Returns:
-      {"fits", "memory" of a device in bytes, "seconds" of compiling} and either "error", what the
-      compiler said, or of each device "arguments", "temporaries", "outputs" and "peak" bytes,
-      "flops" and "collectives" (bytes by kind). Of several programs the largest memory counts, and
-      the sum of operations.
+      {"fits", "memory" of a device in bytes, "seconds" of compiling} and either "error", where the
+      compiler ran out of memory, or of each device "arguments", "temporaries", "outputs", "peak"
+      (bytes), "flops" and "collectives" (bytes by kind). Of several programs the largest memory
+      counts, and the sum of operations.
     """
     devices, memory = devices_of(topology)
     mesh, began = make_mesh(**config.mesh, devices=devices), time.monotonic()
@@ -166,7 +202,7 @@ def told(found: dict) -> str:
     verdict = "fits" if found["fits"] else "does not fit"
     room = found["memory"] / GIB
     if "error" in found:
-        return f"{verdict} {room:.0f} GiB ({found['error']})"
+        return f"{verdict} {room:.0f} GiB: {found['error']}"
     parts = [f"{n} {found[n] / GIB:.2f}" for n in ("arguments", "temporaries", "outputs")]
     wires = ", ".join(f"{k} {v / GIB:.2f}" for k, v in found["collectives"].items()) or "none"
     return (
@@ -176,15 +212,27 @@ def told(found: dict) -> str:
 
 
 def cells() -> list[Cell]:
-    """What the table holds, the most asked for first."""
-    steps = [(method, kind) for kind in ("lora", "params") for method in METHODS]
-    programs = [*steps, ("evaluation", "")]
-    llava, idefics2 = (
-        [Cell(model, method, kind, topology) for topology in COMPARED for method, kind in programs]
-        for model in MODELS
-    )
-    growing = [Cell("LLaVA-1.5-7B", "npo", kind, t) for kind in ("lora", "params") for t in GROWING]
-    return list(dict.fromkeys(llava + growing + idefics2))
+    """What the table holds, the most asked for first, and evaluations, whose layers are compiled
+    one by one, after the steps of their model.
+    """
+    kinds = ("lora", "params")
+
+    def steps(model: str) -> list[Cell]:
+        return [Cell(model, m, kind, t) for t in COMPARED for kind in kinds for m in METHODS]
+
+    def evaluations(model: str) -> list[Cell]:
+        return [Cell(model, "evaluation", "", topology) for topology in COMPARED]
+
+    llava, idefics2 = MODELS
+    growing = [Cell(llava, "npo", kind, topology) for kind in kinds for topology in GROWING]
+    wanted = [
+        *steps(llava),
+        *growing,
+        *evaluations(llava),
+        *steps(idefics2),
+        *evaluations(idefics2),
+    ]
+    return list(dict.fromkeys(wanted))
 
 
 def write_table(path: Path) -> None:
@@ -204,8 +252,9 @@ def write_table(path: Path) -> None:
             continue
         rows = len(devices_of(cell.topology)[0])
         print(f"[{number}/{len(keys)}] {cell}", file=sys.stderr, flush=True)
-        found = compile_for(_config_of(cell), cell.method, cell.topology, rows)
-        known[key] = {"rows": rows, **found}
+        (_, found), *tried = ladder(_config_of(cell), cell.method, cell.topology, rows)
+        nearest = next((str(setting) for setting, other in tried if other["fits"]), None)
+        known[key] = {"rows": rows, **found, "nearest": nearest}
         write_json(kept, known)
     write_text(path, page({cell: known[key] for cell, key in keys.items()}))
 
@@ -245,12 +294,14 @@ def _rows_of(found, model: str, topologies, methods=(*METHODS, "evaluation")) ->
             continue
         row = [cell.method, kind, f"{cell.topology}, {cost['rows']} rows"]
         row.append(f"{cost['memory'] / GIB:.0f}")
+        nearest = cost.get("nearest")
+        verdict = "yes" if cost["fits"] else f"no; {nearest} does" if nearest else "no"
         if "error" in cost:
-            row += ["-", "-", "no", "-", cost["error"].replace("|", " ")]
+            row += ["-", "-", verdict, "-", cost["error"].replace("|", " ")]
         else:
             wires = [f"{k} {v / GIB:.2f}" for k, v in cost["collectives"].items()]
             row += [f"{cost['arguments'] / GIB:.2f}", f"{cost['peak'] / GIB:.2f}"]
-            row += ["yes" if cost["fits"] else "no", f"{cost['flops'] / 1e12:.2f}"]
+            row += [verdict, f"{cost['flops'] / 1e12:.2f}"]
             row.append(", ".join(wires) or "none")
         lines.append(f"| {' | '.join(row)} |")
     return lines

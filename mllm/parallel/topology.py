@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import jax
 from jax.experimental import topologies
 
-from mllm.registry import lookup
-
 GIB = 2**30
 # Name -> bytes of memory of a device. jax.experimental.topologies knows the shapes.
 TOPOLOGIES = {
@@ -30,7 +28,12 @@ def devices_of(topology: str) -> tuple[Sequence, int]:
             kind = jax.devices()[0].device_kind
             raise ValueError(f"--topology local: device {kind!r} does not tell its memory")
         return jax.devices(), told["bytes_limit"]
-    memory = lookup(TOPOLOGIES, topology, "topology")
+    if topology not in TOPOLOGIES:
+        known = ", ".join(f"{name} ({size // GIB} GiB)" for name, size in TOPOLOGIES.items())
+        raise ValueError(
+            f"unknown topology {topology!r}; known, with the memory of a chip: {known}, or local"
+        )
+    memory = TOPOLOGIES[topology]
     # Several processes may compile at once, and there is no TPU to ask anything.
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")

@@ -39,6 +39,15 @@ def test_a_frozen_weight_costs_no_gradient():
     assert flops_of(jax.grad(stack, argnums=1), WEIGHTS, X) == 2 * once
 
 
+def test_a_loop_counts_as_often_as_its_counter_allows():
+    def written(weight, x):
+        state = 0, x
+        unfinished = lambda state: (state[0] < 50) & ~jnp.all(state[1] > 9)  # noqa: E731
+        return jax.lax.while_loop(unfinished, lambda s: (s[0] + 1, s[1] @ weight), state)[1]
+
+    assert flops_of(written, WEIGHTS[0], X) == 50 * 2 * N * D * D
+
+
 def test_collectives_in_a_loop_count_as_often_as_it_runs():
     mesh = make_mesh(1, 8, 1)
     rows = NamedSharding(mesh, P(None, "fsdp"))
