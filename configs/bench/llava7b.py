@@ -6,6 +6,8 @@ python -m experiments.fits --config configs/bench/llava7b.py --topology v5e:4x4
 Behind a colon "tiny" takes a model that a laptop measures in a minute.
 """
 
+from ml_collections import ConfigDict
+
 from configs import common
 
 METHODS = ("ga", "npo", "kl_min")
@@ -39,7 +41,7 @@ LLAVA_7B = dict(
 TINY = dict(
     family="llava",
     decoder=dict(
-        vocab_size=512,
+        vocab_size=2048,
         width=64,
         layers=2,
         heads=4,
@@ -71,4 +73,18 @@ def sizes(model: dict, *, small: bool = False):
     for name in METHODS:
         config.methods[name].update(trainable="lora", learning_rate=1e-4, rows=2 if small else 8)
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
+    # Rows a step, ours of profiles and of single questions, and the batches that the peer tries;
+    # rows that are decoded together; people; questions of which the peer's loop is timed.
+    config.bench = ConfigDict(
+        dict(
+            small=small,
+            rows=2 if small else 8,
+            single_rows=4 if small else 16,
+            peer_rows=(4,) if small else (4, 8, 16, 32),
+            batches=(1, 4) if small else (1, 32, 64),
+            new_tokens=8 if small else 50,
+            profiles=2 if small else 25,
+            sample=4 if small else 60,
+        )
+    )
     return config
