@@ -25,7 +25,7 @@ def group_size(loaded: Loaded, tokens: int) -> int:
       tokens: slots that a unit takes, its prefix, questions and replies together. Each holds keys
         and values in every layer, and while it is read a few states and hidden units.
     """
-    device = jax.tree.leaves(loaded.variables)[0].devices().pop()
+    device = next(iter(jax.tree.leaves(loaded.variables)[0].devices()))
     told = device.memory_stats() or {}
     if "bytes_limit" not in told:
         return UNKNOWN
