@@ -238,14 +238,12 @@ def cells() -> list[Cell]:
 def write_table(path: Path) -> None:
     """Compile what the JSON file beside ``path`` does not hold yet, and write the page.
 
-    A cell is known by its configuration and by the versions of jax and of the compiler. Cells and
-    page are on disk before the next is compiled: a stopped run goes on, and leaves a page that says
+    Cells and page are on disk before the next is compiled: a stopped run goes on, and leaves a page that says
     what it lacks.
     """
     kept = path.with_suffix(".json")
     known = read_json(kept) if kept.is_file() else {}
-    made = versions()
-    keys = {c: digest([vars(c), _config_of(c).to_dict(), made])[:16] for c in cells()}
+    keys = {cell: key_of(cell, _config_of(cell)) for cell in cells()}
     for number, (cell, key) in enumerate(keys.items(), 1):
         write_text(path, page({cell: known.get(key) for cell, key in keys.items()}))
         if key in known:
@@ -257,6 +255,15 @@ def write_table(path: Path) -> None:
         known[key] = {"rows": rows, **found, "nearest": nearest}
         write_json(kept, known)
     write_text(path, page({cell: known[key] for cell, key in keys.items()}))
+
+
+def key_of(cell: Cell, config) -> str:
+    """The name of a compiled cell: a digest of the parts of its configuration that its program is
+    made from, and of the versions of jax and of the compiler.
+    """
+    parts = [config[name].to_dict() for name in ("model", "rows", "lora", "mesh")]
+    stage = config.methods[cell.method].to_dict() if cell.method in config.methods else {}
+    return digest([vars(cell), parts, stage, versions()])[:16]
 
 
 def versions() -> str:

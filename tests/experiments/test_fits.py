@@ -120,6 +120,19 @@ def test_a_stopped_table_goes_on_and_its_page_says_what_it_lacks(tmp_path, monke
         fits.write_table(table)
 
 
+def test_a_cell_is_known_by_what_its_program_is_made_from(monkeypatch):
+    cell = fits.Cell("LLaVA-1.5-7B", "ga", "lora", "v5e:4x4")
+    monkeypatch.setattr(fits, "versions", lambda: "jax 1")
+    changed = {name: tiny() for name in ("same", "rows", "lora", "model", "unread")}
+    changed["rows"].rows.tokens += 1
+    changed["lora"].lora.rank += 1
+    changed["model"].model.decoder.layers += 1
+    changed["unread"].evaluation.generation_tokens += 1
+    keys = {name: fits.key_of(cell, config) for name, config in changed.items()}
+    assert keys["unread"] == keys["same"]
+    assert len(set(keys.values())) == 4
+
+
 def test_what_the_compiler_refuses_is_an_answer(monkeypatch):
     def refuse(*arguments):
         raise fits.jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory: 29G of 15G")
