@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 
+from experiments.precomputed import kept_logprobs, picture_media
 from experiments.runs import Run
 from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.digest import weights_digest
@@ -22,17 +22,14 @@ from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.data.prompts import INSTRUCTIONS
 from mllm.models import MODELS, config_from_dict
-from mllm.ops.attention import kernels_for
 from mllm.ops.lora import init_lora, merge_lora
-from mllm.ops.segments import segment_sums
-from mllm.parallel.kernels import kernels_on
-from mllm.parallel.mesh import make_mesh, mesh_of
-from mllm.parallel.place import fetch, make_on, place, place_rows
+from mllm.parallel.mesh import make_mesh
+from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
 from mllm.training import optimizers, state
 from mllm.training.compiled import COMPILED
 from mllm.training.loop import train
-from mllm.training.step import make_train_step, packed_logprobs
+from mllm.training.step import make_train_step
 from mllm.unlearning import get_objective
 
 TAUGHT = ("base", "vanilla", "retain_only")
@@ -218,7 +215,9 @@ def unlearn(run: Run, parent: Loaded, retain_only: Loaded | None, benchmark) -> 
             frozen = {"reference": jax.tree.map(jnp.copy, parent.variables)}
     elif objective.reference is not None:
         reference = parent if objective.reference == "parent" else retain_only
-        pipeline.reference = reference_logprobs(reference, pipeline)
+        # The identity holds data, weights and processors of all that a run starts from.
+        identity = run.record()["identity"]
+        pipeline.reference = kept_logprobs(run.folder, reference, pipeline, identity)
     _train(run, stage, parent, objective, pipeline, frozen)
 
 
@@ -240,24 +239,6 @@ def _pass_on(run: Run, parent: Loaded) -> None:
     passed = source.record()["checkpoint_digest"]  # known: not hashed again
     cost = _cost(run, parent, 0)
     run.write("finished", checkpoint_digest=passed, parent=f"../{above}", cost=cost)
-
-
-def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
-    """float32[examples]: summed log-probability of each answer to forget, computed once."""
-    mesh = mesh_of(reference.variables)
-
-    @jax.jit
-    def sums(variables, batch):
-        with kernels_for(*kernels_on(mesh)):
-            values = packed_logprobs(reference.model, reference.config, variables, batch)
-        return segment_sums(values, batch["segments"], batch["answers"].shape[1])
-
-    found = np.zeros(len(pipeline.examples), np.float32)
-    for batch in pipeline.once_over_forget():
-        known = batch["answers"] >= 0
-        values = fetch(sums(reference.variables, place_rows(batch, mesh)))[: len(known)]
-        found[batch["answers"][known]] = values[known]
-    return found
 
 
 def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen: dict) -> None:
@@ -286,6 +267,8 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         trainable, parts = {"params": {stage.trainable: part}}, [stage.trainable]
         rest = {name: tree for name, tree in params.items() if name != stage.trainable}
         frozen = {"params": rest, **frozen}
+    if _frozen_tower(trainable) and pipeline.pictures and not stage.augment:
+        pipeline.media = picture_media(replace(start, variables={"params": params}), pipeline)
     described = replace(start, variables={}, lora=lora)
     above = parent_name(run.method, config)
     write_description(
@@ -326,6 +309,11 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         parent=None if above is None else f"../{above}",
         cost={**_cost(run, whole, count), "compile": COMPILED.told(since=compiled)},
     )
+
+
+def _frozen_tower(trainable: dict) -> bool:
+    """Whether nothing before the decoder trains: its image tokens stay what they are."""
+    return all(set(tree) == {"decoder"} for tree in trainable.values())
 
 
 def _adapter(params: dict, lora: dict, key: jax.Array) -> dict:

@@ -32,6 +32,8 @@ class Pipeline:
         forget rows in a batch, an epoch being one pass over forget; "sequential" passes over
         forget, then over retain.
       reference: f32[len(examples)] summed log-probabilities under the reference, or None.
+      media: what a frozen tower makes of each picture, float[tiles, N, D], or None. Batches then
+        hold ``media`` in place of ``images``.
     """
 
     examples: Sequence[Example]
@@ -44,6 +46,7 @@ class Pipeline:
     schedule: str = "all"
     augmented: bool = False
     reference: np.ndarray | None = None
+    media: Sequence[np.ndarray] | None = None
     _plan: dict[int, list] = field(default_factory=dict)
 
     def epoch(self, number: int) -> list[list[list[Example]]]:
@@ -87,7 +90,7 @@ class Pipeline:
         return sum(len(self.epoch(e)) for e in range(epochs))
 
     @cached_property
-    def _most(self) -> tuple[int, int, int]:
+    def largest(self) -> tuple[int, int, int]:
         """(tiles, height, width) that hold every picture: one program for the whole run."""
         if self.augmented:
             size = round_up(self.processor.config.image_size, self.patch)
@@ -101,11 +104,17 @@ class Pipeline:
         """
         batch = collate(rows, self.rows, self.shape)
         if self.pictures:
-            most, height, width = self._most
+            most, height, width = self.largest
             shown = {
                 r: self.view(row[0].image, rng) for r, row in enumerate(rows) if row[0].image >= 0
             }
-            images, extents = stack_tiles(list(shown.values()), height, width)
+            if self.media is None:
+                images, extents = stack_tiles(list(shown.values()), height, width)
+            else:  # tiles by number, to be looked up once they are laid out
+                found = [self.media[rows[r][0].image] for r in shown]
+                table = np.concatenate([self._nothing, *found])
+                images = np.arange(1, len(table), dtype=np.int32)
+                extents = np.zeros((len(images), 2), np.int32)
             batch |= place_images(
                 batch["tokens"],
                 images,
@@ -115,11 +124,18 @@ class Pipeline:
                 image_tokens=self.processor.config.image_tokens,
                 most=most,
             )
+            if self.media is not None:
+                batch["media"] = table[batch.pop("images")]
         if self.reference is not None:
             known = batch["answers"] >= 0
             batch["reference_logprobs"] = np.where(known, self.reference[batch["answers"]], 0.0)
             batch["reference_logprobs"] = batch["reference_logprobs"].astype(np.float32)
         return batch
+
+    @cached_property
+    def _nothing(self) -> np.ndarray:
+        """What stands where a row has no picture."""
+        return np.zeros((1, *self.media[0].shape[1:]), self.media[0].dtype)
 
     def view(self, image: int, rng: np.random.Generator) -> Picture:
         """A picture, a random view of it where the pipeline augments."""

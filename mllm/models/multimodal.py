@@ -161,12 +161,13 @@ def functions_of(family: type[Multimodal]) -> Functions:
           batch: ``tokens``, ``positions``, ``segments`` i32[B, T]; with images also ``images``
             u8[B, I, H, W, 3], ``image_slots`` i32[B, I], the index of each image's first token
             (-1: no image), and for images of several sizes ``image_extents`` i32[B, I, 2].
-          media: projected tokens [B, I, N, D] in place of ``images``.
+          media: projected tokens [B, I, N, D] in place of ``images``; so is ``media`` of the batch.
           structure: defaults to the causal one of ``positions`` and ``segments``.
           above, cache, write_at: of ``Decoder``; they need split layers.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
         """
         keys = (None, None) if key is None else jax.random.split(key)
+        media = batch.get("media") if media is None else media
         if media is None and config.vision is not None and "images" in batch:
             extents = batch.get("image_extents")
             media = encode_media(config, variables, batch["images"], extents, keys[0])
