@@ -5,7 +5,6 @@ bits.
 import math
 import time
 import zlib
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -46,23 +45,30 @@ def train(
       folder: the run's folder; checkpoints go to ``checkpoints/``, metrics to ``metrics.jsonl``.
       meta: JSON values stored with each checkpoint.
 
+    A line of metrics tells, beside those of the step, the real ``tokens``, their share ``fill`` of
+    the places computed, and the seconds since the line before.
+
     Raises:
       FloatingPointError: a loss that is not finite; the checkpoints before it stay.
       ValueError: batches since the last line of metrics differ between processes.
+      jax.errors.JaxRuntimeError: the step asks for an array that does not lie on its devices.
     """
     with Checkpoints(folder / "checkpoints") as checkpoints:
         done = checkpoints.latest() or 0
         if done:
             state = restore_state(checkpoints, done, state)
         progress, mesh = Progress(name, steps, start=done), mesh_of(state)
-        batches: Iterator = prefetch(batches_from(done))
+        # What is drawn ahead lies on the devices before the step before it is waited for.
+        batches = prefetch((batch, place_rows(batch, mesh)) for batch in batches_from(done))
         with closing(MetricsWriter(folder, resume_step=done)) as writer, closing(batches):
-            sums, began, tokens, seen = {}, time.monotonic(), 0, 0
+            sums, began, tokens, slots, seen = {}, time.monotonic(), 0, 0, 0
             for number in range(done + 1, steps + 1):
-                batch = next(batches)
+                batch, placed = next(batches)
                 tokens += int((batch["segments"] >= 0).sum())
+                slots += batch["segments"].size
                 seen = checksum(batch, seen)
-                state, metrics = step(state, frozen, place_rows(batch, mesh))
+                with jax.transfer_guard("disallow"):  # nothing may make the host wait in a step
+                    state, metrics = step(state, frozen, placed)
                 for key, (total, count) in metrics.items():
                     sums.setdefault(key, []).append((total, count))
                 # A checkpoint ends a line: a resumed run writes the lines of an unstopped one.
@@ -76,13 +82,16 @@ def train(
                         )
                     seconds = time.monotonic() - began
                     values.update(
-                        tokens=tokens, seconds=seconds, tokens_per_second=tokens / seconds
+                        tokens=tokens,
+                        fill=tokens / slots,
+                        seconds=seconds,
+                        tokens_per_second=tokens / seconds,
                     )
                     writer.write(number, values)
                     progress.update(
                         number, loss=values["loss"], tokens_per_s=values["tokens_per_second"]
                     )
-                    sums, began, tokens = {}, time.monotonic(), 0
+                    sums, began, tokens, slots = {}, time.monotonic(), 0, 0
                 if last:
                     checkpoints.save(number, state_items(state), meta)
     return state

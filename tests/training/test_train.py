@@ -200,6 +200,35 @@ def test_trainable_leaves_must_be_float32(model):
         state.create({"params": narrow}, optax.sgd(1.0))
 
 
+def test_a_transfer_inside_the_loop_raises(model, shared_step, tmp_path):
+    step, optimizer = shared_step
+    params = {"params": jax.tree.map(jnp.copy, model.variables["params"])}
+
+    def from_the_host(state, frozen, batch):
+        return step(state, frozen, {**batch, "weight": np.ones(4, np.float32)})
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+        train(
+            from_the_host,
+            state.create(params, optimizer),
+            {},
+            make_pipeline(model).from_step,
+            steps=2,
+            folder=tmp_path,
+            name="toy",
+            meta={},
+        )
+
+
+def test_lines_tell_the_share_of_places_that_hold_tokens(model, shared_step, tmp_path):
+    run(model, shared_step, tmp_path, steps=2)
+    source = make_pipeline(model).from_step(0)
+    segments = np.concatenate([next(source)["segments"].ravel() for _ in range(2)])
+    (line,) = read_jsonl(tmp_path / "metrics.jsonl")
+    assert line["tokens"] == (segments >= 0).sum()
+    assert line["fill"] == pytest.approx((segments >= 0).mean())
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(model, shared_step, tmp_path):
     broken = jax.tree.map(lambda x: x * jnp.nan, model.variables)
     step, optimizer = shared_step
