@@ -9,8 +9,9 @@ in each segment, so that loss and gradients equal those of separate rows exactly
 R rows, T tokens, M supervised tokens, S answers.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +39,9 @@ class Example:
     def length(self) -> int:
         return len(self.suffix) + len(self.answer)
 
+
+# A batch takes the smallest of these shares of a row's capacity that holds it: each is a program.
+SHARES = (0.5, 0.75, 1.0)
 
 SUPERVISED: dict[str, Callable[[Example], int]] = {
     "answer": lambda example: len(example.answer),
@@ -75,6 +79,26 @@ class RowShape:
     def supervised_of(self, example: Example) -> int:
         """How many of the last tokens of prefix, question and answer are supervised."""
         return SUPERVISED[self.loss_on](example)
+
+    def fitted(self, rows: Sequence[Sequence[Example]]) -> "RowShape":
+        """The smallest share of this capacity that holds ``rows``, one for tokens and supervised
+        ones alike; in steps of 128 tokens where the capacity is a multiple of it, else of 8.
+
+        Raises:
+          ValueError: the whole capacity does not hold them.
+        """
+        tokens = max(len(row[0].prefix) + sum(e.length for e in row) for row in rows)
+        supervised = max(sum(map(self.supervised_of, row)) for row in rows)
+        step = 128 if self.tokens % 128 == 0 else 8
+        for share in SHARES:
+            room = min(round_up(math.ceil(share * self.tokens), step), self.tokens)
+            taught = min(round_up(math.ceil(share * self.supervised), 8), self.supervised)
+            if tokens <= room and supervised <= taught:
+                return replace(self, tokens=room, supervised=taught)
+        raise ValueError(
+            f"a row has {tokens} tokens, {supervised} of them supervised; its capacity is "
+            f"{self.tokens} and {self.supervised}"
+        )
 
 
 def round_up(count: int, multiple: int) -> int:

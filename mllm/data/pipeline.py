@@ -26,7 +26,7 @@ class Pipeline:
       pictures: what is seen of them; ``Example.image`` numbers them. Where ``augmented``, decoded
         images, of each of which a random view is drawn every time.
       processor: with which examples and pictures were made.
-      rows: rows a batch. shape: capacity of a row.
+      rows: rows a batch. shape: capacity of a row, of which a batch takes the share that it needs.
       patch: heights and widths of pictures are padded to a multiple of this.
       schedule: "all" and "forget" draw every row once an epoch; "joint" puts as many retain rows as
         forget rows in a batch, an epoch being one pass over forget; "sequential" passes over
@@ -102,7 +102,7 @@ class Pipeline:
         """Arrays of one batch: ``mllm.data.packing.collate`` with what ``rows.place_images`` makes
         of the pictures, and reference values f32[R, S].
         """
-        batch = collate(rows, self.rows, self.shape)
+        batch = collate(rows, self.rows, self.shape.fitted(rows))
         if self.pictures:
             most, height, width = self.largest
             shown = {

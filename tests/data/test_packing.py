@@ -129,6 +129,32 @@ def test_a_resumed_pipeline_goes_on_with_the_same_batches(schedule):
                 np.testing.assert_array_equal(mine[key], theirs[key])
 
 
+@pytest.mark.parametrize(
+    ("tokens", "supervised", "ladder"),
+    [
+        (40, 18, [(24, 16), (32, 16), (40, 18)]),
+        (256, 64, [(128, 32), (256, 48), (256, 64)]),
+        (30, 7, [(16, 7), (24, 7), (30, 7)]),
+    ],
+)
+def test_a_batch_takes_the_smallest_of_three_shapes_that_holds_it(tokens, supervised, ladder):
+    """A smaller one would not: of tokens or of supervised ones some row has too many."""
+    shape, examples = RowShape(tokens=tokens, supervised=supervised, answers=4), random_examples(9)
+    rows = [row[:most] for most in (1, 2, 4) for row in pack(examples, shape)]
+    taken = set()
+    for row in rows:
+        used = len(row[0].prefix) + sum(e.length for e in row), sum(len(e.answer) for e in row)
+        fitted = shape.fitted([row])
+        found = fitted.tokens, fitted.supervised
+        assert found == next(s for s in ladder if used[0] <= s[0] and used[1] <= s[1])
+        taken.add(found)
+    assert len(taken) > 1 or tokens == 256
+    whole = shape.fitted(rows)
+    assert all(shape.fitted([row]).tokens <= whole.tokens for row in rows)
+    with pytest.raises(ValueError, match=f"capacity is {tokens} and {supervised}"):
+        shape.fitted([rows[-1] * 100])
+
+
 def test_schedules_show_the_rows_they_promise():
     roles = lambda batch: set(batch["forget"][batch["weight"] > 0].tolist())  # noqa: E731
     pipeline = make_pipeline(schedule="forget")

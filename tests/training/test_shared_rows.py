@@ -1,0 +1,163 @@
+"""Examples that share rows of a share of the capacity give what each gives in a row of its own.
+
+The rows of their own are written by hand: no packing, no prefix apart, no width but the capacity's.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toy import make_model
+
+from mllm.data.images import Picture
+from mllm.data.packing import Example, RowShape, pack
+from mllm.data.pipeline import Pipeline
+from mllm.models import llava
+from mllm.ops.losses import supervised_logprobs, token_kl
+from mllm.ops.segments import segment_sums
+from mllm.training.step import predicting_states, spread
+from mllm.unlearning import OBJECTIVES, get_objective
+
+SHAPE = RowShape(tokens=48, supervised=20, answers=4)
+MOST, ROWS = 24, 12  # examples, and so rows of their own; shared rows, some of them padding
+# What needs no weights of its own (``prompting``) has nothing to compute.
+TRAINED = {n: o for n in OBJECTIVES if (o := get_objective(n)).loss is not None}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def other(model):
+    """The weights that divergences are taken from."""
+    return llava.init(model.config, jax.random.key(7))["params"]
+
+
+def draw(seed: int, image_id: int) -> tuple[list[Example], list[Picture], np.ndarray]:
+    """Groups of random size about no picture, one, or one of two tiles; references of each."""
+    rng = np.random.default_rng(seed)
+    ids = lambda low, high: tuple(rng.integers(5, 290, rng.integers(low, high)).tolist())  # noqa: E731
+    pictures, examples = [], []
+    for tiles in (0, 1, 2):
+        image = -1
+        if tiles:
+            image = len(pictures)
+            pixels = rng.integers(0, 256, (tiles, 16, 16, 3)).astype(np.uint8)
+            pictures.append(Picture(pixels, ((16, 16),) * tiles))
+        prefix = (*ids(1, 4), *([image_id] * 4 + [9]) * tiles)
+        for forget in (True, False):
+            # The seed bounds the size of groups, so that seeds differ in the shape they need.
+            for _ in range(rng.integers(1, min(seed, MOST // 6) + 1)):
+                index = len(examples)
+                examples.append(Example(index, image, forget, prefix, ids(1, 7), ids(1, 6)))
+    return examples, pictures, -rng.exponential(size=len(examples)).astype(np.float32)
+
+
+def alone(examples, pictures, reference) -> dict[str, np.ndarray]:
+    """A row for each example, as one would write it for a model without shared rows."""
+    batch = {
+        "tokens": np.zeros((MOST, SHAPE.tokens), np.int32),
+        "positions": np.zeros((MOST, SHAPE.tokens), np.int32),
+        "segments": np.full((MOST, SHAPE.tokens), -1, np.int32),
+        "loss_mask": np.zeros((MOST, SHAPE.tokens), np.float32),
+        "targets": np.full((MOST, SHAPE.supervised), SHAPE.tokens, np.int32),
+        "sources": np.zeros((MOST, SHAPE.supervised), np.int32),
+        "answers": np.full((MOST, 1), -1, np.int32),
+        "weight": np.zeros(MOST, np.float32),
+        "forget": np.zeros(MOST, np.float32),
+        "reference_logprobs": np.zeros((MOST, 1), np.float32),
+        "images": np.zeros((MOST, 2, 16, 16, 3), np.uint8),
+        "image_slots": np.full((MOST, 2), -1, np.int32),
+        "image_extents": np.zeros((MOST, 2, 2), np.int32),
+    }
+    for r, example in enumerate(examples):
+        ids = example.prefix + example.suffix + example.answer
+        taught = np.arange(len(ids) - len(example.answer), len(ids))
+        batch["tokens"][r, : len(ids)] = ids
+        batch["positions"][r, : len(ids)] = np.arange(len(ids))
+        batch["segments"][r, : len(ids)] = 1
+        batch["loss_mask"][r, taught] = 1
+        batch["targets"][r, : len(taught)] = taught
+        batch["sources"][r, : len(taught)] = taught - 1
+        batch["answers"][r], batch["reference_logprobs"][r] = r, reference[r]
+        batch["weight"][r], batch["forget"][r] = 1, example.forget
+        if example.image >= 0:
+            tiles = pictures[example.image].tiles
+            first = len(example.prefix) - 5 * len(tiles)
+            batch["images"][r, : len(tiles)] = tiles
+            batch["image_slots"][r, : len(tiles)] = first + 5 * np.arange(len(tiles))
+            batch["image_extents"][r, : len(tiles)] = 16
+    return batch
+
+
+@pytest.fixture(scope="module")
+def outcome(model, other):
+    """batch -> (log-probability of each answer [R, S], and of each objective its loss and the
+    gradient of the parameters), one program a shape.
+    """
+
+    @jax.jit
+    def outcome(params, other, batch):
+        def values_of(params):
+            states, kept = (
+                predicting_states(llava, model.config, {"params": p}, batch)
+                for p in (params, other)
+            )
+            head, kept_head = (llava.head(model.config, {"params": p}) for p in (params, other))
+            return {
+                "token_logprobs": spread(supervised_logprobs(states, head, batch), batch),
+                "divergence": spread(token_kl(kept, kept_head, states, head), batch),
+            }
+
+        values, pull = jax.vjp(values_of, params)
+        sums = segment_sums(values["token_logprobs"], batch["segments"], batch["answers"].shape[1])
+        losses, cotangents = [], []
+        for objective in TRAINED.values():
+
+            def loss(values, objective=objective):
+                needed = {
+                    n: v for n, v in (values | {"batch": batch}).items() if n in objective.needs
+                }
+                return objective.loss(**needed)[0]
+
+            one, cotangent = jax.value_and_grad(loss)(values)
+            losses.append(one)
+            cotangents.append(cotangent)
+        stacked = jax.tree.map(lambda *each: jnp.stack(each), *cotangents)
+        return sums, losses, jax.lax.map(lambda cotangent: pull(cotangent)[0], stacked)
+
+    return lambda batch: jax.device_get(outcome(model.variables["params"], other, batch))
+
+
+@pytest.mark.parametrize(("seed", "width"), [(1, 24), (3, 40), (4, 40), (7, 48)])
+def test_shared_rows_equal_rows_of_their_own(model, outcome, seed, width):
+    examples, pictures, reference = draw(seed, model.processor.image_id)
+    pipeline = Pipeline(
+        examples, pictures, model.processor, ROWS, SHAPE, patch=8, reference=reference
+    )
+    rows = pack(examples, SHAPE)
+    batch = pipeline.batch(rows, np.random.default_rng(0))
+    assert batch["tokens"].shape == (ROWS, width)
+    sums, losses, gradients = outcome(batch)
+    expected_sums, expected_losses, expected_gradients = outcome(
+        alone(examples, pictures, reference)
+    )
+    known = batch["answers"] >= 0
+    assert sorted(batch["answers"][known]) == list(range(len(examples)))
+    found = np.zeros(len(examples))
+    found[batch["answers"][known]] = sums[known]
+    np.testing.assert_allclose(found, expected_sums[: len(examples), 0], rtol=1e-5)
+    for number, name in enumerate(TRAINED):
+        np.testing.assert_allclose(
+            losses[number], expected_losses[number], rtol=1e-5, atol=1e-5, err_msg=name
+        )
+        mine, theirs = (
+            [leaf[number] for leaf in jax.tree.leaves(tree)]
+            for tree in (gradients, expected_gradients)
+        )
+        size = np.sqrt(sum(float((leaf**2).sum()) for leaf in theirs))
+        assert size > 0
+        for a, b in zip(mine, theirs, strict=True):
+            assert np.linalg.norm(a - b) <= 1e-5 * size, name
