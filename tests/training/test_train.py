@@ -146,13 +146,15 @@ def test_a_stopped_run_resumes_to_the_same_bits(model, shared_step, tmp_path):
     assert losses["stopped"] == losses["whole"]
 
 
-def test_the_step_compiles_once(model):
+def test_the_step_compiles_once_a_shape(model):
     step, optimizer = make_step(model)
     now = state.create({"params": jax.tree.map(jnp.copy, model.variables["params"])}, optimizer)
-    source = make_pipeline(model).from_step(0)
+    source, shapes = make_pipeline(model).from_step(0), set()
     for _ in range(4):
-        now, _ = step(now, {}, next(source))
-    assert step._cache_size() == 1
+        batch = next(source)
+        shapes.add((batch["tokens"].shape, batch["targets"].shape))
+        now, _ = step(now, {}, batch)
+    assert step._cache_size() == len(shapes) <= 3
 
 
 def test_lora_trains_only_the_adapter_and_merging_changes_nothing(model, tmp_path):
