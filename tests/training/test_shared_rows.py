@@ -19,6 +19,8 @@ from mllm.training.step import predicting_states, spread
 from mllm.unlearning import OBJECTIVES, get_objective
 
 SHAPE = RowShape(tokens=48, supervised=20, answers=4)
+# The question is supervised too: its first token is predicted across the end of the prefix.
+QUESTIONS = RowShape(tokens=48, supervised=44, answers=4, loss_on="all")
 MOST, ROWS = 24, 12  # examples, and so rows of their own; shared rows, some of them padding
 # What needs no weights of its own (``prompting``) has nothing to compute.
 TRAINED = {n: o for n in OBJECTIVES if (o := get_objective(n)).loss is not None}
@@ -55,15 +57,15 @@ def draw(seed: int, image_id: int) -> tuple[list[Example], list[Picture], np.nda
     return examples, pictures, -rng.exponential(size=len(examples)).astype(np.float32)
 
 
-def alone(examples, pictures, reference) -> dict[str, np.ndarray]:
+def alone(examples, pictures, reference, shape) -> dict[str, np.ndarray]:
     """A row for each example, as one would write it for a model without shared rows."""
     batch = {
-        "tokens": np.zeros((MOST, SHAPE.tokens), np.int32),
-        "positions": np.zeros((MOST, SHAPE.tokens), np.int32),
-        "segments": np.full((MOST, SHAPE.tokens), -1, np.int32),
-        "loss_mask": np.zeros((MOST, SHAPE.tokens), np.float32),
-        "targets": np.full((MOST, SHAPE.supervised), SHAPE.tokens, np.int32),
-        "sources": np.zeros((MOST, SHAPE.supervised), np.int32),
+        "tokens": np.zeros((MOST, shape.tokens), np.int32),
+        "positions": np.zeros((MOST, shape.tokens), np.int32),
+        "segments": np.full((MOST, shape.tokens), -1, np.int32),
+        "loss_mask": np.zeros((MOST, shape.tokens), np.float32),
+        "targets": np.full((MOST, shape.supervised), shape.tokens, np.int32),
+        "sources": np.zeros((MOST, shape.supervised), np.int32),
         "answers": np.full((MOST, 1), -1, np.int32),
         "weight": np.zeros(MOST, np.float32),
         "forget": np.zeros(MOST, np.float32),
@@ -74,7 +76,8 @@ def alone(examples, pictures, reference) -> dict[str, np.ndarray]:
     }
     for r, example in enumerate(examples):
         ids = example.prefix + example.suffix + example.answer
-        taught = np.arange(len(ids) - len(example.answer), len(ids))
+        first = len(example.prefix) + (shape is SHAPE) * len(example.suffix)
+        taught = np.arange(first, len(ids))
         batch["tokens"][r, : len(ids)] = ids
         batch["positions"][r, : len(ids)] = np.arange(len(ids))
         batch["segments"][r, : len(ids)] = 1
@@ -85,9 +88,9 @@ def alone(examples, pictures, reference) -> dict[str, np.ndarray]:
         batch["weight"][r], batch["forget"][r] = 1, example.forget
         if example.image >= 0:
             tiles = pictures[example.image].tiles
-            first = len(example.prefix) - 5 * len(tiles)
+            start = len(example.prefix) - 5 * len(tiles)
             batch["images"][r, : len(tiles)] = tiles
-            batch["image_slots"][r, : len(tiles)] = first + 5 * np.arange(len(tiles))
+            batch["image_slots"][r, : len(tiles)] = start + 5 * np.arange(len(tiles))
             batch["image_extents"][r, : len(tiles)] = 16
     return batch
 
@@ -131,18 +134,21 @@ def outcome(model, other):
     return lambda batch: jax.device_get(outcome(model.variables["params"], other, batch))
 
 
-@pytest.mark.parametrize(("seed", "width"), [(1, 24), (3, 40), (4, 40), (7, 48)])
-def test_shared_rows_equal_rows_of_their_own(model, outcome, seed, width):
+@pytest.mark.parametrize(
+    ("shape", "seed", "width"),
+    [(SHAPE, 1, 24), (SHAPE, 3, 40), (SHAPE, 4, 40), (SHAPE, 7, 48), (QUESTIONS, 7, 48)],
+)
+def test_shared_rows_equal_rows_of_their_own(model, outcome, shape, seed, width):
     examples, pictures, reference = draw(seed, model.processor.image_id)
     pipeline = Pipeline(
-        examples, pictures, model.processor, ROWS, SHAPE, patch=8, reference=reference
+        examples, pictures, model.processor, ROWS, shape, patch=8, reference=reference
     )
-    rows = pack(examples, SHAPE)
+    rows = pack(examples, shape)
     batch = pipeline.batch(rows, np.random.default_rng(0))
     assert batch["tokens"].shape == (ROWS, width)
     sums, losses, gradients = outcome(batch)
     expected_sums, expected_losses, expected_gradients = outcome(
-        alone(examples, pictures, reference)
+        alone(examples, pictures, reference, shape)
     )
     known = batch["answers"] >= 0
     assert sorted(batch["answers"][known]) == list(range(len(examples)))
