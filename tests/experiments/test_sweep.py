@@ -50,7 +50,7 @@ def outcome(workdir) -> dict:
         found[name] = {
             "digest": record["checkpoint_digest"],
             "identity": record["identity"],
-            "cost": {k: v for k, v in record["cost"].items() if k != "seconds"},
+            "cost": {k: v for k, v in record["cost"].items() if k not in ("seconds", "compile")},
             "losses": [(line["step"], line["loss"], line["tokens"]) for line in metrics],
             "replies": read_jsonl(folder / "eval" / "strict" / "forget_15" / "replies.jsonl"),
             "scores": read_json(folder / "eval" / "strict" / "results.json")["runs"][0]["scores"],
