@@ -1,23 +1,33 @@
 """Time training, decoding, scoring and a whole evaluation beside transformers and peft on the same
-machine, after checking that both compute the same. Weights are random, of the sizes of the config.
+device, after checking that both compute the same. Weights are random, of the sizes of the config.
+
+The peer has the device first and gives it back; then ours has it. Each does on one device.
 """
 
+import gc
+import os
 import tempfile
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import jax
+import optax
 from absl import flags
 from rich.console import Console
 from rich.table import Table
 
 from experiments import stages
 from experiments.common import environment, get_config, run
-from experiments.measure import Bench
+from experiments.measure import Ours, compare, measure_machine
 from experiments.prepare import prepare
+from experiments.workload import Figure, Workload
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
+from mllm.parallel.mesh import make_mesh, one_device
+from mllm.parallel.place import place
 from mllm.training.compiled import COMPILED
 
 OUT = flags.DEFINE_string("out", None, "JSON file for every number")
@@ -25,68 +35,100 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "times that each piece of work is t
 
 
 def main(_):
-    config = get_config()
-    result = measure(config, REPEATS.value)
+    config, result = get_config(), {}
+    for result in measure(config, REPEATS.value):
+        if OUT.value is not None:  # what is measured is kept, whatever comes behind it
+            write_json(Path(OUT.value), result)
     show(result)
-    if OUT.value is not None:
-        write_json(Path(OUT.value), result)
 
 
-def measure(config, repeats: int) -> dict:
-    """{"equal", "machine", "lines", "compile", "environment"}; see ``experiments.measure``."""
+def measure(config, repeats: int) -> Iterator[dict]:
+    """{"equal", "machine", "lines", "compile", "environment", "peer"} so far, after each line; see
+    ``experiments.measure``. Without torch "peer" is None, and ours is measured alone.
+    """
     prepare(config)
     benchmark = stages.open_benchmark(config)
-    loaded = stages.fresh_model(config, benchmark, stages.device_mesh(config))
-    cast = jax.jit(partial(jax.tree.map, lambda leaf: leaf.astype(loaded.config.dtype)))
+    # The peer has the device to itself: until it is done, our weights stay on the host.
+    host = make_mesh(devices=jax.devices("cpu")[:1])
+    loaded = stages.fresh_model(config, benchmark, host)
+    cast = jax.jit(partial(optax.tree.cast, dtype=loaded.config.dtype))
     loaded = replace(loaded, variables=cast(loaded.variables))
-    with tempfile.TemporaryDirectory() as folder:
-        peer = _peer(loaded, Path(folder) / "peer")
-        bench = Bench(config, loaded, benchmark, peer, repeats)
-        equal, machine = bench.equality(), bench.machine()
-        lines = [*bench.training(), *bench.generation(), *bench.choices(), *bench.evaluation()]
-    return {
-        "equal": equal,
-        "machine": machine,
-        "lines": lines,
-        "compile": COMPILED.told(),
+    work = Workload(config, replace(loaded, variables={}), benchmark)
+    answers, figures, versions = ask_peer(work, loaded, repeats)
+    loaded = replace(loaded, variables=place(loaded.variables, one_device()))
+    machine = measure_machine(config.bench.small, repeats)
+    result = {
+        "equal": compare(work, loaded, answers) if answers else {},
+        "machine": asdict(machine),
         "environment": environment(),
+        "peer": versions,
+        "lines": [],
     }
+    ours = Ours(work, loaded, repeats, machine)
+    del loaded
+    for line in ours.lines(figures):
+        result["lines"].append(line)
+        yield {**result, "compile": COMPILED.told()}
 
 
-def _peer(loaded, folder: Path):
-    try:
-        from experiments.peer import Peer
-    except ModuleNotFoundError:  # without torch ours is measured alone
-        return None
-    write_folder(folder, loaded)
-    return Peer(folder, loaded.config.dtype)
+def ask_peer(work: Workload, loaded, repeats: int) -> tuple[dict, dict[str, Figure], dict | None]:
+    """(what ours must equal, figures, versions) of the peer on the same weights."""
+    if find_spec("torch") is None:
+        return {}, {}, None
+    from experiments import peer as published
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(Path(folder) / "peer", loaded)
+        peer = published.Peer(Path(folder) / "peer", loaded.config.dtype)
+    found = published.answers(peer, work), published.figures(peer, work, repeats)
+    versions = peer.environment()
+    del peer
+    gc.collect()
+    published.torch.cuda.empty_cache()
+    return *found, versions
 
 
 def show(result: dict) -> None:
     """The tables."""
-    console, machine = Console(width=140), result["machine"]
+    console, machine = Console(width=150), result["machine"]
     print(
-        f"matrix products {machine['matmul_tflops']:.2f} TFLOP/s, copies "
-        f"{machine['copy_gb_per_s']:.1f} GB/s ({machine['device']})"
+        f"matrix products {machine['flops'] / 1e12:.2f} TFLOP/s, copies "
+        f"{machine['bytes'] / 1e9:.1f} GB/s ({machine['device']})"
     )
-    for name, difference in result["equal"].items():
-        print(f"equal: {name}, largest difference {difference:.2g}")
-    table = Table("work", "unit", "ours", "peer", "ratio", "peer's best", "share", "GB")
+    for name, found in result["equal"].items():
+        print(f"equal: {name}, {found['difference']:.2g} of at most {found['tolerance']:g}")
+    table = Table("work", "unit", "ours", "peer", "ratio", "peer's best", "tokens/s", "share", "GB")
     for line in result["lines"]:
+        ours, peer = line["ours"], line["peer"]
         table.add_row(
             line["work"],
             line["unit"],
-            f"{line['ours']:.4g} ({line['least']:.4g}-{line['most']:.4g})",
-            "-" if line["peer"] is None else f"{line['peer']:.4g}",
-            "-" if line["ratio"] is None else f"{line['ratio']:.1f}",
-            line.get("peer_setting", ""),
-            line.get("share", ""),
-            "-" if line.get("memory") is None else f"{line['memory'] / 1e9:.2f}",
+            _spread(ours),
+            "-" if peer is None else _spread(peer),
+            "-" if peer is None else f"{line['ratio']:.1f}",
+            "-" if peer is None else peer["setting"],
+            _number(line["tokens_per_s"]) if "tokens_per_s" in line else "-",
+            f"{line['share']:.0%} {line['share_of']}" if "share" in line else "-",
+            " / ".join(_gigabytes(figure) for figure in (ours, peer) if figure),
         )
     console.print(table)
     told = result["compile"]
     print(f"compiled {told['programs']} programs in {told['seconds']} s, {told['hits']} from disk")
 
 
+def _spread(figure: dict) -> str:
+    least, most = _number(figure["least"]), _number(figure["most"])
+    return f"{_number(figure['rate'])} ({least}-{most})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _gigabytes(figure: dict) -> str:
+    return "-" if figure["memory"] is None else f"{figure['memory'] / 1e9:.2f}"
+
+
 if __name__ == "__main__":
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer is first
     run(main)

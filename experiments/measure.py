@@ -1,15 +1,16 @@
-"""What ``experiments.bench`` measures: each piece of work once to warm up, then several times.
+"""What ``experiments.bench`` measures of ours, each beside the peer's best figure.
 
-Rates are medians over the repetitions, in units of finished work a second. Shares are of what the
-machine was measured to do: of its matrix products 4 N floating-point operations a token for a step
-of LoRA (N parameters of the decoder; forward, and the gradient of states, but none of weights), and
-of its copies the bytes of weights, and of keys and values, that a decoding step has to read.
+Shares are of what the device was measured to do. With N the parameters of the decoder, a step of
+LoRA takes 4 N floating-point operations a token (forward, and the gradient of states but none of
+weights; what is computed again does not count), scoring 2 N: their share is that of matrix
+products. A decoding step has to read the bytes of the decoder's weights and of the keys and values
+of all rows: their share is that of copies, and is told of decoding alone, without the reading of
+picture and question that the rate includes.
 """
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,19 +18,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import stages
-from mllm.data.packing import Example, RowShape, collate
+from experiments.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
+from mllm.data.packing import Example, collate
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
 from mllm.decoding.serve import serve
 from mllm.evaluation.branching import reply
-from mllm.evaluation.paper import PaperItem, collect_paper_replies, paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol
+from mllm.evaluation.paper import collect_paper_replies
 from mllm.evaluation.protocol import Protocol
-from mllm.evaluation.runner import collect_replies, items_of
-from mllm.models.multimodal import normalise
+from mllm.evaluation.runner import collect_replies
 from mllm.ops.lora import init_lora
+from mllm.parallel.mesh import one_device
 from mllm.parallel.place import place_rows
 from mllm.parallel.program import memory_of
 from mllm.training import optimizers, state
@@ -37,342 +37,230 @@ from mllm.training.step import make_train_step
 from mllm.unlearning import get_objective
 
 NEVER = -1  # an end token that no row generates
-SETTINGS = (False, True)  # the peer without and with gradient checkpointing
+PICTURES = 5  # questions that share a picture in multiple choice
+
+# By dtype, the most that ours and the peer's may differ by, relative to the peer's: of a position's
+# logits (their norm), an answer's log-probability, the loss; and the share of unlike replies, which
+# near ties decide where numbers have 8 bits.
+TOLERANCES = {
+    "float32": {"logits": 1e-4, "scores": 1e-4, "loss": 1e-4, "replies": 0.0},
+    "bfloat16": {"logits": 0.1, "scores": 0.02, "loss": 0.02, "replies": 1.0},
+}
 
 
-class Bench:
-    """The work of one model, and a ``peer`` (``experiments.peer``) that does it too, or None."""
+@dataclass(frozen=True)
+class Machine:
+    """What the device does at best: floating-point operations and copied bytes a second."""
 
-    def __init__(self, config, loaded, benchmark, peer, repeats: int):
-        self.config, self.loaded, self.benchmark = config, loaded, benchmark
-        self.peer, self.repeats, self.small = peer, repeats, config.bench.small
-        self.model, self.shape = loaded.model, loaded.config
-        self.mesh = stages.device_mesh(config)
-        people = benchmark.profiles("full")[: config.bench.profiles]
-        stage = config.methods.ga
-        self.examples, self.pictures = stages.make_examples(loaded, stage, [], people)
-        self.examples = [e for e in self.examples if e.image >= 0]
-        self.rates: dict[str, float] = {}
+    device: str
+    flops: float
+    bytes: float
 
-    def machine(self) -> dict:
-        """What the device does at best: {"device", "matmul_tflops", "copy_gb_per_s"}."""
-        side, dtype = (1024, jnp.float32) if self.small else (8192, jnp.bfloat16)
-        a = jnp.ones((side, side), dtype)
-        product = jax.jit(lambda a: a @ a)
-        copy = jax.jit(lambda a: a + 1)
-        large = jnp.ones((2**24 if self.small else 2**29,), jnp.bfloat16)
-        self.rates["flops"] = 2 * side**3 * self._rate(lambda: product(a))[0]
-        self.rates["bytes"] = 2 * large.nbytes * self._rate(lambda: copy(large))[0]
-        return {
-            "device": jax.devices()[0].device_kind,
-            "matmul_tflops": self.rates["flops"] / 1e12,
-            "copy_gb_per_s": self.rates["bytes"] / 1e9,
-        }
 
-    def equality(self) -> dict[str, float]:
-        """Largest differences between ours and the peer's logits, scores and (share of unlike)
-        greedy tokens.
+def measure_machine(small: bool, repeats: int) -> Machine:
+    """Products of square matrices (bfloat16, 8192 wide; small: float32, 1024 wide) and copies."""
+    side, dtype = (1024, jnp.float32) if small else (8192, jnp.bfloat16)
+    matrix = jnp.ones((side, side), dtype)
+    large = jnp.ones((2**24 if small else 2**29,), jnp.bfloat16)
+    product, copy = jax.jit(lambda a: a @ a), jax.jit(lambda a: a + 1)
+    wait = jax.block_until_ready
+    return Machine(
+        jax.devices()[0].device_kind,
+        timed(lambda: product(matrix), wait, units=2 * side**3, repeats=repeats).rate,
+        timed(lambda: copy(large), wait, units=2 * large.nbytes, repeats=repeats).rate,
+    )
 
-        Raises:
-          ValueError: they differ by more than the dtype explains.
-        """
-        if self.peer is None:
-            return {}
-        chosen, variables = self.examples[:4], serve(self.loaded.variables)
-        rows = [[*e.prefix, *e.suffix, *e.answer] for e in chosen]
-        pixels = [self._pixels(e) for e in chosen]
-        expected = self.peer.logits(rows, pixels)
-        prompts = [[*e.prefix, *e.suffix] for e in chosen]
-        answers = [list(e.answer) for e in chosen]
-        scores = self.peer.score(prompts, answers, pixels)
-        _, states = prefill(self.model, self.shape, variables, self._whole(rows, chosen))
-        head = self.model.head(self.shape, variables).astype(states.dtype)
-        found = np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
-        logits = max(
-            float(np.abs(found[i, : len(row)] - expected[i, : len(row)]).max())
-            for i, row in enumerate(rows)
+
+def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str, dict]:
+    """{what: {"difference", "tolerance"}} of ours and the peer's answers (``peer.answers``).
+
+    Raises:
+      ValueError: one is beyond its tolerance.
+    """
+    ours, chosen = Ours(work, loaded, 1), work.compared
+    served = replace(loaded, variables=serve(loaded.variables))
+    model, shape, variables = served.model, served.config, served.variables
+    rows = [[*e.prefix, *e.suffix, *e.answer] for e in chosen]
+    _, states = prefill(model, shape, variables, work.laid_out(rows, chosen))
+    head = model.head(shape, variables).astype(states.dtype)
+    logits = np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
+    prefix = ours.read(served, chosen)
+    options = [[_option(example)] for example in chosen]
+    batch = collate(options, len(options), work.row_shape(options))
+    scores = np.asarray(score_choices(model, shape, variables, prefix, batch))[:, 0]
+    step, now, frozen, batch = ours.step("ga", [chosen])
+    loss = np.asarray(step(now, frozen, batch)[1]["loss"][0])
+    unlike = [
+        reply(served, [e.suffix], ours.read(served, [e]), COMPARED_TOKENS)[0][0]
+        != loaded.processor.until_end(expected.tolist())
+        for e, expected in zip(chosen, answers["replies"], strict=True)
+    ]
+    places = [(i, slice(len(row))) for i, row in enumerate(rows)]
+    found = {
+        "logits": max(_relative(logits[p], answers["logits"][p]) for p in places),
+        "scores": _relative(scores[:, None], answers["scores"][:, None]),
+        "loss": _relative(loss[None], answers["loss"][None]),
+        "replies": float(np.mean(unlike)),
+    }
+    allowed = TOLERANCES[shape.dtype]
+    if wrong := {name: value for name, value in found.items() if not value <= allowed[name]}:
+        raise ValueError(
+            f"ours and the peer's do not compute the same: they differ by {wrong}, "
+            f"{shape.dtype} explains {allowed}"
         )
-        batch = collate([[self._choice(e)] for e in chosen], 4, self._row(chosen, 1))
-        shared, _ = prefill(self.model, self.shape, variables, self._prefixes(chosen))
-        ours = score_choices(self.model, self.shape, variables, shared, batch)
-        difference = float(np.abs(np.asarray(ours)[:, 0] - scores).max())
-        greedy = np.mean(
-            [
-                reply(self._served(variables), [e.suffix], self._one(variables, e), 8)[0][0][:8]
-                != _until(self.peer.generate([prompt], [picture], 8)[0], self.loaded)
-                for e, prompt, picture in zip(chosen, prompts, pixels, strict=True)
-            ]
-        )
-        found = {"logits": logits, "scores": difference, "share of unlike replies": float(greedy)}
-        most = 1e-3 if self.shape.dtype == "float32" else 0.5
-        if logits > most or difference > most * 10 or (most < 0.1 and greedy > 0):
-            raise ValueError(f"ours and the peer's do not compute the same: {found}")
-        return found
+    return {n: {"difference": found[n], "tolerance": allowed[n]} for n in found}
 
-    def training(self) -> Iterator[dict]:
-        """Steps of GA, NPO and KL-Min with LoRA: rows of profiles, and one row a question."""
+
+class Ours:
+    """Our side of the work, on one device as the peer."""
+
+    def __init__(self, work: Workload, loaded, repeats: int, machine: Machine | None = None):
+        self.work, self.loaded, self.repeats, self.machine = work, loaded, repeats, machine
+        self.timed = partial(timed, wait=jax.block_until_ready, repeats=repeats)
+        decoder = loaded.variables["params"]["decoder"]
+        self.decoder = sum(leaf.size for leaf in jax.tree.leaves(decoder))
+        self.decoder_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(decoder))
+
+    def lines(self, peer: dict[str, Figure]) -> Iterator[dict]:
+        """A line of results for each piece of work, with the peer's figure of that name."""
         for method in ("ga", "npo", "kl_min"):
-            for packed in (True, False):
-                yield self._training(method, packed)
+            for name in ("profiles", "single"):
+                yield self._training(method, name, peer.get(f"{method}, {name}"))
+        # Training is done: the stacks are given up for layers that decoding reads.
+        variables = serve(self.loaded.variables, give_up=True)
+        self.loaded = replace(self.loaded, variables=variables)
+        for count in self.work.bench.batches:
+            yield self._decoding(count, peer.get(f"decoding {count}"))
+        yield self._choices(peer.get("choices"))
+        yield from self._evaluation(peer.get("evaluation"))
 
-    def _training(self, method: str, packed: bool) -> dict:
-        config, stage = self.config, self.config.methods[method]
-        objective = get_objective(method, **stage.options)
+    def step(self, method: str, rows: list[list[Example]]):
+        """(compiled step, state, frozen, batch) of LoRA with AdamW on rows to forget."""
+        loaded, lora = self.loaded, self.work.lora
+        objective = get_objective(method)
         schedule = optimizers.make_schedule(peak=1e-6, steps=1000, warmup=1, decay="constant")
         optimizer = optimizers.make_optimizer("adamw", schedule, clip=1.0)
-        params = self.loaded.variables["params"]
-        lora = init_lora(
-            params, jax.random.key(1), rank=config.lora.rank, targets=config.lora.targets
-        )
-        rows = config.bench.rows if packed else config.bench.single_rows
-        answers = config.rows.answers if packed else 1
-        chosen = self._grouped(rows, answers)
-        batch = collate(chosen, rows, self._row([e for row in chosen for e in row], answers))
-        batch |= self._shown(batch["tokens"], [row[0] for row in chosen])
-        if objective.reference == "parent" and "divergence" not in objective.needs:
+        params = loaded.variables["params"]
+        adapter = init_lora(params, jax.random.key(1), rank=lora.rank, targets=lora.targets)
+        batch = collate(rows, len(rows), self.work.row_shape(rows))
+        pictures = self.work.laid_out([list(row[0].prefix) for row in rows], [r[0] for r in rows])
+        batch |= {name: pictures[name] for name in pictures if name.startswith("image")}
+        if objective.reference == "parent":  # a run has computed them before its first step
             batch["reference_logprobs"] = np.zeros(batch["answers"].shape, np.float32)
-        batch = place_rows(batch, self.mesh)
-        step = make_train_step(
-            self.model, self.shape, objective, optimizer, schedule, mesh=self.mesh
-        )
-        now = state.create({"lora": lora}, optimizer, self.mesh)
-        frozen = {"params": params}
-        step = step.lower(now, frozen, batch).compile()
-        memory = memory_of(step)["peak"]
-        asked = sum(map(len, chosen))
+        batch = place_rows(batch, one_device())
+        step = make_train_step(loaded.model, loaded.config, objective, optimizer, schedule)
+        now, frozen = state.create({"lora": adapter}, optimizer, one_device()), {"params": params}
+        return step.lower(now, frozen, batch).compile(), now, frozen, batch
+
+    def read(self, loaded, examples: list[Example]):
+        """The prefixes of examples, read."""
+        batch = self.work.laid_out([list(e.prefix) for e in examples], examples)
+        return prefill(loaded.model, loaded.config, loaded.variables, batch)[0]
+
+    def _training(self, method: str, name: str, peer: Figure | None) -> dict:
+        rows = self.work.rows(*self.work.sizes(name == "profiles"))
+        step, now, frozen, batch = self.step(method, rows)
 
         def once():
             nonlocal now
             now, metrics = step(now, frozen, batch)
             return metrics
 
-        rate, least, most = (asked * r for r in self._rate(once))
+        asked = sum(map(len, rows))
         tokens = int((np.asarray(batch["segments"]) >= 0).sum())
-        decoder = sum(leaf.size for leaf in jax.tree.leaves(params["decoder"]))
-        share = 4 * decoder * tokens * rate / asked / self.rates["flops"]
-        line = {
-            "work": f"{method}, {'profiles' if packed else 'one row a question'}",
-            "unit": "questions/s",
-            "ours": rate,
-            "least": least,
-            "most": most,
-            "tokens_per_s": tokens * rate / asked,
-            "share": f"{share:.0%} of products",
-            "memory": memory,
-        }
-        peer = None if method == "kl_min" else self._peer_training(method)
-        return _beside(line, peer)
-
-    def _peer_training(self, method: str) -> tuple[float, str] | None:
-        """(questions a second, setting) of the peer at its best batch."""
-        found = []
-        for checkpointing in SETTINGS if self.peer is not None else ():
-            step = self.peer.trainer(method, self.config.lora.rank, checkpointing=checkpointing)
-            for rows in self.config.bench.peer_rows:
-                chosen = [self.examples[i % len(self.examples)] for i in range(rows)]
-                arguments = (
-                    [[*e.prefix, *e.suffix] for e in chosen],
-                    [list(e.answer) for e in chosen],
-                    [self._pixels(e) for e in chosen],
-                )
-                try:
-                    rate, _, _ = self._rate(partial(step, *arguments), wait=self.peer.wait)
-                except RuntimeError as error:
-                    if "out of memory" not in str(error):
-                        raise
-                    break
-                again = ", checkpointing" if checkpointing else ""
-                found.append((rows * rate, f"batch {rows}{again}"))
-        return max(found) if found else None
-
-    def generation(self) -> Iterator[dict]:
-        """Greedy decoding behind a picture and a question, no row ending early."""
-        variables, new_tokens = serve(self.loaded.variables), self.config.bench.new_tokens
-        weights = sum(
-            leaf.nbytes
-            for leaf in jax.tree.leaves([variables["layers"], variables["params"]["decoder"]])
+        each = f"{len(rows)} rows of {len(rows[0])}"
+        found = self.timed(once, units=asked, setting=each)
+        found = replace(found, memory=memory_of(step)["peak"])
+        work = {"profiles": "profiles", "single": "a pair a row"}[name]
+        return _beside(
+            {"work": f"{method}, {work}", "unit": "pairs/s"},
+            found,
+            peer,
+            **self._products(found.rate / asked * tokens, 4),
         )
-        example = max(self.examples, key=lambda e: len(e.suffix))
-        for rows in self.config.bench.batches:
-            prefix, _ = prefill(self.model, self.shape, variables, self._prefixes([example] * rows))
-            suffixes = np.tile(np.asarray(example.suffix, np.int32), (rows, 1))
-            lengths = np.full(rows, len(example.suffix), np.int32)
 
-            def once(prefix=prefix, suffixes=suffixes, lengths=lengths):
-                limits = {"max_new_tokens": new_tokens, "eos_id": NEVER}
-                asked = prefix, suffixes, lengths
-                return generate(self.model, self.shape, variables, *asked, **limits)
+    def _decoding(self, count: int, peer: Figure | None) -> dict:
+        """Greedy decoding behind a picture and a question, no row ending early."""
+        loaded, example, new = self.loaded, self.work.decoded(), self.work.bench.new_tokens
+        asked = np.tile(np.asarray(example.suffix, np.int32), (count, 1))
+        lengths = np.full(count, len(example.suffix), np.int32)
+        limits = {"max_new_tokens": new, "eos_id": NEVER}
 
-            rate, least, most = (rows * new_tokens * r for r in self._rate(once))
-            c, size = self.shape.decoder, jnp.dtype(self.shape.dtype).itemsize
-            length = len(example.prefix) + len(example.suffix) + new_tokens / 2
-            kept = 2 * rows * length * c.layers * c.kv_heads * c.head_dim * size
-            share = (weights + kept) * rate / rows / self.rates["bytes"]
-            line = {
-                "work": f"greedy decoding, batch {rows}",
-                "unit": "tokens/s",
-                "ours": rate,
-                "least": least,
-                "most": most,
-                "share": f"{share:.0%} of copies",
-            }
-            peer = None
-            if self.peer is not None:
-                prompts = [[*example.prefix, *example.suffix]] * rows
-                call = partial(self.peer.generate, prompts, [self._pixels(example)] * rows)
-                done = partial(call, new_tokens, all_of_them=True)
-                rate = self._rate(done, wait=self.peer.wait)[0]
-                peer = rows * new_tokens * rate, f"batch {rows}"
-            yield _beside(line, peer)
+        def decode(prefix):
+            where = loaded.model, loaded.config, loaded.variables
+            return generate(*where, prefix, asked, lengths, **limits)
 
-    def choices(self) -> Iterator[dict]:
-        """Questions with four options each behind a picture that several share; the peer computes a
-        row an option.
-        """
-        variables = serve(self.loaded.variables)
-        pictures = sorted({e.image for e in self.examples})[: self.config.bench.rows]
-        chosen = [[e for e in self.examples if e.image == p][:5] for p in pictures]
-        chosen = [(row * 5)[:5] for row in chosen]
-        rows = [[self._choice(e)] * 4 for row in chosen for e in row]
-        shape = self._row([e for row in chosen for e in row], 4)
-        batch, firsts = collate(rows, len(rows), shape), [row[0] for row in chosen]
+        whole = self.timed(lambda: decode(self.read(loaded, [example] * count)), units=count * new)
+        prefix = self.read(loaded, [example] * count)
+        alone = self.timed(lambda: decode(prefix), units=count * new).rate
+        c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
+        length = len(example.prefix) + len(example.suffix) + new / 2
+        kept = 2 * count * length * c.layers * c.kv_heads * c.head_dim * size
+        return _beside(
+            {"work": f"greedy decoding, batch {count}", "unit": "tokens/s"},
+            whole,
+            peer,
+            tokens_per_s=alone,
+            share=(self.decoder_bytes + kept) * alone / count / self.machine.bytes,
+            share_of="copies",
+        )
+
+    def _choices(self, peer: Figure | None) -> dict:
+        """Questions of four options, several behind a picture; the peer reads a row an option."""
+        loaded, bench = self.loaded, self.work.bench
+        groups = self.work.rows(bench.rows, PICTURES, bench.pair_tokens)
+        rows = [[_option(example)] * OPTIONS for group in groups for example in group]
+        batch = collate(rows, len(rows), self.work.row_shape(rows))
 
         def once():
-            prefix, _ = prefill(self.model, self.shape, variables, self._prefixes(firsts))
-            return score_choices(self.model, self.shape, variables, prefix, batch)
+            prefix = self.read(loaded, [group[0] for group in groups])
+            return score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)
 
-        rate, least, most = (len(rows) * r for r in self._rate(once))
-        peer = None
-        if self.peer is not None:
-            found = []
-            for count in self.config.bench.batches:
-                asked = [e for row in chosen for e in row][:1] * count
-                four = [e for e in asked for _ in range(4)]
-                call = partial(
-                    self.peer.score,
-                    [[*e.prefix, *e.suffix] for e in four],
-                    [list(e.answer) for e in four],
-                    [self._pixels(e) for e in four],
-                )
-                found.append(
-                    (count * self._rate(call, wait=self.peer.wait)[0], f"{count} x 4 rows")
-                )
-            peer = max(found)
-        line = {"work": "multiple choice", "unit": "questions/s"}
-        yield _beside({**line, "ours": rate, "least": least, "most": most}, peer)
+        found = self.timed(once, units=len(rows), setting=f"{len(groups)} pictures")
+        read = sum(len(group[0].prefix) for group in groups) + int((batch["segments"] >= 0).sum())
+        return _beside(
+            {"work": "multiple choice", "unit": "questions/s"},
+            found,
+            peer,
+            **self._products(found.rate / len(rows) * read, 2),
+        )
 
-    def evaluation(self) -> Iterator[dict]:
-        """All tasks of the forget and the test profiles. The peer asks as the published script
-        does, one question at a time, with the same prompts and pictures; a sample of it is timed.
-        """
-        people = self.benchmark.profiles(f"forget_{self.config.benchmark.forget}")
-        sets = {"forget": people[: self.config.bench.profiles]}
-        ids = {profile.id for profile in sets["forget"]}
-        sets["test"] = [p for p in self.benchmark.profiles("test") if p.id in ids]
-        loaded = self._served(serve(self.loaded.variables))
-        protocol = PaperProtocol().for_family(loaded.family)
-        paper = paper_items(sets, self.benchmark.profiles("full"), protocol)
-        strict = items_of(sets)
+    def _evaluation(self, peer: Figure | None) -> Iterator[dict]:
+        """All tasks of the forget and the test profiles, from pictures to replies on disk."""
+        work, loaded = self.work, self.loaded
         ask = {
-            "paper": (paper, partial(collect_paper_replies, loaded, paper, protocol)),
-            "strict": (strict, partial(collect_replies, loaded, strict, Protocol())),
+            "paper": (work.paper, partial(collect_paper_replies, loaded, work.paper)),
+            "strict": (work.strict, partial(collect_replies, loaded, work.strict)),
         }
-        peer = None if self.peer is None else self._published_loop(paper)
+        protocols = {"paper": work.protocol, "strict": Protocol()}
         for name, (items, collect) in ask.items():
 
-            def once(collect=collect):
+            def once(collect=collect, protocol=protocols[name]):
                 with tempfile.TemporaryDirectory() as folder:
-                    collect(Path(folder), {})
+                    return len(collect(protocol, Path(folder), {}))
 
-            rates = [len(items) * r for r in self._rate(once, repeats=1)]
-            line = {"work": f"forget and test, {name}", "unit": "questions/s"}
-            line |= dict(zip(("ours", "least", "most"), rates, strict=True))
-            yield _beside({**line, "questions": len(items)}, peer)
+            found = self.timed(once, units=len(items), repeats=1, setting=f"{len(items)} questions")
+            yield _beside({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)
 
-    def _published_loop(self, items: list[PaperItem]) -> tuple[float, str]:
-        step = max(1, len(items) // self.config.bench.sample)
-        sample = items[::step]
-
-        def once():
-            for item in sample:
-                pictures = [self.loaded.processor.picture(data) for data in item.pictures]
-                ids = self.loaded.processor.whole_prompt(item.prompt, [p.grid for p in pictures])
-                pixels = [self._normalised(picture) for picture in pictures]
-                self.peer.generate([ids], pixels, item.max_new_tokens)
-
-        rate = self._rate(once, repeats=1, wait=self.peer.wait)[0]
-        return len(sample) * rate, f"batch 1, {len(sample)} of {len(items)} asked"
-
-    def _rate(
-        self, once: Callable, *, repeats: int | None = None, wait: Callable | None = None
-    ) -> tuple[float, float, float]:
-        """Calls a second: median, least and most."""
-        seconds = []
-        for number in range((repeats or self.repeats) + 1):
-            began = time.perf_counter()
-            done = once()
-            wait() if wait else jax.block_until_ready(done)
-            if number:
-                seconds.append(time.perf_counter() - began)
-        return 1 / statistics.median(seconds), 1 / max(seconds), 1 / min(seconds)
-
-    def _served(self, variables):
-        return stages.replace(self.loaded, variables=variables)
-
-    def _one(self, variables, example: Example):
-        return prefill(self.model, self.shape, variables, self._prefixes([example]))[0]
-
-    def _grouped(self, rows: int, answers: int) -> list[list[Example]]:
-        """Rows of examples about one picture each."""
-        by_picture: dict[int, list[Example]] = {}
-        for example in self.examples:
-            by_picture.setdefault(example.image, []).append(example)
-        found = [
-            group[first : first + answers]
-            for group in by_picture.values()
-            for first in range(0, len(group) - answers + 1, answers)
-        ]
-        return [found[i % len(found)] for i in range(rows)]
-
-    def _row(self, examples: list[Example], answers: int) -> RowShape:
-        length = max(e.length for e in examples)
-        prefix, taught = max(len(e.prefix) for e in examples), max(len(e.answer) for e in examples)
-        return RowShape(prefix + answers * length, answers * taught, answers)
-
-    def _choice(self, example: Example) -> Example:
-        return Example(0, -1, False, example.suffix, (), example.answer)
-
-    def _whole(self, rows: list[list[int]], examples: list[Example]) -> dict:
-        width = max(map(len, rows))
-        tokens = np.zeros((len(rows), width), np.int32)
-        segments = np.full_like(tokens, -1)
-        for i, row in enumerate(rows):
-            tokens[i, : len(row)], segments[i, : len(row)] = row, 0
-        positions = np.tile(np.arange(width, dtype=np.int32), (len(rows), 1))
-        batch = {"tokens": tokens, "positions": positions, "segments": segments}
-        return batch | self._shown(tokens, examples)
-
-    def _prefixes(self, examples: list[Example]) -> dict:
-        return self._whole([list(e.prefix) for e in examples], examples)
-
-    def _shown(self, tokens: np.ndarray, examples: list[Example]) -> dict:
-        tiles = np.stack([self.pictures[e.image].tiles for e in examples])
-        first = np.argmax(tokens == self.loaded.image_id, axis=1)[:, None].astype(np.int32)
-        return {"images": tiles, "image_slots": first}
-
-    def _pixels(self, example: Example) -> np.ndarray:
-        return self._normalised(self.pictures[example.image])
-
-    def _normalised(self, picture) -> np.ndarray:
-        return np.asarray(normalise(self.shape, picture.tiles[0])).transpose(2, 0, 1)
+    def _products(self, tokens_per_s: float, each: int) -> dict:
+        """The share of ``each`` N operations a token."""
+        share = each * self.decoder * tokens_per_s / self.machine.flops
+        return {"tokens_per_s": tokens_per_s, "share": share, "share_of": "products"}
 
 
-def _beside(line: dict, peer: tuple[float, str] | None) -> dict:
-    """The line with the peer's rate, its setting, and ours over it."""
-    rate, setting = (None, "") if peer is None else peer
-    ratio = None if rate is None else line["ours"] / rate
-    return {**line, "peer": rate, "ratio": ratio, "peer_setting": setting}
+def _option(example: Example) -> Example:
+    """The example below a prefix that is read already: its question is segment 0."""
+    return replace(example, index=0, image=-1, prefix=example.suffix, suffix=())
 
 
-def _until(ids: np.ndarray, loaded) -> list[int]:
-    return loaded.processor.until_end(ids.tolist())
+def _relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference of a row, relative to that row of what was expected, by norms."""
+    difference = np.linalg.norm(found - expected, axis=-1)
+    return float((difference / np.linalg.norm(expected, axis=-1)).max())
+
+
+def _beside(named: dict, ours: Figure, peer: Figure | None, **more) -> dict:
+    """The line with both figures, and ours over the peer's."""
+    ratio = None if peer is None else ours.rate / peer.rate
+    found = {"ours": asdict(ours), "peer": None if peer is None else asdict(peer), "ratio": ratio}
+    return {**named, **found, **more}

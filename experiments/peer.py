@@ -1,16 +1,23 @@
-"""The same work by transformers and peft: what the published scripts run on. The one file outside
-the tests that imports torch.
+"""The same work by transformers and peft: what the published scripts run on.
+
+This file imports torch; ``experiments.bench`` imports it where torch is there.
 """
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import peft
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import LlavaForConditionalGeneration
+
+from experiments.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
 
 LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -27,18 +34,11 @@ class Peer:
         model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=kind)
         self.model = model.to(self.device).eval()
 
-    def wait(self) -> None:
-        """Return when the device is done."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-
-    def memory(self) -> int | None:
-        """The most bytes that were in use since this was last asked, None on a CPU."""
-        if self.device == "cpu":
-            return None
-        found = torch.cuda.max_memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        return found
+    def environment(self) -> dict[str, str]:
+        """Versions and device."""
+        versions = {module.__name__: module.__version__ for module in (torch, transformers, peft)}
+        name = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+        return {**versions, "device": name}
 
     def inputs(self, rows: Sequence[Sequence[int]], pixels: Sequence[np.ndarray]) -> dict:
         """Rows padded at the right, and all their pictures in order."""
@@ -67,49 +67,145 @@ class Peer:
     @torch.no_grad()
     def score(self, prompts, answers, pixels) -> np.ndarray:
         """Summed log-probability of each answer behind its prompt, one row each."""
+        inputs, labels = self.labelled(prompts, answers, pixels)
+        return -_losses(self.model, inputs, labels).sum(dim=1).cpu().numpy()
+
+    def labelled(self, prompts, answers, pixels) -> tuple[dict, torch.Tensor]:
+        """(inputs, labels of the tokens behind each: -100 where no answer is predicted)."""
         rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
         inputs = self.inputs(rows, pixels)
-        values = torch.log_softmax(self.model(**inputs).logits[:, :-1].float(), dim=-1)
-        values = values.gather(-1, inputs["input_ids"][:, 1:, None])[..., 0].cpu().numpy()
-        return np.array(
-            [
-                values[i, len(prompt) - 1 : len(prompt) + len(answer) - 1].sum()
-                for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
-            ]
-        )
+        labels = torch.full_like(inputs["input_ids"], -100)
+        for i, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
+            labels[i, len(prompt) : len(row)] = inputs["input_ids"][i, len(prompt) : len(row)]
+        return inputs, labels[:, 1:]
 
-    def trainer(self, method: str, rank: int, *, checkpointing: bool) -> Callable:
+    @contextmanager
+    def trainer(self, method: str, rank: int, *, checkpointing: bool = False) -> Iterator[Callable]:
         """``step(prompts, answers, pixels) -> loss`` of GA or NPO with LoRA and AdamW, one row a
-        question. NPO asks the model without its adapter for the reference, in every step.
+        question. NPO asks the model without its adapter for the reference, in every step. Behind it
+        the model is what it was.
         """
         config = LoraConfig(r=rank, lora_alpha=rank, target_modules=LINEAR)
-        model = get_peft_model(copy.deepcopy(self.model), config).train()
+        model = get_peft_model(self.model, config).train()
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
             model.enable_input_require_grads()
-        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-
-        def losses(inputs, labels):
-            logits = model(**inputs).logits[:, :-1].float()
-            return cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trainable, lr=1e-6)
 
         def step(prompts, answers, pixels) -> float:
-            rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-            inputs = self.inputs(rows, pixels)
-            labels = torch.full_like(inputs["input_ids"], -100)
-            for i, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
-                labels[i, len(prompt) : len(row)] = inputs["input_ids"][i, len(prompt) : len(row)]
-            labels = labels[:, 1:]
+            inputs, labels = self.labelled(prompts, answers, pixels)
             if method == "ga":
-                loss = -losses(inputs, labels).sum() / (labels >= 0).sum()
+                loss = -_losses(model, inputs, labels).sum() / (labels >= 0).sum()
             else:
                 with torch.no_grad(), model.disable_adapter():
-                    reference = losses(inputs, labels).sum(dim=1)
-                margin = reference - losses(inputs, labels).sum(dim=1)
+                    reference = _losses(model, inputs, labels).sum(dim=1)
+                margin = reference - _losses(model, inputs, labels).sum(dim=1)
                 loss = -2 / 0.1 * logsigmoid(-0.1 * margin).mean()
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(trainable, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             return loss.item()
 
-        return step
+        try:
+            yield step
+        finally:
+            if checkpointing:
+                model.disable_input_require_grads()
+                model.gradient_checkpointing_disable()
+            self.model = model.unload().eval()
+
+    def timed(self, once: Callable, units: int, repeats: int, setting: str) -> Figure | None:
+        """The figure of a call, None where its memory does not suffice."""
+        cuda = self.device == "cuda"
+        if cuda:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        wait = (lambda _: torch.cuda.synchronize()) if cuda else (lambda _: None)
+        try:
+            found = timed(once, wait, units=units, repeats=repeats, setting=setting)
+        except torch.OutOfMemoryError:
+            return None
+        return replace(found, memory=torch.cuda.max_memory_allocated() if cuda else None)
+
+
+def _losses(model, inputs: dict, labels: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihoods, 0 where the label is -100."""
+    logits = model(**inputs).logits[:, :-1].float()
+    return cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+
+
+def answers(peer: Peer, work: Workload) -> dict[str, np.ndarray]:
+    """What ours must equal: logits of whole rows, log-probabilities of answers, the loss of GA and
+    greedy replies.
+    """
+    prompts, taught, pixels = work.for_peer(work.compared)
+    rows = [[*prompt, *answer] for prompt, answer in zip(prompts, taught, strict=True)]
+    with peer.trainer("ga", rank=1) as step:
+        loss = step(prompts, taught, pixels)
+    alone = zip(prompts, pixels, strict=True)
+    return {
+        "logits": peer.logits(rows, pixels),
+        "scores": peer.score(prompts, taught, pixels),
+        "loss": np.asarray(loss),
+        "replies": [peer.generate([ids], [p], COMPARED_TOKENS)[0] for ids, p in alone],
+    }
+
+
+def figures(peer: Peer, work: Workload, repeats: int) -> dict[str, Figure]:
+    """The peer's best figure of each piece of work, by its name in ``experiments.measure``."""
+    tried = {
+        f"{method}, {name}": _training(peer, work, method, repeats, name == "profiles")
+        for method in ("ga", "npo")
+        for name in ("profiles", "single")
+    }
+    tried |= {f"decoding {n}": [_decoding(peer, work, n, repeats)] for n in work.bench.batches}
+    tried["choices"] = [_choices(peer, work, n, repeats) for n in work.bench.batches]
+    tried["evaluation"] = [_evaluation(peer, work)]
+    done = {name: [figure for figure in found if figure] for name, found in tried.items()}
+    return {name: max(found, key=lambda f: f.rate) for name, found in done.items() if found}
+
+
+def _training(peer, work, method: str, repeats: int, profiles: bool) -> list[Figure | None]:
+    found, (_, pairs, tokens) = [], work.sizes(profiles)
+    for checkpointing in (False, True):
+        for count in work.bench.peer_rows:
+            rows = work.rows(-(-count // pairs), pairs, tokens)
+            asked = work.for_peer([example for row in rows for example in row][:count])
+            setting = f"batch {count}" + (", checkpointing" if checkpointing else "")
+            with peer.trainer(method, work.lora.rank, checkpointing=checkpointing) as step:
+                found.append(peer.timed(partial(step, *asked), count, repeats, setting))
+    return found
+
+
+def _decoding(peer, work, count: int, repeats: int) -> Figure | None:
+    prompts, _, pixels = work.for_peer([work.decoded()] * count)
+    tokens = work.bench.new_tokens
+    once = partial(peer.generate, prompts, pixels, tokens, all_of_them=True)
+    return peer.timed(once, count * tokens, repeats, f"batch {count}")
+
+
+def _choices(peer, work, count: int, repeats: int) -> Figure | None:
+    """A row an option."""
+    groups = work.rows(count, 1, work.bench.pair_tokens)
+    asked = [example for group in groups for example in group for _ in range(OPTIONS)]
+    once = partial(peer.score, *work.for_peer(asked))
+    return peer.timed(once, count, repeats, f"{count} x {OPTIONS} rows")
+
+
+def _evaluation(peer, work) -> Figure | None:
+    """The published loop: one question at a time, its shots with their pictures in the prompt.
+
+    A sample of the questions is asked, evenly over the tasks and sets.
+    """
+    sample = work.paper[:: max(1, len(work.paper) // work.bench.sample)]
+
+    def once():
+        for item in sample:
+            shown = [work.loaded.processor.picture(data) for data in item.pictures]
+            ids = work.loaded.processor.whole_prompt(item.prompt, [p.grid for p in shown])
+            peer.generate([ids], [work.pixels(p) for p in shown], item.max_new_tokens)
+
+    setting = f"batch 1, {len(sample)} of {len(work.paper)} asked"
+    return peer.timed(once, len(sample), 1, setting)

@@ -73,15 +73,22 @@ def sizes(model: dict, *, small: bool = False):
     for name in METHODS:
         config.methods[name].update(trainable="lora", learning_rate=1e-4, rows=2 if small else 8)
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
-    # Rows a step, ours of profiles and of single questions, and the batches that the peer tries;
-    # rows that are decoded together; people; questions of which the peer's loop is timed.
+    # Profiles of the split that 5% of the people are in; small, all of a small benchmark.
+    config.benchmark.update(config="small" if small else "full", forget=15 if small else 5)
+    # Rows a step, of profiles (``pairs`` of ``pair_tokens`` behind a picture) and of single pairs,
+    # and the batches that the peer tries; rows that are decoded together, tokens of their question
+    # and reply; people; questions of which the peer's loop is timed.
     config.bench = ConfigDict(
         dict(
             small=small,
             rows=2 if small else 8,
+            pairs=4 if small else 14,
+            pair_tokens=24 if small else 64,
             single_rows=4 if small else 16,
+            single_tokens=32 if small else 128,
             peer_rows=(4,) if small else (4, 8, 16, 32),
             batches=(1, 4) if small else (1, 32, 64),
+            prompt_tokens=16 if small else 64,
             new_tokens=8 if small else 50,
             profiles=2 if small else 25,
             sample=4 if small else 60,

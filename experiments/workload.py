@@ -1,0 +1,137 @@
+"""What both sides of ``experiments.bench`` are given: the same questions, pictures and answers, as
+rows of ids for the peer and as batches for ours, and the clock that both are timed by.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from experiments import stages
+from mllm.data.packing import Example, RowShape, round_up
+from mllm.data.rows import lay_out
+from mllm.evaluation.paper import paper_items
+from mllm.evaluation.paper_prompts import PaperProtocol
+from mllm.evaluation.runner import items_of
+from mllm.models.multimodal import normalise
+
+COMPARED = 4  # examples that both sides compute before anything is timed
+COMPARED_TOKENS = 8  # of a greedy reply
+OPTIONS = 4  # of a question
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Finished work a second: median, least and most over the repetitions; how it was done; the
+    most bytes of the device in use, where that is known.
+    """
+
+    rate: float
+    least: float
+    most: float
+    setting: str = ""
+    memory: int | None = None
+
+
+def timed(once: Callable, wait: Callable, *, units: int, repeats: int, **how) -> Figure:
+    """The figure of ``wait(once())``, which does ``units`` of work, after a first untimed call."""
+    seconds = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        wait(once())
+        seconds.append(time.perf_counter() - began)
+    _, *seconds = seconds
+    median = statistics.median(seconds)
+    return Figure(units / median, units / max(seconds), units / min(seconds), **how)
+
+
+class Workload:
+    """The questions of a prepared benchmark; nothing here reads the weights of ``loaded``.
+
+    Attributes:
+      paper, strict: the items of a whole evaluation of forget and test profiles.
+    """
+
+    def __init__(self, config, loaded, benchmark):
+        self.bench, self.lora, self.loaded = config.bench, config.lora, loaded
+        people = benchmark.profiles("full")[: self.bench.profiles]
+        found, self.pictures = stages.make_examples(loaded, config.methods.ga, [], people)
+        self.examples = [example for example in found if example.image >= 0]
+        forget = benchmark.profiles(f"forget_{config.benchmark.forget}")[: self.bench.profiles]
+        ids = {profile.id for profile in forget}
+        sets = {
+            "forget": forget,
+            "test": [profile for profile in benchmark.profiles("test") if profile.id in ids],
+        }
+        self.protocol = PaperProtocol().for_family(loaded.family)
+        self.paper = paper_items(sets, benchmark.profiles("full"), self.protocol)
+        self.strict = items_of(sets)
+
+    @property
+    def compared(self) -> list[Example]:
+        """Examples about one picture."""
+        return self.examples[:COMPARED]
+
+    def sizes(self, profiles: bool) -> tuple[int, int, int]:
+        """(rows of our step, pairs of a row, tokens of a pair): profiles, or one pair a row."""
+        bench = self.bench
+        if profiles:
+            return bench.rows, bench.pairs, bench.pair_tokens
+        return bench.single_rows, 1, bench.single_tokens
+
+    def rows(self, count: int, pairs: int, tokens: int) -> list[list[Example]]:
+        """``count`` rows of ``pairs`` examples about one picture, each of ``tokens`` tokens behind
+        the prefix.
+        """
+        by_picture = defaultdict(list)
+        for example in self.examples:
+            by_picture[example.image].append(_lengthened(example, tokens))
+        groups = list(by_picture.values())
+        return [
+            [group[(row // len(groups) * pairs + pair) % len(group)] for pair in range(pairs)]
+            for row in range(count)
+            for group in [groups[row % len(groups)]]
+        ]
+
+    def decoded(self) -> Example:
+        """The question that replies are written to."""
+        chosen = self.examples[0]
+        suffix = (chosen.suffix * self.bench.prompt_tokens)[: self.bench.prompt_tokens]
+        return replace(chosen, suffix=suffix)
+
+    def row_shape(self, rows: list[list[Example]]) -> RowShape:
+        """The capacity that rows fill, long ones in steps of 128 tokens as a run has them."""
+        tokens = max(len(row[0].prefix) + sum(e.length for e in row) for row in rows)
+        taught = max(sum(len(e.answer) for e in row) for row in rows)
+        tokens = round_up(tokens, 128 if tokens > 256 else 8)
+        return RowShape(tokens, taught, max(map(len, rows)))
+
+    def laid_out(self, rows: list[list[int]], examples: list[Example]) -> dict[str, np.ndarray]:
+        """The batch of whole rows of ids, row i with the picture of example i."""
+        loaded = self.loaded
+        return lay_out(
+            rows,
+            [[self.pictures[example.image]] for example in examples],
+            image_id=loaded.image_id,
+            image_tokens=loaded.config.image_tokens,
+            patch=loaded.config.vision.patch_size,
+        )
+
+    def pixels(self, picture) -> np.ndarray:
+        """float32[3, H, W], normalised."""
+        return np.asarray(normalise(self.loaded.config, picture.tiles[0])).transpose(2, 0, 1)
+
+    def for_peer(self, examples: list[Example]) -> tuple[list, list, list]:
+        """(prompts, answers, pixels), one each."""
+        prompts = [[*example.prefix, *example.suffix] for example in examples]
+        answers = [list(example.answer) for example in examples]
+        return prompts, answers, [self.pixels(self.pictures[e.image]) for e in examples]
+
+
+def _lengthened(example: Example, tokens: int) -> Example:
+    """The example with its question repeated, or cut, until question and answer have that many."""
+    room = max(1, tokens - len(example.answer))
+    return replace(example, suffix=(example.suffix * room)[:room])
