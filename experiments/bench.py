@@ -112,8 +112,6 @@ def show(result: dict) -> None:
             " / ".join(_gigabytes(figure) for figure in (ours, peer) if figure),
         )
     console.print(table)
-    told = result["compile"]
-    print(f"compiled {told['programs']} programs in {told['seconds']} s, {told['hits']} from disk")
 
 
 def _spread(figure: dict) -> str:

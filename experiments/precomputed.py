@@ -68,22 +68,15 @@ def picture_media(loaded: Loaded, pipeline: Pipeline) -> list[np.ndarray]:
 
     They are kept in the memory of the host: at 7 B a picture of LLaVA takes 4.7 MB.
     """
-    tiles, mesh = (
-        sum(len(picture.tiles) for picture in pipeline.pictures),
-        mesh_of(loaded.variables),
-    )
+    mesh, found = mesh_of(loaded.variables), []
     encode = jax.jit(loaded.model.encode_media, static_argnums=0)
-    height, width = pipeline.largest[1:]
-    found, taken = [], []
-    for picture in pipeline.pictures:
-        images, extents = stack_tiles([picture], height, width)
-        taken += zip(images, extents, strict=True)
-    for first in range(0, tiles, TILES):
-        chosen = taken[first : first + TILES]
-        chosen += [chosen[-1]] * (TILES - len(chosen))
-        images, extents = (np.stack(values)[:, None] for values in zip(*chosen, strict=True))
-        placed = place_rows({"images": images, "extents": extents}, mesh)
+    images, extents = stack_tiles(pipeline.pictures, *pipeline.largest[1:])
+    for first in range(0, len(images), TILES):
+        # The last tiles are filled up, so that they run in the program of the others.
+        chosen = np.minimum(np.arange(first, first + TILES), len(images) - 1)
+        tiles = {"images": images[chosen, None], "extents": extents[chosen, None]}
+        placed = place_rows(tiles, mesh)
         media = encode(loaded.config, loaded.variables, placed["images"], placed["extents"])
         found.append(fetch(media)[:TILES, 0])
     ends = np.cumsum([len(picture.tiles) for picture in pipeline.pictures])
-    return np.split(np.concatenate(found)[:tiles], ends[:-1])
+    return np.split(np.concatenate(found)[: len(images)], ends[:-1])

@@ -4,7 +4,7 @@ finished is skipped.
 
 import importlib.util
 import sys
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -35,22 +35,12 @@ def overrides_of(config: ConfigDict, path: Path) -> list[dict]:
     return list(module.sweep(config))
 
 
-class _Now(Executor):
-    """Calls what is submitted at once, in this thread."""
-
-    def submit(self, function, *arguments):
-        called = Future()
-        called.set_result(function(*arguments))
-        return called
-
-
-def _evaluator() -> Executor:
-    """Who evaluates a finished run: on a CPU a thread, beside the training of the next run, since
-    neither keeps all cores busy. An accelerator holds one model at a time, and several processes
-    must run their programs in the same order.
+def beside_training() -> bool:
+    """Whether a finished run is evaluated in a thread while the next one trains: on a CPU neither
+    keeps all cores busy. An accelerator holds one model at a time, and several processes must run
+    their programs in the same order.
     """
-    alone = jax.default_backend() == "cpu" and jax.process_count() == 1
-    return ThreadPoolExecutor(1) if alone else _Now()
+    return jax.default_backend() == "cpu" and jax.process_count() == 1
 
 
 def main(_):
@@ -58,7 +48,7 @@ def main(_):
     prepare(config)
     benchmark = stages.open_benchmark(config)
     runs, evaluations = overrides_of(config, config_path()), []
-    with _evaluator() as evaluator:
+    with ThreadPoolExecutor(1) as evaluator:
         for number, overrides in enumerate(runs, 1):
             chosen = config.copy_and_resolve_references()
             chosen.update_from_flattened_dict(overrides)
@@ -66,9 +56,9 @@ def main(_):
             say(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr)
             run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
             evaluations.append(evaluator.submit(study.evaluate, run, chosen, benchmark))
-            for done in evaluations:
-                if done.done():
-                    done.result()  # raises what went wrong, before another run is trained
+            for evaluation in evaluations:
+                if evaluation.done() or not beside_training():
+                    evaluation.result()  # raises what went wrong, before another run is trained
         for evaluation in evaluations:
             evaluation.result()
     if is_first():

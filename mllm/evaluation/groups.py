@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.parallel.launch import is_first
-from mllm.parallel.place import row_devices
+from mllm.parallel.mesh import mesh_of
+from mllm.parallel.rules import row_devices
 
 Unit = TypeVar("Unit")
 
@@ -34,7 +35,7 @@ def group_size(loaded: Loaded, tokens: int) -> int:
     passing = 4 * c.width + 3 * c.mlp_width
     free = SHARE * (told["bytes_limit"] - told["bytes_in_use"])
     fitting = int(free / (tokens * size * (kept + passing)))
-    return max(1, min(MOST, fitting)) * row_devices(loaded.variables)
+    return max(1, min(MOST, fitting)) * row_devices(mesh_of(loaded.variables))
 
 
 def in_groups(

@@ -262,6 +262,8 @@ class _Asker:
             kind = item.set, item.question.task, item.max_new_tokens, len(item.pictures)
             kinds.setdefault(kind, []).append(one)
         for kind in kinds.values():
+            if all(one.item.key in done for one in kind):
+                continue
             # Prompts of like length are padded least.
             units: dict[tuple, list[Asked]] = {}
             for one in sorted(kind, key=lambda one: len(one.ids)):
@@ -273,7 +275,9 @@ class _Asker:
         root = common(one for unit in units for one in unit)
         longest = max(len(one.ids) for unit in units for one in unit) - root
         new_tokens = units[0][0].item.max_new_tokens
-        size = self.protocol.rows // most or group_size(self.loaded, longest + most * new_tokens)
+        size = max(1, self.protocol.rows // most)
+        if not self.protocol.rows:
+            size = group_size(self.loaded, longest + most * new_tokens)
         shots = self._level([units[0][0]], [0], [root])[0] if root else None
 
         def ask(group: Sequence[list[Asked]], size: int) -> Iterator[list[dict]]:

@@ -34,6 +34,10 @@ class Level(NamedTuple):
     positions: jax.Array
     segments: jax.Array
 
+    def keys(self, layer: int) -> Keys:
+        """What a layer reads here."""
+        return Keys(**self.layers[layer], positions=self.positions, segments=self.segments)
+
 
 @dataclass(frozen=True)
 class DecoderConfig:
@@ -162,27 +166,24 @@ class Decoder(nn.Module):
         if layers is None:
             x, _ = self.layers(x, angles, structure)
             return self.norm(x), None
-        kept = []
+        kept, slots = [], (positions, segments)
+        if cache is not None:
+            slots = cache.positions, cache.segments
         for number, layer in enumerate(layers):
 
             def attend(q, k, v, number=number):
                 if cache is None and not above:
                     return attention(q, k, v, structure, window=c.window), {"k": k, "v": v}
-                held, places = {"k": k, "v": v}, (positions, segments)
+                held = {"k": k, "v": v}
                 if cache is not None:
-                    held, places = _write(cache.layers[number], held, write_at), cache[1:]
-                levels = [Keys(**level.layers[number], **_places(level[1:])) for level in above]
-                levels.append(Keys(**held, **_places(places)))
+                    held = _write(cache.layers[number], held, write_at)
+                levels = [level.keys(number) for level in above]
+                levels.append(Keys(held["k"], held["v"], *slots))
                 return cascade(q, positions, segments, levels, window=c.window), held
 
             x, held = Block(c, parent=None).apply(layer, x, angles, structure, attend)
             kept.append(held)
-        places = (positions, segments) if cache is None else cache[1:]
-        return self.norm(x), Level(tuple(kept), *places)
-
-
-def _places(places: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
-    return dict(zip(("positions", "segments"), places, strict=True))
+        return self.norm(x), Level(tuple(kept), *slots)
 
 
 def _write(cache: KeyValues, new: KeyValues, at: jax.Array | int) -> KeyValues:

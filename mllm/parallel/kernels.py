@@ -2,14 +2,13 @@
 own.
 """
 
-import math
 from collections.abc import Callable
 
 import jax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from mllm.parallel.rules import ROW_AXES
+from mllm.parallel.rules import ROW_AXES, row_devices
 
 
 def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None]:
@@ -25,7 +24,7 @@ def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None]:
 
     def split(kernel: Callable, q, k, v, structure):
         rows, heads = ROW_AXES, "tensor"
-        if q.shape[0] % math.prod(mesh.shape[axis] for axis in ROW_AXES):
+        if q.shape[0] % row_devices(mesh):
             rows = None
         if k.shape[2] % mesh.shape[heads]:
             heads = None

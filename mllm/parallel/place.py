@@ -1,6 +1,5 @@
 """From the host to the mesh and back: trees by the rules, batches by rows, results whole."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from mllm.parallel.mesh import mesh_of
-from mllm.parallel.rules import ROW_AXES, rows_spec, shardings
+from mllm.parallel.rules import row_devices, rows_spec, shardings
 
 
 def place(tree: Any, mesh: Mesh) -> Any:
@@ -38,7 +36,7 @@ def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
     if mesh is None:
         return batch
     rows = len(next(iter(batch.values())))
-    missing = -rows % math.prod(mesh.shape[axis] for axis in ROW_AXES)
+    missing = -rows % row_devices(mesh)
     split = NamedSharding(mesh, rows_spec(rows + missing, mesh))
     placed = {}
     for name, values in batch.items():
@@ -49,12 +47,6 @@ def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
                 full[rows:] = 0
         placed[name] = _put(full, split)
     return placed
-
-
-def row_devices(tree: dict) -> int:
-    """Devices over which the rows of a batch are split where a tree lies."""
-    mesh = mesh_of(tree)
-    return 1 if mesh is None else math.prod(mesh.shape[axis] for axis in ROW_AXES)
 
 
 def fetch(array: jax.Array) -> np.ndarray:

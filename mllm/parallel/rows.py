@@ -1,14 +1,13 @@
 """Rows stay where they are while a model computes."""
 
 import contextlib
-import math
 
 import flax.linen as nn
 import jax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from mllm.parallel.rules import ROW_AXES
+from mllm.parallel.rules import ROW_AXES, row_devices
 
 
 def keep_rows(mesh: Mesh | None) -> contextlib.AbstractContextManager:
@@ -20,7 +19,7 @@ def keep_rows(mesh: Mesh | None) -> contextlib.AbstractContextManager:
     gathers the rows: every device then holds the states of the whole batch. Models name no mesh
     axes, so it is said here, from outside.
     """
-    count = 1 if mesh is None else math.prod(mesh.shape[axis] for axis in ROW_AXES)
+    count = row_devices(mesh)
     if count == 1:
         return contextlib.nullcontext()
     split = NamedSharding(mesh, P(ROW_AXES))

@@ -58,6 +58,11 @@ def spec_of(path: str, shape: tuple[int, ...], mesh: Mesh) -> P:
     )
 
 
+def row_devices(mesh: Mesh | None) -> int:
+    """Devices over which the rows of a batch are split on a mesh; one without a mesh."""
+    return 1 if mesh is None else math.prod(mesh.shape[axis] for axis in ROW_AXES)
+
+
 def rows_spec(rows: int, mesh: Mesh) -> P:
     """The PartitionSpec of arrays [rows, ...] of a batch: split over data and fsdp."""
     return _spec([ROW_AXES], (rows,), mesh)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from configs.bench.llava7b import LLAVA_7B
 from mllm.models import MODELS, config_from_dict
 from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import make_mesh
@@ -40,21 +41,6 @@ FAMILIES = {
     ),
     "idefics3": dict(decoder=DECODER, vision=SIGLIP, join=2),
 }
-LLAVA_7B = dict(
-    family="llava",
-    decoder=dict(
-        vocab_size=32064,
-        width=4096,
-        layers=32,
-        heads=32,
-        kv_heads=32,
-        head_dim=128,
-        mlp_width=11008,
-        tied=False,
-    ),
-    vision=dict(image_size=336, patch_size=14, width=1024, layers=23, heads=16, mlp_width=4096),
-    projector=dict(mlp_width=4096, width=4096),
-)
 
 
 def abstract_state(values: dict, optimizer: str, rank: int = 16, targets: str = "."):
@@ -83,7 +69,7 @@ def test_every_array_of_every_family_has_a_place(family, optimizer):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_little_of_seven_billion_parameters_is_on_every_device(dtype):
-    variables, opt = abstract_state({**LLAVA_7B}, "adamw", targets=r"decoder/layers/\w+$")
+    variables, opt = abstract_state(LLAVA_7B, "adamw", targets=r"decoder/layers/\w+$")
     variables["params"] = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype)), variables["params"]
     )

@@ -6,38 +6,12 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from mllm.models import llava
-from mllm.models.decoder import DecoderConfig
-from mllm.models.llava import LlavaConfig
-from mllm.models.projector import ProjectorConfig
-from mllm.models.vit import VisionConfig
+from configs.bench import llava7b
+from experiments.abstract import training_step
 from mllm.ops.attention import attention, causal, kernels_for
-from mllm.ops.lora import init_lora
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh
-from mllm.parallel.rules import rows_spec, shardings
 from mllm.parallel.topology import devices_of
-from mllm.training.optimizers import make_optimizer, make_schedule
-from mllm.training.state import TrainState
-from mllm.training.step import make_train_step
-from mllm.unlearning import get_objective
-
-CONFIG = LlavaConfig(
-    DecoderConfig(
-        vocab_size=256,
-        width=256,
-        layers=2,
-        heads=4,
-        kv_heads=2,
-        head_dim=128,
-        mlp_width=256,
-        remat="nothing",
-    ),
-    VisionConfig(image_size=28, patch_size=14, width=64, layers=1, heads=1, mlp_width=64),
-    ProjectorConfig(mlp_width=256, width=256),
-    dtype="bfloat16",
-)
-ROWS, TOKENS, SUPERVISED, ANSWERS = 4, 256, 64, 4
 
 
 @pytest.fixture(scope="module")
@@ -46,47 +20,16 @@ def mesh():
     return make_mesh(1, 2, 2, devices_of("v5e:2x2")[0])
 
 
-def described(tree, mesh):
-    return jax.tree.map(
-        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
-        tree,
-        shardings(tree, mesh),
-    )
-
-
 def test_a_sharded_step_holds_the_kernel(mesh):
-    objective = get_objective("grad_diff")
-    schedule = make_schedule(peak=1e-3, steps=10, warmup=1, decay="constant")
-    optimizer = make_optimizer("adamw", schedule)
-    params = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16),
-        llava.abstract(CONFIG)["params"],
-    )
-
-    def adapter(key):
-        return {"lora": init_lora(params, key, rank=8, targets="decoder/layers")}
-
-    trainable = jax.eval_shape(adapter, jax.random.key(0))
-    step = jax.ShapeDtypeStruct((), jnp.int32)
-    state = TrainState(step, trainable, jax.eval_shape(optimizer.init, trainable))
-    shapes = {
-        **{name: ((ROWS, TOKENS), "int32") for name in ("tokens", "positions", "segments")},
-        **{name: ((ROWS, SUPERVISED), "int32") for name in ("targets", "sources")},
-        **{name: ((ROWS,), "float32") for name in ("weight", "forget")},
-        "loss_mask": ((ROWS, TOKENS), "float32"),
-        "answers": ((ROWS, ANSWERS), "int32"),
-        "images": ((ROWS, 1, 28, 28, 3), "uint8"),
-        "image_slots": ((ROWS, 1), "int32"),
-        "image_extents": ((ROWS, 1, 2), "int32"),
-    }
-    split = NamedSharding(mesh, rows_spec(ROWS, mesh))
-    batch = {
-        name: jax.ShapeDtypeStruct(shape, dtype, sharding=split)
-        for name, (shape, dtype) in shapes.items()
-    }
-    train = make_train_step(llava, CONFIG, objective, optimizer, schedule, mesh=mesh)
-    frozen = described({"params": params}, mesh)
-    compiled = train.lower(described(state, mesh), frozen, batch).compile()
+    config = llava7b.get_config("tiny")
+    wide = dict(vocab_size=256, width=256, kv_heads=2, head_dim=128, mlp_width=256, remat="nothing")
+    config.model.decoder.update(wide)
+    config.model.projector.update(mlp_width=256, width=256)
+    config.model.dtype = "bfloat16"
+    config.rows.update(tokens=256, supervised=64, answers=4)
+    config.methods.grad_diff.trainable = "lora"
+    train, arguments = training_step(config, "grad_diff", mesh, 4)
+    compiled = train.lower(*arguments).compile()
     assert compiled.as_text().count('custom_call_target="tpu_custom_call"') >= 3
     assert compiled.memory_analysis().argument_size_in_bytes > 0
 
