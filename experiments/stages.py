@@ -292,7 +292,7 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         step,
         state.create(trainable, optimizer, mesh),
         frozen,
-        pipeline.from_step,
+        pipeline.batch_at,
         steps=steps,
         folder=run.folder,
         name=run.method,

@@ -2,12 +2,15 @@
 sees what it would have.
 """
 
-import queue
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
+import grain
 import numpy as np
 from PIL import Image
 
@@ -15,6 +18,8 @@ from mllm.data.images import Picture, augment
 from mllm.data.packing import Example, RowShape, collate, pack, round_up
 from mllm.data.processor import Processor
 from mllm.data.rows import place_images, stack_tiles
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -47,12 +52,14 @@ class Pipeline:
     augmented: bool = False
     reference: np.ndarray | None = None
     media: Sequence[np.ndarray] | None = None
-    _plan: dict[int, list] = field(default_factory=dict)
+    _plans: dict[int, list] = field(default_factory=dict)  # of the last epochs asked for
+    _starts: list[int] = field(default_factory=lambda: [0])  # first steps of epochs known so far
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def epoch(self, number: int) -> list[list[list[Example]]]:
         """The batches of an epoch: lists of rows of examples."""
-        if number in self._plan:
-            return self._plan[number]
+        if number in self._plans:
+            return self._plans[number]
         rng = np.random.default_rng([self.seed, number])
 
         def shuffled_rows(chosen: list[Example]) -> list[list[Example]]:
@@ -82,7 +89,9 @@ class Pipeline:
             else:
                 known = "all, forget, joint, sequential"
                 raise ValueError(f"unknown schedule {self.schedule!r} (known: {known})")
-        self._plan = {number: plan}  # one epoch is kept: steps are asked for in order
+        # Steps are asked for nearly in order, where one epoch ends and the next begins.
+        self._plans = {n: kept for n, kept in self._plans.items() if n == number - 1}
+        self._plans[number] = plan
         return plan
 
     def steps(self, epochs: int) -> int:
@@ -151,46 +160,27 @@ class Pipeline:
         for first in range(0, len(rows), self.rows):
             yield self.batch(rows[first : first + self.rows], np.random.default_rng(0))
 
-    def from_step(self, step: int) -> Iterator[dict[str, np.ndarray]]:
-        """Batches from ``step`` on, without end."""
-        number, first = 0, 0
-        while True:
-            plan = self.epoch(number)
-            if not plan:
-                raise ValueError("no examples to train on: the chosen splits are empty")
-            for i, rows in enumerate(plan):
-                if first + i >= step:
-                    yield self.batch(rows, np.random.default_rng([self.seed, first + i, 1]))
-            first, number = first + len(plan), number + 1
+    def batch_at(self, step: int) -> dict[str, np.ndarray]:
+        """The batch of a step, counted from 0, without end; from any thread."""
+        number, plan = self._epoch_of(step)
+        rows = plan[step - self._starts[number]]
+        return self.batch(rows, np.random.default_rng([self.seed, step, 1]))
+
+    def _epoch_of(self, step: int) -> tuple[int, list[list[list[Example]]]]:
+        """(number, plan) of the epoch that a step falls in."""
+        with self._lock:
+            while step >= self._starts[-1]:
+                plan = self.epoch(len(self._starts) - 1)
+                if not plan:
+                    raise ValueError("no examples to train on: the chosen splits are empty")
+                self._starts.append(self._starts[-1] + len(plan))
+            number = bisect_right(self._starts, step) - 1
+            return number, self.epoch(number)
 
 
-def prefetch(batches: Iterator, depth: int = 2) -> Iterator:
-    """Draw ``depth`` items ahead in a thread, so that the device does not wait for the host; errors
-    come through.
+def read_ahead(draw: Callable[[int], Item], first: int, depth: int = 2) -> Iterator[Item]:
+    """``draw(first)``, ``draw(first + 1)`` and so on without end, ``depth`` of them drawn ahead by
+    threads of grain, so that the device does not wait for the host; errors come through.
     """
-    items: queue.Queue = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-
-    def fill():
-        try:
-            for item in batches:
-                while not stopped.is_set():
-                    try:
-                        items.put((item, None), timeout=0.1)
-                        break
-                    except queue.Full:
-                        continue
-                if stopped.is_set():
-                    return
-        except BaseException as error:  # handed to the consumer, which raises it
-            items.put((None, error))
-
-    threading.Thread(target=fill, daemon=True).start()
-    try:
-        while True:
-            item, error = items.get()
-            if error is not None:
-                raise error
-            yield item
-    finally:
-        stopped.set()
+    options = grain.ReadOptions(num_threads=depth, prefetch_buffer_size=depth)
+    return iter(grain.MapDataset.range(first, sys.maxsize).map(draw).to_iter_dataset(options))

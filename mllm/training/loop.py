@@ -5,7 +5,9 @@ bits.
 import math
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import jax
 import numpy as np
 
 from mllm.checkpoints.orbax import Checkpoints
-from mllm.data.pipeline import prefetch
+from mllm.data.pipeline import read_ahead
 from mllm.parallel.launch import require_same
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import place_rows
@@ -26,7 +28,7 @@ def train(
     step: Step,
     state: TrainState,
     frozen: dict[str, Any],
-    batches_from,
+    batch_at: Callable[[int], dict[str, np.ndarray]],
     *,
     steps: int,
     folder: Path,
@@ -40,8 +42,8 @@ def train(
     Args:
       step, state, frozen: as of ``mllm.training.step.make_train_step``; batches are placed on the
         mesh that the state lies on.
-      batches_from: ``batches_from(step)`` iterates over batches from that step on; every process
-        gives the same whole batches.
+      batch_at: the batch of a step, from 0 on, called from several threads; every process gives
+        the same whole batches.
       folder: the run's folder; checkpoints go to ``checkpoints/``, metrics to ``metrics.jsonl``.
       meta: JSON values stored with each checkpoint.
 
@@ -58,43 +60,73 @@ def train(
         if done:
             state = restore_state(checkpoints, done, state)
         progress, mesh = Progress(name, steps, start=done), mesh_of(state)
+
+        def draw(number: int):
+            batch = batch_at(number)
+            return batch, place_rows(batch, mesh)
+
         # What is drawn ahead lies on the devices before the step before it is waited for.
-        batches = prefetch((batch, place_rows(batch, mesh)) for batch in batches_from(done))
+        batches = read_ahead(draw, done)
         with closing(MetricsWriter(folder, resume_step=done)) as writer, closing(batches):
-            sums, began, tokens, slots, seen = {}, time.monotonic(), 0, 0, 0
+            began = time.monotonic()
+
+            def tell(number: int, line: Line) -> None:
+                nonlocal began
+                require_same(f"{name}: the batch of a step up to {number}", str(line.seen))
+                values = reduce_metrics(line.sums)  # waits for the step, and for no later one
+                if not math.isfinite(values["loss"]):
+                    raise FloatingPointError(f"{name}: loss is {values['loss']} at step {number}")
+                began, seconds = time.monotonic(), time.monotonic() - began
+                rate = line.tokens / seconds
+                fill = line.tokens / line.slots
+                values.update(
+                    tokens=line.tokens, fill=fill, seconds=seconds, tokens_per_second=rate
+                )
+                writer.write(number, values)
+                progress.update(number, loss=values["loss"], tokens_per_s=rate)
+
+            line, due = Line(), None
             for number in range(done + 1, steps + 1):
                 batch, placed = next(batches)
-                tokens += int((batch["segments"] >= 0).sum())
-                slots += batch["segments"].size
-                seen = checksum(batch, seen)
                 with jax.transfer_guard("disallow"):  # nothing may make the host wait in a step
                     state, metrics = step(state, frozen, placed)
-                for key, (total, count) in metrics.items():
-                    sums.setdefault(key, []).append((total, count))
+                if due is not None:  # the device has its next step: it does not wait for the line
+                    tell(*due)
+                    due = None
+                line.add(batch, metrics)
                 # A checkpoint ends a line: a resumed run writes the lines of an unstopped one.
                 last = number % save_every == 0 or number == steps
                 if number % log_every == 0 or last:
-                    require_same(f"{name}: the batch of a step up to {number}", str(seen))
-                    values = reduce_metrics(sums)
-                    if not math.isfinite(values["loss"]):
-                        raise FloatingPointError(
-                            f"{name}: loss is {values['loss']} at step {number}"
-                        )
-                    seconds = time.monotonic() - began
-                    values.update(
-                        tokens=tokens,
-                        fill=tokens / slots,
-                        seconds=seconds,
-                        tokens_per_second=tokens / seconds,
-                    )
-                    writer.write(number, values)
-                    progress.update(
-                        number, loss=values["loss"], tokens_per_s=values["tokens_per_second"]
-                    )
-                    sums, began, tokens, slots = {}, time.monotonic(), 0, 0
+                    due, line = (number, line), Line(seen=line.seen)
                 if last:
+                    tell(*due)
+                    due = None
                     checkpoints.save(number, state_items(state), meta)
     return state
+
+
+@dataclass
+class Line:
+    """What a line of metrics is made of.
+
+    Attributes:
+      sums: (total, count) of each step by the name of the metric, on the devices.
+      tokens, slots: real tokens, and places computed.
+      seen: checksum of all batches so far.
+    """
+
+    sums: dict[str, list[tuple]] = field(default_factory=dict)
+    tokens: int = 0
+    slots: int = 0
+    seen: int = 0
+
+    def add(self, batch: dict[str, np.ndarray], metrics: dict[str, tuple]) -> None:
+        """Count a step."""
+        self.tokens += int((batch["segments"] >= 0).sum())
+        self.slots += batch["segments"].size
+        self.seen = checksum(batch, self.seen)
+        for key, pair in metrics.items():
+            self.sums.setdefault(key, []).append(pair)
 
 
 def checksum(batch: dict[str, np.ndarray], seen: int = 0) -> int:

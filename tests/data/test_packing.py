@@ -8,7 +8,7 @@ from PIL import Image
 
 from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, pack
-from mllm.data.pipeline import Pipeline, prefetch
+from mllm.data.pipeline import Pipeline, read_ahead
 from mllm.data.processor import ProcessorConfig
 
 IMAGE = 3
@@ -115,8 +115,7 @@ def make_pipeline(**options) -> Pipeline:
 
 
 def batches(pipeline, start: int, count: int) -> list[dict]:
-    source = pipeline.from_step(start)
-    return [next(source) for _ in range(count)]
+    return [pipeline.batch_at(step) for step in range(start, start + count)]
 
 
 @pytest.mark.parametrize("schedule", ["all", "forget", "joint", "sequential"])
@@ -232,12 +231,28 @@ def test_pictures_travel_with_the_runs_of_their_tiles(loss_on):
         np.testing.assert_array_equal(mine["images"], theirs["images"])
 
 
-def test_prefetch_keeps_order_and_passes_errors_on():
-    def numbers():
-        yield from range(5)
-        raise RuntimeError("broken source")
+def test_reading_ahead_keeps_order_and_passes_errors_on():
+    def draw(number):
+        if number == 8:
+            raise RuntimeError("broken source")
+        return number
 
-    source = prefetch(numbers())
-    assert [next(source) for _ in range(5)] == list(range(5))
+    source = read_ahead(draw, 3)
+    assert [next(source) for _ in range(5)] == list(range(3, 8))
     with pytest.raises(RuntimeError, match="broken source"):
         next(source)
+
+
+def test_batches_are_the_same_in_any_order_and_from_any_thread():
+    """Steps on both sides of where epochs meet, and one far behind."""
+    whole, pipeline = batches(make_pipeline(), 0, 40), make_pipeline()
+    ahead = read_ahead(pipeline.batch_at, 0, depth=4)
+    for step, expected in enumerate(whole):
+        for key, values in next(ahead).items():
+            np.testing.assert_array_equal(values, expected[key])
+        if step % 7 == 0:
+            for other in (39 - step, 0):
+                np.testing.assert_array_equal(
+                    pipeline.batch_at(other)["tokens"], whole[other]["tokens"]
+                )
+    ahead.close()

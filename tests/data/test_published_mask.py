@@ -35,7 +35,7 @@ def batch(model):
     shape = RowShape(tokens=48, supervised=47, answers=1, loss_on="text")
     pipeline = Pipeline(examples, [picture], processor, 3, shape)
     pipeline.reference = np.asarray([-90.0, -75.0], np.float32)
-    return next(pipeline.from_step(0))
+    return pipeline.batch_at(0)
 
 
 def by_hand(model, variables, batch) -> tuple[jax.Array, int]:

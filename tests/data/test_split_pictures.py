@@ -75,7 +75,7 @@ def test_answers_about_split_pictures_are_scored_as_alone(family):
     width = max(len(e.prefix) for e in examples) + 60
     pipeline = Pipeline(examples, pictures, processor, 2, RowShape(width, 40, 2), patch=4)
     found, score = np.zeros(len(examples)), jax.jit(packed_logprobs, static_argnums=(0, 1))
-    for batch, _ in zip(pipeline.from_step(0), range(pipeline.steps(1)), strict=False):
+    for batch in map(pipeline.batch_at, range(pipeline.steps(1))):
         values = score(model, config, variables, batch)
         sums = np.asarray(segment_sums(values, batch["segments"], 2))
         known = batch["answers"] >= 0

@@ -70,8 +70,8 @@ def updated(model, variables, mesh, batches):
 
 @pytest.fixture(scope="module")
 def batches(model):
-    source = make_pipeline(model, rows=ROWS).from_step(0)
-    return [next(source) for _ in range(3)]
+    pipeline = make_pipeline(model, rows=ROWS)
+    return [pipeline.batch_at(step) for step in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_no_device_holds_the_states_of_all_rows(model, variables):
     schedule = optimizers.make_schedule(peak=1e-2, steps=9, warmup=0, decay="constant")
     optimizer, objective = optimizers.make_optimizer("adamw", schedule), get_objective("nll")
     step = make_train_step(model.model, model.config, objective, optimizer, schedule, mesh=mesh)
-    batch = next(make_pipeline(model, rows=8).from_step(0))
+    batch = make_pipeline(model, rows=8).batch_at(0)
     now = state.create({"lora": variables["lora"]}, optimizer, mesh)
     frozen = place({"params": variables["params"]}, mesh)
     program = step.lower(now, frozen, place_rows(batch, mesh)).compile().as_text()

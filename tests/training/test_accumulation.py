@@ -26,7 +26,7 @@ def update(model, name, accumulation):
     keys = iter(jax.random.split(jax.random.key(2), len(jax.tree.leaves(lora))))
     # An adapter that is not zero: else the divergence and its gradient are.
     lora = jax.tree.map(lambda w: 0.3 * jax.random.normal(next(keys), w.shape), lora)
-    batch = dict(next(make_pipeline(model).from_step(0)))
+    batch = dict(make_pipeline(model).batch_at(0))
     batch["forget"] = np.arange(len(batch["forget"])).astype(np.float32) % 2
     batch["reference_logprobs"] = np.full(batch["answers"].shape, -3.0, np.float32)
     step = make_train_step(

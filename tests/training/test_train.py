@@ -45,18 +45,17 @@ def run(model, shared_step, folder, *, steps=STEPS, stop=None, save_every=3):
     step, optimizer = shared_step
     pipeline = make_pipeline(model)
 
-    def batches(first):
-        for number, batch in enumerate(pipeline.from_step(first), first + 1):
-            if number == stop:
-                raise KeyboardInterrupt
-            yield batch
+    def batch_at(number):
+        if number + 1 == stop:
+            raise KeyboardInterrupt
+        return pipeline.batch_at(number)
 
     first = state.create({"params": jax.tree.map(jnp.copy, model.variables["params"])}, optimizer)
     return train(
         step,
         first,
         {},
-        batches,
+        batch_at,
         steps=steps,
         folder=folder,
         name="toy",
@@ -68,7 +67,7 @@ def run(model, shared_step, folder, *, steps=STEPS, stop=None, save_every=3):
 
 def test_one_update_equals_optax_on_the_dense_likelihood(model, shared_step):
     step, optimizer = shared_step
-    batch = next(make_pipeline(model).from_step(0))
+    batch = make_pipeline(model).batch_at(0)
     params = jax.tree.map(jnp.copy, model.variables["params"])
 
     def dense(params):
@@ -102,7 +101,7 @@ def test_one_update_equals_optax_on_the_dense_likelihood(model, shared_step):
 
 def test_packed_logprobs_equal_separate_rows(model):
     pipeline = make_pipeline(model)
-    batch = next(pipeline.from_step(0))
+    batch = pipeline.batch_at(0)
     packed = packed_logprobs(model.model, model.config, model.variables, batch)
     width = max(len(e.prefix) + e.length for e in pipeline.examples)
 
@@ -149,9 +148,9 @@ def test_a_stopped_run_resumes_to_the_same_bits(model, shared_step, tmp_path):
 def test_the_step_compiles_once_a_shape(model):
     step, optimizer = make_step(model)
     now = state.create({"params": jax.tree.map(jnp.copy, model.variables["params"])}, optimizer)
-    source, shapes = make_pipeline(model).from_step(0), set()
-    for _ in range(4):
-        batch = next(source)
+    pipeline, shapes = make_pipeline(model), set()
+    for number in range(4):
+        batch = pipeline.batch_at(number)
         shapes.add((batch["tokens"].shape, batch["targets"].shape))
         now, _ = step(now, {}, batch)
     assert step._cache_size() == len(shapes) <= 3
@@ -165,12 +164,12 @@ def test_lora_trains_only_the_adapter_and_merging_changes_nothing(model, tmp_pat
     frozen = {"params": model.variables["params"]}
     before = weights_digest(frozen)
     now = state.create({"lora": adapter}, optimizer)
-    source = make_pipeline(model).from_step(0)
-    for _ in range(3):
-        now, _ = step(now, frozen, next(source))
+    pipeline = make_pipeline(model)
+    for number in range(3):
+        now, _ = step(now, frozen, pipeline.batch_at(number))
     assert weights_digest(frozen) == before
     adapted = {**frozen, **now.trainable}
-    batch = next(source)
+    batch = pipeline.batch_at(3)
     kept = packed_logprobs(model.model, model.config, adapted, batch)
     merged = packed_logprobs(model.model, model.config, merge_lora(adapted), batch)
     plain = packed_logprobs(model.model, model.config, frozen, batch)
@@ -188,10 +187,10 @@ def test_the_divergence_starts_at_zero_and_needs_no_copy_under_lora(model, train
     else:
         reference = {"params": jax.tree.map(jnp.copy, params)}
         now, frozen = state.create({"params": params}, optimizer), {"reference": reference}
-    source = make_pipeline(model, "joint").from_step(0)
-    now, first = step(now, frozen, next(source))
-    for _ in range(4):
-        now, later = step(now, frozen, next(source))
+    pipeline = make_pipeline(model, "joint")
+    now, first = step(now, frozen, pipeline.batch_at(0))
+    for number in range(1, 5):
+        now, later = step(now, frozen, pipeline.batch_at(number))
     assert abs(float(first["kl"][0])) < 1e-4
     assert float(later["kl"][0] / later["kl"][1]) > 1e-4
 
@@ -214,7 +213,7 @@ def test_a_transfer_inside_the_loop_raises(model, shared_step, tmp_path):
             from_the_host,
             state.create(params, optimizer),
             {},
-            make_pipeline(model).from_step,
+            make_pipeline(model).batch_at,
             steps=2,
             folder=tmp_path,
             name="toy",
@@ -224,8 +223,8 @@ def test_a_transfer_inside_the_loop_raises(model, shared_step, tmp_path):
 
 def test_lines_tell_the_share_of_places_that_hold_tokens(model, shared_step, tmp_path):
     run(model, shared_step, tmp_path, steps=2)
-    source = make_pipeline(model).from_step(0)
-    segments = np.concatenate([next(source)["segments"].ravel() for _ in range(2)])
+    pipeline = make_pipeline(model)
+    segments = np.concatenate([pipeline.batch_at(n)["segments"].ravel() for n in range(2)])
     (line,) = read_jsonl(tmp_path / "metrics.jsonl")
     assert line["tokens"] == (segments >= 0).sum()
     assert line["fill"] == pytest.approx((segments >= 0).mean())
@@ -239,7 +238,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(model, shared_step, tmp_path):
             step,
             state.create({"params": broken["params"]}, optimizer),
             {},
-            make_pipeline(model).from_step,
+            make_pipeline(model).batch_at,
             steps=4,
             folder=tmp_path,
             name="toy",
