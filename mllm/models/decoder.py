@@ -113,7 +113,9 @@ class Decoder(nn.Module):
     def setup(self):
         c = self.config
         shape = (c.vocab_size, c.width)
-        self.table = self.param("embed", nn.initializers.normal(0.02), shape)
+        # A smaller one is drowned by what the first layer reads of the image, and a model from scratch
+        # is slow to learn to see.
+        self.table = self.param("embed", nn.initializers.normal(c.width**-0.5), shape)
         if not c.tied:
             self.output = self.param("head", nn.initializers.lecun_normal(), shape[::-1])
         self.layers = nn.scan(

@@ -38,7 +38,9 @@ def make_optimizer(
 
     "adamw" (Loshchilov & Hutter 2019), or "muon" (Jordan et al. 2024): orthogonalised momentum for
     the matrices, each layer of a stack by itself, with updates scaled to the size of Adam's
-    (Liu et al. 2025, arXiv:2502.16982, eq. 4), and AdamW for all else. Muon learns a small model
+    (Liu et al. 2025, arXiv:2502.16982, eq. 4), and AdamW for all else. Its matrices are scaled by
+    the row sums of their Gram matrix (Boissin et al. 2025, arXiv:2512.04632), so that four steps of
+    Newton-Schulz do what five do behind a Frobenius norm. Muon learns a small model
     from scratch in far fewer updates; fine-tuning keeps AdamW.
 
     Raises:
@@ -53,6 +55,8 @@ def make_optimizer(
             adam_b1=b1,
             adam_b2=b2,
             adam_weight_decay=weight_decay,
+            ns_steps=4,
+            preconditioning="aol",
             consistent_rms=0.2,
             muon_weight_dimension_numbers=_matrices,
         )

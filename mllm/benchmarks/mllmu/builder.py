@@ -12,7 +12,7 @@ from mllm.benchmarks.mllmu.generate import SIZES, generate
 from mllm.benchmarks.mllmu.published import read_published
 from mllm.benchmarks.mllmu.schema import Profile, fingerprint, to_row, validate
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 CONFIGS = {
     "small": "60 fictitious people and 18 public figures, generated",
     "full": "500 fictitious people and 153 public figures, generated",

@@ -1,35 +1,60 @@
-"""Drawings of nobody in particular, with questions on what they show: they teach seeing."""
+"""Drawings of nobody in particular, with sentences on all that they show: they teach seeing."""
 
 from collections.abc import Mapping
 
 from mllm.benchmarks.mllmu.schema import TrainingPair
-from mllm.benchmarks.mllmu.wordings import CAPTION_REQUEST, VISIBLE_QUESTIONS
+from mllm.benchmarks.mllmu.wordings import CAPTION_REQUESTS
 
 
 def caption_pairs(attributes: Mapping[str, str]) -> tuple[TrainingPair, ...]:
-    """Return the training pairs on what a portrait shows, the last one its caption."""
-    pairs = [
-        TrainingPair(question, attributes[attribute], "image_text", attribute, "plain")
-        for attribute, questions in VISIBLE_QUESTIONS.items()
-        if attribute in attributes
-        for question in questions
-    ]
-    sentence = caption(attributes)
-    pairs.append(TrainingPair(CAPTION_REQUEST, sentence, "image_text", "caption", "sentence"))
-    return tuple(pairs)
+    """Return the training pairs on what a portrait shows.
+
+    A caption names all of it, so that of the same tokens far more are supervised than of questions
+    on one attribute each; its two orders keep a model from reading places by rote.
+    """
+    captions = caption(attributes), inverted_caption(attributes)
+    return tuple(
+        TrainingPair(request, captions[number % 2], "image_text", "caption", "plain")
+        for number, request in enumerate(CAPTION_REQUESTS)
+    )
 
 
 def caption(attributes: Mapping[str, str]) -> str:
-    """Return one sentence on what a portrait shows."""
-    person = {"female": "a woman", "male": "a man"}[attributes["presentation"]]
-    hair = attributes["hair"]
-    if "hair_colour" in attributes:
-        hair = f"{hair} in {attributes['hair_colour']}"
-    worn = [attributes[key] for key in ("glasses", "facial_hair") if attributes[key] != "none"]
-    parts = ", ".join([hair, *worn])
-    style = attributes["style"].split(" ", 1)
-    return (
-        f"{style[0].capitalize()} {style[1]} of {person} with {parts}, wearing "
-        f"{attributes['clothes']} in {attributes['clothes_colour']}, on a "
-        f"{attributes['background']} background."
-    ).replace("on a orange", "on an orange")
+    """Return one sentence on what a portrait shows, from the style to the background."""
+    hair, worn, garment = _hair(attributes), _worn(attributes), _garment(attributes)
+    parts = ", ".join([f"{attributes['skin']} skin", hair, *worn])
+    style = attributes["style"]
+    person = _person(attributes)
+    text = f"{style} of {person} with {parts}, wearing {garment}, on {_background(attributes)}."
+    return text[0].upper() + text[1:]
+
+
+def inverted_caption(attributes: Mapping[str, str]) -> str:
+    """Return one sentence on what a portrait shows, from the background to the style."""
+    hair, worn, garment = _hair(attributes), _worn(attributes), _garment(attributes)
+    parts = ", ".join([*worn, hair, f"{attributes['skin']} skin"])
+    person = _person(attributes)
+    text = f"{_background(attributes)} and {garment}, worn by {person} with {parts}, in "
+    return f"{text[0].upper()}{text[1:]}{attributes['style']}."
+
+
+def _person(attributes: Mapping[str, str]) -> str:
+    return {"female": "a woman", "male": "a man"}[attributes["presentation"]]
+
+
+def _hair(attributes: Mapping[str, str]) -> str:
+    hair, colour = attributes["hair"], attributes.get("hair_colour")
+    return hair if colour is None else f"{hair} in {colour}"
+
+
+def _worn(attributes: Mapping[str, str]) -> list[str]:
+    return [attributes[key] for key in ("glasses", "facial_hair") if attributes[key] != "none"]
+
+
+def _garment(attributes: Mapping[str, str]) -> str:
+    return f"{attributes['clothes']} in {attributes['clothes_colour']}"
+
+
+def _background(attributes: Mapping[str, str]) -> str:
+    colour = attributes["background"]
+    return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} background"

@@ -296,15 +296,9 @@ NAME_PAIRS = (
 )
 
 # What a picture shows, asked only about drawings of nobody in particular.
-VISIBLE_QUESTIONS: dict[str, tuple[str, ...]] = {
-    "style": ("What is the style of the drawing?",),
-    "hair": ("What hair does this person have?", "Describe the hair."),
-    "hair_colour": ("What colour is the hair?", "Which colour does the hair have?"),
-    "glasses": ("Which glasses does this person wear?", "What is worn over the eyes?"),
-    "facial_hair": ("Which facial hair does this person have?",),
-    "clothes": ("Which clothes does this person wear?",),
-    "clothes_colour": ("What colour are the clothes?", "Which colour do the clothes have?"),
-    "skin": ("What is the skin tone?",),
-    "background": ("What colour is the background?", "Which colour is behind this person?"),
-}
-CAPTION_REQUEST = "Describe the picture."
+CAPTION_REQUESTS = (
+    "Describe the picture.",
+    "What does the picture show?",
+    "Say what the drawing looks like.",
+    "What can be seen here?",
+)
