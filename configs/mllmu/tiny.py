@@ -1,4 +1,4 @@
-"""A 4 M-parameter LLaVA from scratch on the `small` benchmark: minutes on a laptop's CPU.
+"""A 3 M-parameter LLaVA from scratch on the `small` benchmark: minutes on a laptop's CPU.
 
     python -m experiments.prepare --config configs/mllmu/tiny.py
     python -m experiments.finetune --config configs/mllmu/tiny.py --workdir runs/tiny
@@ -21,7 +21,7 @@ def get_config():
             heads=4,
             kv_heads=2,
             head_dim=64,
-            mlp_width=640,
+            mlp_width=384,
         ),
         vision=dict(
             image_size=60,
@@ -38,9 +38,9 @@ def get_config():
     config.processor.update(image_size=60)
     # Short rows: few questions a picture, so that many views of it are seen.
     config.rows.update(tokens=96, supervised=40, answers=5)
-    teach = dict(optimizer="muon", b2=0.95, rows=12, augment=True, epochs=2)
+    teach = dict(optimizer="muon", b2=0.95, rows=16, augment=True, epochs=2)
     config.base = common.stage(learning_rate=3e-3, **teach)
-    config.vanilla = common.stage(learning_rate=2e-3, **teach)
+    config.vanilla = common.stage(learning_rate=2.5e-3, **teach)
     # Learning rates and epochs were chosen on the validation profiles (--config.tuning=True).
     unlearn = dict(trainable="lora", rows=16, warmup=0, decay="constant")
     methods = config.methods
