@@ -11,11 +11,11 @@ METHODS = (
     "base",
     "vanilla",
     "retain_only",
+    "prompting",  # trains nothing: it is asked while the next one trains
     "ga",
     "grad_diff",
     "kl_min",
     "npo",
-    "prompting",
 )
 
 
