@@ -38,9 +38,9 @@ def get_config():
     config.processor.update(image_size=60)
     # Short rows: few questions a picture, so that many views of it are seen.
     config.rows.update(tokens=96, supervised=40, answers=5)
-    teach = dict(optimizer="muon", b2=0.95, rows=20, augment=True, epochs=2)
+    teach = dict(optimizer="muon", b2=0.95, rows=16, augment=True, epochs=2)
     config.base = common.stage(learning_rate=3e-3, **teach)
-    config.vanilla = common.stage(learning_rate=2.7e-3, **teach)
+    config.vanilla = common.stage(learning_rate=2.5e-3, **teach)
     # Learning rates and epochs were chosen on the validation profiles (--config.tuning=True).
     unlearn = dict(trainable="lora", rows=16, warmup=0, decay="constant")
     methods = config.methods
@@ -49,4 +49,5 @@ def get_config():
     methods.kl_min.update(epochs=1, learning_rate=2e-3, **unlearn)
     methods.npo.update(epochs=1, learning_rate=1.5e-3, **unlearn)
     methods.npo.options.beta = 1.0  # answers are a few tokens long: 0.1 lets them fall without end
+    config.checkpoint_every = 400
     return config
