@@ -113,8 +113,8 @@ class Decoder(nn.Module):
     def setup(self):
         c = self.config
         shape = (c.vocab_size, c.width)
-        # A smaller one is drowned by what the first layer reads of the image, and a model from scratch
-        # is slow to learn to see.
+        # A smaller one is drowned by what the first layer reads of the image: a model from scratch
+        # is then slow to learn to see.
         self.table = self.param("embed", nn.initializers.normal(c.width**-0.5), shape)
         if not c.tied:
             self.output = self.param("head", nn.initializers.lecun_normal(), shape[::-1])

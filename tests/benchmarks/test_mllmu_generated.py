@@ -277,7 +277,8 @@ def test_captions_name_all_that_a_drawing_shows(small_splits):
         for pair in profile.training:
             shown = {k: v for k, v in profile.attributes.items() if v != "none"}
             shown["presentation"] = {"female": "woman", "male": "man"}[shown["presentation"]]
-            missing = [word for word in shown.values() if word not in pair.answer.lower()]
+            text = pair.answer.lower()
+            missing = [word for word in shown.values() if word.lower() not in text]
             assert not missing, pair.answer
             assert pair.answer[0].isupper() and pair.answer[-1] == "."
             assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", pair.answer), pair.answer

@@ -17,7 +17,7 @@ def model():
 
 def test_batches_with_media_are_those_with_images(model):
     pipeline = make_pipeline(model)
-    once = replace(pipeline, media=precomputed.picture_media(model, pipeline), _plan={})
+    once = replace(pipeline, media=precomputed.picture_media(model, pipeline))
     shown = False
     for batch, other in zip(pipeline.epoch(0), once.epoch(0), strict=True):
         rng = np.random.default_rng(0)
