@@ -33,7 +33,7 @@ def training_step(config, method: str, mesh: Mesh, rows: int):
     family, shape = config_from_dict(config.model.to_dict(), "config.model")
     stage = config.methods[method]
     objective = get_objective(method, **stage.options)
-    schedule = optimizers.make_schedule(peak=1e-4, steps=100, warmup=10, decay="linear")
+    schedule = optimizers.Schedule(peak=1e-4, steps=100, warmup=10, decay="linear")
     optimizer = optimizers.make_optimizer(stage.optimizer, schedule, clip=stage.clip)
     params = MODELS[family].abstract(shape)["params"]
     kept = _cast(params, shape.dtype)
@@ -48,7 +48,7 @@ def training_step(config, method: str, mesh: Mesh, rows: int):
     counter = jax.ShapeDtypeStruct((), jnp.int32)
     state = TrainState(counter, trainable, jax.eval_shape(optimizer.init, trainable))
     batch = _rows(config, shape, rows, mesh, referenced=objective.reference == "parent")
-    step = make_train_step(MODELS[family], shape, objective, optimizer, schedule, mesh=mesh)
+    step = make_train_step(MODELS[family], shape, objective, optimizer, mesh=mesh)
     return step, (_placed(state, mesh), _placed(frozen, mesh), batch)
 
 

@@ -138,7 +138,7 @@ class Ours:
         """(compiled step, state, frozen, batch) of LoRA with AdamW on rows to forget."""
         loaded, lora = self.loaded, self.work.lora
         objective = get_objective(method)
-        schedule = optimizers.make_schedule(peak=1e-6, steps=1000, warmup=1, decay="constant")
+        schedule = optimizers.Schedule(peak=1e-6, steps=1000, warmup=1)
         optimizer = optimizers.make_optimizer("adamw", schedule, clip=1.0)
         params = loaded.variables["params"]
         adapter = init_lora(params, jax.random.key(1), rank=lora.rank, targets=lora.targets)
@@ -148,7 +148,7 @@ class Ours:
         if objective.reference == "parent":  # a run has computed them before its first step
             batch["reference_logprobs"] = np.zeros(batch["answers"].shape, np.float32)
         batch = place_rows(batch, one_device())
-        step = make_train_step(loaded.model, loaded.config, objective, optimizer, schedule)
+        step = make_train_step(loaded.model, loaded.config, objective, optimizer)
         now, frozen = state.create({"lora": adapter}, optimizer, one_device()), {"params": params}
         return step.lower(now, frozen, batch).compile(), now, frozen, batch
 

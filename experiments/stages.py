@@ -244,9 +244,7 @@ def _pass_on(run: Run, parent: Loaded) -> None:
 def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen: dict) -> None:
     config, compiled = run.config, COMPILED.told()
     steps = pipeline.steps(stage.epochs)
-    schedule = optimizers.make_schedule(
-        peak=stage.learning_rate, steps=steps, warmup=stage.warmup, decay=stage.decay
-    )
+    schedule = optimizers.Schedule(stage.learning_rate, steps, stage.warmup, stage.decay)
     optimizer = optimizers.make_optimizer(
         stage.optimizer, schedule, b2=stage.b2, weight_decay=stage.weight_decay, clip=stage.clip
     )
@@ -283,7 +281,6 @@ def _train(run: Run, stage, start: Loaded, objective, pipeline: Pipeline, frozen
         shape,
         objective,
         optimizer,
-        schedule,
         mesh=mesh,
         key=key,
         accumulation=stage.accumulation,

@@ -1,32 +1,79 @@
 """Optimizers and schedules by name."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import jax
+import jax.numpy as jnp
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
+_DECAYS = {
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: (1 + jnp.cos(jnp.pi * progress)) / 2,
+}
 
-def make_schedule(*, peak: float, steps: int, warmup: int, decay: str) -> optax.Schedule:
+
+@dataclass(frozen=True)
+class Schedule:
     """Linear warm-up to ``peak``, then constant, or linear or cosine decay to zero at ``steps``.
 
     Raises:
       ValueError: an unknown decay.
     """
-    warmup = min(warmup, max(steps - 1, 0))
-    rest = max(steps - warmup, 1)
-    shapes = {
-        "constant": lambda: optax.constant_schedule(peak),
-        "linear": lambda: optax.linear_schedule(peak, 0.0, rest),
-        "cosine": lambda: optax.cosine_decay_schedule(peak, rest),
-    }
-    if decay not in shapes:
-        raise ValueError(f"unknown decay {decay!r} (known: {', '.join(shapes)})")
-    rise = optax.linear_schedule(peak / (warmup + 1), peak, max(warmup, 1))
-    return optax.join_schedules([rise, shapes[decay]()], [warmup])
+
+    peak: float
+    steps: int
+    warmup: int = 0
+    decay: str = "constant"
+
+    def __post_init__(self):
+        if self.decay not in _DECAYS:
+            raise ValueError(f"unknown decay {self.decay!r} (known: {', '.join(_DECAYS)})")
+
+
+class ScheduleState(NamedTuple):
+    """A schedule under way. Its numbers are data: runs that differ in them share one program.
+
+    Attributes:
+      count: i32[], updates done.
+      learning_rate: f32[], of the next update.
+      peak, warmup, rest: f32[], the highest rate, updates before it, and updates after it.
+    """
+
+    count: jax.Array
+    learning_rate: jax.Array
+    peak: jax.Array
+    warmup: jax.Array
+    rest: jax.Array
+
+
+def scale_by_schedule(schedule: Schedule) -> optax.GradientTransformation:
+    """Scale updates by the learning rate of a schedule, which is kept in ``ScheduleState``."""
+
+    def at(count, peak, warmup, rest) -> ScheduleState:
+        rise = jnp.minimum(1.0, (count + 1) / (warmup + 1))
+        progress = jnp.clip((count - warmup) / rest, 0.0, 1.0)
+        rate = peak * rise * _DECAYS[schedule.decay](progress)
+        return ScheduleState(count, rate, peak, warmup, rest)
+
+    def init(params) -> ScheduleState:
+        warmup = min(schedule.warmup, max(schedule.steps - 1, 0))
+        rest = max(schedule.steps - warmup, 1)
+        numbers = (jnp.asarray(x, jnp.float32) for x in (schedule.peak, warmup, rest))
+        return at(jnp.zeros((), jnp.int32), *numbers)
+
+    def update(updates, state: ScheduleState, params=None):
+        scaled = jax.tree.map(lambda u: state.learning_rate * u, updates)
+        return scaled, at(state.count + 1, state.peak, state.warmup, state.rest)
+
+    return optax.GradientTransformation(init, update)
 
 
 def make_optimizer(
     name: str,
-    schedule: optax.Schedule,
+    schedule: Schedule,
     *,
     b1: float = 0.9,
     b2: float = 0.999,
@@ -47,10 +94,10 @@ def make_optimizer(
       ValueError: an unknown name.
     """
     if name == "adamw":
-        optimizer = optax.adamw(schedule, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+        optimizer = optax.adamw(1.0, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
     elif name == "muon":
         optimizer = muon(
-            schedule,
+            1.0,
             weight_decay=weight_decay,
             adam_b1=b1,
             adam_b2=b2,
@@ -62,7 +109,8 @@ def make_optimizer(
         )
     else:
         raise ValueError(f"unknown optimizer {name!r} (known: adamw, muon)")
-    return optax.chain(optax.clip_by_global_norm(clip), optimizer) if clip else optimizer
+    clipped = [optax.clip_by_global_norm(clip)] if clip else []
+    return optax.chain(*clipped, optimizer, scale_by_schedule(schedule))
 
 
 def _matrices(params: dict) -> dict:

@@ -72,7 +72,6 @@ def make_train_step(
     config,
     objective,
     optimizer: optax.GradientTransformation,
-    schedule: optax.Schedule,
     *,
     mesh: Mesh | None = None,
     key: jax.Array | None = None,
@@ -153,7 +152,7 @@ def make_train_step(
         metrics = {
             "loss": (loss, one),
             "gradient_norm": (optax.tree.norm(gradient), one),
-            "learning_rate": (schedule(state.step), one),
+            "learning_rate": (optax.tree.get(state.opt, "learning_rate"), one),
             **metrics,
         }
         new = TrainState(state.step + 1, trainable, opt)

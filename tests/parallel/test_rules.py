@@ -49,7 +49,7 @@ def abstract_state(values: dict, optimizer: str, rank: int = 16, targets: str = 
     variables = MODELS[family].abstract(config)
     adapter = partial(init_lora, rank=rank, targets=targets)
     variables["lora"] = jax.eval_shape(adapter, variables["params"], jax.random.key(0))
-    schedule = optimizers.make_schedule(peak=1.0, steps=9, warmup=2, decay="cosine")
+    schedule = optimizers.Schedule(peak=1.0, steps=9, warmup=2, decay="cosine")
     rule = optimizers.make_optimizer(optimizer, schedule, clip=1.0)
     return variables, jax.eval_shape(rule.init, variables)
 

@@ -9,6 +9,7 @@ from toy import make_model, make_pipeline
 
 from mllm.ops.lora import init_lora
 from mllm.training import state
+from mllm.training.optimizers import Schedule, scale_by_schedule
 from mllm.training.step import cut_rows, join_rows, make_train_step
 from mllm.unlearning import get_objective
 
@@ -20,7 +21,7 @@ def model():
 
 def update(model, name, accumulation):
     """The metrics of one step, its gradient (plain descent at rate 1) and its temporary bytes."""
-    optimizer = optax.sgd(1.0)
+    optimizer = optax.chain(optax.sgd(1.0), scale_by_schedule(Schedule(peak=1.0, steps=1)))
     params = jax.tree.map(jnp.copy, model.variables["params"])
     lora = init_lora(params, jax.random.key(1), rank=2, targets=r"decoder/layers/\w+$")
     keys = iter(jax.random.split(jax.random.key(2), len(jax.tree.leaves(lora))))
@@ -34,7 +35,6 @@ def update(model, name, accumulation):
         model.config,
         get_objective(name),
         optimizer,
-        optax.constant_schedule(1.0),
         accumulation=accumulation,
     )
     first = state.create({"lora": lora}, optimizer)
