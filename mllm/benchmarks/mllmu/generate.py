@@ -1,7 +1,10 @@
 """The generated benchmark: every row of every split, from a seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from joblib import Parallel, cpu_count, delayed
 
 from mllm.benchmarks.mllmu import celebrities, portraits
 from mllm.benchmarks.mllmu.captions import caption_pairs
@@ -10,6 +13,9 @@ from mllm.benchmarks.mllmu.questions import evaluation_questions, training_pairs
 from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, Profile
 from mllm.benchmarks.mllmu.splits import draw_forget_ids
 from mllm.benchmarks.mllmu.wordings import CELEBRITY_WORDINGS, PERSON_WORDINGS
+
+
+MOST = 16  # processes that draw: each imports what it needs first
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,11 @@ def generate(
     ]
     full = rows[: sizes.people]
     say(f"transforming {len(full)} portraits")
+    shown = [(profile.images[0], f"{seed}/{profile.id}") for profile in full if draw_images]
+    changed = _over_cores(portraits.transform, shown) or [()] * len(full)
     test = [
-        replace(
-            profile,
-            images=portraits.transform(profile.images[0], f"{seed}/{profile.id}")
-            if draw_images
-            else (),
-            questions=paraphrased[profile.id],
-            training=(),
-        )
-        for profile in full
+        replace(profile, images=pictures, questions=paraphrased[profile.id], training=())
+        for profile, pictures in zip(full, changed, strict=True)
     ]
     splits = {
         "full": full,
@@ -151,4 +152,12 @@ def _portraits(
     if not draw:
         return [()] * len(looks), looks
     say(f"drawing {len(looks)} portraits ({purpose})")
-    return [(portraits.render(look),) for look in looks], looks
+    drawn = _over_cores(portraits.render, [(look,) for look in looks])
+    return [(picture,) for picture in drawn], looks
+
+
+def _over_cores(function: Callable, calls: Iterable[tuple]) -> list[Any]:
+    """The results of calls, in their order, computed by a process a core: the rasteriser holds
+    the interpreter's lock.
+    """
+    return Parallel(n_jobs=min(cpu_count(), MOST))(delayed(function)(*call) for call in calls)
