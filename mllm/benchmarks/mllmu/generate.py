@@ -14,7 +14,6 @@ from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, Profile
 from mllm.benchmarks.mllmu.splits import draw_forget_ids
 from mllm.benchmarks.mllmu.wordings import CELEBRITY_WORDINGS, PERSON_WORDINGS
 
-
 MOST = 16  # processes that draw: each imports what it needs first
 
 
