@@ -1,6 +1,6 @@
 """Rows that branch from a tree of prefixes: how they are laid out, read and answered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +21,17 @@ BUCKET = 8  # slots, of short rows
 def padded(count: int) -> int:
     """Slots for that many tokens: at most an eighth more, so that few programs are compiled."""
     return round_up(count, max(BUCKET, 1 << max(count.bit_length() - 4, 0)))
+
+
+def alike(rows: Iterable[Sequence[int]]) -> int:
+    """Tokens that rows begin with alike, leaving each of them two of its own."""
+    rows = list(rows)
+    first, last = min(rows), max(rows)  # whatever these share, all between them do
+    shared = next(
+        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]),
+        len(first),
+    )
+    return min(shared, min(map(len, rows)) - 2)
 
 
 def spread(units: Sequence[Sequence[Item]], size: int, most: int) -> tuple[list[Item], list[int]]:

@@ -8,7 +8,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from mllm.checkpoints.folder import Loaded
 from mllm.data.packing import round_up
 from mllm.decoding.prefix import Prefix
-from mllm.evaluation.branching import read_level, reply, spread
+from mllm.evaluation.branching import alike, read_level, reply, spread
 from mllm.evaluation.groups import group_size, in_groups
 from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot
 from mllm.evaluation.replies import record_replies
@@ -227,17 +227,6 @@ class Asked:
         ]
 
 
-def common(prompts: Iterable[Asked]) -> int:
-    """Tokens that prompts begin with alike, leaving each of them two of its own."""
-    named = [one.named for one in prompts]
-    first, last = min(named), max(named)  # whatever these share, all between them do
-    alike = next(
-        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]),
-        len(first),
-    )
-    return min(alike, min(map(len, named)) - 2)
-
-
 class _Asker:
     """Runs prompts as a tree: the shots of a task, then a profile's picture, then its questions."""
 
@@ -272,7 +261,7 @@ class _Asker:
 
     def _ask_kind(self, units: list[list[Asked]], done: set[str]) -> Iterator[list[dict]]:
         most = max(map(len, units))
-        root = common(one for unit in units for one in unit)
+        root = alike(one.named for unit in units for one in unit)
         longest = max(len(one.ids) for unit in units for one in unit) - root
         new_tokens = units[0][0].item.max_new_tokens
         size = max(1, self.protocol.rows // most)
@@ -349,7 +338,10 @@ class _Asker:
         """Records of a group of units, in their order, whose first ``root`` tokens are read."""
         size = round_up(size, 1 if prefix is None else prefix.lengths.shape[0])
         units = [*group, *[group[-1]] * (size - len(group))]
-        starts = [root if group[0][0].item.image is None else common(unit) for unit in units]
+        starts = [
+            root if group[0][0].item.image is None else alike(one.named for one in unit)
+            for unit in units
+        ]
         if prefix is None or max(starts) > root:
             prefix, _ = self._level([unit[0] for unit in units], [root] * size, starts, prefix)
             size = prefix.lengths.shape[0]

@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from mllm.checkpoints.folder import Loaded
-from mllm.data.images import Picture
 from mllm.data.packing import Example, RowShape, collate, round_up
 from mllm.decoding.prefix import Prefix
 from mllm.decoding.score import score_choices
-from mllm.evaluation.branching import padded, read_level, reply, spread
+from mllm.evaluation.branching import alike, padded, read_level, reply, spread
 from mllm.evaluation.groups import group_size, in_groups
 from mllm.evaluation.parsing import answer_state
 from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
@@ -113,10 +112,11 @@ def _ask(
         gathered[(item.image, *apart)].append(item)
     units = [Unit(key[0], tuple(found)) for key, found in gathered.items()]
     most = {task: max(len(unit.of(task)) for unit in units) for task in TASKS}
+    lead = _lead(loaded, [item for item in items if item.image is None])
 
     def ask(group: Sequence[Unit], size: int) -> Iterator[list[dict]]:
         pending = {i.question.task for unit in group for i in unit.items if i.key not in done}
-        asker = _Asker(loaded, protocol, group, size, most) if pending else None
+        asker = _Asker(loaded, protocol, group, size, most, lead) if pending else None
         for task in TASKS:
             if task in pending:
                 yield [record for record in asker.ask(task) if record["key"] not in done]
@@ -127,6 +127,27 @@ def _ask(
         # Questions of like length are padded least.
         kind.sort(key=lambda unit: max(len(item.question.question) for item in unit.items))
         yield from in_groups(kind, size, ask)
+
+
+def _forms(item: Item) -> list[str]:
+    """The texts as which an item is asked: a multiple choice with lettered options too."""
+    question = item.question
+    forms = [plain_question(question.question, question.task)]
+    if question.task == "classification":
+        forms.append(lettered_question(question.question, question.options))
+    return forms
+
+
+def _without_picture(loaded: Loaded, text: str) -> list[int]:
+    """Ids of a whole prompt."""
+    prefix, suffix = loaded.processor.prompt(text, (), loaded.system_prompt)
+    return prefix + suffix
+
+
+def _lead(loaded: Loaded, items: Sequence[Item]) -> list[int]:
+    """Ids that the prompts of items without a picture begin with: a system prompt, above all."""
+    rows = [_without_picture(loaded, text) for item in items for text in _forms(item)]
+    return rows[0][: alike(rows)] if rows else []
 
 
 def _slots(loaded: Loaded, most: dict[str, int], protocol: Protocol) -> int:
@@ -145,8 +166,10 @@ class _Asker:
         units: Sequence[Unit],
         size: int,
         most: dict[str, int],
+        lead: list[int],
     ):
         self.loaded, self.protocol, self.units, self.most = loaded, protocol, units, most
+        self.lead = lead
         self.processor = loaded.processor
         self.prefix = self._prefill(size)
         self.size = round_up(size, self.prefix.lengths.shape[0])
@@ -155,18 +178,19 @@ class _Asker:
         """One node a picture, the last one again in place of those that are missing; without
         pictures one for all units.
         """
-        shown: list[list[Picture]] = [[]]
-        if self.units[0].picture is not None:
-            shown = [[self.processor.picture(unit.picture)] for unit in self.units]
-            shown += [shown[-1]] * (size - len(shown))
+        if self.units[0].picture is None:
+            return read_level(self.loaded, [self.lead])[0]
+        shown = [[self.processor.picture(unit.picture)] for unit in self.units]
+        shown += [shown[-1]] * (size - len(shown))
         system = self.loaded.system_prompt
         ids = [self.processor.prompt("", [p.grid for p in row], system)[0] for row in shown]
         return read_level(self.loaded, ids, shown)[0]
 
     def suffix(self, text: str, item: Item) -> list[int]:
+        if item.image is None:
+            return _without_picture(self.loaded, text)[len(self.lead) :]
         # How a picture is split changes the prefix only.
-        grids = [] if item.image is None else [(0, 0)]
-        return self.processor.prompt(text, grids, self.loaded.system_prompt)[1]
+        return self.processor.prompt(text, [(0, 0)], self.loaded.system_prompt)[1]
 
     def ask(self, task: str) -> list[dict]:
         """Records of the questions of one task."""
@@ -175,12 +199,12 @@ class _Asker:
         return [records[row] for row in read]
 
     def _records(self, task: str, items: list[Item]) -> list[dict]:
-        asked = [plain_question(item.question.question, task) for item in items]
+        asked = [_forms(item)[0] for item in items]
         options = letters = [(None, None)] * len(items)
         if task == "classification":
             texts = [list(item.question.options.values()) for item in items]
             options = self.score(self._suffixes(asked, items), texts, self.prefix)
-            asked = [lettered_question(i.question.question, i.question.options) for i in items]
+            asked = [_forms(item)[1] for item in items]
             # The letters and the reply branch from the question, which is read once.
             ids = self._suffixes(asked, items)
             question, _ = read_level(self.loaded, [row[:-1] for row in ids], prefix=self.prefix)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -72,8 +73,12 @@ def test_a_profile_with_several_pictures_shows_them_in_turn(items):
     assert len(shown) == 3
 
 
-def test_option_scores_equal_whole_rows(model, items, replies):
+@pytest.mark.parametrize("system", [None, "Say nothing of people."])
+def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path):
     """Prefix, question and option as one row, padded at its end, through the whole network."""
+    if system is not None:
+        model = replace(model, system_prompt=system)
+        replies = collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"})
 
     @jax.jit
     def logits(batch):
@@ -93,7 +98,8 @@ def test_option_scores_equal_whole_rows(model, items, replies):
             ),
         ):
             for choice, value in zip(choices, found, strict=True):
-                prefix, suffix = model.processor.prompt(asked, [(0, 0)] * (item.image is not None))
+                grids = [(0, 0)] * (item.image is not None)
+                prefix, suffix = model.processor.prompt(asked, grids, system)
                 answer = model.processor.answer(choice, ended=ended)
                 ids = np.array(prefix + suffix + answer, np.int32)
                 padding = (0, WIDTH - len(ids))
@@ -114,8 +120,6 @@ def test_option_scores_equal_whole_rows(model, items, replies):
 
 @pytest.mark.parametrize("size", [1, 8])
 def test_batch_size_changes_nothing(model, items, replies, tmp_path, size):
-    from dataclasses import replace
-
     again = collect_replies(model, items[::4], replace(PROTOCOL, profiles=size), tmp_path, {})
     for record, expected in zip(again, replies[::4], strict=True):
         assert record["reply"] == expected["reply"] and record["key"] == expected["key"]
@@ -169,3 +173,28 @@ def test_prompts_are_the_protocols():
     assert plain_question("In __.", "cloze") == "In __. Fill in the blank."
     lines = lettered_question("Where?", {"A": "x", "B": "y"}).split("\n")
     assert lines == ["Where?", "A: x", "B: y", "Answer with one letter."]
+
+
+def test_a_system_prompt_is_read_once_for_all_questions_without_a_picture(
+    model, items, tmp_path, monkeypatch
+):
+    system = "Say nothing of people, of their names, of where they were born, or of what they do."
+    loaded = replace(model, system_prompt=system)
+    spoken = set(model.processor.tokenizer.encode(system, add_special_tokens=False).ids)
+    read, asked = [], []
+    read_level, reply = runner.read_level, runner.reply
+
+    def seen_read(loaded, ids, *arguments, **options):
+        read.append(ids)
+        return read_level(loaded, ids, *arguments, **options)
+
+    def seen_reply(loaded, ids, *arguments):
+        asked.append(ids)
+        return reply(loaded, ids, *arguments)
+
+    monkeypatch.setattr(runner, "read_level", seen_read)
+    monkeypatch.setattr(runner, "reply", seen_reply)
+    plain = [item for item in items if item.image is None]
+    collect_replies(loaded, plain, PROTOCOL, tmp_path, {})
+    assert [len(rows) for rows in read if spoken <= set(rows[0])] == [1]  # one group, one row
+    assert asked and not any(spoken <= set(row) for rows in asked for row in rows)
