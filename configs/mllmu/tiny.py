@@ -44,10 +44,10 @@ def get_config():
     # Learning rates and epochs were chosen on the validation profiles (--config.tuning=True).
     unlearn = dict(trainable="lora", rows=16, warmup=0, decay="constant")
     methods = config.methods
-    methods.ga.update(epochs=1, learning_rate=1.5e-3, **unlearn)
-    methods.grad_diff.update(epochs=1, learning_rate=2e-3, **unlearn)
-    methods.kl_min.update(epochs=1, learning_rate=2e-3, **unlearn)
-    methods.npo.update(epochs=1, learning_rate=1.5e-3, **unlearn)
+    methods.ga.update(epochs=1, learning_rate=1.05e-3, **unlearn)
+    methods.grad_diff.update(epochs=1, learning_rate=1e-3, **unlearn)
+    methods.kl_min.update(epochs=1, learning_rate=1.5e-3, **unlearn)
+    methods.npo.update(epochs=1, learning_rate=1.1e-3, **unlearn)
     methods.npo.options.beta = 1.0  # answers are a few tokens long: 0.1 lets them fall without end
     config.checkpoint_every = 400
     return config
