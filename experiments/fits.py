@@ -68,8 +68,9 @@ class Cell:
 
 
 def main(_):
-    # Programs for devices that are not here can be kept on disk, but not read back.
-    jax.config.update("jax_enable_compilation_cache", False)
+    if TOPOLOGY.value != "local":
+        # Programs for devices that are not here can be kept on disk, but not read back.
+        jax.config.update("jax_enable_compilation_cache", False)
     if TABLE.value is not None:
         write_table(Path(TABLE.value))
         return

@@ -139,7 +139,7 @@ def _forms(item: Item) -> list[str]:
 
 
 def _without_picture(loaded: Loaded, text: str) -> list[int]:
-    """Ids of a whole prompt."""
+    """Ids of a whole prompt that shows no picture."""
     prefix, suffix = loaded.processor.prompt(text, (), loaded.system_prompt)
     return prefix + suffix
 

@@ -78,8 +78,10 @@ def generate(
     ]
     full = rows[: sizes.people]
     say(f"transforming {len(full)} portraits")
-    shown = [(profile.images[0], f"{seed}/{profile.id}") for profile in full if draw_images]
-    changed = _over_cores(portraits.transform, shown) or [()] * len(full)
+    changed = [()] * len(full)
+    if draw_images:
+        shown = [(profile.images[0], f"{seed}/{profile.id}") for profile in full]
+        changed = _over_cores(portraits.transform, shown)
     test = [
         replace(profile, images=pictures, questions=paraphrased[profile.id], training=())
         for profile, pictures in zip(full, changed, strict=True)
