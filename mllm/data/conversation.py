@@ -1,0 +1,104 @@
+"""What is shown to a model and what it should say: media and text in the turns of a conversation."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+KINDS = ("image", "audio", "codes")
+ROLES = ("system", "user", "assistant", "raw")
+
+
+@dataclass(frozen=True)
+class Media:
+    """One picture, sound or sequence of codes, encoded as in its file.
+
+    Raises:
+      ValueError: ``kind`` is none of ``KINDS``.
+    """
+
+    kind: str
+    data: bytes
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"media of kind {self.kind!r}, expected one of {KINDS}")
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 hex of kind and data: media of equal digest are the same to every model."""
+        return hashlib.sha256(self.kind.encode() + b"\0" + self.data).hexdigest()
+
+
+Part = str | Media
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one speaker says: text and media in the order in which they are read.
+
+    The role "raw" is for prompts whose every character is prescribed: its text is not put into a
+    chat format, and names of special tokens in it are those tokens. A conversation holds one raw
+    turn, and after it at most an assistant's answer.
+
+    Raises:
+      ValueError: ``role`` is none of ``ROLES``.
+    """
+
+    role: str
+    parts: tuple[Part, ...]
+
+    def __post_init__(self):
+        if self.role not in ROLES:
+            raise ValueError(f"turn of role {self.role!r}, expected one of {ROLES}")
+
+    @property
+    def text(self) -> str:
+        """The text of the turn without its media."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """The media of the turn, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Media))
+
+
+def image(data: bytes) -> Media:
+    """Return a picture, the bytes of a PNG, JPEG or any other file that Pillow reads."""
+    return Media("image", data)
+
+
+def system(*parts: Part) -> Turn:
+    """Return a system turn."""
+    return Turn("system", parts)
+
+
+def user(*parts: Part) -> Turn:
+    """Return a user's turn."""
+    return Turn("user", parts)
+
+
+def assistant(*parts: Part) -> Turn:
+    """Return a turn that the model says, or should learn to say."""
+    return Turn("assistant", parts)
+
+
+def raw(*parts: Part) -> Turn:
+    """Return a prompt that is read as it is written."""
+    return Turn("raw", parts)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One conversation to learn from.
+
+    Attributes:
+      id: names the example in messages.
+      cluster: what it is a sample of (a person, a picture): intervals resample clusters.
+      turns: the conversation; what assistant turns say is supervised.
+      role: which of its terms an objective puts the example into; "" where there is one term only.
+    """
+
+    id: str
+    cluster: str
+    turns: tuple[Turn, ...]
+    role: str = ""

@@ -1,0 +1,143 @@
+"""What is asked of a model and what it answers: the contract between benchmarks and answerers."""
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mllm.data.conversation import Media, Turn
+
+STATES = ("valid", "refusal", "invalid", "error")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Ask for the log-probability of each of several continuations.
+
+    Attributes:
+      texts: the continuations, each as an assistant would say it.
+      ended: whether the end token belongs to a continuation.
+    """
+
+    texts: tuple[str, ...]
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class Text:
+    """Ask for a reply.
+
+    Attributes:
+      limit: the most tokens of the reply.
+      temperature: 0 decodes greedily; above 0 the reply is sampled with ``seed``.
+      stop: texts at which a reply ends; the reply does not hold them.
+    """
+
+    limit: int
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to one model.
+
+    Attributes:
+      key: names the request in its benchmark; replies on disk are found by it, so it follows from
+        the content (``content_key``).
+      cluster: what the question is a sample of; intervals resample clusters.
+      tags: the request's value on each axis of the results, and whatever else scores read.
+      turns: the conversation that the reply continues.
+      ask: what is wanted.
+      model: which of several models answers: "subject" is the one that is evaluated; a benchmark
+        may also ask, for example, a "judge".
+    """
+
+    key: str
+    cluster: str
+    tags: Mapping[str, Any]
+    turns: tuple[Turn, ...]
+    ask: Choices | Text
+    model: str = "subject"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model answered to one request.
+
+    Attributes:
+      key: of the request.
+      text: the reply without special tokens; None where log-probabilities were asked for.
+      ended: whether the reply came to its own end, not to the limit.
+      logprobs: summed log-probability of each choice, in nats; None where a reply was asked for.
+      tokens: number of tokens of each choice.
+      state: "valid" or "error"; a benchmark that reads a reply may find a refusal or no answer.
+      extra: what an answerer records besides (token counts, seconds, finish reason).
+    """
+
+    key: str
+    text: str | None = None
+    ended: bool = True
+    logprobs: tuple[float, ...] | None = None
+    tokens: tuple[int, ...] | None = None
+    state: str = "valid"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def content_key(*content: Any, turns: Sequence[Turn] = ()) -> str:
+    """Return 24 hex digits that name JSON values and conversations by their content."""
+    said = [
+        [turn.role, [part.digest if isinstance(part, Media) else [part] for part in turn.parts]]
+        for turn in turns
+    ]
+    text = json.dumps([content, said], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class Answerer(Protocol):
+    """Anything that answers requests: a model of this codebase, an endpoint, a baseline."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """JSON values that must be equal for stored replies to be used again."""
+        ...
+
+    def answer(self, requests: Sequence[Request], done: set[str]) -> Iterator[list[Reply]]:
+        """Yield the replies to all requests whose key is not in ``done``, some at a time.
+
+        ``requests`` holds the answered ones too, so that a resumed run computes in the shapes of an
+        uninterrupted one.
+        """
+        ...
+
+
+Rounds = Generator[list[Request], list[Reply], None]
+
+
+class Benchmark(Protocol):
+    """What a benchmark offers to studies, evaluation and reporting; its folder implements it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the content of its data."""
+        ...
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Licences, citation and versions."""
+        ...
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of its scores, in the order of results.json."""
+        ...
+
+    def examples(self, split: str) -> Sequence:
+        """Return the examples of a split; they are read when they are asked for."""
+        ...
+
+    def rounds(self, protocol: Any) -> Rounds:
+        """Yield lists of requests; receive their replies, in the same order."""
+        ...
