@@ -1,4 +1,4 @@
-"""What is shown to a model and what it should say: media and text in the turns of a conversation."""
+"""What a model is shown and what it should say: media and text in the turns of a conversation."""
 
 import hashlib
 from dataclasses import dataclass
