@@ -1,12 +1,16 @@
-"""Intervals and comparisons by cluster: the questions about one profile are not independent.
+"""Intervals, comparisons and agreement.
 
-N questions, C clusters (profiles), R resamplings. A statistic is always a ratio of sums, total over
-number of questions, never a mean of the clusters' means. See Miller 2024, arXiv:2411.00640, on
-clustered and paired evaluation.
+N questions, C clusters (what questions are samples of: a person, a picture), R resamplings.
+Questions of one cluster are not independent, so intervals and paired differences resample clusters.
+Their statistic is a ratio of sums, total over number of questions, never a mean of the clusters'
+means. See Miller 2024, arXiv:2411.00640, on clustered and paired evaluation.
 """
 
+import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -27,11 +31,11 @@ class PairedDifference(NamedTuple):
 def bootstrap_means(
     values: Sequence[float], clusters: Sequence[Hashable], *, samples: int = 2000, seed: int = 0
 ) -> np.ndarray:
-    """Means float64[R] of R resamplings of whole clusters with replacement.
+    """Return the means float64[R] of R resamplings of whole clusters with replacement.
 
-    What is drawn depends on the seed and the number of clusters alone. So the means of several runs
-    on the same clusters belong together draw by draw: their differences, and any other function
-    of them, are paired. NaN where there are fewer than two clusters.
+    The draws depend only on the seed and on the number of clusters. The means of several runs on
+    the same clusters therefore belong together draw by draw: their differences, and any other
+    function of them, are paired. NaN where there are fewer than two clusters.
 
     Raises:
       ValueError: lengths differ, or a value is NaN or infinite.
@@ -41,7 +45,7 @@ def bootstrap_means(
 
 
 def central_interval(means: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The middle ``level`` of bootstrap means, (nan, nan) where they are NaN."""
+    """Return the middle ``level`` of bootstrap means, (nan, nan) where they are NaN."""
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -54,16 +58,16 @@ def cluster_bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of the mean by resampling whole clusters with replacement.
+    """Return the percentile interval of the mean by resampling whole clusters with replacement.
 
-    Where there is nothing to resample, (nan, nan): no question, or a single cluster, whose spread
-    cannot be estimated. Values that are all equal give an interval of width 0: it says that the
+    (nan, nan) where there is nothing to resample: no question, or a single cluster, whose variation
+    cannot be estimated. Values that are all equal give an interval of width 0. It says that the
     resamplings agree, not that the rate is certain; with few clusters compare by
     ``paired_difference``, whose p-value does not collapse.
 
     Args:
-      values: [N], one a question.
-      clusters: [N], the profile of each question.
+      values: [N], one per question.
+      clusters: [N], the cluster of each question.
       samples: R.
       seed: of the resampling; the same input gives the same interval.
       level: coverage, between 0 and 1.
@@ -89,12 +93,12 @@ def paired_difference(
     sign-flip test: under no difference, each cluster's sum of differences is as likely with the
     other sign. All assignments of signs are enumerated for up to 12 clusters (exact), else R are
     drawn and the observed one is counted with them, so that p is at least 1 / (R + 1). With C
-    clusters p is at least 2 / 2^C: few profiles cannot prove much, whatever the difference. No
+    clusters p is at least 2 / 2^C: few clusters cannot prove much, whatever the difference. No
     question gives (nan, nan, nan, 1); one cluster has p = 1 and no interval.
 
     Args:
       values_a, values_b: [N], aligned: entry i of both answers question i.
-      clusters: [N], the profile of each question.
+      clusters: [N], the cluster of each question.
 
     Raises:
       ValueError: lengths differ, or a value is NaN or infinite.
@@ -112,11 +116,102 @@ def paired_difference(
     return PairedDifference(difference, low, high, _sign_flip_p_value(sums, samples, seed))
 
 
+def wilson(successes: int, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate; (nan, nan) where nothing was counted.
+
+    It assumes independent trials: use ``cluster_bootstrap`` where questions share a cluster. It
+    keeps a width at rates of 0 and 1, where the bootstrap has none (Wilson 1927).
+
+    Raises:
+      ValueError: ``successes`` is not between 0 and ``count``.
+    """
+    if not 0 <= successes <= count:
+        raise ValueError(f"wilson: {successes} successes of {count}; expected 0 to {count}")
+    if not count:
+        return math.nan, math.nan
+    z, rate = NormalDist().inv_cdf((1 + level) / 2), successes / count
+    scale = 1 + z * z / count
+    centre = (rate + z * z / (2 * count)) / scale
+    half = z / scale * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
+    low = 0.0 if successes == 0 else centre - half
+    return low, 1.0 if successes == count else centre + half
+
+
+def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
+    """Return the exact two-sided p-value of McNemar's test on paired right and wrong answers.
+
+    Where the two do not differ, each question that only one answers rightly is as likely to be
+    either's: the p-value is that of a fair coin, 1 where there is no such question. Questions are
+    taken as independent (McNemar 1947).
+
+    Args:
+      right_a, right_b: [N], aligned: entry i of both answers question i.
+
+    Raises:
+      ValueError: lengths differ.
+    """
+    if len(right_a) != len(right_b):
+        raise ValueError(
+            f"mcnemar: {len(right_a)} and {len(right_b)} answers; pair them by question"
+        )
+    only_a = sum(bool(a) and not b for a, b in zip(right_a, right_b, strict=True))
+    only_b = sum(bool(b) and not a for a, b in zip(right_a, right_b, strict=True))
+    flips = only_a + only_b
+    tail = sum(math.comb(flips, k) for k in range(min(only_a, only_b) + 1))
+    return min(1.0, 2 * tail / 2**flips)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number by Holm's step-down method, in the given order.
+
+    Rejecting where the adjusted value is at most alpha keeps the chance of any false rejection in
+    the family below alpha, whatever the dependence between the tests (Holm 1979).
+
+    Raises:
+      ValueError: a p-value is not between 0 and 1.
+    """
+    for place, value in enumerate(p_values):
+        if not 0 <= value <= 1:
+            raise ValueError(f"holm: p-value {place} is {value}, expected 0 to 1")
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def cohen_kappa(labels_a: Sequence[Hashable], labels_b: Sequence[Hashable]) -> float:
+    """Return Cohen's kappa, the agreement of two labellings beyond that of chance.
+
+    1 is full agreement, 0 is what two independent labellings with the same frequencies reach. NaN
+    where chance alone agrees fully (both give one and the same label) or nothing was labelled
+    (Cohen 1960).
+
+    Args:
+      labels_a, labels_b: [N], aligned.
+
+    Raises:
+      ValueError: lengths differ.
+    """
+    if len(labels_a) != len(labels_b):
+        raise ValueError(f"cohen_kappa: {len(labels_a)} and {len(labels_b)} labels; pair them")
+    total = len(labels_a)
+    agreed = total * sum(a == b for a, b in zip(labels_a, labels_b, strict=True))
+    counts_a, counts_b = Counter(labels_a), Counter(labels_b)
+    by_chance = sum(counts_a[label] * counts_b[label] for label in counts_a)
+    # In whole numbers, times N squared: full agreement by chance is then found exactly.
+    if by_chance == total * total:
+        return math.nan
+    return (agreed - by_chance) / (total * total - by_chance)
+
+
 def _cluster_sums(values, clusters) -> tuple[np.ndarray, np.ndarray]:
     """float64[C] sums and counts of the clusters, whatever the order of the input."""
     values = np.asarray(values, float)
     if len(values) != len(clusters):
-        raise ValueError(f"{len(values)} values for {len(clusters)} clusters; one cluster a value")
+        raise ValueError(
+            f"{len(values)} values for {len(clusters)} clusters; one cluster per value"
+        )
     if not np.isfinite(values).all():
         raise ValueError(f"value {int(np.argmin(np.isfinite(values)))} is not finite")
     numbers = {name: number for number, name in enumerate(sorted(set(clusters), key=repr))}
@@ -132,7 +227,7 @@ def _resampled_means(sums, counts, samples, seed) -> np.ndarray:
     return (drawn @ sums) / (drawn @ counts)
 
 
-@lru_cache(maxsize=4)  # one set of profiles is resampled for every metric of every run
+@lru_cache(maxsize=4)  # one set of clusters is resampled for every metric of every run
 def _drawn(size: int, samples: int, seed: int) -> np.ndarray:
     """float64[R, C]: how often each cluster is drawn."""
     generator = np.random.default_rng(seed)

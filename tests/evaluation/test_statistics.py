@@ -10,7 +10,11 @@ from mllm.evaluation.statistics import (
     bootstrap_means,
     central_interval,
     cluster_bootstrap,
+    cohen_kappa,
+    holm,
+    mcnemar,
     paired_difference,
+    wilson,
 )
 
 
@@ -146,3 +150,57 @@ def test_means_of_two_runs_are_drawn_together():
     assert central_interval(first) == cluster_bootstrap(values, names)
     assert np.isnan(bootstrap_means([1.0, 0.0], ["p", "p"])).all()
     assert not np.array_equal(first, bootstrap_means(values, names, seed=1))
+
+
+@pytest.mark.parametrize("successes, count", [(0, 7), (7, 7), (3, 10), (1, 1), (481, 1000)])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_wilson_equals_scipy(successes, count, level):
+    expected = scipy.stats.binomtest(successes, count).proportion_ci(level, method="wilson")
+    found = wilson(successes, count, level)
+    np.testing.assert_allclose(found, (expected.low, expected.high), rtol=1e-9, atol=1e-12)
+
+
+def test_wilson_of_nothing_and_of_too_many():
+    assert np.isnan(wilson(0, 0)).all()
+    with pytest.raises(ValueError, match="8 successes of 7"):
+        wilson(8, 7)
+
+
+@pytest.mark.parametrize("only_a, only_b", [(0, 0), (1, 0), (3, 3), (2, 9), (14, 5), (40, 61)])
+def test_mcnemar_is_the_exact_test_of_a_fair_coin(only_a, only_b):
+    right_a = [1] * only_a + [0] * only_b + [1] * 4 + [0] * 3
+    right_b = [0] * only_a + [1] * only_b + [1] * 4 + [0] * 3
+    flips = only_a + only_b
+    expected = scipy.stats.binomtest(only_a, flips).pvalue if flips else 1.0
+    assert mcnemar(right_a, right_b) == pytest.approx(expected)
+    assert mcnemar(right_b, right_a) == mcnemar(right_a, right_b)
+
+
+def test_holm_on_a_table_made_by_hand():
+    # in order .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04; no value falls below an earlier one
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([0.2, 0.2]) == pytest.approx([0.4, 0.4])
+    assert holm([0.03]) == [0.03] and holm([]) == []
+    with pytest.raises(ValueError, match="p-value 1 is nan"):
+        holm([0.1, np.nan])
+
+
+def test_cohen_kappa_on_tables_made_by_hand():
+    # 20 both yes, 5 and 10 on one side only, 15 both no: (0.7 - 0.5) / (1 - 0.5)
+    first = ["yes"] * 25 + ["no"] * 25
+    second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert cohen_kappa(first, second) == pytest.approx(0.4)
+    assert cohen_kappa("abc", "abc") == 1
+    assert cohen_kappa("aabb", "abab") == 0
+    assert cohen_kappa("ab", "ba") == -1
+    # 4 of 6 agree, by chance (2 * 3 + 2 * 2 + 2 * 1) / 36 would
+    assert cohen_kappa("aabbcc", "aababc") == pytest.approx((4 / 6 - 1 / 3) / (1 - 1 / 3))
+    assert np.isnan(cohen_kappa("aa", "aa")) and np.isnan(cohen_kappa("", ""))
+
+
+def test_pairs_of_unlike_length_are_errors():
+    with pytest.raises(ValueError, match="2 and 1 answers"):
+        mcnemar([1, 0], [1])
+    with pytest.raises(ValueError, match="2 and 1 labels"):
+        cohen_kappa("ab", "a")
