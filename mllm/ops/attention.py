@@ -1,10 +1,10 @@
-"""Attention whose mask is structure: positions and segments, turned into a mask only where the
-scores are.
+"""Attention masked by structure: positions and segments, which become a mask only where the scores
+are computed.
 
-Three implementations, each equal to the reference ``masked_attention``: "xla", which is it, "cudnn"
-and "splash". ``choose`` says which is taken. The compiler cannot split a kernel over a mesh, and
-the backend here need not be what is compiled for, so ``kernels_for`` says both from outside; what
-nobody speaks for takes no kernel.
+There are three implementations: "xla", which is the reference ``masked_attention``, and "cudnn" and
+"splash", which equal it. ``choose`` selects one. The compiler cannot split a kernel over a mesh,
+and the program may be compiled for another platform than the local one, so the caller declares
+both with ``kernels_for``. Without a declaration no kernel is used.
 
 B batch, T queries, S keys, H heads, K key-value heads, G = H / K, D head width.
 """
@@ -19,22 +19,23 @@ from flax import struct
 
 from mllm.ops.splash import splash_attention
 
-SHORTEST = 256  # queries from which on a kernel pays
+SHORTEST = 256  # the fewest queries for which a kernel is faster
 
 
 @struct.dataclass
 class Structure:
-    """Who attends to whom in a batch of rows that hold a shared prefix and branches behind it.
+    """Who attends to whom in a batch of rows that hold a shared prefix followed by branches.
 
-    A query sees a key when the key does not stand later (``positions``, which go on from the prefix
-    in each segment) and belongs to the shared prefix (segment 0) or to the query's own segment.
-    Segment -1 marks padding: never seen. For a query that is padding the result is meaningless.
+    A query sees a key if the key's position is not later (``positions`` continue from the prefix
+    in each segment) and the key belongs to the shared prefix (segment 0) or to the query's own
+    segment. Segment -1 marks padding, which no query sees. The result for a padding query is
+    meaningless.
 
     Attributes:
       query_positions, query_segments: i32[B, T].
       key_positions, key_segments: i32[B, S].
-      plain: known to be whole rows of one branch each, queries and keys the same tokens in order,
-        padding at the right.
+      plain: whether each row is known to be one branch, with queries and keys the same tokens in
+        order and padding on the right.
     """
 
     query_positions: jax.Array
@@ -44,8 +45,10 @@ class Structure:
     plain: bool = struct.field(pytree_node=False, default=False)
 
     def mask(self, window: int | None = None) -> jax.Array:
-        """bool[B, T, S], true where query t may attend to key s; ``window`` hides keys that stand
-        that many positions or more before the query (Mistral 7B, arXiv:2310.06825, section 2).
+        """Return bool[B, T, S], true where query t may attend to key s.
+
+        ``window`` hides keys that are that many positions or more before the query (Mistral 7B,
+        arXiv:2310.06825, section 2).
         """
         keys = self.key_segments[:, None, :]
         ahead = self.query_positions[:, :, None] - self.key_positions[:, None, :]
@@ -55,12 +58,12 @@ class Structure:
 
 
 def causal(positions: jax.Array, segments: jax.Array, *, plain: bool = False) -> Structure:
-    """The structure of whole rows: i32[B, T] positions and segments of their tokens."""
+    """Return the structure of whole rows, from i32[B, T] positions and segments of their tokens."""
     return Structure(positions, segments, positions, segments, plain)
 
 
 def every_query_sees(keys: jax.Array, queries: int) -> Structure:
-    """The structure without order in which each of ``queries`` sees the keys true in bool[B, S]."""
+    """Return the structure without order in which all queries see the keys true in bool[B, S]."""
     zeros = jnp.zeros((keys.shape[0], queries), jnp.int32)
     return Structure(zeros, zeros, jnp.zeros(keys.shape, jnp.int32), jnp.where(keys, 0, -1))
 
@@ -74,14 +77,14 @@ def attention(
     window: int | None = None,
     impl: str | None = None,
 ) -> jax.Array:
-    """Softmax attention with grouped heads; keys and values are never repeated.
+    """Compute softmax attention with grouped heads, without repeating keys or values.
 
     Args:
       q: float[B, T, H, D].
-      k, v: float[B, S, K, D], K divides H; query head h reads key-value head h // (H / K).
+      k, v: float[B, S, K, D], where K divides H; query head h reads key-value head h // (H / K).
       structure: who attends to whom; None lets every query see every key.
-      window: of ``Structure.mask``.
-      impl: a name of ``IMPLEMENTATIONS``; None takes what ``choose`` takes.
+      window: see ``Structure.mask``.
+      impl: a key of ``IMPLEMENTATIONS``; None leaves it to ``choose``.
 
     Returns:
       float[B, T, H, D] in the dtype of ``q``; scores and softmax are float32.
@@ -99,11 +102,11 @@ def attention(
 
 
 def choose(platform: str, q: jax.Array, k: jax.Array, structure: Structure | None) -> str:
-    """The implementation for arrays of these shapes on "tpu", "gpu" or "cpu".
+    """Choose the implementation for arrays of these shapes on "tpu", "gpu" or "cpu".
 
-    Kernels are for long rows that attend to themselves. On a GPU a mask would become a bias with a
-    gradient of its own, so that rows with a shared prefix stay with "xla" there; widths are those
-    of every GPU that cuDNN knows. The splash kernel works in lanes of 128.
+    Kernels are for long rows that attend to themselves. On a GPU a mask would become a bias with
+    its own gradient, so rows with a shared prefix use "xla" there; the widths are those that cuDNN
+    supports on every GPU. The splash kernel works in lanes of 128.
     """
     tokens, width = q.shape[1], q.shape[3]
     itself = structure is not None and tokens == k.shape[1] == structure.key_positions.shape[1]
@@ -119,15 +122,16 @@ def choose(platform: str, q: jax.Array, k: jax.Array, structure: Structure | Non
 
 @contextlib.contextmanager
 def kernels_for(platform: str, split: Callable | None = None) -> Iterator[None]:
-    """While this is entered, what is traced is for a platform, whatever backend runs here; it is to
-    be entered inside of what is jitted, since what was traced before keeps what it took.
+    """Choose kernels for a platform, whatever the local backend is.
 
-    ``mllm.parallel.kernels.kernels_on`` tells both arguments from a mesh.
+    Enter this context inside the jitted function: a program that was traced before keeps the
+    kernels it was traced with. ``mllm.parallel.kernels.kernels_on`` derives both arguments from a
+    mesh.
 
     Args:
       platform: "tpu", "gpu" or "cpu".
-      split: ``split(kernel, q, k, v, structure)`` calls a kernel part by part on the devices of a
-        mesh; None where there is one device.
+      split: ``split(kernel, q, k, v, structure)`` calls a kernel on each device of a mesh with its
+        part of the arrays; None for a single device.
     """
     before = _KERNELS.set((platform, split))
     try:
@@ -147,7 +151,7 @@ def masked_attention(
     *,
     window: int | None = None,
 ) -> jax.Array:
-    """``attention`` with a mask over all scores: the reference."""
+    """Compute ``attention`` with a mask over all scores: the reference."""
     batch, queries, heads, width = q.shape
     grouped = q.reshape(batch, queries, k.shape[2], heads // k.shape[2], width)
     scores = jnp.einsum("btkgd,bskd->bkgts", grouped, k, preferred_element_type=jnp.float32)
@@ -168,9 +172,9 @@ def cudnn_attention(
     window: int | None = None,
     implementation: str = "cudnn",
 ) -> jax.Array:
-    """``attention`` by cuDNN's flash kernel, for plain structures: causal, padded at the right."""
+    """Compute ``attention`` with cuDNN's flash kernel, for plain structures."""
     lengths = jnp.sum(structure.key_segments >= 0, axis=1, dtype=jnp.int32)
-    lengths = jnp.maximum(lengths, 1)  # a row of nothing but padding has no softmax
+    lengths = jnp.maximum(lengths, 1)  # a row of padding alone has no softmax
     return jax.nn.dot_product_attention(
         q,
         k,
@@ -186,7 +190,7 @@ def cudnn_attention(
 def masked_splash(
     q: jax.Array, k: jax.Array, v: jax.Array, structure: Structure, *, window: int | None = None
 ) -> jax.Array:
-    """``attention`` by the splash kernel: rows attend to themselves."""
+    """Compute ``attention`` with the splash kernel, for rows that attend to themselves."""
     return splash_attention(
         q, k, v, None if structure.plain else structure.mask(window), window=window
     )

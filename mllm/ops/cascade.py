@@ -1,8 +1,7 @@
-"""Attention over a tree of keys: many rows read the keys and values of a shared prefix where they
-lie, once for all of them, instead of a copy a row (Juravsky et al. 2024, "Hydragen",
-arXiv:2402.05099, section 3).
+"""Attention over a tree of keys: many rows read the keys and values of a shared prefix once, in
+place, instead of one copy per row (Juravsky et al. 2024, "Hydragen", arXiv:2402.05099, section 3).
 
-R rows, T queries a row, N nodes of a level, S keys of a node, H heads, K key-value heads,
+R rows, T queries per row, N nodes per level, S keys per node, H heads, K key-value heads,
 G = H / K, D head width.
 """
 
@@ -16,11 +15,11 @@ from mllm.ops.attention import Structure
 
 
 class Keys(NamedTuple):
-    """Keys and values of one level of the tree, or the rows' own.
+    """The keys and values of one level of the tree, or those of the rows themselves.
 
     Attributes:
       k, v: float[N, S, K, D]; N divides R, and row r reads node r // (R / N).
-      positions, segments: i32[N, S], of ``Structure``.
+      positions, segments: i32[N, S], as in ``Structure``.
     """
 
     k: jax.Array
@@ -37,14 +36,14 @@ def cascade(
     *,
     window: int | None = None,
 ) -> jax.Array:
-    """Softmax attention of each row over the keys of all its nodes, as if they stood in one row.
+    """Compute softmax attention of each row over the keys of all its nodes, as in one long row.
 
-    The rows of a node are queries of one batched product, so that its keys are read once; the
-    softmaxes of the levels are joined by their maxima and sums.
+    The rows of a node are the queries of one batched product, which reads the node's keys once; the
+    softmaxes of the levels are combined through their maxima and sums.
 
     Args:
       q: float[R, T, H, D]; positions, segments: i32[R, T] of the queries.
-      window: of ``Structure.mask``.
+      window: see ``Structure.mask``.
 
     Returns:
       float[R, T, H, D] in the dtype of ``q``; scores and sums are float32.

@@ -16,8 +16,8 @@ def linear(
 ) -> jax.Array:
     """Return ``x @ weight (+ dropped(x) @ a @ b) (+ bias)`` in the dtype of ``x``.
 
-    Leading axes are flattened first: a two-dimensional product has by far the faster backward pass
-      on CPU.
+    Leading axes are flattened first, because a two-dimensional product has a much faster backward
+    pass on CPU.
 
     Args:
       x: float[..., I].
@@ -25,9 +25,9 @@ def linear(
       bias: float[O] or None.
       lora: ``(a float[I, R], b float[R, O])`` or None. The update is not scaled: alpha equals the
         rank.
-      scale: float32[O], of the columns of an int8 ``weight`` (see ``mllm.ops.quant``), or None.
-      drop: a key; each input of the update is zeroed with probability ``rate`` and the others are
-        scaled up, as PEFT's ``lora_dropout``. None drops nothing.
+      scale: float32[O], one per column of an int8 ``weight`` (see ``mllm.ops.quant``), or None.
+      drop: random key; zeroes each input of the update with probability ``rate`` and scales up the
+        others, like PEFT's ``lora_dropout``. None drops nothing.
     """
     flat = x.reshape(-1, x.shape[-1])
     y = flat @ weight.astype(x.dtype)

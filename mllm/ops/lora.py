@@ -8,21 +8,22 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 
 def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
-    """Adapters for every matrix whose path matches: ``a`` normal with deviation 1 / rank, ``b``
-    zero, scale 1.
+    """Create adapters of scale 1 for every matrix whose path matches.
+
+    ``a`` is normal with standard deviation 1 / rank, and ``b`` is zero.
 
     Args:
-      params: nested dict; matrices are leaves ``w`` float[..., I, O], leading axes stack layers.
-        Shapes suffice.
+      params: nested dict whose matrices are leaves ``w`` float[..., I, O], with layers stacked on
+        leading axes. ShapeDtypeStructs suffice.
       rank: R of ``a`` [..., I, R] and ``b`` [..., R, O].
       targets: regular expression, searched in the path of the matrix's parent, e.g.
         ``decoder/layers/(q|v)$``.
 
     Returns:
-      float32 tree for the collection "lora".
+      The float32 tree of the collection "lora".
 
     Raises:
-      ValueError: nothing matches.
+      ValueError: no matrix matches.
     """
     adapters = {}
     for path, weight in flatten_dict(params).items():
@@ -38,13 +39,11 @@ def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
 
 
 def merge_lora(variables: dict) -> dict:
-    """{"params"} with ``w + a @ b`` where {"params", "lora"} has an adapter; the product is taken
-    in float32.
-    """
+    """Return {"params"} with each adapter merged as ``w + a @ b``, computed in float32."""
     if "lora" not in variables:
         return variables
     params, lora = flatten_dict(variables["params"]), flatten_dict(variables["lora"])
-    # In order: a set has another one in each process, and all must run the same programs in turn.
+    # A set has a different order in each process, and all must run the same programs in turn.
     for path in dict.fromkeys(path[:-1] for path in lora):
         weight = params[(*path, "w")]
         update = jnp.matmul(lora[(*path, "a")], lora[(*path, "b")], precision="highest")

@@ -1,5 +1,4 @@
-"""Log-probabilities and divergences from hidden states: the [N, V] logits exist one chunk at a
-time.
+"""Log-probabilities and divergences from hidden states, with the [N, V] logits computed in chunks.
 
 N positions, D width, V vocabulary.
 """
@@ -13,13 +12,13 @@ import jax.numpy as jnp
 def token_logprobs(
     hidden: jax.Array, head: jax.Array, targets: jax.Array, *, chunk: int = 1024
 ) -> jax.Array:
-    """Log-probability of each target token.
+    """Compute the log-probability of each target token.
 
     Args:
       hidden: float[N, D], the states that predict the targets.
       head: float[D, V].
       targets: i32[N].
-      chunk: positions whose logits are held at once; they are computed again in the backward pass.
+      chunk: positions whose logits are in memory at once; the backward pass recomputes them.
 
     Returns:
       float32[N].
@@ -41,8 +40,9 @@ def token_kl(
     *,
     chunk: int = 1024,
 ) -> jax.Array:
-    """KL(p || q), float32[N], of the next-token distributions of two models; all states are
-    float[N, D].
+    """Compute KL(p || q), float32[N], between the next-token distributions of two models.
+
+    All states are float[N, D].
     """
 
     def divergence(hidden_p, hidden_q):
@@ -54,18 +54,18 @@ def token_kl(
 
 
 def gather_states(states: jax.Array, sources: jax.Array) -> jax.Array:
-    """The states float[B * M, D] at places ``sources`` i32[B, M] of float[B, T, D]."""
+    """Return the states float[B * M, D] at places ``sources`` i32[B, M] of float[B, T, D]."""
     chosen = jnp.take_along_axis(states, sources[:, :, None], axis=1)
     return chosen.reshape(-1, states.shape[-1])
 
 
 def supervised_logprobs(states: jax.Array, head: jax.Array, batch: dict) -> jax.Array:
-    """Log-probability of each supervised token of packed rows.
+    """Compute the log-probability of each supervised token of packed rows.
 
     Args:
       states: float[B * M, D], what ``gather_states`` returns for ``batch["sources"]``.
       head: float[D, V].
-      batch: ``tokens`` i32[B, T]; ``targets`` i32[B, M], places of the tokens wanted, T for none.
+      batch: ``tokens`` i32[B, T]; ``targets`` i32[B, M], places of the target tokens, T for none.
 
     Returns:
       float32[B, M]; meaningless where there is no target.

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 
 
 def rms_norm(x: jax.Array, scale: jax.Array, eps: float) -> jax.Array:
-    """Root-mean-square norm over the last axis (Zhang & Sennrich 2019), cast back before ``scale``
-    as Llama does.
+    """Apply the root-mean-square norm over the last axis (Zhang & Sennrich 2019).
+
+    The result is cast to the dtype of ``x`` before it is scaled, as in Llama.
     """
     wide = x.astype(jnp.float32)
     normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + eps)
@@ -14,7 +15,7 @@ def rms_norm(x: jax.Array, scale: jax.Array, eps: float) -> jax.Array:
 
 
 def layer_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float) -> jax.Array:
-    """Layer norm over the last axis with affine ``scale`` and ``bias``."""
+    """Apply layer norm over the last axis, with affine ``scale`` and ``bias``."""
     wide = x.astype(jnp.float32)
     mean = jnp.mean(wide, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(wide - mean), axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Matrices of layers as int8 with one scale an output channel, for weights that are only read."""
+"""Layer matrices in int8 with one scale per output channel, for weights that are not trained."""
 
 import jax
 import jax.numpy as jnp
@@ -7,28 +7,30 @@ LEVELS = 127  # on either side of zero
 
 
 def quantise(variables: dict, *, give_up: bool = False) -> dict:
-    """The same model with the matrices of its layers in int8: each leaf ``w`` float[..., I, O]
-    below ``layers`` becomes ``w`` int8[..., I, O] beside ``w_scale`` float32[..., O].
+    """Quantise the matrices of a model's layers to int8.
 
-    Symmetric absmax quantisation, vector by vector (Dettmers et al. 2022, arXiv:2208.07339,
-    section 2; there inputs are quantised as well). Embeddings, head, norms, biases and projectors
-    stay. Stacked and split layers are taken alike, and what is int8 already stays as it is.
+    Each leaf ``w`` float[..., I, O] below ``layers`` becomes ``w`` int8[..., I, O] and ``w_scale``
+    float32[..., O], by symmetric absmax quantisation of each column (Dettmers et al. 2022,
+    arXiv:2208.07339, section 2, which also quantises the inputs). Embeddings, head, norms, biases
+    and projectors are unchanged, and so are matrices that are int8 already. Layers may be stacked
+    or split.
 
     Args:
-      variables: of a model, adapters merged.
-      give_up: delete each matrix when it is quantised, so that no second copy of the weights ever
-        is; ``variables`` can not be used afterwards.
+      variables: of a model, with adapters merged.
+      give_up: delete each matrix once it is quantised, so that the weights are never held twice;
+        ``variables`` cannot be used afterwards.
 
     Raises:
-      ValueError: a tree with adapters.
+      ValueError: the tree has adapters.
     """
     return _quantise(variables, give_up, within=False)
 
 
 @jax.jit
 def quantise_matrix(weight: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(int8[..., I, O], scale float32[..., O]) of float[..., I, O]: no entry of ``weight`` is
-    further than half a scale from its int8 value times the scale of its column.
+    """Quantise float[..., I, O] to (int8[..., I, O], scale float32[..., O]).
+
+    Each entry of ``weight`` is within half a scale of its int8 value times its column's scale.
     """
     weight = weight.astype(jnp.float32)
     scale = jnp.max(jnp.abs(weight), axis=-2) / LEVELS

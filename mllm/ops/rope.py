@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """How rotary frequencies are changed for longer texts.
+    """How rotary frequencies are scaled for longer texts.
 
-    ``kind`` "linear" divides all by ``factor`` (Chen et al. 2023, arXiv:2306.15595); "llama3"
-    divides those that turn fewer than ``low`` times over ``original`` positions, keeps those that
-    turn more than ``high`` times, and blends between (Llama 3.1, section 3.4.2 of
+    ``kind`` "linear" divides all frequencies by ``factor`` (Chen et al. 2023, arXiv:2306.15595).
+    "llama3" divides those that make fewer than ``low`` turns over ``original`` positions, keeps
+    those that make more than ``high``, and interpolates in between (Llama 3.1, section 3.4.2 of
     arXiv:2407.21783).
     """
 
@@ -26,7 +26,7 @@ class RopeScaling:
 
 
 def rope_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None) -> jax.Array:
-    """Radians a position, float32[head_dim / 2]."""
+    """Return the frequencies in radians per position, float32[head_dim / 2]."""
     frequencies = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
     if scaling is None:
         return frequencies
@@ -40,9 +40,9 @@ def rope_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None) -
 def rope_angles(
     positions: jax.Array, head_dim: int, theta: float, scaling: RopeScaling | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine, float32[B, T, head_dim / 2], of integer ``positions`` [B, T].
+    """Return cosine and sine, float32[B, T, head_dim / 2], of integer ``positions`` [B, T].
 
-    Always float32: bfloat16 cannot tell neighbouring positions above 256 apart.
+    They are always float32: bfloat16 cannot distinguish neighbouring positions above 256.
     """
     frequencies = rope_frequencies(head_dim, theta, scaling)
     angles = positions.astype(jnp.float32)[..., None] * frequencies
@@ -50,7 +50,7 @@ def rope_angles(
 
 
 def apply_rope(x: jax.Array, angles: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """Rotate ``x`` float[B, T, H, head_dim]: dimension i turns with dimension i + head_dim / 2."""
+    """Rotate ``x`` float[B, T, H, head_dim], pairing dimensions i and i + head_dim / 2."""
     cos, sin = (a[:, :, None, :] for a in angles)
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

@@ -5,15 +5,14 @@ import jax.numpy as jnp
 
 
 def segment_sums(values: jax.Array, segments: jax.Array, count: int) -> jax.Array:
-    """Sum the values of each segment's tokens; shared prefix (0) and padding (-1) belong to none.
+    """Sum the values of each segment's tokens; the shared prefix (0) and padding (-1) are left out.
 
-    A masked sum and not a scatter: one fused pass, the same bits on every run and device, and a
-      gradient that is a
-    gather.
+    A masked sum, unlike a scatter, is one fused pass, gives the same bits on every run and device,
+    and has a gather as its gradient.
 
     Args:
       values: float32[B, T].
-      segments: i32[B, T]; k >= 1 marks the tokens of the k-th segment of the row.
+      segments: i32[B, T]; k >= 1 marks the tokens of a row's k-th segment.
       count: S, the number of columns to return; higher segments are left out.
 
     Returns:

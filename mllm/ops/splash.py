@@ -1,4 +1,4 @@
-"""Attention on TPU: the splash kernel of ``jax.experimental.pallas``, with the mask of a structure.
+"""Attention on TPU: the splash kernel of ``jax.experimental.pallas``, masked by a structure.
 
 B rows, T tokens, H heads, K key-value heads, G = H / K, D head width.
 """
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
-BLOCKS = (512, 256, 128)  # the longest that divides the row
+BLOCKS = (512, 256, 128)  # the largest that divides the row is used
 
 
 def splash_attention(
@@ -22,15 +22,15 @@ def splash_attention(
     window: int | None = None,
     interpret: bool = False,
 ) -> jax.Array:
-    """Softmax attention of rows among themselves; blocks that nothing sees are passed over.
+    """Compute softmax attention of rows to themselves, skipping blocks that no query sees.
 
-    The mask of a row is shared by all its heads. Rows are padded to whole blocks.
+    All heads of a row share its mask. Rows are padded to whole blocks.
 
     Args:
       q: float[B, T, H, D]; k, v: float[B, T, K, D].
-      seen: bool[B, T, T], true where query t may attend to key s. None is for rows in order, where
-        t sees itself and the tokens before it: the kernel then computes the mask by itself.
-      window: of rows in order: tokens that t sees, itself among them; None for all.
+      seen: bool[B, T, T], true where query t may attend to key s. None means causal rows, where t
+        sees itself and the tokens before it; the kernel then computes the mask itself.
+      window: for causal rows, how many tokens t sees, including itself; None for all.
       interpret: run without a TPU, slowly.
 
     Returns:
@@ -49,7 +49,7 @@ def splash_attention(
         kernel = kernels.make_splash_mqa_single_device(
             mask, block_sizes=blocks, interpret=interpret
         )
-        # The library makes an array of this flag, and asks for its value while it is traced.
+        # The library turns this flag into an array and reads its value during tracing.
         kernel.fwd_mask_info = kernel.fwd_mask_info._replace(is_dynamic_mask=seen is not None)
         return jax.vmap(kernel)(q, k, v)
 
@@ -62,7 +62,7 @@ def splash_attention(
         found = jax.vmap(partial(attend, masks.MultiHeadMask([mask] * (heads // groups))))(q, k, v)
     else:
         seen = jnp.pad(seen, [(0, 0), (0, missing), (0, missing)])
-        # A softmax over nothing has no value, and would spread in the backward pass.
+        # A softmax over no keys is NaN, which would spread in the backward pass.
         blind = ~jnp.any(seen, axis=-1, keepdims=True)
         seen = seen | (blind & (jnp.arange(length) == 0))
         mask = jnp.broadcast_to(seen[:, None], (batch, heads // groups, length, length))

@@ -1,6 +1,4 @@
-"""How a kernel that the compiler cannot split runs on a mesh: rows and heads apart, each device its
-own.
-"""
+"""Run a kernel that the compiler cannot split on a mesh: each device takes some rows and heads."""
 
 from collections.abc import Callable
 
@@ -12,9 +10,10 @@ from mllm.parallel.rules import ROW_AXES, row_devices
 
 
 def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None]:
-    """(platform, split) for ``mllm.ops.attention.kernels_for``, of the devices of a mesh: those
-    that the program is compiled for, which need not be here. Without a mesh it is for the default
-    device.
+    """Return the arguments (platform, split) of ``mllm.ops.attention.kernels_for`` for a mesh.
+
+    The devices of the mesh are those that the program is compiled for; they need not be attached.
+    None stands for the default device.
     """
     if mesh is None:
         return jax.default_backend(), None

@@ -1,7 +1,7 @@
-"""Several processes: how they find each other, which of them writes, where they wait.
+"""Several processes: how they find each other, which one writes, and where they wait.
 
 Every process runs the same program on the same data and executes the same device programs in the
-same order; the first one alone writes files (beside Orbax's) and prints.
+same order. Only the first one prints and writes files, except for those that Orbax writes.
 """
 
 import contextlib
@@ -16,19 +16,20 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 VARIABLES = ("MLLM_COORDINATOR", "MLLM_PROCESS_COUNT", "MLLM_PROCESS_ID")
-# Seconds that a process which ends waits for the others to end too. One that failed alone, while
-# they wait for it in a device program, then leaves, and they are stopped.
+# Seconds that an ending process waits for the others to end too. If it failed alone while they wait
+# for it in a device program, it then exits, and they are stopped.
 GRACE = 60
 
 
 def initialize() -> None:
-    """Join the other processes; must come before anything that touches a device.
+    """Join the other processes; call this before anything touches a device.
 
     The variables MLLM_COORDINATOR (host:port of process 0), MLLM_PROCESS_COUNT and MLLM_PROCESS_ID
-    say who they are; without them a TPU VM asks its metadata, and everything else is one process.
+    identify the processes. Without them a TPU VM reads its metadata, and any other machine runs a
+    single process.
 
     Raises:
-      ValueError: some of the variables are set and some are not, or a number is none or out of
+      ValueError: only some of the variables are set, or a count or id is not a number or is out of
         range.
     """
     given = {name: os.environ[name] for name in VARIABLES if name in os.environ}
@@ -52,19 +53,19 @@ def initialize() -> None:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes files and prints."""
+    """Return whether this process is the one that writes files and prints."""
     return jax.process_index() == 0
 
 
 def wait_for_all(name: str) -> None:
-    """Return when every process is here: what one wrote before it, the others read behind it."""
+    """Wait until every process is here: what one wrote before this call, all can read after it."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 
 
 @contextlib.contextmanager
 def in_turn(name: str) -> Iterator[None]:
-    """Let the first process through, and when it is done the others; all leave together."""
+    """Run the body on the first process, then on the others; all of them leave together."""
     if not is_first():
         wait_for_all(f"{name}: the first process")
     yield
@@ -74,10 +75,10 @@ def in_turn(name: str) -> Iterator[None]:
 
 
 def require_same(what: str, value: bytes | str) -> None:
-    """Compare a value of all processes.
+    """Check that a value is the same on all processes.
 
     Raises:
-      ValueError: on every process, where one holds another value than the first.
+      ValueError: on every process, if the value of one differs from that of the first.
     """
     if jax.process_count() == 1:
         return
@@ -99,8 +100,9 @@ def _number(name: str, text: str) -> int:
 
 
 def _on_tpu_vm() -> bool:
-    """Whether jax would run on the TPU of this machine, told from its device files: asking jax
-    would start the backend before the processes have met.
+    """Return whether jax would run on a TPU of this machine, according to its device files.
+
+    Asking jax would start the backend before the processes have joined.
     """
     wanted = os.environ.get("JAX_PLATFORMS") or "tpu"
     files = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")

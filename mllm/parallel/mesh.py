@@ -1,6 +1,4 @@
-"""The device mesh: data (rows of a batch), fsdp (weights and rows), tensor (heads and hidden
-units).
-"""
+"""The device mesh: data (rows), fsdp (weights and rows) and tensor (heads and hidden units)."""
 
 from collections.abc import Sequence
 
@@ -14,8 +12,9 @@ AXES = ("data", "fsdp", "tensor")
 def make_mesh(
     data: int = 1, fsdp: int = -1, tensor: int = 1, devices: Sequence[jax.Device] | None = None
 ) -> Mesh:
-    """A mesh over ``devices`` (None: all of all processes); one size may be -1 and takes what is
-    left.
+    """Make a mesh over ``devices``; None takes all devices of all processes.
+
+    One size may be -1, which takes all the devices that the other sizes leave.
 
     Raises:
       ValueError: the sizes do not multiply to the number of devices.
@@ -27,18 +26,18 @@ def make_mesh(
     if int(np.prod(sizes)) != count or min(sizes) < 1:
         shape = ", ".join(f"{n}={s}" for n, s in zip(AXES, (data, fsdp, tensor), strict=True))
         raise ValueError(f"mesh ({shape}) does not fit {count} devices")
-    # Auto: the compiler places what the rules leave open; jax's own default differs between
-    # versions.
+    # Auto lets the compiler place what the rules leave open; the default of jax depends on its
+    # version.
     kinds = (AxisType.Auto,) * len(AXES)
     return jax.make_mesh(tuple(sizes), AXES, axis_types=kinds, devices=devices)
 
 
 def one_device() -> Mesh:
-    """The mesh of this process's first device: where a model lies if nobody says otherwise."""
+    """Return the mesh of this process's first device, the default place of a model."""
     return make_mesh(devices=jax.local_devices()[:1])
 
 
 def mesh_of(tree: dict) -> Mesh | None:
-    """The mesh that the arrays of a tree lie on, None where they were placed without one."""
+    """Return the mesh of a tree's arrays, or None if they were placed without one."""
     leaf = jax.tree.leaves(tree)[0]
     return getattr(getattr(leaf, "sharding", None), "mesh", None)

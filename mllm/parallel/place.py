@@ -1,4 +1,4 @@
-"""From the host to the mesh and back: trees by the rules, batches by rows, results whole."""
+"""Move arrays from the host to the mesh and back: trees by the rules, batches by rows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,26 +12,25 @@ from mllm.parallel.rules import row_devices, rows_spec, shardings
 
 
 def place(tree: Any, mesh: Mesh) -> Any:
-    """Lay a tree over the mesh by the rules.
+    """Place a tree on the mesh by the rules.
 
-    Every process gives the same tree: arrays of the host, of its own device, or of the mesh.
+    Every process passes the same tree, of arrays on the host, on its own device, or on the mesh.
     """
     return jax.tree.map(_put, tree, shardings(tree, mesh))
 
 
 def make_on(mesh: Mesh, make: Callable, *arguments) -> Any:
-    """The tree ``make(*arguments)``, computed in its places by the rules, never whole on one
-    device.
-    """
+    """Compute the tree ``make(*arguments)`` in its place on the mesh, never whole on one device."""
     places = shardings(jax.eval_shape(make, *arguments), mesh)
     return jax.jit(make, out_shardings=places)(*arguments)
 
 
 def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
-    """Split the rows of a batch over data and fsdp; without a mesh the batch stays as it is.
+    """Split the rows of a batch over data and fsdp; without a mesh, return the batch unchanged.
 
-    Every process gives the whole batch, float or int [R, ...] each. Where the devices do not divide
-    R, the last row is repeated behind the others, its ``weight``, where there is one, set to 0.
+    Every process passes the whole batch, arrays [R, ...] of floats or integers. If the number of
+    devices does not divide R, copies of the last row are appended; their ``weight``, if the batch
+    has one, is 0.
     """
     if mesh is None:
         return batch
@@ -50,7 +49,7 @@ def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
 
 
 def fetch(array: jax.Array) -> np.ndarray:
-    """The whole of an array, on every process."""
+    """Return the whole of an array, on every process."""
     if not isinstance(array, jax.Array) or array.is_fully_addressable:
         return np.asarray(array)
     whole = NamedSharding(array.sharding.mesh, P())
@@ -59,7 +58,7 @@ def fetch(array: jax.Array) -> np.ndarray:
 
 @jax.jit
 def take_layer(stack: jax.Array, layer: jax.Array) -> jax.Array:
-    """``stack[layer]``, one program for all layers of a leaf."""
+    """Return ``stack[layer]`` with one compiled program for all layers of a leaf."""
     return jax.lax.dynamic_index_in_dim(stack, layer, keepdims=False)
 
 
@@ -68,7 +67,7 @@ def _put(value, sharding: NamedSharding) -> jax.Array:
         sharding.is_fully_addressable or not value.is_fully_addressable
     ):
         return jax.device_put(value, sharding)
-    # Each device takes its part of the same host array. What processes hold need not follow the
-    # rows: where the tensor axis spans processes, several of them hold the same rows.
+    # Each device takes its part of the same host array. Processes need not hold different rows: if
+    # the tensor axis spans processes, several of them hold the same ones.
     full = np.asarray(value)
     return jax.make_array_from_callback(full.shape, sharding, lambda index: full[index])

@@ -1,5 +1,6 @@
-"""What a compiled program costs a device: memory, arithmetic and what goes over the wires, the
-bodies of loops counted as often as they run.
+"""What a compiled program costs a device: memory, arithmetic and communication.
+
+The body of a loop counts as often as the loop runs.
 """
 
 import math
@@ -23,8 +24,10 @@ _SHAPE = re.compile(r"(\w+)\[([\d,]*)\]")
 
 
 def memory_of(compiled) -> dict[str, int]:
-    """Bytes on each device: "arguments", "temporaries", "outputs" that alias no argument, and
-    "peak", their sum.
+    """Return the bytes on each device by kind.
+
+    The kinds are "arguments", "temporaries", "outputs" that alias no argument, and "peak", the sum
+    of these.
     """
     found = compiled.memory_analysis()
     sizes = {
@@ -36,11 +39,11 @@ def memory_of(compiled) -> dict[str, int]:
 
 
 def collectives_of(text: str) -> dict[str, int]:
-    """Bytes that each kind of collective delivers to a device in one run of a compiled program.
+    """Return the bytes that each kind of collective delivers to a device in one run of a program.
 
     Args:
-      text: ``compiled.as_text()``. A loop counts as often as the compiler notes that it runs, or
-        as its counter needs from 0 to the constant that it is compared with; else once.
+      text: ``compiled.as_text()``. A loop counts as often as the compiler's annotation says, or as
+        its counter takes from 0 to the constant it is compared with, or else once.
     """
     bodies: dict[str, list[str]] = {}
     entry = name = ""
@@ -57,7 +60,7 @@ def collectives_of(text: str) -> dict[str, int]:
         for line in bodies.get(name, []):
             if found := _OPERATION.search(line):
                 shapes = [_size(*shape) for shape in _SHAPE.findall(found[1])]
-                # An asynchronous start holds operand and result; the result is what arrives.
+                # An asynchronous start lists operand and result; the result is what arrives.
                 total[found[2]] += max(shapes) if found[3] else sum(shapes)
             if called := _CALLED.search(line):
                 times = turns(line) if " while(" in line else 1
@@ -87,8 +90,9 @@ def _constant(text: str, name: str) -> int | None:
 
 
 def _step(body: str, counter: int) -> int:
-    """What a loop's body adds to its counter, the element of that number of its state: the
-    compiler puts several turns into one.
+    """Return what a loop's body adds to its counter, the element ``counter`` of its state.
+
+    The compiler may merge several iterations into one.
     """
     result = re.search(r"ROOT .* tuple\((.*?)\)", body)
     names = re.findall(r"%([\w.\-]+)", result[1]) if result else []
@@ -104,13 +108,14 @@ def _size(kind: str, shape: str) -> int:
 
 
 def flops_of(function: Callable, *arguments) -> int:
-    """Floating-point operations of the matrix products of a call, over all devices.
+    """Count the floating-point operations of the matrix products of a call, over all devices.
 
-    Counted in the traced program, not in the compiled one: what is computed again counts again, a
-    scan as often as it runs, a loop as often as its counter allows from 0 on, else once.
+    They are counted in the traced program, not in the compiled one. Recomputation counts again; a
+    scan counts as often as it runs; a while loop counts as often as its counter, starting at 0,
+    allows, or else once.
 
     Args:
-      arguments: arrays, or ShapeDtypeStructs in their place.
+      arguments: arrays or ShapeDtypeStructs.
     """
     return _flops(jax.make_jaxpr(function)(*arguments).jaxpr)
 
@@ -136,7 +141,7 @@ def _flops(jaxpr: core.Jaxpr) -> int:
 
 
 def _times(equation: core.JaxprEqn) -> int:
-    """How often the bodies of an equation run, at most."""
+    """Return how often the bodies of an equation run at most."""
     if equation.primitive.name == "scan":
         return equation.params["length"]
     if equation.primitive.name != "while":

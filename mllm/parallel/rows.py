@@ -1,4 +1,4 @@
-"""Rows stay where they are while a model computes."""
+"""Keep the rows of a batch split over devices while a model computes."""
 
 import contextlib
 
@@ -11,13 +11,15 @@ from mllm.parallel.rules import ROW_AXES, row_devices
 
 
 def keep_rows(mesh: Mesh | None) -> contextlib.AbstractContextManager:
-    """While this is entered, the states float[B, T, D] between the layers of a model that is traced
-    are split by rows over data and fsdp, and whole in T and D. Without a mesh nothing is said.
+    """Constrain the states between the layers of a model that is traced within this context.
 
-    Weights that are split over fsdp are to be gathered for a layer (Zhao et al. 2023,
-    arXiv:2304.11277). Left to itself, the compiler rather splits the states along with them and
-    gathers the rows: every device then holds the states of the whole batch. Models name no mesh
-    axes, so it is said here, from outside.
+    States float[B, T, D] are split by rows over data and fsdp, and whole in T and D. Without a mesh
+    there is no constraint.
+
+    Weights that are split over fsdp should be gathered for each layer (Zhao et al. 2023,
+    arXiv:2304.11277). Without the constraint, the compiler instead splits the states along D with
+    the weights and gathers the rows, so that every device holds the states of the whole batch.
+    Models name no mesh axes, so the constraint is set here, from outside.
     """
     count = row_devices(mesh)
     if count == 1:
@@ -30,8 +32,8 @@ def keep_rows(mesh: Mesh | None) -> contextlib.AbstractContextManager:
 
     def intercept(method, arguments, options, context):
         out = method(*arguments, **options)
-        # What a linear map returns, heads or hidden units, is left to the split of its matrix over
-        # tensor. To ask for its rows alone gave wrong gradients on a mesh of 2 x 2 x 2 (XLA of jax
+        # The output of a linear map (heads or hidden units) follows the split of its matrix over
+        # tensor. Constraining only its rows gave wrong gradients on a 2 x 2 x 2 mesh (XLA of jax
         # 0.10.2).
         if context.module.has_variable("params", "w"):
             return out

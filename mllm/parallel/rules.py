@@ -1,5 +1,6 @@
-"""Where each parameter lies: one ordered table from path to axes, for weights, adapters, moments
-and the rest of an optimizer's state alike.
+"""Where each parameter lies on the mesh: one ordered table from paths to axes.
+
+It serves weights, adapters and the state of the optimizer.
 """
 
 import math
@@ -12,10 +13,10 @@ from jax.sharding import PartitionSpec as P
 
 ROW_AXES = ("data", "fsdp")
 
-# The first match counts. Axes are those of the last dimensions: layers are stacked in front and
+# The first match counts. The axes are those of the last dimensions: layers are stacked in front and
 # never split. A matrix is split over fsdp along one side and over tensor along the other, so that
-# heads and hidden units stay whole on a device; an adapter follows its matrix, but its rank is
-# never split. There is no catch-all: a parameter without a rule is a mistake to be seen.
+# heads and hidden units stay whole on a device. An adapter is split like its matrix, except for its
+# rank. There is no default rule, so a parameter without one raises an error.
 RULES: tuple[tuple[str, tuple], ...] = (
     (r"decoder/embed$", ("tensor", "fsdp")),
     (r"decoder/head$", ("fsdp", "tensor")),
@@ -26,24 +27,25 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"/(q|k|v|gate|up|fc1)/w$", ("fsdp", "tensor")),
     (r"/(q|k|v|gate|up|fc1)/b$", ("tensor",)),
     (r"/(o|down|fc2)/w$", ("tensor", "fsdp")),
-    # A scale an output channel of an int8 matrix lies as those channels do.
+    # The scales of an int8 matrix are split like its output channels.
     (r"/(q|k|v|gate|up|fc1)/w_scale$", ("tensor",)),
     (r"/(o|down|fc2)/w_scale$", ("fsdp",)),
     (r"connector/w$", ("fsdp", "tensor")),
     (r"vision/patch/w$", (None, "fsdp")),
     (r"vision/position$", (None, "fsdp")),
     (r"resampler/latents$", (None, "fsdp")),
-    # Vectors are small, and each device needs the whole of them.
+    # Vectors are small, and each device needs all of them.
     (r"/(o|down|fc2|patch)/b$", ()),
     (r"vision/class_token$", ()),
     (r"(norm|attention_scale|mlp_scale)/(scale|b)$", ()),
-    (r"ns_coeffs$", ()),  # of Muon's polynomial
+    (r"ns_coeffs$", ()),  # coefficients of Muon's polynomial
 )
 
 
 def spec_of(path: str, shape: tuple[int, ...], mesh: Mesh) -> P:
-    """The PartitionSpec of an array; an axis that does not divide its dimension leaves it whole,
-    and a scalar lies on every device.
+    """Return the PartitionSpec of an array.
+
+    A dimension that an axis does not divide stays whole, and a scalar lies on every device.
 
     Raises:
       ValueError: no rule matches the path.
@@ -59,17 +61,17 @@ def spec_of(path: str, shape: tuple[int, ...], mesh: Mesh) -> P:
 
 
 def row_devices(mesh: Mesh | None) -> int:
-    """Devices over which the rows of a batch are split on a mesh; one without a mesh."""
+    """Return the number of devices that the rows of a batch are split over; 1 without a mesh."""
     return 1 if mesh is None else math.prod(mesh.shape[axis] for axis in ROW_AXES)
 
 
 def rows_spec(rows: int, mesh: Mesh) -> P:
-    """The PartitionSpec of arrays [rows, ...] of a batch: split over data and fsdp."""
+    """Return the PartitionSpec of a batch's arrays [rows, ...], split over data and fsdp."""
     return _spec([ROW_AXES], (rows,), mesh)
 
 
 def shardings(tree: Any, mesh: Mesh) -> Any:
-    """The tree of NamedShardings of a tree of arrays or ShapeDtypeStructs."""
+    """Return the NamedShardings of a tree of arrays or ShapeDtypeStructs."""
 
     def place(path, leaf):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
@@ -79,7 +81,7 @@ def shardings(tree: Any, mesh: Mesh) -> Any:
 
 
 def replicated_share(tree: Any, mesh: Mesh) -> float:
-    """The share of a tree's bytes, in [0, 1], that lies whole on every device of a mesh."""
+    """Return the share of a tree's bytes, in [0, 1], that lies whole on every device of a mesh."""
     whole = total = 0
     for leaf, place in zip(
         jax.tree.leaves(tree), jax.tree.leaves(shardings(tree, mesh)), strict=True
@@ -98,8 +100,9 @@ def _spec(axes: list, shape: tuple[int, ...], mesh: Mesh) -> P:
 
 
 def _fitting(axis, size: int, mesh: Mesh):
-    """Of one dimension's axes those, from the first on, whose devices divide its size; an axis of
-    one device splits nothing.
+    """Return the leading axes of a dimension whose devices divide its size.
+
+    An axis of one device is left out, because it splits nothing.
     """
     names = () if axis is None else (axis,) if isinstance(axis, str) else axis
     fitting = ()

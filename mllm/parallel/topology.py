@@ -1,4 +1,4 @@
-"""Devices that are not here: named TPU topologies for which programs are compiled ahead of time."""
+"""Named TPU topologies, for which programs are compiled without the devices."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import jax
 from jax.experimental import topologies
 
 GIB = 2**30
-# Name -> bytes of memory of a device. jax.experimental.topologies knows the shapes.
+# Name -> bytes of memory per device. jax.experimental.topologies knows the shapes.
 TOPOLOGIES = {
     **dict.fromkeys(("v5e:2x2", "v5e:2x4", "v5e:4x4", "v5e:8x8", "v5e:16x16"), 16 * GIB),
     **dict.fromkeys(("v5p:2x2x1", "v5p:2x2x2", "v5p:4x4x4"), 95 * GIB),
@@ -16,17 +16,17 @@ TOPOLOGIES = {
 
 
 def devices_of(topology: str) -> tuple[Sequence, int]:
-    """(devices to compile for, bytes of memory of each); "local" takes those that are here.
+    """Return (devices to compile for, bytes of memory of each); "local" means the attached devices.
 
     Raises:
-      ValueError: an unknown name, or "local" where the devices do not tell their memory.
-      ModuleNotFoundError: libtpu, whose compiler is used, is not installed.
+      ValueError: the name is unknown, or it is "local" and the devices do not report their memory.
+      ModuleNotFoundError: libtpu, which holds the compiler, is not installed.
     """
     if topology == "local":
         told = jax.devices()[0].memory_stats() or {}
         if "bytes_limit" not in told:
             kind = jax.devices()[0].device_kind
-            raise ValueError(f"--topology local: device {kind!r} does not tell its memory")
+            raise ValueError(f"--topology local: device {kind!r} does not report its memory")
         return jax.devices(), told["bytes_limit"]
     if topology not in TOPOLOGIES:
         known = ", ".join(f"{name} ({size // GIB} GiB)" for name, size in TOPOLOGIES.items())
@@ -34,7 +34,7 @@ def devices_of(topology: str) -> tuple[Sequence, int]:
             f"unknown topology {topology!r}; known, with the memory of a chip: {known}, or local"
         )
     memory = TOPOLOGIES[topology]
-    # Several processes may compile at once, and there is no TPU to ask anything.
+    # Several processes may compile at once, and there is no TPU to query.
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
