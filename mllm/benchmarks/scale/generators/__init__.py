@@ -7,14 +7,28 @@ keyed by cell. `GENERATORS` here joins them.
 import random
 from collections.abc import Callable, Mapping
 
-from mllm.benchmarks.scale.generators import counting, documents, recognition, relations
+from mllm.benchmarks.scale.generators import (
+    counting,
+    documents,
+    knowledge,
+    recognition,
+    relations,
+    temporal,
+)
 from mllm.benchmarks.scale.item import Draft
 from mllm.benchmarks.scale.taxonomy import CELLS, Cell
 
 Generator = Callable[[random.Random, int], Draft]
 """(source of randomness, side of a picture in pixels) -> a draft."""
 
-_MODULES = (recognition, counting, relations, documents)
+_MODULES = (
+    recognition,
+    counting,
+    relations,
+    documents,
+    knowledge,
+    temporal,
+)
 
 
 def _join() -> dict[Cell, Generator]:
