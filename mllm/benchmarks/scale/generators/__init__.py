@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from mllm.benchmarks.scale.generators import (
     counting,
     documents,
+    instructions,
     knowledge,
+    reasoning,
     recognition,
     relations,
     temporal,
@@ -28,6 +30,8 @@ _MODULES = (
     documents,
     knowledge,
     temporal,
+    reasoning,
+    instructions,
 )
 
 

@@ -89,9 +89,10 @@ def ground(rng: random.Random) -> str:
     return rng.choice(tuple(BACKGROUNDS))
 
 
-def colours(rng: random.Random, number: int) -> list[str]:
-    """Return different colours that are told apart easily."""
-    return rng.sample([c for c in MARK_COLOURS if c not in ("orange", "pink")], number)
+def colours(rng: random.Random, number: int, without: Sequence[str] = ()) -> list[str]:
+    """Return different colours of marks, of which no two are close to each other."""
+    clear = [c for c in MARK_COLOURS if c not in ("orange", "pink", *without)]
+    return rng.sample(clear, number)
 
 
 def phrase(questions: Sequence[str], **values: Any) -> tuple[str, ...]:
