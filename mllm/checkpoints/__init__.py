@@ -1,1 +1,1 @@
-"""Weights in and out: published files read into the tree of our models, and our checkpoints."""
+"""Read published weights into our models, and read and write our checkpoints."""

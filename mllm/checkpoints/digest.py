@@ -1,4 +1,4 @@
-"""A fingerprint of weights: equal for equal trees, whatever file or device they come from."""
+"""A fingerprint of weights, equal for equal trees whatever file or device they come from."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from mllm.parallel.place import fetch, take_layer
 
 
 def weights_digest(tree: dict) -> str:
-    """sha256 hex over path, dtype, shape and bytes of every leaf, in order of path.
+    """Return the sha256 hex digest of path, dtype, shape and bytes of every leaf, sorted by path.
 
-    Weights spread over several processes are gathered a layer at a time; every process calls this,
-    and has the digest.
+    Weights that several processes share are gathered layer by layer. Every process must call this
+    function, and each gets the digest.
     """
     total = hashlib.sha256()
     for path, leaf in sorted(
@@ -30,7 +30,7 @@ def weights_digest(tree: dict) -> str:
 
 
 def _parts(leaf) -> Iterator[np.ndarray]:
-    """The array in pieces that a device can hold whole: the layers of a stack one by one."""
+    """Yield the array in pieces that fit on one device: the layers of a stack one by one."""
     spread = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
     if spread and leaf.ndim > 2:
         for layer in range(leaf.shape[0]):

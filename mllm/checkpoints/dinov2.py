@@ -1,7 +1,7 @@
-"""A DINOv2 tower (Oquab et al. 2023, arXiv:2304.07193) from the ONNX file of a network built on it.
+"""Read a DINOv2 tower (Oquab et al. 2023, arXiv:2304.07193) from the ONNX file of a larger network.
 
 The file keeps the names of transformers' Dinov2Model under ``backbone.``, except for matrices that
-the exporter transposed or folded: those are found by the node that uses them.
+the exporter transposed or folded; those are found through the node that uses them.
 """
 
 from os import PathLike
@@ -12,10 +12,10 @@ import numpy as np
 from mllm.models.vit import VisionConfig
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_HEAD_WIDTH = 64  # of every published DINOv2
+_HEAD_WIDTH = 64  # in every published DINOv2
 _EMBEDDINGS = "embeddings.patch_embeddings.projection"
 _CLASS_POSITION, _PATCH_POSITIONS = "embeddings.Concat", "embeddings.Reshape"
-# Name inside backbone.encoder.layer.N -> path in a layer of our tower.
+# Name within backbone.encoder.layer.N -> path in a layer of our tower.
 _LAYER = {
     "norm1.weight": "attention_norm/scale",
     "norm1.bias": "attention_norm/b",
@@ -41,21 +41,22 @@ _LAYER = {
 def read_dinov2_onnx(
     path: str | PathLike, *, image_size: int = 224, layers: int = 9
 ) -> tuple[VisionConfig, dict]:
-    """Read a tower of the first layers: its output is Dinov2Model's ``hidden_states[layers]``.
+    """Read the first layers of a tower; its output is Dinov2Model's ``hidden_states[layers]``.
 
     Args:
       path: an ONNX file exported from transformers' Dinov2Model.
-      image_size: side of the square images in pixels; the position table is resampled for it.
-      layers: how many layers are kept. A network tuned for another task serves best below its last.
+      image_size: side of the square images in pixels; the position table is resampled to it.
+      layers: how many layers to keep. In a network tuned for another task, a layer before the last
+        gives the best features.
 
     Returns:
       (config, parameters of ``mllm.models.vit.VisionTower``, NumPy float32).
 
     Raises:
-      FileNotFoundError: there is no such file.
+      FileNotFoundError: the file does not exist.
       ModuleNotFoundError: the package ``onnx`` is not installed.
-      ValueError: it is no ONNX file, a tensor is missing or misshapen, it has fewer layers, or the
-        image size is no multiple of the patch size.
+      ValueError: the file is not an ONNX file, a tensor is missing or misshapen, the network has
+        fewer layers, or the image size is not a multiple of the patch size.
     """
     path = Path(path)
     tensors = _Tensors(path)
@@ -111,10 +112,10 @@ def read_dinov2_onnx(
 
 
 def resample_positions(table: np.ndarray, grid: int) -> np.ndarray:
-    """Resample a square table of positions float32[n * n, D] to [grid * grid, D], bicubically.
+    """Resample a square table of positions float32[n * n, D] bicubically to [grid * grid, D].
 
-    As DINOv2 does: cubic convolution with a = -0.75, half-pixel centres, edges repeated (PyTorch's
-    ``interpolate(mode="bicubic", align_corners=False)``, which does not smooth when it shrinks).
+    As in DINOv2: cubic convolution with a = -0.75, half-pixel centres and repeated edges (PyTorch's
+    ``interpolate(mode="bicubic", align_corners=False)``, without antialiasing).
     """
     side = round(len(table) ** 0.5)
     if side * side != len(table):
@@ -127,7 +128,7 @@ def resample_positions(table: np.ndarray, grid: int) -> np.ndarray:
 
 
 def _cubic_weights(size: int, new_size: int) -> np.ndarray:
-    """float32[new_size, size], the share of each old place in each new one along one axis."""
+    """Return float32[new_size, size], the weight of each old place in each new one."""
     a = -0.75
     centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
     weights = np.zeros((new_size, size))
@@ -142,7 +143,7 @@ def _cubic_weights(size: int, new_size: int) -> np.ndarray:
 
 
 class _Tensors:
-    """The backbone's tensors by the name of their module; errors name the file and the tensor."""
+    """The tensors of the backbone by the name of their module; errors name file and tensor."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -170,7 +171,7 @@ class _Tensors:
         return len({n.split(".")[2] for n in self._tensors if n.startswith(prefix)})
 
     def read(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """float32 tensor ``name`` in the layout of the file; None in ``shape`` allows any size."""
+        """Return float32 tensor ``name`` as stored; None in ``shape`` allows any size."""
         from onnx import numpy_helper
 
         if name not in self._tensors:

@@ -1,11 +1,10 @@
-"""A model's folder: what it is (model.json), its processor, and its weights or those it adapts.
+"""The folder of a model: model.json, its processor, and its weights or a parent that has them.
 
 model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
-[], "parts": names of the parts of params that are here (null: all), "lora": {"rank", "targets"} |
-null, "parent": path relative to this folder | null, "dtype": that weights of the parent are cast to
-| null, "system_prompt": str | null}. What a folder does not hold comes from its parent, which may
-be a Hugging Face folder. What a model from such a folder holds beside its weights is kept in
-``huggingface/``.
+[], "parts": names of the parts of params in this folder (null: all), "lora": {"rank", "targets"} |
+null, "parent": path relative to this folder | null, "dtype": dtype that the parent's weights are
+cast to | null, "system_prompt": str | null}. What a folder does not hold comes from its parent,
+which may be a Hugging Face folder. ``huggingface/`` keeps the other content of such a folder.
 """
 
 import os
@@ -33,7 +32,7 @@ ORIGIN = "huggingface"
 
 
 def combine(below: dict, above: dict) -> dict:
-    """The variables of a model whose parts in ``above`` replace those in ``below``."""
+    """Return the variables of ``below`` with the parts that ``above`` holds replaced."""
     params = {**below.get("params", {}), **above.get("params", {})}
     lora = above.get("lora", below.get("lora"))
     return {"params": params} if lora is None else {"params": params, "lora": lora}
@@ -48,7 +47,7 @@ def write_description(
     parent: Path | None = None,
     dtype: str | None = None,
 ) -> None:
-    """Write model.json and the processor: what it takes to read the checkpoints below."""
+    """Write model.json and the processor, which reading the checkpoints requires."""
     if not is_first():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +68,7 @@ def write_description(
 
 
 def save_model(folder: Path, loaded: Loaded) -> None:
-    """Write a folder that stands alone: description, processor and all weights, as step 0."""
+    """Write a self-contained folder: description, processor and all weights, as step 0."""
     write_description(folder, loaded, collections=sorted(loaded.variables))
     with Checkpoints(folder / "checkpoints") as checkpoints:
         if checkpoints.latest() is not None:
@@ -78,12 +77,15 @@ def save_model(folder: Path, loaded: Loaded) -> None:
 
 
 def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
-    """Read a folder of ours, or of Hugging Face; ``dtype`` casts parameters and activations.
+    """Read a folder in our format or in that of Hugging Face.
 
-    Weights are read straight to their places on ``mesh``; None is the first device.
+    Args:
+      dtype: dtype to cast parameters and activations to; None keeps the stored ones.
+      mesh: where weights are placed as they are read; None is the first device.
 
     Raises:
-      FileNotFoundError, ValueError: naming the file, what was found and what was expected.
+      FileNotFoundError, ValueError: the message names the file, what was found and what was
+        expected.
     """
     folder, mesh = Path(folder), mesh or one_device()
     where = folder / "model.json"
@@ -106,7 +108,7 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
             )
         below = dtype or description.get("dtype")
         parent = load_model(folder / description["parent"], dtype=below, mesh=mesh)
-        # An adapter sits on the parent as it answers: with the parent's own adapter merged in.
+        # An adapter applies to the parent as it answers, with the parent's own adapter merged.
         adapted = "lora" in description["collections"]
         variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)
         config, origin = parent.config, origin or parent.origin
@@ -131,13 +133,13 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
 def _abstract(where: Path, family: str, config) -> dict:
     try:
         return MODELS[family].abstract(config)
-    except (TypeError, ValueError) as error:  # of shapes that meet nowhere
+    except (TypeError, ValueError) as error:  # of shapes that do not fit together
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{where}: key 'model': its sizes fit no model ({reason})") from None
 
 
 def _restore(folder: Path, wanted: dict, dtype: str | None, mesh: Mesh) -> dict:
-    """The trees of the last checkpoint, on ``mesh``; without ``dtype`` in those that are stored."""
+    """Return the trees of the last checkpoint on ``mesh``; without ``dtype``, as stored."""
     where = folder / "checkpoints"
     if not where.is_dir():
         raise FileNotFoundError(
@@ -158,7 +160,7 @@ def _restore(folder: Path, wanted: dict, dtype: str | None, mesh: Mesh) -> dict:
 
 
 def _as_stored(wanted: dict, stored: dict) -> dict:
-    """Abstract leaves in the dtypes of those that a checkpoint holds under the same paths."""
+    """Give abstract leaves the dtypes that a checkpoint holds under the same paths."""
     held = flatten_dict(stored)
     return unflatten_dict(
         {

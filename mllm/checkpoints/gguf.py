@@ -1,4 +1,4 @@
-"""Text models of the Llama family from a GGUF file: weights, configuration, tokenizer, template.
+"""Read a text model of the Llama family from a GGUF file: weights, config, tokenizer, template.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Matrices are stored
 [out, in], often quantised.
@@ -18,7 +18,7 @@ from mllm.models import llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
 
-# Stored name -> (path in our decoder tree, layout). {} is the layer, which is axis 0 of our leaf.
+# Stored name -> (path in our decoder tree, layout). {} is the layer, axis 0 of our leaf.
 _TENSORS = {
     "token_embd.weight": ("embed", "same"),
     "output_norm.weight": ("norm/scale", "same"),
@@ -33,7 +33,7 @@ _TENSORS = {
     "blk.{}.ffn_up.weight": ("layers/up/w", "transposed"),
     "blk.{}.ffn_down.weight": ("layers/down/w", "transposed"),
 }
-# Name of a byte-level BPE's way to cut text -> whether every digit stands alone.
+# Name of a byte-level pre-tokenizer -> whether every digit is a piece of its own.
 _SPLITS_DIGITS = {"gpt-2": False, "smollm": True}
 _CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
 _REQUIRED = object()
@@ -41,14 +41,14 @@ _REQUIRED = object()
 
 @dataclass(frozen=True)
 class GGUFModel:
-    """What a GGUF file holds.
+    """The content of a GGUF file.
 
     Attributes:
       config: a text-only model.
-      variables: {"params": {"decoder": ...}}, float32, the tree of ``llava.abstract(config)``.
-      tokenizer: adds no token by itself unless the file says that text starts with ``bos_id``.
+      variables: {"params": {"decoder": ...}} in float32, the tree of ``llava.abstract(config)``.
+      tokenizer: adds no token, unless the file says that text starts with ``bos_id``.
       chat_template: Jinja source, or None.
-      bos_id, eos_id, pad_id: token ids, None where the file names none.
+      bos_id, eos_id, pad_id: token ids, None if the file names none.
     """
 
     config: LlavaConfig
@@ -64,9 +64,9 @@ def read_gguf(path: str | PathLike) -> GGUFModel:
     """Read a GGUF file of architecture ``llama`` with a byte-level BPE tokenizer.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: it is no whole GGUF file or of another kind, or a key or tensor is missing,
-        unexpected or misshapen; the message names file, key, what was expected and what was found.
+      FileNotFoundError: the file does not exist.
+      ValueError: the file is not a complete GGUF file or is of another kind, or a key or tensor is
+        missing, unexpected or misshapen; the message names file, key, expected and found.
     """
     path = Path(path)
     reader = _open(path)
@@ -94,7 +94,7 @@ def read_gguf(path: str | PathLike) -> GGUFModel:
 def interleaved_to_half_split(rows: np.ndarray, heads: int) -> np.ndarray:
     """Reorder the rows of a query or key matrix float[heads * C, in] for our rotary positions.
 
-    llama.cpp stores them so that dimensions (2i, 2i + 1) turn together; ours are (i, i + C / 2).
+    llama.cpp rotates dimensions (2i, 2i + 1) together; we rotate (i, i + C / 2).
     """
     pairs = rows.reshape(heads, -1, 2, rows.shape[-1])
     return pairs.swapaxes(1, 2).reshape(rows.shape)
@@ -154,7 +154,7 @@ def _decoder_config(metadata: _Metadata, vocab_size: int, tied: bool) -> Decoder
             f"{metadata.path}: key 'llama.attention.head_count_kv': expected a divisor of "
             f"{heads} heads, found {kv_heads}"
         )
-    # What would change the mathematics without changing any tensor.
+    # Keys that would change the computation without changing any tensor.
     metadata.expect("llama.attention.value_length", int, {head_dim}, head_dim)
     metadata.expect("llama.rope.dimension_count", int, {head_dim}, head_dim)
     metadata.expect("llama.rope.scaling.type", str, {"none"}, "none")
@@ -175,7 +175,7 @@ def _decoder_config(metadata: _Metadata, vocab_size: int, tied: bool) -> Decoder
 
 
 def _read_decoder(path: Path, config: LlavaConfig, tensors: dict[str, ReaderTensor]) -> dict:
-    """The decoder's parameters, each leaf checked against the shapes of the model."""
+    """Read the decoder's parameters, checking the shape of each leaf."""
     tree = llava.abstract(config)["params"]["decoder"]
     params: dict = {}
     read = set()
@@ -214,7 +214,7 @@ def _read_tensor(
     layout: str,
     config: DecoderConfig,
 ) -> np.ndarray:
-    """Tensor ``name`` in our layout, float32 of ``shape``."""
+    """Read tensor ``name`` in our layout, float32 of ``shape``."""
     expected = shape if layout == "same" else shape[::-1]
     if name not in tensors:
         raise ValueError(f"{path}: tensor {name!r} is missing: expected {expected}, found none")
@@ -232,12 +232,12 @@ def _read_tensor(
     if layout in ("query", "key"):
         heads = config.heads if layout == "query" else config.kv_heads
         values = interleaved_to_half_split(values, heads)
-    # A copy even of what is stored as is, so that no leaf keeps the file mapped.
+    # Copy even what is stored in our layout, so that no leaf keeps the file mapped.
     return np.array(values if layout == "same" else values.T, np.float32, order="C")
 
 
 def _build_tokenizer(metadata: _Metadata, tokens: list[str], bos_id: int | None) -> Tokenizer:
-    """The byte-level BPE of the file; control tokens are special, and are recognised in text."""
+    """Build the byte-level BPE; control tokens are special, and are recognised in text."""
     metadata.expect("tokenizer.ggml.model", str, {"gpt2"})
     split = metadata.expect("tokenizer.ggml.pre", str, set(_SPLITS_DIGITS), "gpt-2")
     types = metadata.read("tokenizer.ggml.token_type", list)

@@ -1,7 +1,7 @@
-"""Weights of Hugging Face folders to our trees and back, by ``mllm.checkpoints.tables``.
+"""Convert weights of Hugging Face folders to our trees and back, by ``mllm.checkpoints.tables``.
 
-Both ways little more than one leaf is in memory beside the model: reading takes from the disk what
-each device holds, writing takes from the devices one layer.
+In both directions, little more than one leaf is in memory in addition to the model: reading takes
+from the disk what each device holds, and writing takes one layer at a time from the devices.
 """
 
 from collections.abc import Callable
@@ -23,19 +23,19 @@ from mllm.parallel.launch import is_first, wait_for_all
 from mllm.parallel.place import fetch, take_layer
 
 Place = Callable[[str, tuple[int, ...]], Sharding]
-_ROWS = 4096  # of an embedding, compared at a time
+_ROWS = 4096  # rows of an embedding that are compared at once
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files keep a leaf: a tensor for each layer where it is stacked, else one.
+    """Where the files keep a leaf: one tensor per layer if the leaf is stacked, else one tensor.
 
     Attributes:
-      names: of the tensors.
-      shape: of each of them.
-      leaves: paths of all leaves that they hold, the rows of one behind those of the other.
-      start: the row at which this leaf begins.
-      layout: of the leaf, and of each that lies beside it.
+      names: names of the tensors.
+      shape: shape of each tensor.
+      leaves: paths of all leaves in a tensor, whose rows follow each other in this order.
+      start: the first row of this leaf.
+      layout: layout of all these leaves.
       stacked: whether axis 0 of the leaf counts layers.
     """
 
@@ -53,20 +53,20 @@ def read_tree(
     """Read a tree of parameters.
 
     Args:
-      files: of ``mllm.checkpoints.tensor_files.open_folder``.
-      table: of the family.
-      wanted: nested dict of ShapeDtypeStructs; their dtypes are not read.
-      dtype: of all leaves; None keeps the stored ones.
-      place: (path, shape) -> where the leaf lies; None puts it on the first device.
+      files: what ``mllm.checkpoints.tensor_files.open_folder`` returns.
+      table: the table of the family.
+      wanted: nested dict of ShapeDtypeStructs; their dtypes are ignored.
+      dtype: dtype of all leaves; None keeps the stored ones.
+      place: (path, shape) -> the leaf's sharding; None places it on the first device.
 
     Returns:
-      (the tree, and by its published name each stored tensor that the model computes nothing with,
-      as NumPy arrays of the stored dtypes).
+      (the tree; the stored tensors that the model does not use, by published name, as NumPy arrays
+      of the stored dtypes).
 
     Raises:
-      ValueError: a tensor is missing, unexpected, misshapen, of another dtype than the other layers
-        of its leaf, NaN or infinite, or a head is stored that differs from the embedding it should
-        repeat; the message names the file and the tensor.
+      ValueError: a tensor is missing, unexpected or misshapen, differs in dtype from the other
+        layers of its leaf, or holds NaN or infinity, or a stored head differs from the embedding
+        that it is tied to; the message names the file and the tensor.
     """
     prefixes = find_prefixes(files, table)
     shapes = {path: leaf.shape for path, leaf in flatten_dict(wanted, sep="/").items()}
@@ -83,7 +83,7 @@ def read_tree(
 
 
 def find_prefixes(files: TensorFiles, table: Table) -> tuple[str, ...]:
-    """For each part of the table, the prefix under which the files hold most of its names."""
+    """Find, for each part of the table, the prefix under which the files hold most of its names."""
 
     def count(part: Part, prefix: str) -> int:
         names = (name.removeprefix(prefix) for name in files if name.startswith(prefix))
@@ -95,7 +95,7 @@ def find_prefixes(files: TensorFiles, table: Table) -> tuple[str, ...]:
 def _find_sources(
     table: Table, prefixes: tuple[str, ...], shapes: dict[str, tuple[int, ...]]
 ) -> dict[str, Source]:
-    """The source of each leaf, by path, in the order of ``shapes``."""
+    """Return the source of each leaf by path, in the order of ``shapes``."""
     known = {
         leaf: (prefix + name, part.find(name), LAYOUTS[layout])
         for part, prefix in zip(table, prefixes, strict=True)
@@ -138,7 +138,7 @@ def _check_source(files: TensorFiles, source: Source) -> None:
 def _explain_rest(
     files: TensorFiles, table: Table, prefixes: tuple[str, ...], sources: dict[str, Source]
 ) -> dict[str, str]:
-    """{published name: stored name} of what is carried; what is not read must have a reason."""
+    """Return {published name: stored name} of carried tensors; refuse unexplained ones."""
     read = {name for source in sources.values() for name in source.names}
     carried = {}
     for stored in files:
@@ -165,7 +165,7 @@ def _explain_rest(
 
 
 def _check_equal(files: TensorFiles, name: str, original: str) -> None:
-    """A stored head may only repeat the embedding to which it is tied."""
+    """Check that a stored head repeats the embedding that it is tied to."""
     rows = (slice(at, at + _ROWS) for at in range(0, max(files.shape(name)[:1]), _ROWS))
     if files.shape(name) != files.shape(original) or not all(
         np.array_equal(files.read(name, (part,)), files.read(original, (part,))) for part in rows
@@ -188,7 +188,7 @@ def _read_leaf(
                     f"{source.names[0]!r}, found {files.dtype(name)}; ask for one dtype for all"
                 )
     dtype = jnp.dtype(dtype)
-    pieces: dict[tuple, np.ndarray] = {}  # devices that hold the same part share one reading
+    pieces: dict[tuple, np.ndarray] = {}  # a part that several devices hold is read once
 
     def read_piece(index: tuple[slice, ...]) -> np.ndarray:
         ends = tuple(part.indices(size)[:2] for part, size in zip(index, shape, strict=True))
@@ -203,7 +203,7 @@ def _read_leaf(
 def _read_piece(
     files: TensorFiles, source: Source, index: tuple[slice, ...], dtype: np.dtype
 ) -> np.ndarray:
-    """The part ``index`` of a leaf, read layer by layer into one array."""
+    """Read the part ``index`` of a leaf, layer by layer, into one array."""
     layout = source.layout
     inner = index[1:] if source.stacked else index
     rows, *others = layout.stored_index(inner)
@@ -238,14 +238,14 @@ def write_tree(
 
     Args:
       tree, carried: as ``read_tree`` returns them.
-      table: of the family.
-      dtype: of all tensors; None keeps that of each.
-      prefixes: of ``find_prefixes``; None writes the published names, which every version of
-        transformers reads.
-      max_shard_bytes: a file is larger only where a single tensor is.
+      table: the table of the family.
+      dtype: dtype of all tensors; None keeps that of each.
+      prefixes: as ``find_prefixes`` returns them; None writes the published names, which every
+        version of transformers reads.
+      max_shard_bytes: limit of a file's size, which only a single larger tensor may exceed.
 
     Raises:
-      ValueError: the folder holds weights already, or the family has no tensor for a leaf.
+      ValueError: the folder already holds weights, or the family has no tensor for a leaf.
     """
     folder = Path(folder)
     for name in (SINGLE, INDEX):
@@ -274,7 +274,7 @@ def write_tree(
 def list_tensors(
     tree: dict, table: Table, prefixes: tuple[str, ...] | None = None, dtype=None
 ) -> list[Pending]:
-    """What the files hold of a tree, one layer of a leaf after the other.
+    """List the tensors that files hold for a tree, layer by layer.
 
     Raises:
       ValueError: the family has no tensor for a leaf.
@@ -295,14 +295,14 @@ def list_tensors(
 
 
 def _fetch(leaves: list[jax.Array], layer: int | None, layout: Layout) -> np.ndarray:
-    """One layer of the leaves of a tensor in the layout of the files, on the host."""
+    """Fetch one layer of a tensor's leaves to the host, in the layout of the files."""
     chosen = (leaf if layer is None else take_layer(leaf, layer) for leaf in leaves)
     first, *others = (layout.stored(fetch(leaf)) for leaf in chosen)
     return np.concatenate([first, *others]) if others else first
 
 
 def _rename(name: str, table: Table, prefixes: tuple[str, ...]) -> str:
-    """A published name under other prefixes."""
+    """Return a published name with another prefix."""
     for part, prefix in zip(table, prefixes, strict=True):
         if name.startswith(part.prefixes[0]):
             return prefix + name.removeprefix(part.prefixes[0])
@@ -314,7 +314,7 @@ def _published(table: Table) -> tuple[str, ...]:
 
 
 def _split(tensors: list[Pending], max_bytes: int) -> list[list[Pending]]:
-    """Cut a list into shards of at most ``max_bytes``, or of a single tensor."""
+    """Split a list into shards of at most ``max_bytes`` or of a single tensor."""
     shards: list[list[Pending]] = [[]]
     size = 0
     for tensor in tensors:
@@ -327,7 +327,7 @@ def _split(tensors: list[Pending], max_bytes: int) -> list[list[Pending]]:
 
 
 def write_together(path: Path, tensors: list[Pending]) -> None:
-    """Write one file from the first process; the others help to gather what is spread over all."""
+    """Write one file from the first process; the others take part in gathering its tensors."""
     if is_first():
         write_file(path, tensors)
     else:

@@ -1,7 +1,7 @@
-"""``config.json`` of a Hugging Face folder <-> our configurations.
+"""Read ``config.json`` of a Hugging Face folder into our configurations.
 
-A file holds what differs from the library's defaults, so these defaults, of transformers 4 and 5
-alike, are facts of the format and stand here.
+The file holds only what differs from the library's defaults. These defaults, the same in
+transformers 4 and 5, are therefore part of the format and are listed here.
 """
 
 import math
@@ -112,7 +112,7 @@ _SIGLIP_PIXELS = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
 
 class Section:
-    """A part of config.json over its defaults; every error names the file and the key."""
+    """A section of config.json with its defaults; every error names the file and the key."""
 
     def __init__(self, path: Path, name: str, values: object, defaults: Mapping[str, Any]):
         self.path, self.name = path, name
@@ -121,18 +121,18 @@ class Section:
         self.values = {**defaults, **values}
 
     def error(self, key: str, expected: str) -> ValueError:
-        """The error to raise about a key."""
+        """Return the error to raise about a key."""
         where = f"{self.name}.{key}" if self.name else key
         return ValueError(
             f"{self.path}: key {where!r}: expected {expected}, found {self.values.get(key)!r}"
         )
 
     def part(self, key: str, defaults: Mapping[str, Any]) -> "Section":
-        """The section below a key."""
+        """Return the section under a key."""
         return Section(self.path, key, self.values.get(key) or {}, defaults)
 
     def number(self, key: str, default: float | None = None, kind: type = int) -> Any:
-        """A positive number."""
+        """Return a positive number."""
         value = self.values.get(key)
         value = default if value is None else value
         if type(value) not in (int, kind) or not 0 < value < math.inf:
@@ -146,7 +146,7 @@ class Section:
         return value
 
     def choice(self, key: str, known: Mapping[str, Any]) -> Any:
-        """What a name stands for."""
+        """Return the value that the name under a key stands for."""
         name = self.values.get(key)
         if not isinstance(name, str | None) or name not in known:
             raise self.error(key, f"one of {', '.join(sorted(filter(None, known)))}")
@@ -154,10 +154,10 @@ class Section:
 
 
 def family_of(path: Path, raw: Mapping[str, Any]) -> str:
-    """Our family of a config.json.
+    """Return our family for a config.json.
 
     Raises:
-      ValueError: an architecture that is not supported.
+      ValueError: the architecture is not supported.
     """
     found = raw.get("model_type")
     if not isinstance(found, str) or found not in FAMILIES:
@@ -169,20 +169,21 @@ def family_of(path: Path, raw: Mapping[str, Any]) -> str:
 
 
 def text_kind_of(raw: Mapping[str, Any]) -> str | None:
-    """The ``model_type`` of a config.json's decoder, None where it is that of the family."""
+    """Return the ``model_type`` of the decoder, or None if it is that of the family."""
     return (raw.get("text_config") or {}).get("model_type")
 
 
 def read_config(path: Path, raw: Mapping[str, Any], pixels: Mapping[str, Any], dtype: str):
-    """Our configuration of a config.json.
+    """Return our configuration for a config.json.
 
     Args:
-      path: names the file in errors. raw: its content.
+      path: the file, to name it in errors.
+      raw: its content.
       pixels: ``mean`` and ``std`` of the image processor, {} for those of the family.
-      dtype: of activations.
+      dtype: dtype of activations.
 
     Raises:
-      ValueError: naming file, key, expected and found.
+      ValueError: the message names file, key, expected and found.
     """
     family = family_of(path, raw)
     return _READERS[family](Section(path, "", dict(raw), {}), pixels, dtype)
@@ -232,7 +233,7 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
     decoder = _read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
     resampler = top.part("perceiver_config", _PERCEIVER)
     width, eps = resampler.number("hidden_size"), resampler.number("rms_norm_eps", kind=float)
-    if width != decoder.width:  # the library then takes both from the decoder
+    if width != decoder.width:  # transformers then takes both from the decoder
         width, eps = decoder.width, decoder.norm_eps
     heads, kv_heads = resampler.number("resampler_n_heads"), resampler.number("num_key_value_heads")
     if heads % kv_heads:
@@ -307,7 +308,7 @@ def _ragged(vision: dict[str, Any], partial_patches: bool) -> VisionConfig:
 
 
 def _read_decoder(text: Section, tied: bool | None, defaults: Mapping = {}) -> DecoderConfig:
-    """The decoder of a text_config; ``tied`` of the file's top overrules that of the section."""
+    """Read a text_config; ``tied`` from the top of the file overrides that of the section."""
     kind = text.values["model_type"]
     known = text.choice("model_type", _TEXT)
     text = Section(text.path, text.name, text.values, {**known, **defaults})
@@ -359,8 +360,9 @@ def _read_window(text: Section, kind: str) -> int | None:
 
 
 def _read_rope(text: Section) -> tuple[float, RopeScaling | None]:
-    """Theta and scaling, from ``rope_parameters`` (transformers 5) or ``rope_theta`` and
-    ``rope_scaling`` (4).
+    """Read theta and scaling.
+
+    Transformers 5 stores them in ``rope_parameters``, 4 in ``rope_theta`` and ``rope_scaling``.
     """
     key = "rope_parameters" if text.values.get("rope_parameters") else "rope_scaling"
     rope = Section(text.path, f"{text.name}.{key}", text.values.get(key) or {}, {})

@@ -1,5 +1,6 @@
-"""``config.json`` for a model that did not come from a Hugging Face folder: LLaVA's, with the names
-that transformers 4 and 5 both read.
+"""Write ``config.json`` for a LLaVA that did not come from a Hugging Face folder.
+
+It uses the names that transformers 4 and 5 both read.
 """
 
 from typing import Any
@@ -16,10 +17,10 @@ _POST_NORM = "vision_tower.vision_model.post_layernorm"
 
 
 def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(config.json, tensors that transformers expects and no model of ours computes with).
+    """Return (config.json, tensors that transformers expects although our model does not use them).
 
     Raises:
-      ValueError: no Hugging Face LLaVA has the shape of this model; the message says what differs.
+      ValueError: no Hugging Face LLaVA has this model's shape; the message says what differs.
     """
     config = loaded.config
     if not isinstance(config, LlavaConfig):

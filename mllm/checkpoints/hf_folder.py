@@ -1,4 +1,4 @@
-"""Whole Hugging Face folders: config.json, weights, and the files of tokenizer and processor."""
+"""Read and write Hugging Face folders: config.json, weights, tokenizer and processor files."""
 
 import json
 import math
@@ -27,7 +27,7 @@ from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import spec_of
 
 IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-# Beside the weights; kept with a model that comes from a folder, and written back byte for byte.
+# Files kept with a model that comes from a folder, and written back byte for byte.
 SMALL_FILES = (
     CONFIG,
     "added_tokens.json",
@@ -45,19 +45,21 @@ SMALL_FILES = (
 
 
 def is_hf_folder(folder: Path) -> bool:
-    """Whether a folder is a Hugging Face model, or an adapter of PEFT for one."""
+    """Return whether a folder is a Hugging Face model, or a PEFT adapter for one."""
     return (folder / CONFIG).is_file() or (folder / ADAPTER).is_file()
 
 
 def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
-    """Read a Hugging Face folder, or one of a PEFT adapter whose config names a folder below it.
+    """Read a Hugging Face folder, or a PEFT adapter whose config names the folder of its base.
 
-    Weights are read straight to their places on ``mesh`` (None: the first device), cast to
-    ``dtype`` where it is given. A folder without tokenizer or image processor gives a model that
-    answers with logits only.
+    A folder without a tokenizer or an image processor gives a model that computes only logits.
+
+    Args:
+      dtype: dtype to cast weights and activations to; None keeps the stored one.
+      mesh: where weights are placed as they are read; None is the first device.
 
     Raises:
-      FileNotFoundError, ValueError: naming file, key, what was expected and what was found.
+      FileNotFoundError, ValueError: the message names file, key, expected and found.
     """
     folder = Path(folder)
     if (folder / ADAPTER).is_file():
@@ -85,7 +87,7 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
 
 
 def _pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
-    """``mean`` and ``std`` of the folder's image processor, {} where it has none."""
+    """Return ``mean`` and ``std`` of the folder's image processor, {} if it has none."""
     if not any((folder / name).is_file() for name in IMAGE_FILES):
         return {}
     where, settings = read_image_settings(folder)
@@ -114,7 +116,7 @@ def _places(mesh: Mesh | None, collection: str = ""):
 
 
 def _read_processor(folder: Path, family: str, config, raw: dict):
-    """(processor, id of the image token by config.json)."""
+    """Return (processor, id of the image token according to config.json)."""
     key = "image_token_index" if "image_token_index" in raw else "image_token_id"
     image_id = raw.get(key, {"llava": 32000, "idefics2": 32001, "idefics3": 128257}[family])
     if not isinstance(image_id, int) or not 0 <= image_id < config.decoder.vocab_size:
@@ -155,7 +157,7 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
 
 
 def _table(loaded: Loaded) -> Table:
-    """Of the files that a model came from, or is written to."""
+    """Return the table of the files that a model came from or is written to."""
     raw = {} if loaded.origin is None else json.loads(loaded.origin.files[CONFIG])
     return table_of(loaded.family, text_kind_of(raw))
 
@@ -178,14 +180,14 @@ def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
 def write_folder(
     folder: Path, loaded: Loaded, *, dtype: str | None = None, max_shard_bytes: int = 5_000_000_000
 ) -> None:
-    """Write a Hugging Face folder that transformers' ``from_pretrained`` loads, adapters merged in.
+    """Write a folder that transformers' ``from_pretrained`` loads, with adapters merged.
 
-    Where the model came from such a folder its small files are written back as they were. All is
-    written beside the folder first and moved into its place at the end.
+    If the model came from such a folder, its small files are written back unchanged. Everything is
+    written to a temporary folder first, which is renamed at the end.
 
     Raises:
-      ValueError: the folder is there and not empty, the method lives in a prompt, or no Hugging
-        Face model has the shape of this one.
+      ValueError: the folder exists and is not empty, the model's method is a system prompt, or no
+        Hugging Face model has this model's shape.
     """
     folder = Path(folder)
     if loaded.system_prompt is not None:
@@ -219,10 +221,10 @@ def write_folder(
 
 
 def write_adapter_folder(folder: Path, loaded: Loaded, base: str) -> None:
-    """Write the adapter of a model alone, in PEFT's format, for the exported model ``base``.
+    """Write only the adapter of a model, in PEFT's format, for the exported model ``base``.
 
     Raises:
-      ValueError: the model has no adapter, or the folder is there and not empty.
+      ValueError: the model has no adapter, or the folder exists and is not empty.
     """
     if "lora" not in loaded.variables:
         raise ValueError(f"{folder}: the model has no adapter of its own; export all its weights")

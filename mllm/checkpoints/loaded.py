@@ -1,4 +1,4 @@
-"""A model in memory, with all that answers and all that is needed to write it down again."""
+"""A model in memory, with everything that is needed to ask it and to save it."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -22,12 +22,12 @@ CARRIED, PREFIXES = "carried.safetensors", "prefixes.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a Hugging Face folder holds beside the weights that are computed with.
+    """What a Hugging Face folder holds in addition to the weights that the model uses.
 
     Attributes:
-      files: its small files by name, config.json among them.
-      prefixes: under which its weights are named, of ``mllm.checkpoints.hf.find_prefixes``.
-      carried: tensors that the model computes nothing with, by published name.
+      files: its small files by name, including config.json.
+      prefixes: the prefixes of its tensor names, from ``mllm.checkpoints.hf.find_prefixes``.
+      carried: tensors that the model does not use, by published name.
     """
 
     files: dict[str, bytes] = field(repr=False)
@@ -35,7 +35,7 @@ class Origin:
     carried: dict[str, np.ndarray] = field(repr=False)
 
     def cast(self, dtype: str) -> "Origin":
-        """That of the same folder, had it been saved in ``dtype``."""
+        """Return the origin of the same folder as if it had been saved in ``dtype``."""
         raw, kind = json.loads(self.files[CONFIG]), str(jnp.dtype(dtype))
         sections = [raw, *(part for part in raw.values() if isinstance(part, dict))]
         named = [
@@ -52,7 +52,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class NoProcessor:
-    """Stands for the processor of a folder that has none: weights alone give logits."""
+    """A placeholder for the processor of a folder that has none: weights alone give logits."""
 
     missing: Path
 
@@ -66,9 +66,11 @@ class NoProcessor:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that answers: family, config, {"params", "lora"?}, processor and system prompt.
+    """A model with its config, variables, processor and system prompt.
 
-    ``image_id`` is the id of the image token, None in a text-only model.
+    Attributes:
+      variables: {"params", "lora"?}.
+      image_id: id of the image token, None in a text-only model.
     """
 
     family: str
@@ -90,12 +92,13 @@ class Loaded:
         return MODELS[self.family]
 
     def digest(self) -> str:
-        """``weights_digest`` of all variables."""
+        """Return the ``weights_digest`` of all variables."""
         return weights_digest(self.variables)
 
     def place_rows(self, batch: dict) -> dict:
-        """The rows of a batch, float or int [R, ...] each, where the weights lie; see
-        ``mllm.parallel.place.place_rows``.
+        """Place the rows of a batch, arrays [R, ...], on the mesh of the weights.
+
+        See ``mllm.parallel.place.place_rows``.
         """
         return place_rows(batch, mesh_of(self.variables))
 
@@ -118,7 +121,7 @@ def read_origin(folder: Path) -> Origin:
     """Read what ``write_origin`` wrote.
 
     Raises:
-      FileNotFoundError, ValueError: naming the file.
+      FileNotFoundError, ValueError: the message names the file.
     """
     ours = (CARRIED, PREFIXES)
     files = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.name not in ours}

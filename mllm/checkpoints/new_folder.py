@@ -1,4 +1,4 @@
-"""Folders that are whole or absent, written by all processes together."""
+"""Folders that are complete or absent, written by all processes together."""
 
 import contextlib
 import os
@@ -11,11 +11,12 @@ from mllm.parallel.launch import is_first, wait_for_all
 
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder beside ``folder``, the same for all processes; on success it takes its place,
-    on failure it is removed.
+    """Yield a temporary folder, the same for all processes, that becomes ``folder`` on success.
+
+    On failure it is removed.
 
     Raises:
-      ValueError: ``folder`` is there and not empty.
+      ValueError: ``folder`` exists and is not empty.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

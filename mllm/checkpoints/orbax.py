@@ -1,4 +1,4 @@
-"""Checkpoints as separate Orbax items, so that each can be restored without building the rest."""
+"""Checkpoints as separate Orbax items, each of which can be restored without the others."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from mllm.parallel.rules import shardings
 
 
 class Checkpoints:
-    """Steps of one run below ``folder``; every tree is an item of its own, ``meta`` is JSON.
+    """The checkpoints of one run in ``folder``: every tree is a separate item, ``meta`` is JSON.
 
-    A step is committed by a rename: one that was being written when the process died is not seen.
-    Every process makes the same calls, with arrays that lie on a mesh of all of them; a step can be
+    A rename commits a step, so a step that was being written when the process died is ignored.
+    Every process makes the same calls, with arrays on a mesh of all processes. A step can be
     restored on any other mesh.
     """
 
@@ -30,38 +30,36 @@ class Checkpoints:
         self.close()
 
     def latest(self) -> int | None:
-        """The last complete step, None where there is none."""
+        """Return the last complete step, or None."""
         return self._manager.latest_step()
 
     def save(self, step: int, items: dict[str, dict], meta: dict) -> None:
-        """Write a step in the background: trees by name, and ``meta`` (JSON values)."""
+        """Write a step in the background: trees by name, and ``meta`` as JSON."""
         trees = {name: ocp.args.StandardSave(tree) for name, tree in items.items()}
         self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **trees))
 
     def restore(self, step: int, items: dict[str, dict]) -> dict[str, dict]:
-        """Trees by name, placed and cast as the abstract trees (ShapeDtypeStructs) say."""
+        """Restore trees by name, placed and cast like the given trees of ShapeDtypeStructs."""
         trees = {name: ocp.args.StandardRestore(tree) for name, tree in items.items()}
         return dict(self._manager.restore(step, args=ocp.args.Composite(**trees)))
 
     def stored(self, step: int, name: str) -> dict:
-        """What a tree holds, unread: nested dict of leaves with ``shape`` and ``dtype``."""
+        """Return the ``shape`` and ``dtype`` of a tree's leaves without reading their values."""
         return ocp.StandardCheckpointHandler().metadata(self.folder / str(step) / name).tree
 
     def meta(self, step: int) -> dict:
-        """The JSON that was saved with a step."""
+        """Return the JSON that was saved with a step."""
         restore = ocp.args.Composite(meta=ocp.args.JsonRestore())
         return self._manager.restore(step, args=restore)["meta"]
 
     def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait until everything is written."""
         self._manager.wait_until_finished()
         self._manager.close()
 
 
 def abstract_on(mesh: Mesh, tree: dict, dtype=None) -> dict:
-    """An abstract tree with its places on a mesh, and ``dtype`` for its floating leaves if
-    given.
-    """
+    """Return an abstract tree with shardings on a mesh, and ``dtype`` for floating-point leaves."""
 
     def placed(leaf, sharding):
         floating = np.issubdtype(leaf.dtype, np.floating) or leaf.dtype == jax.numpy.bfloat16

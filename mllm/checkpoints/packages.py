@@ -1,14 +1,14 @@
-"""Files that installed packages carry, found without importing the packages."""
+"""Find files in installed packages without importing the packages."""
 
 import importlib.util
 from pathlib import Path
 
 
 def find_package_file(package: str, relative: str) -> Path:
-    """The path of file ``relative`` in the installed top-level ``package``; no code of it is run.
+    """Return the path of file ``relative`` in the top-level ``package``, without running its code.
 
     Raises:
-      FileNotFoundError: the package is not installed, or it holds no such file.
+      FileNotFoundError: the package is not installed, or it does not hold the file.
     """
     spec = importlib.util.find_spec(package)
     folders = [] if spec is None else [Path(p) for p in spec.submodule_search_locations or ()]

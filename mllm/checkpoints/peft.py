@@ -1,7 +1,7 @@
-"""Adapters in the files of PEFT: ``adapter_config.json`` and ``adapter_model.safetensors``.
+"""Adapters in PEFT's files: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
-PEFT adds alpha / r times B A to a matrix [out, in], with A [r, in] and B [out, r]; our update is
-a @ b, so alpha is r in what is written and goes into b in what is read.
+PEFT adds alpha / r times B A to a matrix [out, in], with A [r, in] and B [out, r]. Our update is
+a @ b, so alpha equals r in the files that we write, and b is scaled in those that we read.
 """
 
 import re
@@ -22,10 +22,10 @@ from mllm.ops.lora import init_lora
 from mllm.parallel.launch import is_first
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_WRAPPER = "base_model.model."  # what PEFT puts in front of every name
-# Ways to start an adapter that leave the model below it as it is; PEFT's others change it.
+_WRAPPER = "base_model.model."  # precedes every name in PEFT's files
+# Initialisations of an adapter that leave the base model unchanged; PEFT's others change it.
 _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
-# Options that change the mathematics; without them the update is alpha / r times B A.
+# Options that change the computation; without them the update is alpha / r times B A.
 _FOREIGN = (
     "alora_invocation_tokens",
     "alpha_pattern",
@@ -56,13 +56,13 @@ def write_adapter(
 
     Args:
       lora: the collection "lora", leaves a [..., I, R] and b [..., R, O].
-      table: of the family.
-      base_model: path or name of the model below it, which PEFT records.
-      dropout: that of training, which PEFT records.
+      table: the table of the family.
+      base_model: path or name of the base model, which PEFT records.
+      dropout: the dropout of training, which PEFT records.
 
     Raises:
-      ValueError: the folder holds an adapter already, the ranks differ, the family has no module
-        for a leaf, or keeps its matrix fused with others.
+      ValueError: the folder already holds an adapter, the ranks differ, or the family has no module
+        for a leaf or keeps its matrix fused with others.
     """
     folder = Path(folder)
     if (folder / WEIGHTS).exists():
@@ -102,17 +102,17 @@ def read_adapter(
     """Read an adapter that PEFT wrote.
 
     Args:
-      table: of the family.
-      params: the model's parameters as ShapeDtypeStructs.
-      place: (path, shape) -> where a leaf lies, paths beginning with ``lora/``.
+      table: the table of the family.
+      params: the parameters of the model as ShapeDtypeStructs.
+      place: (path, shape) -> the sharding of a leaf, where paths begin with ``lora/``.
 
     Returns:
       (the collection "lora" in float32, scaled so that the update is a @ b; {"rank", "targets",
       "dropout"}, where ``targets`` is the pattern of ``mllm.ops.lora.init_lora``).
 
     Raises:
-      FileNotFoundError, ValueError: a file is missing or damaged, the adapter is not a plain LoRA
-        or is on a fused matrix, or a tensor is missing, unexpected or misshapen; the message names
+      FileNotFoundError, ValueError: a file is missing or damaged, the adapter is not plain LoRA or
+        adapts a fused matrix, or a tensor is missing, unexpected or misshapen; the message names
         the file and the key.
     """
     folder = Path(folder)
@@ -134,7 +134,7 @@ def read_adapter(
     adapter = partial(init_lora, rank=options["rank"], targets=targets)
     wanted = jax.eval_shape(adapter, params, jax.random.key(0))
     within = None if place is None else lambda path, shape: place(f"lora/{path}", shape)
-    # Of layers that the model does not run PEFT may hold adapters too: they change nothing.
+    # PEFT may hold adapters of layers that the model does not run; they have no effect.
     lora, _ = read_tree(files, adapters, wanted, dtype=jnp.float32, place=within)
     scale = options.pop("scale")
     scaled = jax.tree_util.tree_map_with_path(
@@ -170,7 +170,7 @@ def _read_config(where: Path) -> dict:
 
 
 def _adapter_table(table: Table) -> Table:
-    """The table of a family's adapters: two tensors for each matrix."""
+    """Return the table of a family's adapters: two tensors for each matrix."""
 
     def adapt(part: Part) -> Part:
         weights = {
@@ -183,7 +183,7 @@ def _adapter_table(table: Table) -> Table:
         }
         prefixes = part.prefixes
         if prefixes[1:] == (f"model.{prefixes[0]}",):
-            # Behind the wrapper the old name ends like the new one: PEFT would not rename it.
+            # After the wrapper, the old name ends like the new one, so PEFT would not rename it.
             prefixes = prefixes[::-1]
         prefixes = tuple(_WRAPPER + prefix for prefix in prefixes)
         return replace(part, prefixes=prefixes, weights=weights, carried=None, tied_to=None)
@@ -192,7 +192,7 @@ def _adapter_table(table: Table) -> Table:
 
 
 def _refuse_fused(where: Path, adapters: Table, paths: Collection[str]) -> None:
-    """PEFT adapts a matrix that files keep fused as a whole; our adapters are on its parts."""
+    """Refuse adapters of fused matrices: PEFT adapts the whole of them, we adapt the parts."""
     for part in adapters:
         for name in part.weights:
             leaves = part.find(name)
@@ -214,9 +214,7 @@ def _matrices(part: Part) -> dict[str, tuple[str, str]]:
 
 
 def _module_pattern(table: Table, leaves: dict) -> str:
-    """A regular expression of exactly the modules that have an adapter, in all versions of
-    transformers.
-    """
+    """Return a pattern of exactly the modules with an adapter, for all transformers versions."""
     choices = []
     for part in table:
         prefixes = "|".join(map(re.escape, part.prefixes))

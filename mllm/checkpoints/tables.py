@@ -1,8 +1,8 @@
-"""Which tensor of a Hugging Face folder is which leaf of our trees.
+"""The tables that map tensors of Hugging Face folders to leaves of our trees.
 
-A family is a tuple of parts. A part stands under one of several prefixes, because transformers
-renamed modules over its versions; behind the prefix its names never changed. The first prefix is
-the one of the published files, which every version reads, and the one that is written.
+A family is a tuple of parts. A part has several possible prefixes, because versions of transformers
+renamed modules; the names after the prefix never changed. The first prefix is that of the published
+files, which every version reads; it is the one that is written.
 """
 
 import math
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-# Name, {} for the layer -> (path in our tree, layout). A path such as {q,k,v}/w names several
-# leaves: the stored tensor holds the rows of the first, then those of the next.
+# Name with {} for the layer -> (path in our tree, layout). A path such as {q,k,v}/w names several
+# leaves, whose rows follow each other in the stored tensor.
 Weights = dict[str, tuple[str, str]]
 
 
@@ -22,14 +22,14 @@ class Part:
     """Modules that files keep under one prefix.
 
     Attributes:
-      path: where the part lies in our tree.
-      prefixes: what may stand in front of the names; the first is written.
-      weights: names behind the prefix -> (path below ``path``, layout of ``LAYOUTS``). What a model
-        lacks a leaf for must be absent from its files too.
-      carried: names (a regular expression) that the model may lack a leaf for: the tensor is kept
-        aside and exported again.
-      spare_layers: whether layers behind the last of the model are carried in the same way.
-      tied_to: path of the leaf that the part repeats where the model lacks a leaf for it.
+      path: path of the part in our tree.
+      prefixes: possible prefixes of the names; the first is written.
+      weights: name after the prefix -> (path below ``path``, key of ``LAYOUTS``). If the model has
+        no leaf for a name, the files must not hold the tensor.
+      carried: regular expression of names that the model may have no leaf for; such tensors are
+        kept and exported again.
+      spare_layers: whether layers after the model's last one are carried in the same way.
+      tied_to: path of the leaf that the part repeats if the model has no leaf for it.
     """
 
     path: str
@@ -40,7 +40,7 @@ class Part:
     tied_to: str | None = None
 
     def find(self, name: str) -> tuple[str, ...]:
-        """The paths in the whole tree of a name behind the prefix, () if it is unknown."""
+        """Return the paths in the whole tree for a name without its prefix, () if unknown."""
         pattern = re.sub(r"(?<=\.)(0|[1-9]\d*)(?=\.)", "{}", name, count=1)
         if pattern not in self.weights:
             return ()
@@ -49,7 +49,7 @@ class Part:
         return tuple(f"{before}{name}{after}" for name in names.split(","))
 
     def carries(self, name: str) -> bool:
-        """Whether a tensor without a leaf is kept aside."""
+        """Return whether a tensor without a leaf is kept and exported again."""
         return self.carried is not None and re.fullmatch(self.carried, name) is not None
 
 
@@ -61,10 +61,10 @@ class Layout:
     """How a leaf, or one layer of it, relates to the stored tensor.
 
     Attributes:
-      stored_shape: our shape -> the stored one.
-      stored_index: our index, a slice an axis -> that of the stored values that hold it.
-      ours: (the stored values, our index) -> the values in our layout.
-      stored: values in our layout -> in the stored one.
+      stored_shape: our shape -> the stored shape.
+      stored_index: our index, one slice per axis -> the index of the stored values that contain it.
+      ours: (stored values, our index) -> values in our layout.
+      stored: values in our layout -> values in the stored layout.
     """
 
     stored_shape: Callable[[tuple[int, ...]], tuple[int, ...]]
@@ -79,7 +79,7 @@ def _kernel_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _transpose(values: np.ndarray) -> np.ndarray:
-    """A transposed copy, made in strips that stay in the processor's cache: five times as fast."""
+    """Copy the transpose in strips that fit the processor's cache, which is five times as fast."""
     copy = np.empty(values.shape[::-1], values.dtype)
     for row in range(0, len(values), 16):
         copy[:, row : row + 16] = values[row : row + 16].T
@@ -91,7 +91,7 @@ LAYOUTS = {
     "transposed": Layout(
         lambda s: s[::-1], lambda i: i[::-1], lambda x, i: _transpose(x), _transpose
     ),
-    # A convolution over patches [D, 3, p, p] is a matrix [p * p * 3, D].
+    # Our matrix [p * p * 3, D] is a convolution over patches [D, 3, p, p].
     "patch": Layout(
         _kernel_shape,
         lambda i: (i[1],),
@@ -151,13 +151,13 @@ FUSED_DECODERS = {
     ),
 }
 HEAD = {"weight": ("head", "transposed")}
-# CLIP and SigLIP: only CLIP has a class token and the first norm, only SigLIP a patch bias.
+# CLIP and SigLIP: only CLIP has a class token and a first norm, only SigLIP has a patch bias.
 VISION = {
     "embeddings.class_embedding": ("class_token", "same"),
     "embeddings.patch_embedding.weight": ("patch/w", "patch"),
     "embeddings.patch_embedding.bias": ("patch/b", "same"),
     "embeddings.position_embedding.weight": ("position", "same"),
-    **_norm("pre_layrnorm", "pre_norm"),  # spelt like this in the files
+    **_norm("pre_layrnorm", "pre_norm"),  # the spelling of the files
     **_layers(
         "encoder.layers",
         {
@@ -193,7 +193,7 @@ GATED_CONNECTOR = {
     **_linear("down_proj", "down"),
 }
 
-# Pooling behind the last layer: never computed by these families, which read the patches.
+# Pooling after the last layer, which these families never compute: they use the patches.
 _POOLING = r"post_layernorm\..+|head\..+"
 _LLAVA = (
     Part("decoder", ("language_model.model.", "model.language_model."), DECODER),
@@ -233,13 +233,15 @@ TABLES: dict[str, Table] = {
         ),
     ),
 }
-# Buffers that older versions stored; they follow from the configuration.
+# Buffers that older versions stored and that follow from the configuration.
 IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
 
 
 def table_of(family: str, text_kind: str | None = None) -> Table:
-    """The table of a family whose decoder is the ``text_config.model_type`` of a config.json; None
-    stands for the family's own.
+    """Return the table of a family.
+
+    Args:
+      text_kind: ``text_config.model_type`` of config.json; None means the family's own decoder.
     """
     weights = FUSED_DECODERS.get(text_kind, DECODER)
     return tuple(

@@ -1,8 +1,7 @@
-"""Safetensors files: every header is checked before anything is read, tensors are read in parts,
-and files are written tensor by tensor.
+"""Read safetensors files in parts, after checking every header, and write them tensor by tensor.
 
-The format: https://huggingface.co/docs/safetensors. The ``safetensors`` library, which also reads
-parts, names no tensor in its errors and writes a file only from all of its tensors at once.
+The format: https://huggingface.co/docs/safetensors. The ``safetensors`` library can also read
+parts, but its errors do not name the tensor, and it needs all tensors of a file at once to write.
 """
 
 import json
@@ -18,7 +17,7 @@ import numpy as np
 from mllm.files import read_json, replacing
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
-# Names of the format for what our trees may hold; the other types are known by their size.
+# The format's names for the types that our trees may hold; of other types only sizes are known.
 FLOATS = {
     "F32": np.dtype(np.float32),
     "F16": np.dtype(np.float16),
@@ -36,7 +35,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True)
 class Stored:
-    """Where a tensor lies: its file, type, shape, and first byte."""
+    """The location of a tensor: its file, type, shape and first byte."""
 
     path: Path
     kind: str
@@ -45,13 +44,13 @@ class Stored:
 
 
 class TensorFiles:
-    """The tensors of one or more safetensors files by name; all headers have been checked."""
+    """The tensors of one or more safetensors files by name, with all headers checked."""
 
     def __init__(self, where: Path, paths: Iterable[Path]):
-        """Read the headers of ``paths``; ``where`` is what errors about all of them name.
+        """Read the headers of ``paths``; errors about all of them name ``where``.
 
         Raises:
-          FileNotFoundError, ValueError: naming the file, what was found and what was expected.
+          FileNotFoundError, ValueError: the message names the file, found and expected.
         """
         self.where = where
         self._stored: dict[str, Stored] = {}
@@ -72,18 +71,18 @@ class TensorFiles:
         return len(self._stored)
 
     def path(self, name: str) -> Path:
-        """The file that holds a tensor."""
+        """Return the file that holds a tensor."""
         return self._stored[name].path
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The whole shape of a tensor."""
+        """Return the full shape of a tensor."""
         return self._stored[name].shape
 
     def dtype(self, name: str) -> np.dtype:
-        """float32, float16 or bfloat16.
+        """Return the dtype of a tensor: float32, float16 or bfloat16.
 
         Raises:
-          ValueError: the tensor is of another type.
+          ValueError: the tensor has another type.
         """
         stored = self._stored[name]
         if stored.kind not in FLOATS:
@@ -94,13 +93,13 @@ class TensorFiles:
         return FLOATS[stored.kind]
 
     def read(self, name: str, index: tuple[slice, ...] = ()) -> np.ndarray:
-        """Copy the part ``tensor[index]`` from the disk; the rest is not read.
+        """Copy the part ``tensor[index]`` from the disk without reading the rest.
 
         Raises:
-          ValueError: the tensor is of a type that is not read, or the part holds NaN or infinity.
+          ValueError: the tensor has an unsupported type, or the part holds NaN or infinity.
         """
         stored, dtype = self._stored[name], self.dtype(name)
-        if math.prod(stored.shape) == 0:  # nothing that could be mapped
+        if math.prod(stored.shape) == 0:  # an empty tensor cannot be mapped
             return np.empty(stored.shape, dtype)[index]
         whole = np.memmap(stored.path, dtype, "r", offset=stored.start, shape=stored.shape)
         values = np.array(whole[index])
@@ -113,10 +112,10 @@ class TensorFiles:
 
 
 def open_folder(folder: Path) -> TensorFiles:
-    """The weights of a Hugging Face folder: ``model.safetensors``, or the shards of its index.
+    """Open the weights of a Hugging Face folder: ``model.safetensors``, or the shards of its index.
 
     Raises:
-      FileNotFoundError: there is neither; the message says what to do where pickled weights are.
+      FileNotFoundError: the folder has neither; the message says how to convert pickled weights.
       ValueError: the index or a file is damaged, they contradict each other, or the index leads
         out of the folder.
     """
@@ -156,8 +155,9 @@ def _open_shards(folder: Path, index: Path) -> TensorFiles:
 
 
 def _inside(folder: Path, name: str, where: Path) -> Path:
-    """The path of a file of the folder. Links may lead to the folder itself, or to where the
-    Hub's cache keeps the content of a snapshot.
+    """Return the path of a file in the folder.
+
+    Links may lead into the folder itself, or to where the Hub's cache keeps its content.
     """
     path = folder / name
     if "/" in name or "\\" in name or "\0" in name or path.suffix != ".safetensors":
@@ -171,7 +171,7 @@ def _inside(folder: Path, name: str, where: Path) -> Path:
 
 
 def _read_header(path: Path) -> dict[str, Stored]:
-    """The tensors of one file, checked to fill its bytes without overlap or hole."""
+    """Return the tensors of one file, after checking that they fill it without overlaps or gaps."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     size = path.stat().st_size
@@ -255,7 +255,7 @@ def _are_counts(values: object) -> bool:
 
 @dataclass(frozen=True)
 class Pending:
-    """A tensor to be written; ``values`` is called when its turn comes, and may be called once."""
+    """A tensor to be written; ``values`` is called once, when the tensor is written."""
 
     name: str
     dtype: np.dtype
@@ -268,10 +268,10 @@ class Pending:
 
 
 def write_file(path: Path, tensors: list[Pending]) -> None:
-    """Write one safetensors file, whole or not at all, holding one tensor in memory at a time.
+    """Write one safetensors file completely or not at all, with one tensor in memory at a time.
 
     Raises:
-      ValueError: a tensor is of a type that the files of this package never hold.
+      ValueError: a tensor has a type that these files do not hold.
     """
     kinds = {dtype: kind for kind, dtype in FLOATS.items()}
     header: dict = {"__metadata__": {"format": "pt"}}
