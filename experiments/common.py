@@ -1,19 +1,11 @@
-"""What every entry point shares: the flags, the configuration, the environment that goes into
-results.
-"""
+"""What every entry point shares: flags, configuration, and how mistakes are reported."""
 
 import atexit
-import hashlib
-import json
-import platform
 import re
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
@@ -119,34 +111,3 @@ def say(text: str, **options) -> None:
     """Print a line, once for all processes."""
     if launch.is_first():
         print(text, flush=True, **options)
-
-
-def digest(value: object) -> str:
-    """sha256 hex of JSON values."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def command_line() -> str:
-    """The command that started this process, as one would type it."""
-    return shlex.join(["python", "-m", f"experiments.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
-
-
-def environment() -> dict:
-    """Versions, backend and revision, for results and run.json."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        revision = subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        revision = "unknown"
-    return {
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "backend": jax.default_backend(),
-        "device": jax.devices()[0].device_kind,
-        "devices": jax.device_count(),
-        "processes": jax.process_count(),
-        "machine": platform.machine(),
-        "git": revision,
-    }

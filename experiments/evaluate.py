@@ -1,5 +1,6 @@
-"""Ask a run's model every question of the forget, test, retain and celebrity sets, and score the
-replies. A folder of Hugging Face, or of Model.save, is evaluated as a run below --workdir.
+"""Ask a run's model every question of its benchmark, and score the replies.
+
+A folder of Hugging Face, or of Model.save, is evaluated as a run below --workdir.
 """
 
 import math
@@ -7,14 +8,16 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import stages, study
 from experiments.common import get_config, run, say
-from experiments.runs import Run
+from mllm.benchmarks import get_benchmark
 from mllm.evaluation.metrics import HEADLINES
 from mllm.evaluation.replies import MANIFEST, REPLIES
 from mllm.evaluation.scores import question_values
 from mllm.evaluation.statistics import paired_difference
 from mllm.files import read_json, read_jsonl
+from mllm.studies.evaluate import evaluate, evaluation_folder
+from mllm.studies.run import Run
+from mllm.studies.train import ensure
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "where a folder that is no run gets its results")
@@ -22,10 +25,11 @@ WORKDIR = flags.DEFINE_string("workdir", None, "where a folder that is no run ge
 
 def main(_):
     config, folder = get_config(), Path(CHECKPOINT.value)
-    benchmark = stages.open_benchmark(config)
+    system = get_benchmark(config.benchmark.name)
+    benchmark = system.open_benchmark(config)
     if WORKDIR.value is not None:
         config.pretrained = str(folder)
-        folder = study.ensure("pretrained", config, Path(WORKDIR.value), benchmark).folder
+        folder = ensure("pretrained", config, Path(WORKDIR.value), system, benchmark).folder
     elif not (folder / "run.json").is_file():
         raise FileNotFoundError(
             f"{folder / 'run.json'}: no such file; a folder that is no run needs --workdir DIR, "
@@ -42,7 +46,7 @@ def main(_):
             f"is {benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
         )
     evaluated = Run(folder, record["method"], config)
-    entry = study.evaluate(evaluated, config, benchmark)
+    entry = evaluate(evaluated, config, system, benchmark)
     headline = HEADLINES[config.evaluation.protocol]
     for score in entry["scores"]:
         if score["metric"] == headline[score["task"]]:
@@ -53,15 +57,15 @@ def main(_):
             value = "-" if score["value"] is None else f"{score['value']:.3f}"
             say(f"{where} {value} [{interval}] n={score['n']}")
     if config.evaluation.weights:
-        say_differences(evaluated, config)
+        say_differences(evaluated, config, system)
 
 
-def say_differences(evaluated: Run, config) -> None:
+def say_differences(evaluated: Run, config, system) -> None:
     """Print for each headline score what the form of weights changes, in points and paired by
     question, where the same questions were asked of the weights as saved.
     """
     weights, protocol = config.evaluation.weights, config.evaluation.protocol
-    folder = study.evaluation_folder(evaluated, config)
+    folder = evaluation_folder(evaluated, system, config)
     saved = folder.parent.with_name(protocol) / folder.name
     manifests = [part / MANIFEST for part in (folder, saved)]
     if not manifests[1].is_file() or read_json(manifests[0]) != read_json(manifests[1]):

@@ -1,20 +1,23 @@
-"""Teach the base, vanilla and retain-only models of a study: folders base, vanilla, retain_only_N
-of --workdir.
+"""Train the models that a study's methods start from and are compared with, each into a folder of
+--workdir.
 """
 
 from pathlib import Path
 
-from experiments import stages, study
 from experiments.common import define_workdir, get_config, run, say
+from mllm.benchmarks import get_benchmark
+from mllm.studies.stage import before_methods
+from mllm.studies.train import ensure
 
 WORKDIR = define_workdir("folder of the study")
 
 
 def main(_):
     config, workdir = get_config(), Path(WORKDIR.value)
-    benchmark = stages.open_benchmark(config)
-    for method in ("base", "vanilla", "retain_only"):
-        run = study.ensure(method, config, workdir, benchmark)
+    system = get_benchmark(config.benchmark.name)
+    benchmark = system.open_benchmark(config)
+    for name in before_methods(system.stages(config)):
+        run = ensure(name, config, workdir, system, benchmark)
         say(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
 
 

@@ -15,11 +15,12 @@ import jax
 from absl import flags
 
 from experiments import abstract
-from experiments.common import digest, get_config, run, say
+from experiments.common import get_config, run, say
 from mllm.files import read_json, write_json, write_text
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.program import collectives_of, flops_of, memory_of
 from mllm.parallel.topology import GIB, TOPOLOGIES, devices_of
+from mllm.studies.environment import digest
 
 TOPOLOGY = flags.DEFINE_string(
     "topology", None, f"{', '.join(TOPOLOGIES)}, or local for the devices that are here"

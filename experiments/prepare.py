@@ -16,20 +16,13 @@ EXPORT = flags.DEFINE_string("export_parquet", None, "folder for the published p
 
 
 def prepare(config):
-    """The benchmark of a configuration, written unless it is there.
+    """Return the benchmark of a configuration, written unless it is there.
 
     The first process goes first: on a disk that all share the others find what it wrote, each on a
     disk of its own writes the same bytes.
     """
-    chosen = config.benchmark
     with in_turn("prepare"):
-        return get_benchmark(chosen.name).prepare(
-            chosen.data_dir,
-            chosen.config,
-            seed=chosen.seed,
-            published_dir=chosen.published_dir or None,
-            progress=_say,
-        )
+        return get_benchmark(config.benchmark.name).prepare(config, _say)
 
 
 def _say(line: str) -> None:
@@ -42,11 +35,11 @@ def export(config, benchmark, folder: str) -> None:
     Raises:
       ValueError: this benchmark has none, or the folder holds something else.
     """
-    module = get_benchmark(config.benchmark.name)
-    if not hasattr(module, "export_published"):
+    system = get_benchmark(config.benchmark.name)
+    if not hasattr(system, "export_published"):
         raise ValueError(f"--export_parquet: {config.benchmark.name} has no published layout")
     if is_first():
-        print(f"published layout: {module.export_published(benchmark, folder, progress=_say)}")
+        print(f"published layout: {system.export_published(benchmark, folder, progress=_say)}")
 
 
 def main(_):
@@ -55,13 +48,8 @@ def main(_):
         config.benchmark.data_dir = DATA_DIR.value
     benchmark = prepare(config)
     say(f"{benchmark.folder}: fingerprint {benchmark.fingerprint}")
-    for split in benchmark.splits:
-        profiles = benchmark.profiles(split)
-        questions = sum(len(p.questions) for p in profiles)
-        pairs = sum(len(p.training) for p in profiles)
-        say(
-            f"  {split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
-        )
+    for line in get_benchmark(config.benchmark.name).summary(benchmark):
+        say(f"  {line}")
     if EXPORT.value:
         export(config, benchmark, EXPORT.value)
 

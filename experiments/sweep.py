@@ -10,11 +10,13 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from experiments import stages, study
 from experiments.common import config_path, define_workdir, get_config, run, say
 from experiments.prepare import prepare
+from mllm.benchmarks import get_benchmark
 from mllm.parallel.launch import is_first
 from mllm.reporting import print_table, write_report
+from mllm.studies.evaluate import evaluate
+from mllm.studies.train import ensure
 
 WORKDIR = define_workdir("folder of the sweep")
 
@@ -45,17 +47,16 @@ def beside_training() -> bool:
 
 def main(_):
     config, workdir = get_config(), Path(WORKDIR.value)
-    prepare(config)
-    benchmark = stages.open_benchmark(config)
+    system, benchmark = get_benchmark(config.benchmark.name), prepare(config)
     runs, evaluations = overrides_of(config, config_path()), []
     with ThreadPoolExecutor(1) as evaluator:
         for number, overrides in enumerate(runs, 1):
             chosen = config.copy_and_resolve_references()
             chosen.update_from_flattened_dict(overrides)
-            method = chosen.objective.name
-            say(f"[{number}/{len(runs)}] {method} {overrides}", file=sys.stderr)
-            run = study.ensure(method, chosen, workdir / f"seed{chosen.seed}", benchmark)
-            evaluations.append(evaluator.submit(study.evaluate, run, chosen, benchmark))
+            name = chosen.objective.name
+            say(f"[{number}/{len(runs)}] {name} {overrides}", file=sys.stderr)
+            run = ensure(name, chosen, workdir / f"seed{chosen.seed}", system, benchmark)
+            evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
             for evaluation in evaluations:
                 if evaluation.done() or not beside_training():
                     evaluation.result()  # raises what went wrong, before another run is trained

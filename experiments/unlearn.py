@@ -1,21 +1,24 @@
-"""Unlearn the forget split from the vanilla model beside --workdir by the method
---config.objective.name.
+"""Train the method --config.objective.name of a study, into --workdir; the models that it starts
+from lie in folders next to it.
 """
 
 from pathlib import Path
 
-from experiments import stages, study
 from experiments.common import define_workdir, get_config, run, say
+from mllm.benchmarks import get_benchmark
 from mllm.registry import lookup
+from mllm.studies.train import ensure
 
-WORKDIR = define_workdir("folder of this run; vanilla (and retain_only_N) are looked for beside it")
+WORKDIR = define_workdir("folder of this run; the runs that it starts from lie next to it")
 
 
 def main(_):
     config, folder = get_config(), Path(WORKDIR.value)
-    lookup(config.methods, config.objective.name, "unlearning method (config.objective.name)")
-    benchmark = stages.open_benchmark(config)
-    run = study.ensure(config.objective.name, config, folder.parent, benchmark, folder=folder)
+    system, name = get_benchmark(config.benchmark.name), config.objective.name
+    methods = {k: stage for k, stage in system.stages(config).items() if stage.method}
+    lookup(methods, name, "method (config.objective.name)")
+    benchmark = system.open_benchmark(config)
+    run = ensure(name, config, folder.parent, system, benchmark, folder=folder)
     say(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
 
 

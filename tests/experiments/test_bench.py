@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from configs.bench import llava7b
-from experiments import bench, peer, stages
-from experiments.measure import _beside, compare
-from experiments.workload import Figure, Workload, timed
+from experiments.bench import __main__ as bench
+from experiments.bench import peer
+from experiments.bench.measure import _beside, compare
+from experiments.bench.workload import Figure, Workload, timed
+from mllm.benchmarks.mllmu.study import open_benchmark
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.parallel.mesh import one_device
+from mllm.studies.start import fresh_model
 from tests.test_imports import imported
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +32,12 @@ def config(data_dir):
 
 @pytest.fixture(scope="module")
 def loaded(config):
-    return stages.fresh_model(config, stages.open_benchmark(config), one_device())
+    return fresh_model(config, open_benchmark(config), one_device())
 
 
 @pytest.fixture(scope="module")
 def work(config, loaded):
-    return Workload(config, replace(loaded, variables={}), stages.open_benchmark(config))
+    return Workload(config, replace(loaded, variables={}), open_benchmark(config))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def test_a_ratio_is_ours_over_the_peers():
 
 def test_the_first_call_is_not_timed_and_each_is_waited_for(monkeypatch):
     ends = iter([0.0, 100.0, 200.0, 202.0, 300.0, 301.0, 400.0, 404.0])
-    monkeypatch.setattr("experiments.workload.time.perf_counter", lambda: next(ends))
+    monkeypatch.setattr("experiments.bench.workload.time.perf_counter", lambda: next(ends))
     calls, waited = iter("abcd"), []
     found = timed(lambda: next(calls), waited.append, units=8, repeats=3)
     assert found == Figure(4.0, 2.0, 8.0) and waited == list("abcd")
@@ -94,7 +97,7 @@ def test_the_peer_is_what_it_was_behind_its_training(work, other):
 
 
 def test_torch_is_imported_where_it_is_compared_with_alone():
-    files = (ROOT / "experiments").glob("*.py")
+    files = (ROOT / "experiments").rglob("*.py")
     torch = {"torch", "transformers", "peft"}
     found = {p.name for p in files if {n.split(".")[0] for n in imported(p)} & torch}
     assert found == {"peer.py", "verify.py"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments import stages
 from mllm.benchmarks.mllmu import Benchmark
+from mllm.benchmarks.mllmu.sets import chosen_profiles, evaluation_sets
 from mllm.files import write_json
 
 NAMES = ("prepare", "finetune", "unlearn", "evaluate", "sweep", "report")
@@ -57,8 +57,8 @@ def test_tuning_forgets_and_asks_no_reported_profile(config, data_dir, forget):
     benchmark = Benchmark.open(data_dir, "small")
     config.tuning, config.benchmark.forget = True, forget
     validation = set(benchmark.ids("validation"))
-    assert {p.id for p in stages.chosen_profiles(config, benchmark, "forget")} == validation
-    sets = stages.evaluation_sets(config, benchmark)
+    assert {p.id for p in chosen_profiles(config, benchmark, "forget")} == validation
+    sets = evaluation_sets(config, benchmark)
     assert set(sets) == {"forget", "retain", "celebrity"}
     assert {p.id for p in sets["forget"]} == validation
     assert not validation & {p.id for p in sets["retain"]}
@@ -68,13 +68,13 @@ def test_reported_sets_are_the_splits_of_the_ratio(config, data_dir):
     benchmark = Benchmark.open(data_dir, "small")
     for forget in (5, 10, 15):
         config.benchmark.forget = forget
-        sets = stages.evaluation_sets(config, benchmark)
+        sets = evaluation_sets(config, benchmark)
         ids = {name: {p.id for p in profiles} for name, profiles in sets.items()}
         assert ids["forget"] == ids["test"] == set(benchmark.ids(f"forget_{forget}"))
         assert ids["retain"] == set(benchmark.ids(f"retain_{100 - forget}"))
         assert ids["celebrity"] == set(benchmark.ids("celebrity"))
     config.benchmark.limit.update(forget=2, retain=3, celebrity=1)
-    sets = stages.evaluation_sets(config, benchmark)
+    sets = evaluation_sets(config, benchmark)
     assert {name: len(profiles) for name, profiles in sets.items()} == {
         "forget": 2,
         "test": 2,

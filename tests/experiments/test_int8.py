@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from experiments import stages, study
+from mllm.benchmarks.mllmu import study
 from mllm.evaluation.scores import score_replies
 from mllm.files import read_jsonl
 from mllm.reporting.collect import collect
+from mllm.studies.train import ensure
 from tests.experiments.micro import get_config as micro_config
 
 FOLDERS = ("strict", "strict-int8")
@@ -19,8 +20,8 @@ def test_int8_results_lie_beside_the_float_ones_and_are_compared(
 ):
     config = micro_config()
     config.benchmark.data_dir = str(data_dir)
-    benchmark = stages.open_benchmark(config)
-    run = study.ensure("base", config, tmp_path, benchmark).folder
+    benchmark = study.open_benchmark(config)
+    run = ensure("base", config, tmp_path, study, benchmark).folder
     evaluate = ("evaluate", *micro, "--checkpoint", run)
     int8 = (*evaluate, "--config.evaluation.weights=int8")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy import make_model, make_pipeline
 
-from experiments import precomputed
+from mllm.studies import precomputed
 from mllm.training.step import packed_logprobs
 
 

@@ -19,15 +19,16 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from experiments import stages
-from experiments.common import environment, get_config, run
-from experiments.measure import Ours, compare, measure_machine
+from experiments.bench.measure import Ours, compare, measure_machine
+from experiments.bench.workload import Figure, Workload
+from experiments.common import get_config, run
 from experiments.prepare import prepare
-from experiments.workload import Figure, Workload
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.place import place
+from mllm.studies.environment import environment
+from mllm.studies.start import fresh_model
 from mllm.training.compiled import COMPILED
 
 OUT = flags.DEFINE_string("out", None, "JSON file for every number")
@@ -44,13 +45,12 @@ def main(_):
 
 def measure(config, repeats: int) -> Iterator[dict]:
     """{"equal", "machine", "lines", "compile", "environment", "peer"} so far, after each line; see
-    ``experiments.measure``. Without torch "peer" is None, and ours is measured alone.
+    ``experiments.bench.measure``. Without torch "peer" is None, and ours is measured alone.
     """
-    prepare(config)
-    benchmark = stages.open_benchmark(config)
+    benchmark = prepare(config)
     # The peer has the device to itself: until it is done, our weights stay on the host.
     host = make_mesh(devices=jax.devices("cpu")[:1])
-    loaded = stages.fresh_model(config, benchmark, host)
+    loaded = fresh_model(config, benchmark, host)
     cast = jax.jit(partial(optax.tree.cast, dtype=loaded.config.dtype))
     loaded = replace(loaded, variables=cast(loaded.variables))
     work = Workload(config, replace(loaded, variables={}), benchmark)
@@ -75,7 +75,7 @@ def ask_peer(work: Workload, loaded, repeats: int) -> tuple[dict, dict[str, Figu
     """(what ours must equal, figures, versions) of the peer on the same weights."""
     if find_spec("torch") is None:
         return {}, {}, None
-    from experiments import peer as published
+    from experiments.bench import peer as published
 
     with tempfile.TemporaryDirectory() as folder:
         write_folder(Path(folder) / "peer", loaded)

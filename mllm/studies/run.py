@@ -1,67 +1,46 @@
-"""A run's folder and its record: what was asked for, whether it is finished, and by which digest it
-is known.
-"""
+"""A run's folder and its record: what was asked for, whether it is finished, what it cost."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
-from experiments.common import command_line, digest, environment
+from mllm.checkpoints.loaded import Loaded
 from mllm.files import read_json, read_jsonl, write_json
 from mllm.parallel.launch import is_first, require_same, wait_for_all
-
-# What a run's weights depend on, beside the data and its parent's weights.
-DEPENDS_ON = {
-    "pretrained": ("seed", "pretrained", "model", "processor"),
-    "base": ("seed", "model", "processor", "rows", "base", "lora"),
-    "vanilla": ("seed", "tuning", "rows", "vanilla", "replay", "lora"),
-    "retain_only": (
-        "seed",
-        "tuning",
-        "rows",
-        "vanilla",
-        "retain_only_epochs",
-        "replay",
-        "lora",
-        "benchmark.forget",
-    ),
-}
+from mllm.studies.environment import command_line, environment
 
 
 @dataclass(frozen=True)
 class Run:
-    """One folder of a workdir, with the configuration that makes it."""
+    """One folder of a study.
+
+    Attributes:
+      folder: holds run.json, metrics, checkpoints and evaluations.
+      method: name of the stage that it is a run of.
+      config: what makes it.
+      labels: what tells it apart beside method and seed; goes into its record.
+    """
 
     folder: Path
     method: str
     config: ConfigDict
-
-    @property
-    def forget(self) -> int:
-        return self.config.benchmark.forget
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict:
-        """run.json, or {} before the run began."""
+        """Return run.json, or {} before the run began."""
         path = self.folder / "run.json"
         return read_json(path) if path.exists() else {}
 
-    def identity(self, fingerprint: str, parents: list[str]) -> str:
-        """Digest of all the weights depend on: configuration, data, weights of the parents."""
-        values = self.config.to_dict()
-        keys = DEPENDS_ON.get(self.method)
-        if keys is None:
-            chosen = {key: values[key] for key in ("seed", "tuning", "rows", "lora")}
-            chosen.update(method=values["methods"][self.method], forget=self.forget)
-        else:
-            chosen = {key: values[key] for key in keys if key != "benchmark.forget"}
-            chosen["forget"] = self.forget if "benchmark.forget" in keys else None
-        chosen["limit"] = values["benchmark"]["limit"]
-        return digest([self.method, chosen, fingerprint, parents])
-
     def finished(self, identity: str) -> bool:
-        """Whether the run is done and is the one asked for.
+        """Return whether the run is done and is the one asked for.
+
+        Args:
+          identity: of ``mllm.studies.stage.identity``.
 
         Raises:
           ValueError: the folder holds a run of another configuration, data or parent, or processes
@@ -95,8 +74,7 @@ class Run:
             "schema": 1,
             "method": self.method,
             "seed": self.config.seed,
-            "forget": self.forget,
-            "split": f"forget_{self.forget}",
+            **self.labels,
             "protocol": self.config.evaluation.protocol,
             "command": command_line(),
             "config": self.config.to_dict(),
@@ -107,11 +85,22 @@ class Run:
         }
         write_json(self.folder / "run.json", record)
 
-    def cost(self) -> dict:
-        """Steps, tokens and seconds of training, from the metrics of all its sessions."""
+    def cost(self, loaded: Loaded, trainable: int) -> dict:
+        """Return what the run took, over all its sessions, and the sizes of its model.
+
+        Args:
+          loaded: the trained model.
+          trainable: number of weights that were trained.
+
+        Returns:
+          steps, tokens, seconds, parameters and trainable.
+        """
         lines = read_jsonl(self.folder / "metrics.jsonl")
+        leaves = jax.tree.leaves(loaded.variables["params"])
         return {
             "steps": max((line["step"] for line in lines), default=0),
             "tokens": int(sum(line.get("tokens", 0) for line in lines)),
             "seconds": round(sum(line.get("seconds", 0) for line in lines), 1),
+            "parameters": sum(leaf.size for leaf in leaves),
+            "trainable": trainable,
         }

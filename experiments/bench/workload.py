@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments import stages
+from mllm.benchmarks.mllmu.sets import FORGET, training_examples
 from mllm.data.packing import Example, RowShape, round_up
 from mllm.data.rows import lay_out
 from mllm.evaluation.paper import paper_items
 from mllm.evaluation.paper_prompts import PaperProtocol
 from mllm.evaluation.runner import items_of
 from mllm.models.multimodal import normalise
+from mllm.studies.examples import make_examples
 
 COMPARED = 4  # examples that both sides compute before anything is timed
 COMPARED_TOKENS = 8  # of a greedy reply
@@ -58,7 +59,8 @@ class Workload:
     def __init__(self, config, loaded, benchmark):
         self.bench, self.lora, self.loaded = config.bench, config.lora, loaded
         people = benchmark.profiles("full")[: self.bench.profiles]
-        found, self.pictures = stages.make_examples(loaded, config.methods.ga, [], people)
+        taught = training_examples(people, FORGET)
+        found, self.pictures = make_examples(loaded, config.methods.ga, taught)
         self.examples = [example for example in found if example.image >= 0]
         forget = benchmark.profiles(f"forget_{config.benchmark.forget}")[: self.bench.profiles]
         ids = {profile.id for profile in forget}

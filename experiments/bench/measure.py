@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
+from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
 from mllm.data.packing import Example, collate
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill

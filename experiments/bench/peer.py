@@ -17,7 +17,7 @@ from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import LlavaForConditionalGeneration
 
-from experiments.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
+from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
 
 LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -154,7 +154,7 @@ def answers(peer: Peer, work: Workload) -> dict[str, np.ndarray]:
 
 
 def figures(peer: Peer, work: Workload, repeats: int) -> dict[str, Figure]:
-    """The peer's best figure of each piece of work, by its name in ``experiments.measure``."""
+    """Return the peer's best figure of each piece of work, by the name in ``measure``."""
     tried = {
         f"{method}, {name}": _training(peer, work, method, repeats, name == "profiles")
         for method in ("ga", "npo")

@@ -1,0 +1,1 @@
+"""How fast training, decoding and evaluation are: ``python -m experiments.bench``."""

@@ -1,0 +1,227 @@
+"""The study of MLLMU-Bench: a model is taught people, then forgets some of them.
+
+    pretrained -> base -> vanilla -> each method
+                       -> retain_only
+
+``base`` learns to see and the public figures, ``vanilla`` the profiles to retain and to forget,
+``retain_only`` those to retain alone. Every method starts from ``vanilla``.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from mllm.benchmarks.mllmu import benchmark as dataset
+from mllm.benchmarks.mllmu.benchmark import Benchmark
+from mllm.benchmarks.mllmu.export import export_published
+from mllm.benchmarks.mllmu.sets import (
+    FORGET,
+    RETAIN,
+    chosen_profiles,
+    evaluation_sets,
+    training_examples,
+)
+from mllm.checkpoints.loaded import Loaded
+from mllm.data.conversation import Example
+from mllm.evaluation.paper import collect_paper_replies, paper_items
+from mllm.evaluation.paper_prompts import PaperProtocol
+from mllm.evaluation.protocol import Protocol
+from mllm.evaluation.runner import collect_replies, items_of
+from mllm.evaluation.scores import score_replies
+from mllm.registry import lookup
+from mllm.studies.stage import Stage
+from mllm.training.progress import Progress
+from mllm.unlearning import get_objective
+
+__all__ = [
+    "AXES",
+    "Benchmark",
+    "ask",
+    "export_published",
+    "labels",
+    "open_benchmark",
+    "part",
+    "prepare",
+    "score",
+    "stages",
+    "summary",
+]
+
+AXES = ("set", "task", "modality")
+
+
+def prepare(config, progress=None) -> Benchmark:
+    """Write the benchmark of a configuration unless it is there, and open it."""
+    chosen = config.benchmark
+    return dataset.prepare(
+        chosen.data_dir,
+        chosen.config,
+        seed=chosen.seed,
+        published_dir=chosen.published_dir or None,
+        progress=progress,
+    )
+
+
+def open_benchmark(config) -> Benchmark:
+    """Open the prepared benchmark of a configuration."""
+    return Benchmark.open(config.benchmark.data_dir, config.benchmark.config)
+
+
+def summary(benchmark: Benchmark) -> list[str]:
+    """Return a line about each split."""
+    lines = []
+    for split in benchmark.splits:
+        profiles = benchmark.profiles(split)
+        questions = sum(len(p.questions) for p in profiles)
+        pairs = sum(len(p.training) for p in profiles)
+        lines.append(
+            f"{split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
+        )
+    return lines
+
+
+def labels(config) -> dict:
+    """Return what is forgotten: it tells runs apart beside method and seed."""
+    return {"forget": config.benchmark.forget}
+
+
+def part(config) -> str:
+    """Return the folder of an evaluation below that of its protocol: of the split to forget."""
+    return f"forget_{config.benchmark.forget}"
+
+
+def stages(config) -> dict[str, Stage]:
+    """Return the graph of the study, in order."""
+    nll, found = get_objective("nll"), []
+    if config.pretrained:
+        depends_on = ("seed", "pretrained", "model", "processor")
+        found.append(Stage("pretrained", depends_on))
+    found.append(
+        Stage(
+            "base",
+            ("seed", "model", "processor", "rows", "base", "lora", "benchmark.limit"),
+            parent="pretrained" if config.pretrained else None,
+            schedule=config.base,
+            objective=nll,
+            examples=partial(_base_examples, config),
+        )
+    )
+    taught = ("seed", "tuning", "rows", "vanilla", "replay", "lora", "benchmark.limit")
+    found.append(
+        Stage(
+            "vanilla",
+            taught,
+            parent="base",
+            schedule=config.vanilla,
+            objective=nll,
+            examples=partial(_taught_examples, config, ("retain", "forget")),
+        )
+    )
+    found.append(
+        Stage(
+            "retain_only",
+            (*taught, "retain_only_epochs", "benchmark.forget"),
+            parent="base",
+            schedule=_retain_only_schedule(config),
+            objective=nll,
+            examples=partial(_taught_examples, config, ("retain",)),
+            folder=f"retain_only_{config.benchmark.forget}",
+        )
+    )
+    found += [_method(config, name) for name in config.methods]
+    return {stage.name: stage for stage in found}
+
+
+def _method(config, name: str) -> Stage:
+    """Return the stage of an unlearning method.
+
+    A variant names runs of the chosen method, never those that it starts from.
+    """
+    chosen = config.objective
+    variant = f"_{chosen.variant}" if chosen.variant and name == chosen.name else ""
+    schedule = config.methods[name]
+    return Stage(
+        name,
+        (
+            "seed",
+            "tuning",
+            "rows",
+            "lora",
+            f"methods.{name}",
+            "benchmark.forget",
+            "benchmark.limit",
+        ),
+        parent="vanilla",
+        schedule=schedule,
+        objective=get_objective(name, **schedule.options),
+        examples=partial(_unlearning_examples, config),
+        folder=f"{name}{variant}_{config.benchmark.forget}",
+        method=True,
+    )
+
+
+def _retain_only_schedule(config):
+    """Return the schedule of ``vanilla``, over as many epochs unless others are given."""
+    if config.retain_only_epochs is None:
+        return config.vanilla
+    schedule = config.vanilla.copy_and_resolve_references()
+    schedule.epochs = config.retain_only_epochs
+    return schedule
+
+
+def _base_examples(config, benchmark) -> list[Example]:
+    """Return captions and public figures; published weights know the latter already, and lack only
+    sight.
+    """
+    figures = [] if config.pretrained else chosen_profiles(config, benchmark, "celebrity")
+    captions = chosen_profiles(config, benchmark, "captions")
+    return training_examples([*figures, *captions])
+
+
+def _taught_examples(config, groups: tuple[str, ...], benchmark) -> list[Example]:
+    """Return the pairs of groups of profiles, and of the public figures if they are replayed."""
+    chosen = (*groups, "celebrity") if config.replay else groups
+    return training_examples(p for g in chosen for p in chosen_profiles(config, benchmark, g))
+
+
+def _unlearning_examples(config, benchmark) -> list[Example]:
+    """Return the pairs of the profiles to retain and to forget, with these as roles."""
+    return [
+        example
+        for role in (RETAIN, FORGET)
+        for example in training_examples(chosen_profiles(config, benchmark, role), role)
+    ]
+
+
+def ask(loaded: Loaded, config, benchmark, folder: Path, manifest: dict, title: str) -> list[dict]:
+    """Ask the questions of all sets that are not answered yet; return all records."""
+    protocol = config.evaluation.protocol
+    chosen = lookup(ASK, protocol, "protocol (config.evaluation.protocol)")
+    manifest = {**manifest, "tuning": config.tuning}
+    return chosen(loaded, config, benchmark, folder, manifest, title)
+
+
+def score(records: list[dict], config) -> list[dict]:
+    """Return the scores of all sets, tasks and modalities."""
+    return score_replies(records, protocol=config.evaluation.protocol)
+
+
+def _ask_strict(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
+    options = {
+        k: v for k, v in config.evaluation.items() if k not in ("protocol", "paper", "weights")
+    }
+    items = items_of(evaluation_sets(config, benchmark))
+    progress = Progress(title, len(items))
+    return collect_replies(loaded, items, Protocol(**options), folder, manifest, progress)
+
+
+def _ask_paper(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
+    protocol = PaperProtocol(**config.evaluation.paper).for_family(loaded.family)
+    pool = list(benchmark.profiles("full"))
+    if config.tuning:  # the people to forget are others then, with facts of their own
+        pool += benchmark.profiles("validation")
+    items = paper_items(evaluation_sets(config, benchmark), pool, protocol)
+    progress = Progress(f"{title} (paper)", len(items))
+    return collect_paper_replies(loaded, items, protocol, folder, manifest, progress)
+
+
+ASK = {"strict": _ask_strict, "paper": _ask_paper}

@@ -1,0 +1,111 @@
+"""The graph of a study: its stages, what each starts from, and all that follows from it.
+
+A system gives its stages as a mapping from name to ``Stage`` in the order in which they are run.
+Parents, order, random streams, folder names and the identity of a run follow from the mapping.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mllm.data.conversation import Example
+from mllm.registry import lookup
+from mllm.studies.environment import digest
+from mllm.unlearning import Objective
+
+PARENT = "parent"  # an objective whose reference is the model that training starts from
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a study, which turns the weights of its parent into its own.
+
+    Attributes:
+      name: names the stage in commands, records and results.
+      depends_on: dotted keys of the configuration that the weights depend on, beside the data and
+        the weights of the parents.
+      parent: the stage whose weights it starts from; None for random weights.
+      schedule: how it trains, a section made by ``configs.common.stage``; None for the stage that
+        imports the weights of ``config.pretrained``.
+      objective: what is minimised; None where nothing trains.
+      examples: returns the conversations to learn from, of an opened benchmark.
+      folder: name of the run's folder, the stage's own name if empty.
+      method: whether it is one of several methods that are compared, and that start from the same
+        stages; ``experiments.finetune`` runs the stages that are not, ``experiments.unlearn`` one
+        that is.
+    """
+
+    name: str
+    depends_on: tuple[str, ...]
+    parent: str | None = None
+    schedule: ConfigDict | None = None
+    objective: Objective | None = None
+    examples: Callable[[Any], Sequence[Example]] | None = None
+    folder: str = ""
+    method: bool = False
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The stages whose models it needs: the one it starts from, then that of its reference."""
+        reference = None if self.objective is None else self.objective.reference
+        others = [] if reference in (None, PARENT) else [reference]
+        return (*([] if self.parent is None else [self.parent]), *others)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it changes weights; otherwise its run points at its parent's."""
+        trained = self.objective is not None and self.objective.loss is not None
+        return trained and bool(self.schedule.epochs)
+
+
+Stages = Mapping[str, Stage]
+
+
+def find(stages: Stages, name: str) -> Stage:
+    """Return the stage of a name.
+
+    Raises:
+      ValueError: the study has no such stage; the message names the nearest one.
+    """
+    return lookup(stages, name, "stage")
+
+
+def before_methods(stages: Stages) -> list[str]:
+    """Return the names of the stages that methods start from, in order."""
+    return [name for name, stage in stages.items() if not stage.method]
+
+
+def stream(stages: Stages, name: str) -> int:
+    """Return the number that tells the random draws of a stage from those of the others.
+
+    The stages before the methods are numbered in their order, without one that only imports
+    weights; all methods share the next number, so that they see the same rows.
+    """
+    taught = [other for other in before_methods(stages) if stages[other].schedule is not None]
+    return len(taught) if find(stages, name).method else taught.index(name)
+
+
+def folder_name(stages: Stages, name: str) -> str:
+    """Return the name of a run's folder within its study."""
+    return find(stages, name).folder or name
+
+
+def identity(stage: Stage, config: ConfigDict, fingerprint: str, parents: Sequence[str]) -> str:
+    """Return a digest of all that the weights of a stage depend on.
+
+    Args:
+      fingerprint: of the data.
+      parents: digests of the weights of ``stage.parents``.
+    """
+    chosen = {key: value_of(config, key) for key in stage.depends_on}
+    return digest([stage.name, chosen, fingerprint, list(parents)])
+
+
+def value_of(config: ConfigDict, key: str) -> Any:
+    """Return the value of a dotted key, sections as dicts."""
+    found = config
+    for part in key.split("."):
+        found = found[part]
+    return found.to_dict() if isinstance(found, ConfigDict) else found

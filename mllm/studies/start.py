@@ -1,0 +1,81 @@
+"""The weights that a study starts from: random ones, published ones, or those of its parent."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+
+from mllm.checkpoints.folder import load_model, save_model, write_description
+from mllm.checkpoints.loaded import Loaded
+from mllm.checkpoints.pretrained import PRETRAINED
+from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
+from mllm.models import MODELS, config_from_dict
+from mllm.parallel.mesh import make_mesh
+from mllm.parallel.place import make_on, place
+from mllm.studies.run import Run
+
+
+def device_mesh(config) -> Mesh:
+    """Return the mesh of all devices of all processes, in the shape of ``config.mesh``."""
+    return make_mesh(**config.mesh)
+
+
+def fresh_model(config, benchmark, mesh: Mesh) -> Loaded:
+    """Return a model of random weights with the benchmark's tokenizer."""
+    family, shape = config_from_dict(config.model.to_dict(), "config.model")
+    processor = Processor(
+        ProcessorConfig(**config.processor, image_tokens=shape.image_tokens),
+        read_tokenizer(benchmark.tokenizer_path),
+    )
+    variables = make_on(mesh, partial(MODELS[family].init, shape), jax.random.key(config.seed))
+    return Loaded(family, shape, variables, processor)
+
+
+def import_pretrained(run: Run) -> None:
+    """Make a run of published weights: those of packages are assembled into a model folder, and to
+    a folder that exists the run only points.
+
+    Raises:
+      FileNotFoundError: config.pretrained names neither.
+    """
+    name, model = run.config.pretrained, run.config.model.to_dict()
+    mesh, folder = device_mesh(run.config), Path(name)
+    if name in PRETRAINED:
+        loaded = PRETRAINED[name](model, run.config.processor.to_dict(), run.config.seed)
+        loaded = replace(loaded, variables=place(loaded.variables, mesh))
+        save_model(run.folder, loaded)
+    elif folder.is_dir():
+        dtype = model.get("dtype")
+        loaded = load_model(folder, dtype=dtype, mesh=mesh)
+        described = replace(loaded, variables={}, lora=None)
+        write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
+    else:
+        raise FileNotFoundError(
+            f"config.pretrained is {name!r}: no such folder, and none of {', '.join(PRETRAINED)}"
+        )
+    cost = run.cost(loaded, 0)
+    run.write("finished", checkpoint_digest=loaded.digest(), parent=None, cost=cost)
+
+
+def pass_on(run: Run, start: Loaded, parent: Path | None) -> None:
+    """Finish a run that trains nothing: its folder points at that of its parent.
+
+    Args:
+      start: the parent's model, with the system prompt of this run.
+      parent: the parent's folder.
+
+    Raises:
+      ValueError: there is no parent to point at.
+    """
+    if parent is None:
+        raise ValueError(
+            f"{run.method} has no examples or no epochs, and no weights to start from: set "
+            "config.pretrained, or choose a benchmark with examples to learn from"
+        )
+    described = replace(start, variables={}, lora=None)
+    write_description(run.folder, described, collections=[], parent=parent)
+    digest = Run(parent, "", run.config).record()["checkpoint_digest"]  # known: not hashed again
+    where = f"../{parent.name}"
+    run.write("finished", checkpoint_digest=digest, parent=where, cost=run.cost(start, 0))

@@ -1,0 +1,61 @@
+"""What a published system offers to the entry points."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from mllm.checkpoints.loaded import Loaded
+from mllm.evaluation.request import Benchmark
+from mllm.studies.stage import Stage
+
+Say = Callable[[str], None]
+
+
+class System(Protocol):
+    """The functions of ``mllm.benchmarks.<name>.study``; a module with them is a system.
+
+    A system whose data has a published layout also has ``export_published(benchmark, folder,
+    progress)``, which writes it and returns the folder.
+    """
+
+    AXES: tuple[str, ...]
+
+    def prepare(self, config: Any, progress: Say | None = None) -> Benchmark:
+        """Write the benchmark of a configuration unless it is there, and open it."""
+        ...
+
+    def open_benchmark(self, config: Any) -> Benchmark:
+        """Open the prepared benchmark of a configuration."""
+        ...
+
+    def summary(self, benchmark: Benchmark) -> list[str]:
+        """Return lines that say what a benchmark holds."""
+        ...
+
+    def stages(self, config: Any) -> Mapping[str, Stage]:
+        """Return the graph of the study of a configuration."""
+        ...
+
+    def labels(self, config: Any) -> dict[str, Any]:
+        """Return what tells runs apart beside method and seed; it goes into their records."""
+        ...
+
+    def part(self, config: Any) -> str:
+        """Return the folder of an evaluation below the one of its protocol."""
+        ...
+
+    def ask(
+        self,
+        loaded: Loaded,
+        config: Any,
+        benchmark: Benchmark,
+        folder: Path,
+        manifest: dict,
+        title: str,
+    ) -> list[dict]:
+        """Ask what is not answered yet and return the records of all questions."""
+        ...
+
+    def score(self, records: list[dict], config: Any) -> list[dict]:
+        """Return the scores of the records, as in results.json."""
+        ...

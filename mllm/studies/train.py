@@ -1,0 +1,255 @@
+"""Train the stages of a study, each from its parent's weights into a run's folder."""
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from mllm.checkpoints.digest import weights_digest
+from mllm.checkpoints.folder import combine, load_model, write_description
+from mllm.checkpoints.loaded import Loaded
+from mllm.data.pipeline import Pipeline
+from mllm.ops.lora import init_lora, merge_lora
+from mllm.parallel.place import make_on, place
+from mllm.registry import lookup
+from mllm.studies.examples import make_examples, make_pipeline
+from mllm.studies.precomputed import kept_logprobs, picture_media
+from mllm.studies.run import Run
+from mllm.studies.stage import PARENT, Stage, find, folder_name, identity, stream
+from mllm.studies.start import device_mesh, fresh_model, import_pretrained, pass_on
+from mllm.studies.system import System
+from mllm.training import optimizers, state
+from mllm.training.compiled import COMPILED
+from mllm.training.loop import train
+from mllm.training.step import Step, make_train_step
+
+
+def ensure(
+    name: str, config, workdir: Path, system: System, benchmark, *, folder: Path | None = None
+) -> Run:
+    """Return the finished run of a stage, trained now if it is not there; what it starts from comes
+    first, and a stopped run continues.
+
+    Args:
+      workdir: folder of the study; runs are folders in it.
+      folder: of this run, if it is not the one that the graph names.
+    """
+    stages = system.stages(config)
+    stage = find(stages, name)
+    labels = {**system.labels(config), "split": system.part(config)}
+    run = Run(folder or workdir / folder_name(stages, name), name, config, labels)
+    parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
+    digests = [parent.record()["checkpoint_digest"] for parent in parents]
+    wanted = identity(stage, config, benchmark.fingerprint, digests)
+    if run.finished(wanted):
+        return run
+    run.write("running", identity=wanted, data_fingerprint=benchmark.fingerprint)
+    if stage.schedule is None:
+        import_pretrained(run)
+        return run
+    mesh = device_mesh(config)
+    models = [load_model(parent.folder, mesh=mesh) for parent in parents]
+    start = models[0] if stage.parent else fresh_model(config, benchmark, mesh)
+    seed = 10 * config.seed + stream(stages, name)
+    above = parents[0].folder if stage.parent else None
+    train_stage(run, stage, start, benchmark, parent=above, reference=models[1:], seed=seed)
+    return run
+
+
+def train_stage(
+    run: Run,
+    stage: Stage,
+    start: Loaded,
+    benchmark,
+    *,
+    parent: Path | None,
+    reference: list[Loaded],
+    seed: int,
+) -> None:
+    """Train a stage into its run's folder, from the last checkpoint there if there is one.
+
+    Args:
+      start: the model that it starts from. parent: the folder of that model, None if it is new.
+      reference: the model of the objective's reference, if that is not ``start``.
+      seed: of the draws of rows and views.
+    """
+    schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.told()
+    examples, pictures = [], []
+    if stage.trains:
+        examples, pictures = make_examples(start, schedule, stage.examples(benchmark))
+    if not examples:
+        prompted = objective.system_prompt or start.system_prompt
+        pass_on(run, replace(start, system_prompt=prompted), parent)
+        return
+    mesh = device_mesh(run.config)
+    start = replace(start, variables=place(merge_lora(start.variables), mesh), lora=None)
+    pipeline = make_pipeline(run.config, schedule, start, examples, pictures, objective.rows, seed)
+    weights = divide(start, schedule.trainable, run.config, mesh)
+    frozen = {**weights.frozen, **reference_weights(stage, start)}
+    add_precomputed(pipeline, stage, start, weights, run, reference)
+    described = replace(start, variables={}, lora=weights.lora)
+    write_description(
+        run.folder,
+        described,
+        collections=sorted(weights.trainable),
+        parts=weights.parts,
+        parent=parent,
+    )
+    steps = pipeline.steps(schedule.epochs)
+    optimizer = make_optimizer(schedule, steps)
+    done = train(
+        make_step(run.config, stage, start, weights, optimizer, mesh),
+        state.create(weights.trainable, optimizer, mesh),
+        frozen,
+        pipeline.batch_at,
+        steps=steps,
+        folder=run.folder,
+        name=run.method,
+        meta={"method": run.method, "identity": run.record()["identity"]},
+        save_every=run.config.checkpoint_every,
+        log_every=run.config.log_every,
+    )
+    trained = replace(described, variables=combine(frozen, done.trainable))
+    finish(run, trained, done.trainable, parent, COMPILED.told(since=compiled))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's weights, divided into those that train and those that do not.
+
+    Attributes:
+      trainable: {"params": tree} or {"lora": tree}.
+      frozen: {"params": tree}, or {} if all train.
+      parts: names of the parts of params that train, None for all of them.
+      lora: rank, targets and dropout of the adapter, None without one.
+    """
+
+    trainable: dict
+    frozen: dict
+    parts: list[str] | None = None
+    lora: dict | None = None
+
+    @property
+    def media_stay(self) -> bool:
+        """Whether nothing before the decoder trains, so that media tokens stay what they are."""
+        return all(set(tree) == {"decoder"} for tree in self.trainable.values())
+
+
+def divide(start: Loaded, trainable: str, config, mesh: Mesh) -> Weights:
+    """Divide a model's weights as a schedule says.
+
+    Args:
+      trainable: "params" (all of them), "lora" (a fresh adapter of ``config.lora``), or the name of
+        a part of the model.
+
+    Raises:
+      ValueError: the model has no such part.
+    """
+    params = start.variables["params"]
+    if trainable == "params":
+        return Weights({"params": params}, {})
+    if trainable == "lora":
+        lora = config.lora.to_dict()
+        adapter = make_on(mesh, partial(_adapter, params, lora), jax.random.key(config.seed + 1))
+        return Weights(adapter, {"params": params}, lora=lora)
+    part = lookup(params, trainable, "trainable ('params', 'lora' or a part of it):")
+    rest = {name: tree for name, tree in params.items() if name != trainable}
+    return Weights({"params": {trainable: part}}, {"params": rest}, parts=[trainable])
+
+
+def _adapter(params: dict, lora: dict, key: jax.Array) -> dict:
+    """Return the collection of a fresh adapter of ``config.lora``."""
+    return {"lora": init_lora(params, key, rank=lora["rank"], targets=lora["targets"])}
+
+
+def reference_weights(stage: Stage, start: Loaded) -> dict:
+    """Return {"reference": variables} for a divergence from weights that themselves train, else {}.
+
+    An adapter needs none: the weights without it are the reference.
+    """
+    if "divergence" not in stage.objective.needs or stage.schedule.trainable == "lora":
+        return {}
+    return {"reference": jax.tree.map(jnp.copy, start.variables)}
+
+
+def add_precomputed(
+    pipeline: Pipeline,
+    stage: Stage,
+    start: Loaded,
+    weights: Weights,
+    run: Run,
+    reference: list[Loaded],
+) -> None:
+    """Compute what stays the same while the run trains: the log-probabilities of the reference, and
+    what frozen towers make of the pictures.
+    """
+    objective = stage.objective
+    if objective.reference is not None and "divergence" not in objective.needs:
+        model = start if objective.reference == PARENT else reference[0]
+        # The identity holds data, weights and processors of all that a run starts from.
+        depends_on = run.record()["identity"]
+        pipeline.reference = kept_logprobs(run.folder, model, pipeline, depends_on)
+    if weights.media_stay and pipeline.pictures and not stage.schedule.augment:
+        pipeline.media = picture_media(start, pipeline)
+
+
+def make_optimizer(schedule, steps: int) -> optax.GradientTransformation:
+    """Return the optimizer of a schedule over so many steps."""
+    rate = optimizers.Schedule(schedule.learning_rate, steps, schedule.warmup, schedule.decay)
+    return optimizers.make_optimizer(
+        schedule.optimizer,
+        rate,
+        b2=schedule.b2,
+        weight_decay=schedule.weight_decay,
+        clip=schedule.clip,
+    )
+
+
+def make_step(
+    config,
+    stage: Stage,
+    start: Loaded,
+    weights: Weights,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+) -> Step:
+    """Return the training step of a stage."""
+    shape, key = start.config, None
+    if config.pretrained and config.model.get("remat"):  # a Hugging Face folder names no policy
+        shape = replace(shape, decoder=replace(shape.decoder, remat=config.model.remat))
+    if weights.lora is not None and weights.lora["dropout"]:
+        shape = _dropping(shape, weights.lora["dropout"])
+        key = jax.random.key(config.seed + 2)
+    return make_train_step(
+        start.model,
+        shape,
+        stage.objective,
+        optimizer,
+        mesh=mesh,
+        key=key,
+        accumulation=stage.schedule.accumulation,
+    )
+
+
+def _dropping(config, rate: float):
+    """Return a model's configuration, all parts of which drop inputs of their low-rank updates."""
+    parts = {field.name: getattr(config, field.name) for field in fields(config)}
+    changed = {n: _dropping(part, rate) for n, part in parts.items() if is_dataclass(part)}
+    if "lora_dropout" in parts:
+        changed["lora_dropout"] = rate
+    return replace(config, **changed)
+
+
+def finish(run: Run, trained: Loaded, trainable: dict, parent: Path | None, compiled: dict) -> None:
+    """Write the record of a trained run."""
+    count = sum(leaf.size for leaf in jax.tree.leaves(trainable))
+    run.write(
+        "finished",
+        checkpoint_digest=weights_digest(trained.variables),
+        parent=None if parent is None else f"../{parent.name}",
+        cost={**run.cost(trained, count), "compile": compiled},
+    )
