@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # much of what is set here is read by the scripts
-# What the scripts that talk to gcloud share: options, the table of accelerators, and `execute`.
+# shellcheck disable=SC2034  # the scripts read many of the variables that are set here
+# Shared by the scripts that call gcloud: options, the table of accelerators, and `execute`.
 
 if ((BASH_VERSINFO[0] < 5)); then
   echo "error: found bash $BASH_VERSION, expected 5 or later (macOS: brew install bash)" >&2
@@ -10,7 +10,7 @@ fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 
-# A script adds its own options to these two before it calls parse_options.
+# A script adds its own options to these two arrays before it calls parse_options.
 declare -A values=(
   [--name]=${TPU_NAME:-} [--zone]=${TPU_ZONE:-} [--type]=${TPU_TYPE:-}
   [--node-count]=${TPU_NODE_COUNT:-1}
@@ -18,27 +18,28 @@ declare -A values=(
 declare -A switches=([--dry-run]='')
 arguments=()
 
-# Mistakes of the user, in a line that names the flag, what was found and what is expected: exit 2.
+# Report a user error in one line that names the flag, found and expected; exit with 2.
 fail() {
   printf 'error: %s\n' "$*" >&2
   exit 2
 }
 
-# The comment on top of a script is its --help.
+# The comment at the top of a script is its --help.
 usage() {
   sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
   cat <<'END'
 
 Options of every script:
-  --name NAME         of the queued resource and its node; or TPU_NAME
+  --name NAME         name of the queued resource and its node; or TPU_NAME
   --zone ZONE         for example us-west4-a; or TPU_ZONE
-  --type TYPE         a row of tpu_scripts/accelerators.tsv, for example v5e-16; or TPU_TYPE
-  --node-count N      slices, joined over the data-centre network; or TPU_NODE_COUNT; 1 unless given
+  --type TYPE         a type in tpu_scripts/accelerators.tsv, for example v5e-16; or TPU_TYPE
+  --node-count N      number of slices, connected by the data-centre network; or TPU_NODE_COUNT;
+                      default 1
   --dry-run           print every command and run none
 END
 }
 
-# Read options into `values` and `switches`, and what follows them or `--` into `arguments`.
+# Parse options into `values` and `switches`, and other words and all after `--` into `arguments`.
 parse_options() {
   local flag known
   while (($#)); do
@@ -76,13 +77,13 @@ parse_options() {
   name_nodes
 }
 
-# The value of a flag that must be given, by itself or by the variable of the environment.
+# Print the value of a required flag, which the flag or its environment variable gives.
 given() {
   [[ ${values[$1]} ]] || fail "$1 is missing; give it, or set $2"
   printf '%s' "${values[$1]}"
 }
 
-# Set accelerator, runtime, platform and hosts (of one slice) from the table's row of $type.
+# Set accelerator, runtime, platform and hosts (of one slice) from the row of $type in the table.
 look_up_type() {
   local row known=()
   while IFS=$'\t' read -r row accelerator runtime platform _ hosts; do
@@ -92,7 +93,7 @@ look_up_type() {
   fail "--type: found '$type', expected one of ${known[*]:1} ($here/accelerators.tsv)"
 }
 
-# One node has the name of its queued resource; of several, gcloud puts a number behind each.
+# A single node has the name of its queued resource; gcloud numbers several nodes.
 name_nodes() {
   local number count=${values[--node-count]}
   nodes=("$name")
@@ -109,12 +110,12 @@ read_session() {
     fail "--session: found '$session', expected letters, digits, '_' and '-'"
 }
 
-# Scripts that take options only.
+# For scripts that take only options.
 refuse_arguments() {
   ((${#arguments[@]} == 0)) || fail "found '${arguments[0]}', expected options only; see --help"
 }
 
-# Run a command; in a dry run print it instead, as one would type it.
+# Run a command; in a dry run, print it instead, ready to paste.
 execute() {
   local line
   if [[ ${switches[--dry-run]} ]]; then
@@ -125,12 +126,13 @@ execute() {
   fi
 }
 
-# Tell something that is no command, so not in a dry run.
+# Print a message, except in a dry run, which prints only commands.
 say() {
   [[ ${switches[--dry-run]} ]] || printf '%s\n' "$*"
 }
 
-# ask VARIABLE ASSUMED COMMAND...: the variable gets what the command prints, in a dry run ASSUMED.
+# ask VARIABLE ASSUMED COMMAND...: set the variable to the output of the command, or to ASSUMED in
+# a dry run.
 ask() {
   local -n answer=$1
   if [[ ${switches[--dry-run]} ]]; then
@@ -141,15 +143,15 @@ ask() {
   fi
 }
 
-# ask_state VARIABLE ASSUMED: the state of the queued resource, empty where there is none. A list,
-# because describe fails alike where nothing is there and where one may not look.
+# ask_state VARIABLE ASSUMED: get the state of the queued resource, empty if there is none. This
+# uses list, because describe fails in the same way without the resource and without permission.
 ask_state() {
   ask "$1" "$2" gcloud compute tpus queued-resources list --zone="$zone" \
     --filter="name~\"/$name\$\"" --format='value(state.state)'
 }
 
-# on_workers NODE WORKER WORDS...: run worker.sh there with these words; WORKER may be "all".
-# tpu-vm ssh, because queued-resources ssh ends with 0 where it could not reach a node.
+# on_workers NODE WORKER WORDS...: run worker.sh with these words on a worker, or on "all".
+# This uses tpu-vm ssh, because queued-resources ssh returns 0 even if it could not reach a node.
 on_workers() {
   local words
   printf -v words ' %q' "${@:3}"

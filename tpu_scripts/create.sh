@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Ask for a TPU through a queued resource.
+# Request a TPU as a queued resource.
 #
 #   create.sh [--spot | --reserved] [--wait]
 #
-#   --spot       cheaper, and may be taken away at any moment
-#   --reserved   from a reservation of the project
-#   --wait       return when the TPU is there, which may take minutes or days
+#   --spot       a cheaper TPU that can be preempted at any time
+#   --reserved   use a reservation of the project
+#   --wait       return when the TPU is active, which may take minutes or days
 #
-# One that is there or in the queue already is left as it is.
+# An existing TPU or request of that name is left unchanged.
 
 set -euo pipefail
 # shellcheck source=tpu_scripts/common.sh
@@ -32,7 +32,7 @@ refuse_lost() {
 ask_state state ''
 refuse_lost "$state"
 if [[ $state ]]; then
-  say "$name is there already: $state"
+  say "$name already exists: $state"
 else
   request=(
     gcloud compute tpus queued-resources create "$name" --zone="$zone"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Give a TPU back: its queued resource, its nodes and their disks. Until then it costs money.
+# Delete a TPU: its queued resource, its nodes and their disks. It is billed until then.
 #
 #   delete.sh [--yes]
 #
-#   --yes   do not ask
+#   --yes   do not ask for confirmation
 
 set -euo pipefail
 # shellcheck source=tpu_scripts/common.sh
@@ -20,11 +20,11 @@ if [[ -z $state ]]; then
 fi
 if [[ -z ${switches[--yes]}${switches[--dry-run]} ]]; then
   reply=''
-  read -r -p "Delete $name ($type, $state) and all on its disks? [y/N] " reply || true
+  read -r -p "Delete $name ($type, $state) and everything on its disks? [y/N] " reply || true
   [[ $reply == [yY]* ]] ||
-    fail "found '$reply', expected y; nothing was deleted (--yes does not ask)"
+    fail "found '$reply', expected y; nothing was deleted (--yes skips this question)"
 fi
-# Without --force gcloud refuses while the nodes exist.
+# Without --force, gcloud refuses while nodes exist.
 execute gcloud compute tpus queued-resources delete "$name" --zone="$zone" --force --quiet
 ask_state state ''
 if [[ $state ]]; then

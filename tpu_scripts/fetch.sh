@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Bring back the logs of every worker, and folders of runs.
+# Fetch the logs of every worker, and folders of runs.
 #
 #   fetch.sh [--to DIR] [--session mllm] [runs/x ...] [gs://B/x ...]
 #
-#   --to DIR   where they go: DIR/logs/SESSION/WORKER.log, DIR/runs/x; this folder unless given
+#   --to DIR   destination: DIR/logs/SESSION/WORKER.log, DIR/runs/x; default: the current folder
 #
-# runs/x is read from worker 0, gs://B/x from the bucket.
+# runs/x is copied from worker 0, gs://B/x from the bucket.
 
 set -euo pipefail
 # shellcheck source=tpu_scripts/common.sh

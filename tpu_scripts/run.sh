@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Start one command on every worker of a TPU, in tmux: it goes on when this terminal closes.
+# Start a command on every worker of a TPU, in tmux: it continues when this terminal closes.
 #
 #   run.sh [--wait] -- python -m experiments.unlearn --config C --workdir runs/x/npo
 #   run.sh --attach | --stop
 #
-#   --wait           follow the log of worker 0, and end with its exit code
-#   --attach         the same for a command that was started before
-#   --stop           end it on every worker
-#   --session NAME   of tmux and of the folder of logs; mllm unless given
+#   --wait           follow the log of worker 0, and return its exit code
+#   --attach         do the same for a command that is already running
+#   --stop           stop the command on every worker
+#   --session NAME   name of the tmux session and of the folder of logs; default mllm
 #
 # The environment comes from tpu_scripts/flags/. After a preemption, run the same command again.
 
@@ -29,7 +29,7 @@ check_command() {
   [[ " $verbs " == *" ${arguments[2]#experiments.} "* ]] ||
     fail "${arguments[2]}: unknown, expected experiments.VERB, VERB one of $verbs"
   for word in "${arguments[@]:3}"; do
-    # Python would take it for a folder gs:/ on a disk that is lost with the worker.
+    # Python would treat it as a folder gs:/ on a disk that is lost with the worker.
     [[ $word != *gs://* ]] ||
       fail "found '$word', expected a folder below runs/, where setup.sh --bucket mounts the bucket"
   done
@@ -39,10 +39,10 @@ check_command() {
   fail "--attach and --stop: expected one of them"
 if [[ ${switches[--attach]}${switches[--stop]} ]]; then
   ((${#arguments[@]} == 0)) ||
-    fail "found '${arguments[*]}' beside --attach or --stop, expected no command"
+    fail "found '${arguments[*]}' with --attach or --stop, expected no command"
 else
   check_command
-  # Asked of all workers before any is started: half a session would wait for its other half.
+  # Check all workers before starting any: half a session would wait for the other half.
   for node in "${nodes[@]}"; do on_workers "$node" all idle "$session"; done
   for node in "${nodes[@]}"; do
     on_workers "$node" all start "$session" "$platform" "${arguments[@]}"

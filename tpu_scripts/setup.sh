@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Bring the code and its environment to every worker of a TPU.
+# Install the code and its environment on every worker of a TPU.
 #
 #   setup.sh [--bucket gs://B] [--repo URL [--revision R]]
 #
-#   --bucket gs://B   mount it as runs/ on every worker: needed where a TPU has several hosts (they
-#                     must see the same checkpoints), and for a spot TPU (its disks go with it)
-#   --repo URL        fetch the code from there; otherwise HEAD of this checkout is sent
-#   --revision R      of the repository; HEAD unless given
+#   --bucket gs://B   mount the bucket as runs/ on every worker: needed for several hosts, which
+#                     must see the same checkpoints, and for a spot TPU, which loses its disks
+#   --repo URL        fetch the code from this repository instead of sending HEAD of this checkout
+#   --revision R      revision of the repository; default HEAD
 #
-# Run it again after a commit: the workers get the new revision, and installed packages stay.
+# Run it again after a commit: the workers get the new revision and keep their packages.
 
 set -euo pipefail
 # shellcheck source=tpu_scripts/common.sh
@@ -24,7 +24,7 @@ bucket=${values[--bucket]} repository=${values[--repo]} revision=${values[--revi
   fail "--revision: found '$revision' without --repo; HEAD of this checkout is sent"
 
 if [[ -z $repository ]]; then
-  # A bundle rather than an archive: results then know the revision they were made with.
+  # A bundle rather than an archive, so that results can name their revision.
   bundle=${TMPDIR:-/tmp}/$name.bundle
   ask changes '' git -C "$root" status --porcelain
   [[ $changes ]] && echo "note: uncommitted changes stay here; the workers get HEAD" >&2

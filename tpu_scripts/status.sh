@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tell the state of a TPU, and of the session on each worker with the end of its log.
+# Print the state of a TPU, and for each worker the state of the session and the end of its log.
 #
 #   status.sh [--session mllm] [--lines 5]
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What runs on a worker of a TPU; the other scripts call it through ssh.
+# The part that runs on a worker of a TPU; the other scripts call it through ssh.
 #
-#   worker.sh install [gs://B]                  environment, and the bucket mounted as runs/
-#   worker.sh idle SESSION                      fails while the session runs
-#   worker.sh start SESSION PLATFORM COMMAND    the command in tmux, with flags/PLATFORM.env
-#   worker.sh follow SESSION                    its log until it ends; exits with its exit code
-#   worker.sh report SESSION LINES              one line on the session, and the end of the log
-#   worker.sh stop SESSION
+#   worker.sh install [gs://B]                  install packages, and mount the bucket as runs/
+#   worker.sh idle SESSION                      fail if the session is running
+#   worker.sh start SESSION PLATFORM COMMAND    start the command in tmux, with flags/PLATFORM.env
+#   worker.sh follow SESSION                    print the log until the end; return the exit code
+#   worker.sh report SESSION LINES              print the session's state and the end of its log
+#   worker.sh stop SESSION                      stop the session
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,7 +21,7 @@ is_running() {
   tmux has-session -t "=$1" 2>/dev/null
 }
 
-# Set log and exit_file of a session; those of all workers fit into one folder.
+# Set log and exit_file of a session; their names differ between workers.
 name_files() {
   log=logs/$1/$HOSTNAME.log
   exit_file=logs/$1/$HOSTNAME.exit
@@ -33,7 +33,8 @@ install() {
   [[ $requirement ]] || fail 2 "requirements.txt: found no line jax>=..., expected one"
   command -v tmux >/dev/null || sudo apt-get -o DPkg::Lock::Timeout=300 install -y tmux
   if [[ ! -x .venv/bin/python ]]; then
-    # Ubuntu 22.04 has Python 3.10, too old; uv brings one. Newer images want the variable.
+    # Ubuntu 22.04 has Python 3.10, which is too old; uv installs another. Newer images need the
+    # variable.
     PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
     python3 -m uv venv --quiet --seed --python 3.12 .venv
   fi
@@ -45,7 +46,7 @@ mount_bucket() {
   mountpoint -q runs && return
   command -v gcsfuse >/dev/null || install_gcsfuse
   mkdir -p runs
-  # No cache: other hosts look at once for what one has written.
+  # No cache, because other hosts read what one has just written.
   gcsfuse --metadata-cache-ttl-secs=0 "$1" runs
 }
 
@@ -72,11 +73,11 @@ start() {
   mkdir -p "logs/$session"
   rm -f "$exit_file"
   : >"$log"
-  # tmux runs several words as they are, without another shell.
+  # tmux runs several words directly, without another shell.
   tmux new-session -d -s "$session" bash tpu_scripts/worker.sh execute "$@"
 }
 
-# In tmux. Python would hold lines back when it writes into a pipe.
+# Runs in tmux. PYTHONUNBUFFERED, because Python buffers its output to a pipe.
 execute() {
   local code=0
   name_files "$1"

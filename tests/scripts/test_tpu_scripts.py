@@ -158,7 +158,7 @@ def test_what_must_be_given(cloud, script, flag):
         ("run.sh", ["--", "python", "-m", "experiments.a b"], "experiments.a b: unknown, expec"),
         ("run.sh", [*COMMAND, "--workdir=gs://b/x"], "found '--workdir=gs://b/x', expected a fol"),
         ("run.sh", ["--session=a b", *COMMAND], "--session: found 'a b', expected letters"),
-        ("run.sh", ["--attach", *COMMAND], "beside --attach or --stop, expected no command"),
+        ("run.sh", ["--attach", *COMMAND], "with --attach or --stop, expected no command"),
         ("run.sh", ["--attach", "--stop"], "--attach and --stop: expected one of them"),
         ("status.sh", ["--lines=x"], "--lines: found 'x', expected a number"),
         ("fetch.sh", ["/etc"], "found '/etc', expected a folder of the checkout such as runs/x"),
@@ -245,7 +245,7 @@ def test_create_reads_the_environment(cloud):
 def test_create_leaves_what_is_there(cloud, state):
     cloud.foresee(states=[state])
     done = cloud.run("create.sh")
-    assert (done.returncode, done.stdout) == (0, f"my-tpu is there already: {state}\n")
+    assert (done.returncode, done.stdout) == (0, f"my-tpu already exists: {state}\n")
     assert cloud.gcloud() == [LIST]
 
 
