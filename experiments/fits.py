@@ -36,25 +36,26 @@ GROWING = ("v5e:4x4", "v5e:8x8", "v5e:16x16")
 
 PAGE = """# Does it fit?
 
-Compiled ahead of time for TPUs that were not there, by `make fits` (`python -m experiments.fits
---table docs/fits.md`), with {versions}. Rows of 1024 tokens, one row, or one profile, a chip, in
-the shapes of `configs/bench`; weights split over `fsdp`, the activations of a layer computed again
-in the backward pass. The base is bfloat16 and adapters float32; where all weights train they are
-float32. Figures are of one chip: GiB of memory, TFLOP of matrix products and GiB delivered by
-collectives, of one step or of one group of profiles; generation counts all the tokens it may write.
-Nothing was run, so there are no times. With jax 0.10 the compiler is told to take the least effort
-(`exec_time_optimization_effort` -1): temporaries of a smaller model were 2 % above those of the
-fastest program, and its collectives were others. Collectives are read from the compiled text and
-were checked on small programs, not against a closed form at this size.
+`make fits` (`python -m experiments.fits --table docs/fits.md`) compiled these programs ahead of
+time, for TPUs that were not attached, with {versions}. Rows have 1024 tokens, with one
+row or one profile per chip, in the shapes of `configs/bench`. Weights are split over `fsdp`, and
+the backward pass recomputes the activations of a layer. The base is bfloat16 and adapters are
+float32; if all weights train, they are float32. The figures are per chip: GiB of memory, TFLOP of
+matrix products and GiB delivered by collectives, for one step or one group of profiles; generation
+counts all the tokens that it may write. Nothing was run, so there are no times. With jax 0.10 the
+compiler runs with the least effort (`exec_time_optimization_effort` -1). For a smaller model this
+gave temporaries 2 % larger than in the fastest program, and different collectives. Collectives are
+read from the compiled text; the reader was checked on small programs, not against a closed form at
+this size.
 
-{compiled} of {wanted} cells are compiled; `make fits` goes on with the others.
+{compiled} of {wanted} cells are compiled; `make fits` compiles the others.
 
-One H100 of 80 GB: not compiled: no GPU here. `python -m experiments.fits --topology local` does it
-where there is one.
+One H100 of 80 GB: not compiled, because no GPU was available. `python -m experiments.fits
+--topology local` compiles for the attached devices.
 """
 GROWTH = """## From 16 to 256 chips
 
-One row a chip: the batch grows with the chips.
+One row per chip: the batch grows with the number of chips.
 """
 
 
