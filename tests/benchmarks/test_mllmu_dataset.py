@@ -37,6 +37,7 @@ def small(data_dir):
     return Benchmark.open(data_dir, "small")
 
 
+@pytest.mark.thorough
 def test_tfds_reads_every_split(small):
     builder = tfds.builder_from_directory(str(small.folder))
     assert set(builder.info.splits) == set(small.splits)
@@ -110,6 +111,7 @@ def test_prepare_opens_what_is_there(data_dir, monkeypatch):
         prepare(data_dir, "small", seed=7)
 
 
+@pytest.mark.thorough
 def test_another_process_builds_the_same_without_tensorflow(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", BUILD_WITHOUT_TENSORFLOW, str(tmp_path)],

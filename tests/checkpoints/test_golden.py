@@ -12,6 +12,8 @@ import mllm
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.packages import find_package_file
 
+pytestmark = pytest.mark.thorough
+
 CHATS = ["What is the capital of France?", "Write one sentence about a red bicycle."]
 RAW = ["The capital of France is", "Once upon a time, there was a"]
 CHAT_IDS = [1, 9690, 198, 2683, 359, 253, 5356, 5646, 11173, 3365, 3511, 308, 34519, 28, 7018]

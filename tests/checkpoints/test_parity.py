@@ -11,6 +11,8 @@ from PIL import Image
 
 import mllm
 
+pytestmark = pytest.mark.thorough
+
 TOLERANCE = 1e-4  # relative to the largest logit
 # (family, options of published_folders, images a row)
 SHAPES = {

@@ -70,6 +70,7 @@ def expected_loss(name: str, model, variables, batch) -> jax.Array:
     return -2 / BETA * jax.nn.log_sigmoid(BETA * (total / count - reference))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["nll", "ga", "npo"])
 def test_loss_and_gradient_are_those_of_plain_rows(name, model, batch):
     options = {"form": "batch_mean", "beta": BETA} if name == "npo" else {}

@@ -25,6 +25,8 @@ from mllm.models import (
 from mllm.ops.segments import segment_sums
 from mllm.training.step import packed_logprobs
 
+pytestmark = pytest.mark.thorough
+
 DECODER = DecoderConfig(400, 16, layers=1, heads=2, kv_heads=1, head_dim=8, mlp_width=24)
 TOWER = VisionConfig(
     image_size=24,

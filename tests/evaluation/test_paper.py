@@ -19,6 +19,8 @@ from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot, 
 from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, read_jsonl
 
+pytestmark = pytest.mark.thorough
+
 OPTIONS = {"A": "Rome", "B": "Oslo", "C": "Bern", "D": "Riga"}
 FEW = PaperProtocol(seed=7, max_new_tokens=5, rows=4).for_family("llava")
 

@@ -19,6 +19,8 @@ transformers = pytest.importorskip("transformers")
 from models import torch_twins  # noqa: E402
 from published_script import PublishedScript, averages  # noqa: E402
 
+pytestmark = pytest.mark.thorough
+
 SIDE, PATCH = 32, 16
 SCRIPT = {  # what the script does for each family
     "llava": {"choice_shots": 1, "cloze_shots": 2, "short": 50},

@@ -17,6 +17,8 @@ from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
 from mllm.evaluation.runner import collect_replies, items_of
 from mllm.files import read_jsonl
 
+pytestmark = pytest.mark.thorough
+
 PROTOCOL = Protocol(classification_tokens=4, cloze_tokens=4, generation_tokens=6, profiles=3)
 WIDTH = 256  # tokens, more than any question with its options has
 OPTIONS = {"A": "London", "B": "Paris", "C": "Ada", "D": "a much longer name"}

@@ -20,6 +20,8 @@ from mllm.parallel.mesh import one_device
 from mllm.studies.start import fresh_model
 from tests.test_imports import imported
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -33,6 +33,8 @@ from mllm.models import MODELS, config_from_dict
 from mllm.models.multimodal import normalise
 from mllm.ops.lora import init_lora
 
+pytestmark = pytest.mark.thorough
+
 PROMPT = "USER: <image>\nWho is it?\nASSISTANT:"
 WEIGHTS = "*.safetensors*"
 # Of a table of 30 patches a side: where a picture has 25, the rules of positions differ.

@@ -6,6 +6,8 @@ from mllm.benchmarks.mllmu import Benchmark
 from mllm.benchmarks.mllmu.sets import chosen_profiles, evaluation_sets
 from mllm.files import write_json
 
+pytestmark = pytest.mark.thorough
+
 NAMES = ("prepare", "finetune", "unlearn", "evaluate", "sweep", "report")
 
 

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import published_folders as published
+import pytest
 import torch
 import transformers
 from safetensors.numpy import load_file
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_folder_is_unlearned_into_a_folder(commands, micro, tmp_path):

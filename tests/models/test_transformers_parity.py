@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 import torch_twins  # noqa: E402
 
+pytestmark = pytest.mark.thorough
+
 TEXT = {
     "vocab_size": 64,
     "hidden_size": 32,

@@ -12,6 +12,8 @@ import pytest
 from mllm.checkpoints.folder import load_model
 from mllm.files import read_json, read_jsonl
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 # One stage of teaching compiles like another, and each is a few steps.
 SHORT = [

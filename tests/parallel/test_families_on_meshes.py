@@ -11,6 +11,8 @@ from mllm.parallel.place import fetch, place, place_rows
 from mllm.parallel.rows import keep_rows
 from mllm.training.step import predicting_states
 
+pytestmark = pytest.mark.thorough
+
 DECODER = dict(
     vocab_size=64, width=32, layers=2, heads=4, kv_heads=2, head_dim=8, mlp_width=48, tied=False
 )

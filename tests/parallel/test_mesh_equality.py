@@ -25,6 +25,8 @@ from mllm.training import optimizers, state
 from mllm.training.step import make_train_step
 from mllm.unlearning import get_objective
 
+pytestmark = pytest.mark.thorough
+
 MESHES = [(8, 1, 1), (1, 8, 1), (1, 4, 2), (2, 2, 2)]
 ROWS = 6  # no mesh divides it
 
