@@ -1,5 +1,8 @@
 """What a configuration costs on devices that are not here."""
 
+import math
+
+import jax
 import pytest
 from ml_collections import ConfigDict
 
@@ -44,7 +47,7 @@ def test_sizes_are_the_published_ones():
     for config, billions in ((llava7b.get_config(), 7.0), (idefics2_8b.get_config(), 8.4)):
         _, (_, frozen, batch) = abstract.training_step(config, "npo", one_device(), 1)
         family, shape = config_from_dict(config.model.to_dict())
-        count = sum(leaf.size for leaf in abstract.jax.tree.leaves(frozen["params"]))
+        count = sum(leaf.size for leaf in jax.tree.leaves(frozen["params"]))
         assert abs(count / 1e9 - billions) < 0.15, family
         assert batch["images"].shape[-2] == shape.vision.image_size
 
@@ -57,15 +60,44 @@ def test_a_tiny_model_fits(method):
     assert "fits: peak" in fits.told(found)
 
 
-@pytest.mark.parametrize("memory", [99, 100])
-def test_a_peak_above_the_memory_does_not_fit(memory, monkeypatch):
-    cost = dict(arguments=60, temporaries=40, outputs=0, peak=100, flops=8, collectives={})
+@pytest.fixture(scope="module")
+def here():
+    """The step of GA on the eight CPU devices: its arguments, and what ``compile_for`` finds."""
     mesh = make_mesh()
-    monkeypatch.setattr(fits, "devices_of", lambda name: (mesh.devices.ravel(), memory))
-    monkeypatch.setattr(fits, "_costs", lambda *arguments: [cost, {**cost, "peak": 1}])
-    found = fits.compile_for(tiny(), "ga", "v5e:2x2", 8)
-    assert found["fits"] == (memory == 100) and found["peak"] == 100
-    assert found["flops"] == 2 * 8 // mesh.size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fits, "devices_of", lambda name: (mesh.devices.ravel(), 2**40))
+        found = fits.compile_for(tiny(), "ga", "eight CPUs", 8)
+    return abstract.training_step(tiny(), "ga", mesh, 8)[1], found
+
+
+def test_arguments_are_the_parts_that_a_device_holds(here):
+    arguments, found = here
+    leaves = jax.tree.leaves(arguments)
+    parts = [
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves
+    ]
+    whole = [math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves]
+    # The compiler drops what the step does not read, such as the ids of answers.
+    assert 0.95 * sum(parts) < found["arguments"] <= sum(parts) < 0.5 * sum(whole)
+
+
+def test_a_device_has_its_share_of_the_operations(here):
+    _, found = here
+    one = flops_of(*_call(abstract.training_step(tiny(), "ga", one_device(), 8)))
+    assert found["flops"] == one // 8
+    assert found["collectives"]["all-gather"] > 0  # weights are split over fsdp
+
+
+@pytest.mark.parametrize("spare, fits_in", [(0, True), (-1, False)])
+def test_a_peak_above_the_memory_does_not_fit(here, monkeypatch, spare, fits_in):
+    _, found = here
+    peak = found["peak"]
+    assert peak == found["arguments"] + found["temporaries"] + found["outputs"] > 0
+    devices = make_mesh().devices.ravel()
+    monkeypatch.setattr(fits, "devices_of", lambda name: (devices, peak + spare))
+    again = fits.compile_for(tiny(), "ga", "eight CPUs", 8)
+    assert again["fits"] == fits_in and again["peak"] == peak
+    assert fits.told(again).startswith("fits: " if fits_in else "does not fit: ")
 
 
 def test_the_ladder_halves_rows_then_computes_again_then_takes_more_chips(monkeypatch):
@@ -133,15 +165,19 @@ def test_a_cell_is_known_by_what_its_program_is_made_from(monkeypatch):
     assert len(set(keys.values())) == 4
 
 
-def test_what_the_compiler_refuses_is_an_answer(monkeypatch):
-    def refuse(*arguments):
-        raise fits.jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory: 29G of 15G")
+def test_what_the_compiler_refuses_is_an_answer_and_other_failures_are_not(monkeypatch):
+    def refuse(self, *arguments, **options):
+        raise jax.errors.JaxRuntimeError(message)
 
-    mesh = make_mesh()
-    monkeypatch.setattr(fits, "devices_of", lambda name: (mesh.devices.ravel(), 100))
-    monkeypatch.setattr(fits, "_costs", refuse)
-    found = fits.compile_for(tiny(), "ga", "v5e:2x2", 8)
+    devices = make_mesh().devices.ravel()
+    monkeypatch.setattr(fits, "devices_of", lambda name: (devices, 100))
+    monkeypatch.setattr(jax.stages.Lowered, "compile", refuse)
+    message = "RESOURCE_EXHAUSTED: Ran out of memory: 29G of 15G"
+    found = fits.compile_for(tiny(), "ga", "eight CPUs", 8)
     assert not found["fits"] and "29G of 15G" in fits.told(found)
+    message = "INTERNAL: the compiler is broken"
+    with pytest.raises(jax.errors.JaxRuntimeError, match="is broken"):
+        fits.compile_for(tiny(), "ga", "eight CPUs", 8)
 
 
 def test_an_unknown_topology_is_named():
