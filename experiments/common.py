@@ -103,7 +103,7 @@ def _help() -> str:
     for module, defined in flags.FLAGS.flags_by_module_dict().items():
         if module == sys.argv[0] or module.startswith("experiments."):
             lines += [f"  --{flag.name}: {flag.help}" for flag in defined]
-    lines.append("  --config.KEY=VALUE: any key of the configuration, see configs/common.py")
+    lines.append("  --config.KEY=VALUE: any key of the configuration, see configs/")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.sweep import overrides_of
+from mllm.benchmarks import get_benchmark
 from mllm.data.packing import RowShape
 from mllm.unlearning import OBJECTIVES, get_objective
 
@@ -31,12 +32,14 @@ def test_a_configuration_builds(path):
         assert runs
         for overrides in runs:
             config.copy_and_resolve_references().update_from_flattened_dict(overrides)
-    stages = [config.base, config.vanilla, *config.methods.values()]
-    for stage in stages:
-        RowShape(**config.rows, loss_on=stage.loss_on)
-    for name, stage in config.methods.items():
-        get_objective(name, **stage.options)
-    assert set(config.methods) == set(OBJECTIVES) - {"nll"}
+    if not config.benchmark.name:
+        return
+    stages = get_benchmark(config.benchmark.name).stages(config)
+    for stage in stages.values():
+        assert set(stage.parents) <= set(stages)
+        if stage.schedule is not None:
+            RowShape(**config.rows, loss_on=stage.schedule.loss_on)
+    assert {name for name in stages if stages[name].method} == set(OBJECTIVES) - {"nll"}
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -8,7 +8,7 @@ Behind a colon "tiny" takes a model that a laptop measures in a minute.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs.mllmu import common
 
 METHODS = ("ga", "npo", "kl_min")
 

@@ -11,7 +11,7 @@ Behind a colon stands the data: "full" (default), "published", or "small", a few
 to try the commands on. Any folder of the LLaVA family serves: --config.pretrained=FOLDER.
 """
 
-from configs import common
+from configs.mllmu import common
 from configs.mllmu.paper import DATA
 
 

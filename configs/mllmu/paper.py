@@ -3,7 +3,7 @@ baselines/*.py): LoRA of rank 16, AdamW at 2e-5 without warm-up or clipping, fou
 loss over every token, and the paper's protocol of evaluation.
 """
 
-from configs import common
+from configs.mllmu import common
 
 DATA = ("published", "full", "small")
 

@@ -11,7 +11,7 @@ both towers frozen; ``vanilla`` and ``retain_only`` learn the profiles through L
 and so does unlearning.
 """
 
-from configs import common
+from configs.mllmu import common
 
 METHODS = ("base", "vanilla", "npo", "retain_only")
 

@@ -7,7 +7,7 @@
     python -m experiments.evaluate --config configs/mllmu/tiny.py --checkpoint runs/tiny/npo
 """
 
-from configs import common
+from configs.mllmu import common
 
 
 def get_config():

@@ -4,7 +4,7 @@ The tests give ``--config.benchmark.data_dir``. What it learns is worth nothing;
 every time is what the tests are about.
 """
 
-from configs import common
+from configs.mllmu import common
 
 RUNS = (
     {"objective.name": "base"},

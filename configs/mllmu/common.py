@@ -1,0 +1,69 @@
+"""What the configurations of MLLMU-Bench have beside what every configuration has."""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from configs import common
+from configs.common import stage
+
+__all__ = ["get_config", "method", "stage"]
+
+
+def method(options: dict | None = None, **values) -> ConfigDict:
+    """Return a stage of unlearning with the options of its objective (see ``mllm.unlearning``)."""
+    config = stage(**values)
+    config.options = ConfigDict(options or {})
+    return config
+
+
+def get_config() -> ConfigDict:
+    """Return everything but the model; see ``configs/mllmu/tiny.py`` for a whole one."""
+    config = common.get_config()
+    # Tuning teaches the validation profiles too and forgets those: no reported forget or test
+    # question is ever asked.
+    config.tuning = False
+    config.benchmark.update(name="mllmu", forget=15)
+    # The first few of each group, 0 for all: for a model too slow to be taught and asked all.
+    config.benchmark.limit = ConfigDict(dict(forget=0, retain=0, celebrity=0, captions=0))
+    # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla, over as many
+    # epochs unless others are given.
+    config.base = stage()
+    config.vanilla = stage()
+    config.retain_only_epochs = placeholder(int)
+    # Whether vanilla and retain_only go on seeing the public figures, lest they be forgotten.
+    config.replay = True
+    config.objective.name = "npo"
+    config.methods = ConfigDict(
+        dict(
+            ga=method(),
+            grad_diff=method(dict(retain_weight=1.0, order="joint")),
+            kl_min=method(
+                dict(retain_weight=1.0, kl_weight=1.0, kl_reduction="per_token", order="joint")
+            ),
+            npo=method(dict(beta=0.1, form="sequence", retain_weight=0.0)),
+            prompting=method(),
+        )
+    )
+    config.evaluation.update(
+        protocol="strict", classification_tokens=16, cloze_tokens=16, generation_tokens=48
+    )
+    # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes
+    # what the published script takes for the model's family.
+    config.evaluation.paper = ConfigDict(
+        dict(
+            seed=0,
+            shots_from="evaluated_set",
+            classification_shots=placeholder(int),
+            cloze_shots=placeholder(int),
+            skip_shots=True,
+            test_image="random",
+            parse="whole",
+            choice_rule="first_char",
+            generation_trailing_space=True,
+            max_new_tokens=50,
+            text_choice_tokens=placeholder(int),
+            overflow="refuse",
+            rows=0,
+        )
+    )
+    return config

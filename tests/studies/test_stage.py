@@ -1,0 +1,97 @@
+"""Order, parents, random streams, folders and identities follow from the graph of a study."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs.mllmu import tiny
+from mllm.benchmarks.mllmu import study
+from mllm.studies.stage import (
+    Stage,
+    before_methods,
+    find,
+    folder_name,
+    identity,
+    stream,
+    value_of,
+)
+
+
+@pytest.fixture
+def config():
+    return tiny.get_config()
+
+
+def digests(config, fingerprint: str = "data", parents: str = "weights") -> dict[str, str]:
+    stages = study.stages(config)
+    return {name: identity(s, config, fingerprint, [parents]) for name, s in stages.items()}
+
+
+def changed(config, before: dict[str, str]) -> set[str]:
+    after = digests(config)
+    return {name for name in before if after[name] != before[name]}
+
+
+def test_the_graph_of_the_study_of_people(config):
+    stages = study.stages(config)
+    assert before_methods(stages) == ["base", "vanilla", "retain_only"]
+    parents = {name: stage.parents for name, stage in stages.items()}
+    assert parents.pop("base") == ()
+    assert parents.pop("vanilla") == parents.pop("retain_only") == ("base",)
+    assert set(parents.values()) == {("vanilla",)}
+    config.pretrained = "somewhere"
+    stages = study.stages(config)
+    assert list(stages)[:2] == ["pretrained", "base"]
+    assert stages["base"].parents == ("pretrained",) and stages["pretrained"].parents == ()
+
+
+def test_a_reference_that_is_another_stage_is_needed_too(config):
+    config.methods.npo.options.form = "batch_mean"
+    assert study.stages(config)["npo"].parents == ("vanilla", "retain_only")
+
+
+@pytest.mark.parametrize("pretrained", ["", "somewhere"])
+def test_streams_number_what_trains_and_methods_share_one(config, pretrained):
+    config.pretrained = pretrained
+    stages = study.stages(config)
+    numbers = {name: stream(stages, name) for name in stages if name != "pretrained"}
+    assert [numbers.pop(name) for name in ("base", "vanilla", "retain_only")] == [0, 1, 2]
+    assert set(numbers.values()) == {3}
+
+
+def test_folders_name_what_differs(config):
+    config.benchmark.forget = 5
+    config.objective.update(name="npo", variant="strong")
+    stages = study.stages(config)
+    names = {name: folder_name(stages, name) for name in stages}
+    assert (names["base"], names["vanilla"]) == ("base", "vanilla")
+    assert names["retain_only"] == "retain_only_5"
+    assert (names["npo"], names["ga"]) == ("npo_strong_5", "ga_5")
+
+
+def test_an_identity_follows_what_the_weights_depend_on_and_nothing_else(config):
+    before = digests(config)
+    assert set(before) == set(study.stages(config))
+    config.checkpoint_every += 1
+    config.evaluation.generation_tokens += 1
+    assert not changed(config, before)
+    config.methods.ga.learning_rate *= 2
+    assert changed(config, before) == {"ga"}
+    before = digests(config)
+    config.benchmark.forget = 10
+    assert changed(config, before) == set(before) - {"base", "vanilla"}
+    before = digests(config)
+    config.vanilla.epochs += 1
+    assert changed(config, before) == {"vanilla", "retain_only"}
+    before = digests(config)
+    for other in (digests(config, "other data"), digests(config, parents="other weights")):
+        assert not set(other.values()) & set(before.values())
+
+
+def test_values_of_dotted_keys():
+    config = ConfigDict({"a": {"b": {"c": 1}}})
+    assert value_of(config, "a.b") == {"c": 1} and value_of(config, "a.b.c") == 1
+
+
+def test_an_unknown_stage_is_named():
+    with pytest.raises(ValueError, match="unknown stage 'bsae'; did you mean 'base'"):
+        find({"base": Stage("base", ())}, "bsae")
