@@ -73,7 +73,8 @@ class Reply:
       ended: whether the reply came to its own end, not to the limit.
       logprobs: summed log-probability of each choice, in nats; None where a reply was asked for.
       tokens: number of tokens of each choice.
-      state: "valid" or "error"; a benchmark that reads a reply may find a refusal or no answer.
+      state: "valid", "error", or "refusal" where a service itself says that it declines; a
+        benchmark that reads a valid reply may find a refusal or no answer.
       extra: what an answerer records besides (token counts, seconds, finish reason).
     """
 

@@ -1,0 +1,122 @@
+"""Answerers that bracket a model: they know the answer, guess it, or are shown no picture."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mllm.data.conversation import Turn
+from mllm.evaluation.request import Answerer, Choices, Reply, Request
+
+UNCHOSEN = -100.0  # log-probability that a baseline gives to each choice it does not make
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Answer each request by a function of it; an ``Answerer``.
+
+    Attributes:
+      name: of the baseline.
+      reply: returns the answer of a request. To ``Choices`` it is one of the texts, which gets
+        log-probability 0, all others ``UNCHOSEN``.
+    """
+
+    name: str
+    reply: Callable[[Request], str]
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The name: a baseline depends on the requests alone."""
+        return {"baseline": self.name}
+
+    def answer(self, requests: Sequence[Request], done: set[str]) -> Iterator[list[Reply]]:
+        """Yield the replies to all requests whose key is not in ``done``.
+
+        Raises:
+          ValueError: the answer is none of the choices.
+        """
+        yield [
+            _as_reply(request, self.reply(request), self.name)
+            for request in requests
+            if request.key not in done
+        ]
+
+
+def oracle(gold: Callable[[Request], str]) -> Fixed:
+    """Return the baseline that gives the right answer, which ``gold`` knows."""
+    return Fixed("oracle", gold)
+
+
+def random_choice(candidates: Callable[[Request], Sequence[str]], seed: int = 0) -> Fixed:
+    """Return the baseline that draws one of the candidates of a request uniformly.
+
+    What it draws depends on the seed and the key of the request alone, not on the order.
+    """
+
+    def reply(request: Request) -> str:
+        return random.Random(f"{seed}:{request.key}").choice(list(candidates(request)))
+
+    return Fixed("random", reply)
+
+
+def majority(
+    answers: Iterable[tuple[Hashable, str]], group: Callable[[Request], Hashable]
+) -> Fixed:
+    """Return the baseline that gives the most frequent answer of the request's group.
+
+    Ties go to the first in the order of the alphabet. To ``Choices`` it gives the one that is the
+    most frequent answer among them. A group without answers takes those of all groups.
+
+    Args:
+      answers: group and answer of each training example.
+      group: of a request.
+
+    Raises:
+      ValueError: there is no answer.
+    """
+    counts: dict[Hashable, Counter] = {}
+    everything: Counter = Counter()
+    for name, text in answers:
+        counts.setdefault(name, Counter())[text] += 1
+        everything[text] += 1
+    if not everything:
+        raise ValueError("majority: no answers to count; pass those of the training split")
+
+    def reply(request: Request) -> str:
+        counted = counts.get(group(request), everything)
+        offered = request.ask.texts if isinstance(request.ask, Choices) else counted
+        return min(offered, key=lambda text: (-counted[text], text))
+
+    return Fixed("majority", reply)
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Ask another answerer without showing it any media; an ``Answerer``."""
+
+    inner: Answerer
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Of the inner answerer, marked as blind."""
+        return {"baseline": "blind", "of": dict(self.inner.identity)}
+
+    def answer(self, requests: Sequence[Request], done: set[str]) -> Iterator[list[Reply]]:
+        """Yield what the inner answerer yields to the conversations without their media."""
+        yield from self.inner.answer([_without_media(request) for request in requests], done)
+
+
+def _without_media(request: Request) -> Request:
+    turns = tuple(Turn(turn.role, (turn.text,)) for turn in request.turns)
+    return replace(request, turns=turns)
+
+
+def _as_reply(request: Request, text: str, name: str) -> Reply:
+    if not isinstance(request.ask, Choices):
+        return Reply(request.key, text=text)
+    texts = request.ask.texts
+    if text not in texts:
+        raise ValueError(f"request {request.key}: {name} answers {text!r}, expected one of {texts}")
+    logprobs = tuple(0.0 if at == texts.index(text) else UNCHOSEN for at in range(len(texts)))
+    return Reply(request.key, logprobs=logprobs, tokens=(1,) * len(texts))
