@@ -8,13 +8,17 @@ import random
 from collections.abc import Callable, Mapping
 
 from mllm.benchmarks.scale.generators import (
+    assessment,
+    coding,
     counting,
     documents,
     instructions,
     knowledge,
+    multilingual,
     reasoning,
     recognition,
     relations,
+    safety,
     temporal,
 )
 from mllm.benchmarks.scale.item import Draft
@@ -32,6 +36,10 @@ _MODULES = (
     temporal,
     reasoning,
     instructions,
+    multilingual,
+    coding,
+    assessment,
+    safety,
 )
 
 

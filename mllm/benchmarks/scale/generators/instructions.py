@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.pairs import Truth, colours, ground, phrase, twins
+from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.pairs import colours, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
 Value = TypeVar("Value")
@@ -25,7 +26,7 @@ def single(rng: random.Random, side: int) -> Draft:
 
 def as_json(rng: random.Random, side: int) -> Draft:
     """Ask for colour and shape of a figure as JSON."""
-    paints, shapes, back = colours(rng, 2), rng.sample(FIGURES, 2), ground(rng)
+    paints, shapes, back = colours(rng, 2), rng.sample(FIGURES, 2), background(rng)
     figures = list(itertools.product(paints, shapes))
     keys = rng.choice((("color", "shape"), ("shape", "color")))
 
@@ -49,7 +50,7 @@ def as_json(rng: random.Random, side: int) -> Draft:
 
 def two_words(rng: random.Random, side: int) -> Draft:
     """Ask for exactly two words: the colours from left to right."""
-    paints, back = colours(rng, 4), ground(rng)
+    paints, back = colours(rng, 4), background(rng)
     shape = rng.choice(FIGURES)
     return _format(
         rng, side, list(itertools.permutations(paints[:3], 2)), " ".join,
@@ -67,7 +68,7 @@ def two_words(rng: random.Random, side: int) -> Draft:
 
 def capitals(rng: random.Random, side: int) -> Draft:
     """Ask for the name of a figure in capital letters."""
-    shapes, colour, back = rng.sample(FIGURES, 4), colours(rng, 1)[0], ground(rng)
+    shapes, colour, back = rng.sample(FIGURES, 4), colours(rng, 1)[0], background(rng)
     return _format(
         rng, side, shapes, str.upper, lambda shape: [_picture([(colour, shape)], back)],
         rule={"type": "pattern", "pattern": "[A-Z]+"}, ask="shape", objects=(),
@@ -84,7 +85,7 @@ def capitals(rng: random.Random, side: int) -> Draft:
 
 def one_answer_each(rng: random.Random, side: int) -> Draft:
     """Ask for the colour of each of three pictures, with its number."""
-    paints, back, shape = colours(rng, 2), ground(rng), rng.choice(FIGURES)
+    paints, back, shape = colours(rng, 2), background(rng), rng.choice(FIGURES)
     return _format(
         rng, side, list(itertools.product(paints, repeat=3)),
         lambda row: "; ".join(f"{k}: {colour}" for k, colour in enumerate(row, 1)),
@@ -104,7 +105,7 @@ def one_answer_each(rng: random.Random, side: int) -> Draft:
 
 def time_stamp(rng: random.Random, side: int) -> Draft:
     """Ask for the time of a frame as mm:ss."""
-    shapes, paints, back = rng.sample(FIGURES, 2), colours(rng, 2), ground(rng)
+    shapes, paints, back = rng.sample(FIGURES, 2), colours(rng, 2), background(rng)
     step = rng.choice((5, 10, 15, 20))
     return _format(
         rng, side, range(4), lambda k: f"{k * step // 60:02d}:{k * step % 60:02d}",
@@ -127,7 +128,7 @@ def time_stamp(rng: random.Random, side: int) -> Draft:
 def refer_by_index(rng: random.Random, side: int) -> Draft:
     """Ask for the label of a figure in brackets; the labels stand in the text."""
     labels = rng.choice((("A", "B", "C"), ("P", "Q", "R"), ("7", "8", "9")))
-    shapes, back = rng.sample(FIGURES, 3), ground(rng)
+    shapes, back = rng.sample(FIGURES, 3), background(rng)
     paints = colours(rng, 3)
 
     def truths(place: int) -> list[Truth]:

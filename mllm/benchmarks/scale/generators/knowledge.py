@@ -3,8 +3,9 @@
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
+from mllm.benchmarks.scale.generators.common import Truth, background
 from mllm.benchmarks.scale.generators.icons import icon
-from mllm.benchmarks.scale.generators.pairs import Truth, ground, options_of, shuffled, twins
+from mllm.benchmarks.scale.generators.pairs import images, options_of, shuffled, twins
 from mllm.benchmarks.scale.item import Draft
 
 PLACES = {
@@ -86,8 +87,8 @@ def origin(rng: random.Random, side: int) -> Draft:
     products = rng.sample(tuple(SOURCES), 3)
     sources = [SOURCES[product] for product in products]
     gold, twin = rng.sample(range(3), 2)
-    options = ["image 2", "image 3", "image 4"]
-    back = ground(rng)
+    options = images(2, 4)
+    back = background(rng)
 
     def truths(product: str) -> list[Truth]:
         return [{"items": [name], "ground": back} for name in (product, *sources)]
@@ -165,7 +166,7 @@ def recipe(rng: random.Random, side: int) -> Draft:
     needed = rng.sample(FOODS, 4)
     extra = rng.choice([food for food in FOODS if food not in needed])
     gold, twin = rng.sample(needed, 2)
-    back = ground(rng)
+    back = background(rng)
 
     def truths(missing: str) -> list[Truth]:
         there = shuffled(rng, [food for food in needed if food != missing] + [extra])

@@ -1,68 +1,49 @@
-"""What generators repeat: a draft from two truths, which one painter draws.
-
-A truth says all that a picture shows, in JSON values. A generator draws two lists of truths that
-fit the same text and lead to different answers: the pictures and their twins.
-"""
+"""Drafts from two lists of truths that one painter draws, and values to fill them with."""
 
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mllm.benchmarks.scale.draw import BACKGROUNDS, MARK_COLOURS, Canvas
+from mllm.benchmarks.scale.draw import MARK_COLOURS, Canvas
+from mllm.benchmarks.scale.generators.common import Truth, draft
 from mllm.benchmarks.scale.item import Draft
-
-Truth = dict[str, Any]
-Painter = Callable[[Truth, int], Canvas]
-"""(truth of a picture, side in pixels) -> the picture."""
 
 Value = TypeVar("Value")
 GRAIN = 64  # bytes of noise in a picture
+
+YES_NO: dict[str, Any] = {"kind": "yes_no", "candidates": ("yes", "no")}
+"""Fields of a draft whose question is answered with yes or no."""
 
 
 def twins(
     rng: random.Random,
     side: int,
-    paint: Painter,
+    paint: Callable[[Truth, int], Canvas],
     pictures: Sequence[Truth],
     twin: Sequence[Truth],
     *,
     ask: dict[str, Any],
     answers: tuple[str, str],
-    layout: Sequence[str | int] | None = None,
-    candidates: Sequence[str] = (),
-    options: Sequence[str] = (),
     kind: str = "choice",
     **fields: Any,
 ) -> Draft:
-    """Draw two lists of truths and return their draft.
+    """Draw two lists of truths, with grain, and return their draft.
 
     Args:
       rng: source of the grain.
       side: of a picture, in pixels.
-      paint: draws one truth.
+      paint: draws a truth at a side.
       pictures, twin: truths of the pictures and of the twin pictures.
-      ask: what the question asks for, in JSON values.
+      ask: what the question asks for, as JSON values.
       answers: with the pictures, with the twin pictures.
-      layout: the pictures in their order if it is not given.
-      candidates: the options if they are not given.
-      options, kind, **fields: as in `Draft`.
+      kind, **fields: as in `common.draft`.
     """
 
-    def drawn(truths: Sequence[Truth]) -> tuple[bytes, ...]:
-        return tuple(paint(truth, side).png(rng.randbytes(GRAIN)) for truth in truths)
+    def grained(side: int, truth: Truth) -> bytes:
+        return paint(truth, side).png(rng.randbytes(GRAIN))
 
-    return Draft(
-        pictures=drawn(pictures),
-        twin_pictures=drawn(twin),
-        layout=tuple(range(len(pictures)) if layout is None else layout),
-        answers=(answers[0],),
-        twin_answers=(answers[1],),
-        options=tuple(options),
-        candidates=tuple(candidates or options),
-        kind=kind,
-        scene={"ask": ask, "pictures": list(pictures), "twin": list(twin)},
-        **fields,
-    )
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    return draft(grained, side, ask, pictures, twin, answers, kind=kind, **fields)
 
 
 def shuffled(rng: random.Random, values: Sequence[Value]) -> list[Value]:
@@ -71,22 +52,22 @@ def shuffled(rng: random.Random, values: Sequence[Value]) -> list[Value]:
 
 
 def options_of(
-    rng: random.Random, values: Sequence[str], number: int = 4
-) -> tuple[list[str], str, str]:
+    rng: random.Random, values: Sequence[Value], number: int = 4
+) -> tuple[list[Value], Value, Value]:
     """Return `number` of the values in random order, and two of them: gold and twin."""
     options = rng.sample(values, number)
     gold, twin = rng.sample(options, 2)
     return options, gold, twin
 
 
+def images(first: int, last: int) -> list[str]:
+    """Return the options "image `first`" to "image `last`"."""
+    return [f"image {number}" for number in range(first, last + 1)]
+
+
 def yes_or_no(rng: random.Random) -> tuple[str, str]:
     """Return ("yes", "no") or ("no", "yes")."""
     return rng.choice((("yes", "no"), ("no", "yes")))
-
-
-def ground(rng: random.Random) -> str:
-    """Return the name of a background."""
-    return rng.choice(tuple(BACKGROUNDS))
 
 
 def colours(rng: random.Random, number: int, without: Sequence[str] = ()) -> list[str]:
@@ -100,4 +81,6 @@ def phrase(questions: Sequence[str], **values: Any) -> tuple[str, ...]:
     return tuple(question.format(**values) for question in questions)
 
 
-YES_NO: dict[str, Any] = {"kind": "yes_no", "candidates": ("yes", "no")}
+def article(noun: str) -> str:
+    """Return a noun with its indefinite article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -5,15 +5,8 @@ import random
 from collections.abc import Sequence
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.pairs import (
-    Truth,
-    colours,
-    ground,
-    options_of,
-    phrase,
-    shuffled,
-    twins,
-)
+from mllm.benchmarks.scale.generators.common import PLURALS, Truth, background
+from mllm.benchmarks.scale.generators.pairs import colours, options_of, phrase, shuffled, twins
 from mllm.benchmarks.scale.item import Draft
 
 FIGURES = ("circle", "square", "triangle", "star", "heart", "cross")
@@ -40,7 +33,7 @@ def figure_matrix(rng: random.Random, side: int) -> Draft:
     Either each row has a shape and each column a colour, or each row has a colour and each of the
     three shapes once.
     """
-    shapes, paints, back = rng.sample(FIGURES, 3), colours(rng, 3), ground(rng)
+    shapes, paints, back = rng.sample(FIGURES, 3), colours(rng, 3), background(rng)
     rule = rng.choice(("row and column", "each once"))
     figures = list(itertools.product(paints[:2], shapes[:2]))
     gold, twin = rng.sample(figures, 2)
@@ -71,7 +64,7 @@ def figure_matrix(rng: random.Random, side: int) -> Draft:
 
 def dot_matrix(rng: random.Random, side: int) -> Draft:
     """Build a matrix of dots: in each row the first two cells add up to the third."""
-    colour, back = colours(rng, 1)[0], ground(rng)
+    colour, back = colours(rng, 1)[0], background(rng)
     totals = rng.sample(range(2, 7), 4)
     gold, twin = rng.sample(totals, 2)
 
@@ -110,7 +103,7 @@ def _paint_matrix(truth: Truth, side: int) -> Canvas:
 def analogy(rng: random.Random, side: int) -> Draft:
     """Show a figure, how it changes, and another figure: ask what the same change makes of it."""
     shape, model = rng.sample(FIGURES, 2)
-    paints, back = colours(rng, 2), ground(rng)
+    paints, back = colours(rng, 2), background(rng)
     figures = list(itertools.product(SIZES, paints))
     gold, twin = rng.sample(figures, 2)
 
@@ -149,7 +142,7 @@ def puzzle(rng: random.Random, side: int) -> Draft:
 def hidden_prize(rng: random.Random, side: int) -> Draft:
     """Hide a prize at one of three marks; two clues, half in words, rule out the others."""
     options, gold, twin = options_of(rng, PLACES, 3)
-    back = ground(rng)
+    back = background(rng)
 
     def truths(place: str) -> list[Truth]:
         paints, shapes = colours(rng, 3), rng.sample(FIGURES, 3)
@@ -177,7 +170,7 @@ def hidden_prize(rng: random.Random, side: int) -> Draft:
 
 def worth(rng: random.Random, side: int) -> Draft:
     """Say in words what a mark is worth, show how many there are: ask for the total."""
-    shapes, paints, back = rng.sample(FIGURES, 2), colours(rng, 2), ground(rng)
+    shapes, paints, back = rng.sample(FIGURES, 2), colours(rng, 2), background(rng)
     value = rng.choice((2, 3))
     totals = range(value + 1, value + 7)
     gold, twin = rng.sample(totals, 2)
@@ -197,18 +190,13 @@ def worth(rng: random.Random, side: int) -> Draft:
         candidates=[str(total) for total in totals], tag="F10", objects=tuple(shapes),
         questions=phrase(
             (
-                "What are all {a}s and {b}s worth together?",
+                "What are all {a} and {b} worth together?",
                 "What is the total value of both images?",
-                "Add up the values of all {a}s and {b}s.",
+                "Add up the values of all {a} and {b}.",
             ),
-            a=_stem(shapes[0]), b=_stem(shapes[1]),
+            a=PLURALS[shapes[0]], b=PLURALS[shapes[1]],
         ),
     )  # fmt: skip
-
-
-def _stem(shape: str) -> str:
-    """Return the name of a shape to which an s makes the plural."""
-    return "crosse" if shape == "cross" else shape
 
 
 def _paint_marks(truth: Truth, side: int) -> Canvas:

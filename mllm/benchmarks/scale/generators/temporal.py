@@ -4,14 +4,8 @@ import itertools
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.pairs import (
-    Truth,
-    colours,
-    ground,
-    options_of,
-    phrase,
-    twins,
-)  # fmt: skip
+from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.pairs import colours, options_of, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
 PROCESSES = {
@@ -68,7 +62,7 @@ def sort_images(rng: random.Random, side: int) -> Draft:
     """Show three moments of a process in random order: ask for the order in time."""
     process, levels = rng.choice(tuple(PROCESSES)), rng.choice(((1, 3, 5), (1, 2, 4), (2, 4, 5)))
     said, way = PROCESSES[process]
-    back = ground(rng)
+    back = background(rng)
     orders = list(itertools.permutations((1, 2, 3)))
     gold, twin = rng.sample(orders, 2)
     in_time = levels[::way]
@@ -98,7 +92,7 @@ def order_in_frames(rng: random.Random, side: int) -> Draft:
     shown = colours(rng, 4, without=("black",))
     place = rng.randrange(4)
     options, gold, twin = options_of(rng, shown)
-    back = ground(rng)
+    back = background(rng)
 
     def truths(colour: str) -> list[Truth]:
         others = [other for other in rng.sample(shown, 4) if other != colour]
@@ -125,7 +119,7 @@ def duration_in_frames(rng: random.Random, side: int) -> Draft:
     first, second = colours(rng, 2, without=("black",))
     step = rng.choice((1, 2, 5))
     asked = rng.randrange(2)
-    back = ground(rng)
+    back = background(rng)
     gold, twin = rng.sample((1, 2, 3), 2)
 
     def truths(length: int) -> list[Truth]:
@@ -175,7 +169,7 @@ def continue_story(rng: random.Random, side: int) -> Draft:
     more, less = CHANGES[process]
     slopes = {more: 1, less: -1, UNCHANGED: 0}
     options, gold, twin = options_of(rng, tuple(slopes), 3)
-    name, back = rng.choice(("Mia", "Tom", "Ana", "Ben")), ground(rng)
+    name, back = rng.choice(("Mia", "Tom", "Ana", "Ben")), background(rng)
 
     def truths(change: str) -> list[Truth]:
         slope = slopes[change]
