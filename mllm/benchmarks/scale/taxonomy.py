@@ -22,8 +22,16 @@ _LEFT_OUT = {
     ("frames", "assessment"),
 }
 _APPLICATIONS = {
-    "industry": {"defect": ("single", "multi", "interleaved"), "gauge": ("single", "frames")},
-    "driving": {"signs": ("single", "frames"), "damage": ("single", "multi")},
+    "industry": {
+        "defect": ("single", "multi", "interleaved"),
+        "gauge": ("single", "frames"),
+        "equipment": ("single", "multi"),
+    },
+    "driving": {
+        "signs": ("single", "multi"),
+        "damage": ("single", "multi", "interleaved"),
+        "decision": ("single", "frames"),
+    },
 }
 
 GENERAL_CELLS: tuple[Cell, ...] = tuple(

@@ -12,6 +12,8 @@ from mllm.benchmarks.scale.generators import (
     coding,
     counting,
     documents,
+    driving,
+    industry,
     instructions,
     knowledge,
     multilingual,
@@ -40,6 +42,8 @@ _MODULES = (
     coding,
     assessment,
     safety,
+    industry,
+    driving,
 )
 
 
