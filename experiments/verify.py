@@ -12,7 +12,8 @@ from PIL import Image
 
 from mllm.api import Model, load
 from mllm.checkpoints.loaded import Loaded
-from mllm.data.prompts import CHAT_FORMATS, MARK
+from mllm.data.blocks import MARK
+from mllm.data.prompts import CHAT_FORMATS
 from mllm.data.rows import lay_out
 from mllm.ops.lora import merge_lora
 

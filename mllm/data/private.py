@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tokenizers import Tokenizer
 
-from mllm.data.prompts import special
+from mllm.data.blocks import special
 
 # Some files list the tokens that lay out a prompt as ordinary ones; in a user's text they are text.
 LAYOUT = re.compile(
@@ -16,7 +16,7 @@ LAYOUT = re.compile(
 
 def privately_named(tokenizer: Tokenizer, names: Collection[str] = ()) -> Tokenizer:
     """The same tokenizer, its special tokens and those of ``names`` known as
-    ``prompts.special(name)`` only.
+    ``blocks.special(name)`` only.
 
     Every id stays what it is. Under their own names these tokens are ordinary characters: they are
     neither added tokens any more, nor words of the vocabulary or results of a merge.

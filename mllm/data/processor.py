@@ -3,7 +3,7 @@ with the weights.
 
 Text is encoded whole, never in parts: what a tokenizer of the SentencePiece kind makes of a word
 depends on what stands before it. So that nothing a user types becomes a special token, chat formats
-write special tokens under private names (``prompts.MARK``), and a second tokenizer, derived from
+write special tokens under private names (``blocks.MARK``), and a second tokenizer, derived from
 the first, knows them under these names only.
 """
 
@@ -13,36 +13,41 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from tokenizers import Tokenizer
 
-from mllm.data import images
-from mllm.data.images import ImageConfig, Picture
-from mllm.data.private import privately_named
-from mllm.data.prompts import (
-    ANSWER_LEAD,
-    CHAT_FORMATS,
+from mllm.data import images, prompts
+from mllm.data.blocks import (
     IMAGE,
     IMAGE_BLOCKS,
     MARK,
     Grid,
-    Prompt,
     show_images,
     space_words,
     special,
+    written,
 )
+from mllm.data.cache import Cache
+from mllm.data.chat import CHAT_FORMATS, Pieces
+from mllm.data.conversation import Media, Turn, assistant, image, user
+from mllm.data.encoded import Encoded, Span
+from mllm.data.images import ImageConfig, Picture
+from mllm.data.private import privately_named
 from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
 IMAGE_MARK = "<image>"
+KEPT = 64 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
 ANCHOR = "\ufdd1"  # a character that no token shares with another
 
 
 @dataclass(frozen=True)
 class ProcessorConfig(ImageConfig):
-    """How images are cut, names of the special tokens, and the formats of ``mllm.data.prompts``.
+    """How images are cut, names of the special tokens, and the formats of ``mllm.data.chat``.
 
     ``bos`` is None where no token begins a row, ``image`` None in a text-only model.
     """
@@ -71,7 +76,8 @@ class Processor:
     def __post_init__(self):
         for token in self._named:
             self.token_id(token)
-        self._prompt_text("", [] if self.config.image is None else [(0, 0)], None)
+        shown = [] if self.config.image is None else [image(b"")]
+        self._pieces([user(*shown, "")], True, [(0, 0)] * len(shown), "processor")
 
     def token_id(self, token: str) -> int:
         """Id of a special token; ValueError where the tokenizer has none of that name."""
@@ -126,9 +132,170 @@ class Processor:
                 )
         return text
 
-    def _prompt_text(self, question: str, grids: Sequence[Grid], system: str | None) -> Prompt:
+    def encode(
+        self,
+        turns: Sequence[Turn],
+        *,
+        generate: bool = False,
+        ended: bool = True,
+        where: str = "conversation",
+    ) -> Encoded:
+        """Encode a conversation.
+
+        Args:
+          generate: end with the lead of the assistant's next turn. Otherwise the last turn must be
+            an assistant's, whose text is encoded as a model generates it: the tokens before it stay
+            what they are without it.
+          ended: close that last turn with the end token, which is supervised as its text is.
+          where: names the conversation in messages.
+
+        Raises:
+          ValueError: the turns are in no order that can be encoded, media are of a kind that the
+            model does not take or cannot be decoded, or a raw text names a medium that is not
+            there.
+        """
+        turns = [Turn(t.role, tuple(_unmarked(part) for part in t.parts)) for t in turns]
+        _check_order(turns, generate, where)
+        media = tuple(part for turn in turns for part in turn.media)
+        self._check_kinds(media, where)
+        grids = [self.grid(medium, where) for medium in media]
+        answer = None if generate or turns[-1].media else turns.pop().text
+        if turns and turns[0].role == "raw":
+            text = self._raw_text(turns[0], grids, where)
+            tokens, said = self.tokenizer.encode(text, add_special_tokens=False).ids, []
+            answered = [] if answer is None else _behind(self._encode_raw, text, answer)
+        else:
+            pieces = self._pieces(turns, generate or answer is not None, grids, where)
+            tokens, said = self._encode_pieces(pieces, cut=not generate and answer is None)
+            answered = [] if answer is None else self.answer(answer, ended=False)
+        ids, spans, supervised = self._expand_spans(tokens, said, grids, where)
+        if not generate:
+            end = [self.eos_id] if ended else []
+            supervised.append((len(ids), len(ids) + len(answered) + len(end)))
+            ids += [*answered, *end]
+        if not ids:
+            raise ValueError(f"{where}: is empty")
+        return Encoded(tuple(ids), media, tuple(spans), _joined(supervised))
+
+    def _check_kinds(self, media: Sequence[Media], where: str) -> None:
+        taken = [] if self.config.image is None else ["image"]
+        for medium in media:
+            if medium.kind not in taken:
+                known = " and ".join(["text", *taken])
+                raise ValueError(
+                    f"{where}: shows a medium of kind {medium.kind!r}, but the model takes {known} "
+                    "only"
+                )
+
+    def _pieces(
+        self, turns: Sequence[Turn], generate: bool, grids: Sequence[Grid], where: str
+    ) -> Pieces:
+        """The text of turns in pieces, with the blocks of its images."""
+        waiting = iter(grids)
+        pieces = CHAT_FORMATS[self.config.chat_format](turns, generate)
+        return [
+            (self._show(text, list(islice(waiting, text.count(IMAGE))), where), said)
+            for text, said in pieces
+        ]
+
+    def _raw_text(self, turn: Turn, grids: Sequence[Grid], where: str) -> str:
+        """The text of a raw turn, whose special tokens bear their own names.
+
+        Raises:
+          ValueError: the name of the image token is written where a picture should stand.
+        """
+        names = {IMAGE_MARK, self.config.image} if self.config.image is not None else ()
+        for part in turn.parts:
+            for name in names:
+                if isinstance(part, str) and name in part:
+                    raise ValueError(
+                        f"{where}: {name} is written in the text of a raw turn, but no picture "
+                        "stands there; put the picture between two texts of the turn"
+                    )
+        text = "".join(written(p) if isinstance(p, Media) else p for p in turn.parts)
+        return self._show(text, grids, where).replace(MARK, "")
+
+    def _encode_pieces(self, pieces: Pieces, cut: bool) -> tuple[list[int], list[tuple[int, int]]]:
+        """(tokens, ranges of those that an assistant says); text is encoded whole.
+
+        Args:
+          cut: leave out what follows the last piece that an assistant says.
+        """
+        if cut:
+            last = max(i for i, (_, said) in enumerate(pieces) if said)
+            pieces = pieces[: last + 1]
+        encoding = self._private.encode("".join(t for t, _ in pieces), add_special_tokens=False)
+        # A token belongs to the piece in which it ends.
+        ends = np.array([max(end - 1, 0) for _, end in encoding.offsets], np.int64)
+        said, start = [], 0
+        for text, by_assistant in pieces:
+            if by_assistant and text:
+                first, last = np.searchsorted(ends, [start, start + len(text)]).tolist()
+                said.append((first, last))
+            start += len(text)
+        return encoding.ids, said
+
+    def _expand_spans(
+        self,
+        tokens: Sequence[int],
+        said: Sequence[tuple[int, int]],
+        grids: Sequence[Grid],
+        where: str,
+    ) -> tuple[list[int], list[Span], list[tuple[int, int]]]:
+        """(ids, spans of media, supervised ranges): an image token becomes the run of a tile."""
+        waiting = [m for m, (rows, columns) in enumerate(grids) for _ in range(rows * columns + 1)]
+        ids, spans, places, run = list(self._begin), [], [], self.config.image_tokens
+        for token in tokens:
+            places.append(len(ids))
+            if self.image_id is None or token != self.image_id:
+                ids.append(token)
+                continue
+            if len(spans) < len(waiting):
+                spans.append(Span(len(ids), run, waiting[len(spans)]))
+            ids += [token] * run
+        if (found := sum(token == self.image_id for token in tokens)) != len(waiting):
+            raise ValueError(f"{where}: {found} image tokens for {len(waiting)} images or tiles")
+        places.append(len(ids))
+        shown = {span.start for span in spans}
+        supervised = [
+            (places[i], places[i + 1])
+            for first, last in said
+            for i in range(first, last)
+            if places[i] not in shown
+        ]
+        return ids, spans, supervised
+
+    def grid(self, media: Media, where: str = "image") -> Grid:
+        """(rows, columns) of an image's tiles, known without decoding it where none is split."""
+        if not self.config.split:
+            return 0, 0
+        if media.digest not in self._grids:
+            self._grids[media.digest] = self.prepare(media, where).grid
+        return self._grids[media.digest]
+
+    def prepare(self, media: Media, where: str = "image") -> Picture:
+        """The tiles of an image; those used last are kept.
+
+        Raises:
+          ValueError: it cannot be decoded; the message starts with ``where``.
+        """
+        return self._prepared.get(
+            media.digest, lambda: self.picture(media.data, where), lambda p: p.tiles.nbytes
+        )
+
+    @cached_property
+    def _grids(self) -> dict[str, Grid]:
+        return {}
+
+    @cached_property
+    def _prepared(self) -> Cache:
+        return Cache(KEPT)
+
+    def _prompt_text(
+        self, question: str, grids: Sequence[Grid], system: str | None
+    ) -> tuple[str, str]:
         """(prefix, prompt), special tokens under private names."""
-        chat = CHAT_FORMATS[self.config.chat_format]
+        chat = prompts.CHAT_FORMATS[self.config.chat_format]
         prefix, suffix = chat(question, len(grids), system)
         return self._show(prefix, grids, "prompt"), self._show(prefix + suffix, grids, "prompt")
 
@@ -182,9 +349,11 @@ class Processor:
 
     def answer(self, text: str, ended: bool = True) -> list[int]:
         """Ids of an answer as it follows a prompt, with the end token if ``ended``."""
-        name = self.config.chat_format
-        _, context = CHAT_FORMATS[name]("")
-        ids = _behind(self._encode, context, ANSWER_LEAD[name] + _typed(text))
+        turns = [user(""), assistant(_typed(text))]
+        pieces = CHAT_FORMATS[self.config.chat_format](turns, False)
+        (place,) = (i for i, (_, said) in enumerate(pieces) if said)
+        context = "".join(before for before, _ in pieces[:place])
+        ids = _behind(self._encode, context, pieces[place][0])
         return [*ids, self.eos_id] if ended else ids
 
     def continuation(self, text: str, more: str) -> list[int]:
@@ -233,6 +402,38 @@ class Processor:
 def _typed(text: str) -> str:
     """What a user typed, without the mark of special tokens."""
     return text.replace(MARK, "")
+
+
+def _unmarked(part: str | Media) -> str | Media:
+    return _typed(part) if isinstance(part, str) else part
+
+
+def _check_order(turns: Sequence[Turn], generate: bool, where: str) -> None:
+    """Raise ValueError unless the roles of the turns follow each other as they can be encoded."""
+    roles = [turn.role for turn in turns]
+    if not roles:
+        raise ValueError(f"{where}: has no turns")
+    if not generate and roles[-1] != "assistant":
+        raise ValueError(
+            f"{where}: ends with a turn of {roles[-1]!r}; expected an assistant's turn to learn "
+            "from, or generate=True to answer"
+        )
+    if "raw" in roles and roles != (["raw"] if generate else ["raw", "assistant"]):
+        raise ValueError(
+            f"{where}: has turns of {roles}; a raw turn stands alone, and before an assistant's "
+            "turn that is to be learned"
+        )
+
+
+def _joined(ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Ranges in order, adjacent ones made one and empty ones left out."""
+    joined: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end
+        elif end > start:
+            joined.append((start, end))
+    return tuple(joined)
 
 
 def _behind(encode, context: str, text: str) -> list[int]:

@@ -7,25 +7,14 @@ about the same images, and a suffix that holds the question. The prefix is empty
 special token: there a tokenizer starts afresh, so the cut changes no token.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+from mllm.data.blocks import IMAGE, special
 
 INSTRUCTIONS = {"plain": "", "blank": " Fill in the blank.", "sentence": " Answer in one sentence."}
-MARK = "\ufdd0"  # a Unicode noncharacter: it stands in no text, and is taken out of a user's
-
-
-def special(name: str) -> str:
-    """A special token in the text of a prompt."""
-    return MARK + name
-
-
-IMAGE = special("<image>")  # one run of image tokens, whatever the tokenizer calls its image token
-FAKE = special("<fake_token_around_image>")
-WHOLE = special("<global-img>")
 END = special("<end_of_utterance>")
 
 Prompt = tuple[str, str]
-Grid = tuple[int, int]
 
 
 def _turn(lead: str, question: str, end: str, images: int) -> Prompt:
@@ -91,52 +80,3 @@ CHAT_FORMATS: dict[str, Callable[..., Prompt]] = {
     "chatml": chatml,
 }
 ANSWER_LEAD = dict.fromkeys(CHAT_FORMATS, " ") | {"chatml": ""}
-
-
-def plain_block(grids: Sequence[Grid]) -> str:
-    """LLaVA: nothing but image tokens."""
-    return IMAGE * len(grids)
-
-
-def idefics2_block(grids: Sequence[Grid]) -> str:
-    """Idefics2: between fake tokens; of two that would meet there is one."""
-    views = sum(rows * columns + 1 for rows, columns in grids)
-    return FAKE + (IMAGE + FAKE) * views
-
-
-def idefics3_block(grids: Sequence[Grid]) -> str:
-    """Idefics3 and SmolVLM: the crops row by row, each named, then the whole view."""
-    text = ""
-    for rows, columns in grids:
-        for row in range(1, rows + 1):
-            for column in range(1, columns + 1):
-                text += FAKE + special(f"<row_{row}_col_{column}>") + IMAGE
-            text += "\n"
-        text += ("\n" if rows else "") + FAKE + WHOLE + IMAGE + FAKE
-    return text
-
-
-IMAGE_BLOCKS: dict[str, Callable[[Sequence[Grid]], str]] = {
-    "plain": plain_block,
-    "idefics2": idefics2_block,
-    "idefics3": idefics3_block,
-}
-
-
-def show_images(text: str, grids: Sequence[Grid], block: Callable[[Sequence[Grid]], str]) -> str:
-    """The text with each run of ``IMAGE`` replaced by the block of its images; ``grids`` holds one
-    (rows, columns) an image, in their order.
-    """
-    waiting = iter(grids)
-
-    def shown(run: re.Match) -> str:
-        return block([next(waiting) for _ in range(run.group().count(IMAGE))])
-
-    return re.sub(f"(?:{IMAGE})+", shown, text)
-
-
-def space_words(text: str) -> str:
-    """A space between a fake token and a word glued to it: transformers' Idefics2Processor from 5.0
-    on.
-    """
-    return re.sub(rf"{FAKE}(?=[^\s<{MARK}])", f"{FAKE} ", text)

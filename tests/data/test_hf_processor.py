@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from tokenizers_of_tests import EXACT, KINDS, byte_level
 
+from mllm.data.blocks import MARK
 from mllm.data.hf_processor import read_hf_processor, write_hf_processor
 from mllm.data.processor import Processor, ProcessorConfig
-from mllm.data.prompts import CHAT_FORMATS, MARK
+from mllm.data.prompts import CHAT_FORMATS
 
 transformers = pytest.importorskip("transformers")
 

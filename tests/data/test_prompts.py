@@ -3,7 +3,8 @@
 import pytest
 from tokenizers_of_tests import byte_level
 
-from mllm.data.prompts import CHAT_FORMATS, IMAGE, IMAGE_BLOCKS, MARK, show_images
+from mllm.data.blocks import IMAGE, IMAGE_BLOCKS, MARK, show_images
+from mllm.data.prompts import CHAT_FORMATS
 from mllm.data.templates import CHAT_TEMPLATES
 
 transformers = pytest.importorskip("transformers")
