@@ -66,7 +66,7 @@ def sizes(model: dict, *, small: bool = False):
     """The configuration of a model of these sizes: rows of a profile, LoRA, AdamW."""
     config = common.get_config()
     config.model = model
-    config.processor.image_size = model["vision"]["image_size"]
+    config.processor.update(chat_format="llava", image_size=model["vision"]["image_size"])
     config.rows.update(
         tokens=160 if small else 1024, supervised=96 if small else 256, answers=4 if small else 16
     )

@@ -20,6 +20,7 @@ def get_config(arg: str = "full"):
         raise ValueError(f"llava7b takes one of {DATA} behind the colon, got {arg!r}")
     config = common.get_config()
     config.pretrained = "llava-1.5-7b-hf"
+    config.processor.chat_format = "llava"  # the published prompt of the benchmark
     config.model = dict(dtype="bfloat16", remat="nothing")
     config.benchmark.update(config=arg, forget=5)
     config.rows.update(tokens=1024, supervised=256, answers=16)

@@ -17,6 +17,8 @@ TARGETS = r"decoder/layers/(q|k|v|o|gate|up|down)$|vision/layers/(q|k|v)$"
 
 
 def get_config(arg: str = "published"):
-    return paper.get_config(
+    config = paper.get_config(
         arg, pretrained="llava-1.5-7b-hf", targets=TARGETS, end_token=False, tokens=768
     )
+    config.processor.chat_format = "llava"  # the published prompt of the benchmark
+    return config

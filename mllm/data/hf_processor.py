@@ -30,7 +30,7 @@ KINDS = {  # the transform of each image processor, by family
 RESAMPLE = {int(member): member.name.lower() for member in Image.Resampling}
 DEFAULT_RESAMPLE = {"crop": 3, "pad_square": 3, "stretch": 3, "idefics2": 2, "idefics3": 1}
 BLOCKS = {"llava": "plain", "idefics2": "idefics2", "idefics3": "idefics3"}
-FORMATS = {"llava": "llava", "idefics2": "idefics2", "idefics3": "idefics2"}
+FORMATS = {"llava": "vicuna", "idefics2": "idefics2", "idefics3": "idefics2"}
 PROCESSORS = {
     "llava": "LlavaProcessor",
     "idefics2": "Idefics2Processor",
@@ -43,8 +43,8 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
     """The processor of a folder, for a model whose images take ``image_tokens`` tokens a run.
 
     Args:
-      family: llava, idefics2 or idefics3 (SmolVLM too). It chooses the chat format, LLaVA's being
-        that of MLLMU-Bench.
+      family: llava, idefics2 or idefics3 (SmolVLM too). A folder whose chat template is one that we
+        write keeps that format; any other one takes the published template of its family.
 
     Raises:
       FileNotFoundError, ValueError: naming the file, the key, what was found and expected.
@@ -68,9 +68,11 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
             "to tokenizer and embedding, and save the folder again with transformers"
         )
     ends = _ends(tokenizer, folder, names)
-    chat = FORMATS[family]
-    if family == "idefics3" and bos is None and tokenizer.token_to_id("<|im_start|>") is not None:
-        chat = "smolvlm"
+    chat = _chat_format(folder, names)
+    if chat is None:
+        starts = family == "idefics3" and bos is None
+        starts = starts and tokenizer.token_to_id("<|im_start|>") is not None
+        chat = "smolvlm" if starts else FORMATS[family]
     eos = END_OF_TURN if END_OF_TURN in ends else ends[0]
     pad = _name(names.get("pad_token")) or eos
     sequence = _optional(folder / "processor_config.json").get("image_seq_len", image_tokens)
@@ -93,6 +95,15 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
         return Processor(config, tokenizer)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
+
+
+def _chat_format(folder: Path, names: dict) -> str | None:
+    """Return the chat format whose template the folder holds letter by letter, if there is one."""
+    found = _optional(folder / "chat_template.json").get("chat_template")
+    found = found or names.get("chat_template")
+    if (path := folder / "chat_template.jinja").is_file():
+        found = path.read_text(encoding="utf-8")
+    return next((name for name, template in CHAT_TEMPLATES.items() if template == found), None)
 
 
 def read_image_settings(folder: Path) -> tuple[Path, dict]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -375,6 +375,14 @@ class Processor:
     def arrange(self, image: Image.Image, where: str = "image") -> Picture:
         """The tiles of an RGB image."""
         return images.make_picture(image, self.config, where)
+
+    def with_chat_format(self, name: str) -> "Processor":
+        """Return a processor that writes conversations in another format.
+
+        Raises:
+          ValueError: the format is unknown, or needs a token that the tokenizer does not have.
+        """
+        return Processor(replace(self.config, chat_format=name), self.tokenizer)
 
     @cached_property
     def digest(self) -> str:

@@ -10,10 +10,12 @@ from jax.sharding import Mesh
 from mllm.checkpoints.folder import load_model, save_model, write_description
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.pretrained import PRETRAINED
+from mllm.data.chat import CHAT_FORMATS
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.models import MODELS, config_from_dict
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
+from mllm.registry import lookup
 from mllm.studies.run import Run
 
 
@@ -23,8 +25,13 @@ def device_mesh(config) -> Mesh:
 
 
 def fresh_model(config, benchmark, mesh: Mesh) -> Loaded:
-    """Return a model of random weights with the benchmark's tokenizer."""
+    """Return a model of random weights with the benchmark's tokenizer.
+
+    Raises:
+      ValueError: config.model describes no model, or config.processor.chat_format is not set.
+    """
     family, shape = config_from_dict(config.model.to_dict(), "config.model")
+    lookup(CHAT_FORMATS, config.processor.chat_format, "config.processor.chat_format")
     processor = Processor(
         ProcessorConfig(**config.processor, image_tokens=shape.image_tokens),
         read_tokenizer(benchmark.tokenizer_path),
@@ -49,6 +56,8 @@ def import_pretrained(run: Run) -> None:
     elif folder.is_dir():
         dtype = model.get("dtype")
         loaded = load_model(folder, dtype=dtype, mesh=mesh)
+        if (chat := run.config.processor.chat_format) is not None:
+            loaded = replace(loaded, processor=loaded.processor.with_chat_format(chat))
         described = replace(loaded, variables={}, lora=None)
         write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
     else:

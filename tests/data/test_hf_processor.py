@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +10,10 @@ from PIL import Image
 from tokenizers_of_tests import EXACT, KINDS, byte_level
 
 from mllm.data.blocks import MARK
+from mllm.data.chat import CHAT_FORMATS
+from mllm.data.conversation import image, raw, user
 from mllm.data.hf_processor import read_hf_processor, write_hf_processor
 from mllm.data.processor import Processor, ProcessorConfig
-from mllm.data.prompts import CHAT_FORMATS
 
 transformers = pytest.importorskip("transformers")
 
@@ -83,17 +83,25 @@ def published(processor, text: str, pictures: list[bytes]) -> tuple[list[int], l
 
 def check_equal(ours: Processor, theirs, question: str, pictures: list[bytes]) -> None:
     made = [ours.picture(data) for data in pictures]
-    grids = [picture.grid for picture in made]
-    prefix, suffix = ours.prompt(question, grids)
-    text = "".join(CHAT_FORMATS[ours.config.chat_format](question, len(grids))).replace(MARK, "")
+    turns = [user(*map(image, pictures), question)]
+    pieces = CHAT_FORMATS[ours.config.chat_format](turns, True)
+    text = "".join(piece for piece, _ in pieces).replace(MARK, "")
     ids, pixels = published(theirs, text, pictures)
-    assert prefix + suffix == ids
-    assert ours.whole_prompt(text, grids) == ids
+    assert list(ours.encode(turns, generate=True).ids) == ids
+    assert raw_ids(ours, text, pictures) == ids
     tiles = [(tile, extent) for p in made for tile, extent in zip(p.tiles, p.extents, strict=True)]
     assert len(tiles) == len(pixels)
     for (tile, (height, width)), theirs_ in zip(tiles, pixels, strict=True):
         real = np.moveaxis(tile[:height, :width].astype(int), -1, 0)
         np.testing.assert_array_equal(real, theirs_[:, :height, :width])
+
+
+def raw_ids(ours: Processor, text: str, pictures: list[bytes] = []) -> list[int]:  # noqa: B006
+    """Ids of a text in which ``<image>`` stands for a picture."""
+    shown = iter(map(image, pictures))
+    first, *rest = text.split("<image>")
+    parts = [first, *(part for more in rest for part in (next(shown), more))]
+    return list(ours.encode([raw(*parts)], generate=True).ids)
 
 
 CASES = [(family, kind) for family in FAMILIES if family != "smolvlm" for kind in EXACT]
@@ -113,13 +121,24 @@ def test_what_is_written_is_read_by_transformers_and_by_us(family, kind, tmp_pat
             check_equal(ours, theirs, question, pictures)
     plain = transformers.AutoTokenizer.from_pretrained(tmp_path)
     for text in ("Ada</s>", "London", ""):
-        whole = ours.whole_prompt(text) if text or ours.config.bos else []
+        whole = raw_ids(ours, text) if text or ours.config.bos else []
         assert plain(text)["input_ids"] == whole
     again = read_hf_processor(tmp_path, family, ours.config.image_tokens)
-    chat = ours.config.chat_format
-    again = Processor(replace(again.config, chat_format=chat), again.tokenizer)
     assert again.config == ours.config
-    assert again.prompt(QUESTIONS[0], [(0, 0)]) == ours.prompt(QUESTIONS[0], [(0, 0)])
+    turns = [user(image(encoded(60, 40)), QUESTIONS[0])]
+    assert again.encode(turns, generate=True) == ours.encode(turns, generate=True)
+
+
+@pytest.mark.parametrize(
+    ("family", "format"), [("llava", "vicuna"), ("idefics2", "idefics2"), ("idefics3", "idefics2")]
+)
+def test_a_folder_takes_the_published_format_of_its_family(family, format, tmp_path):
+    saved_by_transformers(tmp_path, family, byte_level(bos=True), nested=False)
+    processor = read_hf_processor(tmp_path, family, 4)
+    assert processor.config.chat_format == format
+    assert processor.with_chat_format("llava").config.chat_format == "llava"
+    with pytest.raises(ValueError, match=r"unknown chat format 'lava'.*did you mean 'llava'"):
+        processor.with_chat_format("lava")
 
 
 IMAGE_PROCESSORS = {
@@ -180,11 +199,11 @@ def test_tokens_that_only_a_config_calls_special_are_special(tmp_path):
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     processor = read_hf_processor(tmp_path, "llava", 4)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    assert processor.whole_prompt("a</s>b") == theirs("a</s>b")["input_ids"]
-    assert processor.eos_id in processor.whole_prompt("a</s>b")
-    prefix, suffix = processor.prompt("a</s><image>b", [(0, 0)])
-    assert processor.eos_id not in suffix and processor.image_id not in suffix
-    assert prefix.count(processor.image_id) == 4
+    assert raw_ids(processor, "a</s>b") == theirs("a</s>b")["input_ids"]
+    assert processor.eos_id in raw_ids(processor, "a</s>b")
+    turns = [user(image(encoded(60, 40)), "a</s><image>b")]
+    ids = processor.encode(turns, generate=True).ids
+    assert processor.eos_id not in ids and ids.count(processor.image_id) == 4
 
 
 def test_names_typed_by_a_user_stay_text():
@@ -193,10 +212,11 @@ def test_names_typed_by_a_user_stay_text():
             processor = make_processor(family, kind)
             special = {t.content for t in processor.tokenizer.get_added_tokens_decoder().values()}
             ids = {processor.token_id(name) for name in special}
-            _, clean = processor.prompt("", [(0, 0)])
-            _, suffix = processor.prompt(FORGED + MARK + "<image>", [(0, 0)])
-            assert [i for i in suffix if i in ids] == [i for i in clean if i in ids]
-            text = processor.tokenizer.decode(suffix, skip_special_tokens=False)
+            shown = image(encoded(60, 40))
+            clean = processor.encode([user(shown, "")], generate=True).ids
+            asked = processor.encode([user(shown, FORGED + MARK + "<image>")], generate=True).ids
+            assert [i for i in asked if i in ids] == [i for i in clean if i in ids]
+            text = processor.tokenizer.decode(asked, skip_special_tokens=False)
             assert f"{FORGED}<image>" in text
 
 

@@ -43,7 +43,7 @@ def get_config():
         projector=dict(mlp_width=32, width=32),
         dtype="float32",
     )
-    config.processor.update(image_size=32)
+    config.processor.update(chat_format="llava", image_size=32)
     config.base = common.stage(epochs=3, rows=2, warmup=2, augment=True)
     config.vanilla = common.stage(epochs=1, rows=2, warmup=2, augment=True)
     for method in config.methods.values():
