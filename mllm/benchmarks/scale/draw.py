@@ -232,7 +232,7 @@ class Canvas:
             pixels = (np.asarray(image, np.int16) + change).clip(0, 255)
             image = Image.fromarray(pixels.astype(np.uint8))
         stream = io.BytesIO()
-        image.save(stream, "PNG", compress_level=6)
+        image.save(stream, "PNG", compress_level=3)
         return stream.getvalue()
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
