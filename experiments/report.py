@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from experiments.common import define_workdir, run
+from mllm.benchmarks import get_report
 from mllm.parallel.launch import is_first
-from mllm.reporting import print_table, write_report
+from mllm.reporting import benchmark_name, print_table, write_report
 
 WORKDIR = define_workdir("folder whose runs are reported")
 
@@ -13,8 +14,9 @@ def main(_):
     workdir = Path(WORKDIR.value)
     if not is_first():
         return
-    paths = write_report(workdir)
-    print_table(workdir)
+    report = get_report(benchmark_name(workdir))
+    paths = write_report(workdir, report)
+    print_table(workdir, report)
     for kind, path in paths.items():
         print(f"{kind}: {path}")
 

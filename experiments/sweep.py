@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from experiments.common import config_path, define_workdir, get_config, run, say
 from experiments.prepare import prepare
-from mllm.benchmarks import get_benchmark
+from mllm.benchmarks import get_benchmark, get_report
 from mllm.parallel.launch import is_first
 from mllm.reporting import print_table, write_report
 from mllm.studies.evaluate import evaluate
@@ -63,8 +63,9 @@ def main(_):
         for evaluation in evaluations:
             evaluation.result()
     if is_first():
-        paths = write_report(workdir)
-        print_table(workdir)
+        report = get_report(config.benchmark.name)
+        paths = write_report(workdir, report)
+        print_table(workdir, report)
         print(f"report: {paths['html']}")
 
 

@@ -32,7 +32,7 @@ ALLOWED = {
     "training": {"ops", "models", "checkpoints", "data", "training", "parallel", "unlearning"},
     "evaluation": {"ops", "models", "checkpoints", "data", "decoding", "evaluation", "parallel"},
     "studies": BELOW,
-    "reporting": {"benchmarks", "reporting", "evaluation"},
+    "reporting": {"reporting", "evaluation"},
     "benchmarks": {*BELOW, "reporting", "benchmarks"},
 }
 FILES = sorted((ROOT / "mllm").rglob("*.py"))

@@ -2,6 +2,7 @@
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 from mllm.registry import lookup
 
@@ -17,3 +18,14 @@ def get_benchmark(name: str) -> ModuleType:
       ValueError: the name is unknown; the message lists the known ones.
     """
     return importlib.import_module(f"{lookup(BENCHMARKS, name, 'benchmark')}.study")
+
+
+def get_report(name: str) -> Any:
+    """Return the ``mllm.reporting.Report`` of a system, the ``REPORT`` of its folder ``report``.
+
+    Only reports need the libraries that draw, so they are imported here.
+
+    Raises:
+      ValueError: the name is unknown; the message lists the known ones.
+    """
+    return importlib.import_module(f"{lookup(BENCHMARKS, name, 'benchmark')}.report").REPORT

@@ -1,240 +1,301 @@
-"""The figures themselves: trade-off, change against vanilla, training curves."""
+"""Kinds of figures that reports share: labelled points, intervals by row, and curves.
+
+Numbers are in the units of the axes. Every function draws for a light page unless another theme is
+given.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mllm.reporting.collect import ANCHORS, MODALITIES
-from mllm.reporting.figures import LIGHT, Label, Theme, colour, marker, place_labels, style
-from mllm.reporting.finding import METRIC, TASK, Point
-from mllm.reporting.tables import (
-    FORGOTTEN_SETS,
-    MODALITY_LABELS,
-    SET_LABELS,
-    Comparison,
-    method_label,
-)
+from mllm.reporting.figures import LIGHT, Theme, ink, style
+from mllm.reporting.labels import Label, place_labels
+from mllm.reporting.layout import Style
 
-CURVES = {
-    "loss": ("loss", "-", None),
-    "forget_nll": ("forget", "-", "#D55E00"),
-    "retain_nll": ("retain", "-", "#009E73"),
-    "kl": ("KL", "--", "#0072B2"),
-}
 _CURVE_POINTS = 300
+_STAR, _STAR_SIZE, _MARK_SIZE = "*", 13, 7
+
+Span = tuple[float, float, float]  # value, low, high; NaN where there is no interval
 
 
-def tradeoff_figure(
-    points: list[Point], modalities: tuple[str, ...] = MODALITIES, theme: Theme = LIGHT
+@dataclasses.dataclass(frozen=True)
+class Dot:
+    """One point of a scatter; points with one label are drawn alike and labelled once."""
+
+    x: Span
+    y: Span
+    label: str
+    style: Style
+
+
+@dataclasses.dataclass(frozen=True)
+class Scatter:
+    """One panel of a scatter; dashed guides lie at `x_guide` and `y_guide`."""
+
+    title: str
+    dots: tuple[Dot, ...]
+    x_guide: float | None = None
+    y_guide: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """One interval: in which row, how far from the middle of it, and whether its mark is filled."""
+
+    row: int
+    span: Span
+    style: Style
+    shift: float = 0.0
+    filled: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """One panel of intervals; `band` is shaded, a line stands at `zero`."""
+
+    title: str
+    bars: tuple[Bar, ...]
+    band: tuple[float, float] | None = None
+    band_colour: str = "muted"
+    zero: float | None = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """How a logged series is drawn; the colour "ink" is that of the theme."""
+
+    label: str
+    dashes: str = "-"
+    colour: str = "ink"
+
+
+def scatter_figure(
+    panels: Sequence[Scatter],
+    x_label: str,
+    y_label: str,
+    theme: Theme = LIGHT,
+    *,
+    limits: Sequence[Dot] = (),
+    log_x: bool = False,
+    front: bool = False,
 ) -> Figure:
-    """Draws forgetting against utility, a panel a modality, a point a checkpoint."""
-    panels = [one for one in modalities if any(point.modality == one for point in points)]
+    """Draw points with intervals and labels, one panel each.
+
+    Args:
+      limits: the points that the axes must hold, so that figures drawn apart share their limits; by
+        default those of the panels.
+      log_x: draws the horizontal axis on a logarithmic scale.
+      front: joins the points that no other beats by a smaller x and a larger y (Pareto front).
+    """
     with style(theme):
         figure = Figure(figsize=(4.9 * max(1, len(panels)), 3.9), layout="constrained")
         if not panels:
             return figure
         grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-        _set_limits(grid[0], points)
-        for axes, modality in zip(grid, panels, strict=True):
-            shown = [point for point in points if point.modality == modality]
-            _draw_tradeoff(axes, shown, theme)
-            axes.set_title(MODALITY_LABELS[modality].capitalize())
-            axes.set_xlabel("forgetting: drop in forget-set accuracy (points) →")
-        grid[0].set_ylabel("utility: accuracy on retain, celebrity (%) →")
+        if log_x:
+            grid[0].set_xscale("log")
+        _set_limits(grid[0], limits or [dot for panel in panels for dot in panel.dots], log_x)
+        for axes, panel in zip(grid, panels, strict=True):
+            _draw_dots(axes, panel, theme)
+            if front:
+                _draw_front(axes, panel.dots, theme)
+            axes.set_title(panel.title)
+            axes.set_xlabel(x_label)
+        grid[0].set_ylabel(y_label)
         figure.canvas.draw()
-        for axes, modality in zip(grid, panels, strict=True):
-            _label_tradeoff(axes, [p for p in points if p.modality == modality], theme)
+        for axes, panel in zip(grid, panels, strict=True):
+            _label_dots(axes, panel, theme)
         # The labels were placed for this layout; a second pass must not move the axes.
         figure.set_layout_engine("none")
     return figure
 
 
-def _set_limits(axes: Axes, points: list[Point]) -> None:
-    for ends, setter in (
-        ([100 * value for point in points for value in point.forgetting], axes.set_xlim),
-        ([100 * value for point in points for value in point.utility], axes.set_ylim),
+def _set_limits(axes: Axes, dots: Sequence[Dot], log_x: bool) -> None:
+    for ends, log, setter in (
+        ([end for dot in dots for end in dot.x], log_x, axes.set_xlim),
+        ([end for dot in dots for end in dot.y], False, axes.set_ylim),
     ):
         ends = [end for end in ends if np.isfinite(end)]
-        margin = 0.09 * max(max(ends) - min(ends), 5)
-        setter(min(ends) - margin, max(ends) + margin)
+        if not ends:
+            continue
+        if log:
+            margin = max(max(ends) / min(ends), 2) ** 0.12
+            setter(min(ends) / margin, max(ends) * margin)
+        else:
+            margin = 0.09 * max(max(ends) - min(ends), 5)
+            setter(min(ends) - margin, max(ends) + margin)
 
 
-def _draw_tradeoff(axes: Axes, points: list[Point], theme: Theme) -> None:
-    methods = [point.method for point in points]
-    guides, dashes = _guides(points), {"color": theme.muted, "lw": 0.7, "ls": (0, (4, 3))}
-    if "x" in guides:
-        axes.axvline(guides["x"], alpha=0.7, zorder=1, **dashes)
-    if "y" in guides:
-        axes.axhline(guides["y"], alpha=0.7, zorder=1, **dashes)
-    faint = 0.3 if len(points) > len(set(methods)) else 0.6
-    for point in points:
-        shade = colour(point.method, methods, theme)
-        x, x_low, x_high = (100 * value for value in point.forgetting)
-        y, y_low, y_high = (100 * value for value in point.utility)
+def _draw_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
+    dashes = {"color": theme.muted, "lw": 0.7, "ls": (0, (4, 3)), "alpha": 0.7, "zorder": 1}
+    if panel.x_guide is not None:
+        axes.axvline(panel.x_guide, **dashes)
+    if panel.y_guide is not None:
+        axes.axhline(panel.y_guide, **dashes)
+    faint = 0.3 if len(panel.dots) > len({dot.label for dot in panel.dots}) else 0.6
+    for dot in panel.dots:
+        shade = ink(dot.style.colour, theme)
+        x, x_low, x_high = dot.x
+        y, y_low, y_high = dot.y
         axes.plot([x_low, x_high], [y, y], color=shade, lw=0.8, alpha=faint, zorder=2)
         axes.plot([x, x], [y_low, y_high], color=shade, lw=0.8, alpha=faint, zorder=2)
         axes.plot(
             x,
             y,
-            marker(point.method, methods),
+            dot.style.marker,
             color=shade,
-            markersize=13 if point.method in ANCHORS else 7,
+            markersize=_STAR_SIZE if dot.style.marker == _STAR else _MARK_SIZE,
             markeredgecolor=theme.paper,
             markeredgewidth=0.8,
             zorder=4,
         )
 
 
-def _label_tradeoff(axes: Axes, points: list[Point], theme: Theme) -> None:
+def pareto_front(dots: Sequence[Dot]) -> list[Dot]:
+    """Return the points that no other beats by a smaller x and a larger y, by growing x."""
+    kept: list[Dot] = []
+    for dot in sorted(dots, key=lambda dot: (dot.x[0], -dot.y[0])):
+        if not kept or dot.y[0] > kept[-1].y[0]:
+            kept.append(dot)
+    return kept
+
+
+def _draw_front(axes: Axes, dots: Sequence[Dot], theme: Theme) -> None:
+    front = pareto_front(dots)
+    axes.step(
+        [dot.x[0] for dot in front],
+        [dot.y[0] for dot in front],
+        where="post",
+        color=theme.muted,
+        lw=0.9,
+        ls=(0, (4, 3)),
+        zorder=1.2,
+    )
+
+
+def _label_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
     groups = defaultdict(list)
-    for point in points:
-        groups[point.method, point.label].append(point)
-    methods = [point.method for point in points]
+    for dot in panel.dots:
+        groups[dot.label].append(dot)
     labels = []
-    for (method, text), seeds in groups.items():
-        # The label stands by the seed in the middle, not by a mean where no point is.
-        middle = sorted(seeds, key=lambda point: point.utility[0])[len(seeds) // 2]
-        labels.append(
-            Label(
-                100 * middle.forgetting[0],
-                100 * middle.utility[0],
-                text,
-                colour(method, methods, theme),
-                "bold" if method in ANCHORS else "normal",
-            )
-        )
-    place_labels(axes, labels, _obstacles(axes, points))
+    for text, dots in groups.items():
+        # The label stands near the middle point, not at a mean where no point is.
+        middle = sorted(dots, key=lambda dot: dot.y[0])[len(dots) // 2]
+        weight = "bold" if middle.style.marker == _STAR else "normal"
+        colour = ink(middle.style.colour, theme)
+        labels.append(Label(middle.x[0], middle.y[0], text, colour, weight))
+    place_labels(axes, labels, _obstacles(axes, panel))
 
 
-def _obstacles(axes: Axes, points: list[Point]) -> list[tuple[float, float, float, float]]:
-    """Returns the boxes of marks, interval bars and guide lines, in points of percent."""
+def _obstacles(axes: Axes, panel: Scatter) -> list[tuple[float, float, float, float]]:
+    """Return the boxes of marks, interval bars and guide lines, in the units of the axes."""
     boxes = []
-    for point in points:
-        x, x_low, x_high = (100 * value for value in point.forgetting)
-        y, y_low, y_high = (100 * value for value in point.utility)
+    for dot in panel.dots:
+        x, x_low, x_high = dot.x
+        y, y_low, y_high = dot.y
         boxes += [(x, y, x, y), (x_low, y, x_high, y), (x, y_low, x, y_high)]
     boxes = [box for box in boxes if np.all(np.isfinite(box))]
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    guides = _guides(points)
-    if "x" in guides:
-        boxes.append((guides["x"], bottom, guides["x"], top))
-    if "y" in guides:
-        boxes.append((left, guides["y"], right, guides["y"]))
+    if panel.x_guide is not None:
+        boxes.append((panel.x_guide, bottom, panel.x_guide, top))
+    if panel.y_guide is not None:
+        boxes.append((left, panel.y_guide, right, panel.y_guide))
     return boxes
 
 
-def _guides(points: list[Point]) -> dict[str, float]:
-    """Returns where the target lies: forgetting of retain-only (x), utility of vanilla (y)."""
-    forgetting = [point.forgetting[0] for point in points if point.method == "retain_only"]
-    utility = [point.utility[0] for point in points if point.method == "vanilla"]
-    guides = {"x": forgetting, "y": utility}
-    return {name: 100 * float(np.mean(values)) for name, values in guides.items() if values}
-
-
-def has_changes(comparison: Comparison) -> bool:
-    """Tells whether there is a vanilla run and another to set against it."""
-    return comparison.key("vanilla") is not None and len(comparison.keys) > 1
-
-
-def change_figure(
-    comparison: Comparison, sets: tuple[str, ...], theme: Theme = LIGHT
-) -> Figure | None:
-    """Draws each method's change of accuracy against vanilla, a panel a set; None without data."""
-    if not has_changes(comparison):
-        return None
-    vanilla = comparison.key("vanilla")
-    keys = [key for key in comparison.keys if key[0] != "vanilla"]
+def intervals_figure(
+    rows: Sequence[str], panels: Sequence[Intervals], x_label: str, theme: Theme = LIGHT
+) -> Figure:
+    """Draw values with intervals, one row for each label, one panel each."""
     with style(theme):
-        size = (3.35 * len(sets) + 1.2, 0.36 * len(keys) + 1.05)
+        size = (3.35 * len(panels) + 1.2, 0.36 * len(rows) + 1.05)
         figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(1, len(sets), sharey=True, sharex=True, squeeze=False)[0]
-        for axes, name in zip(grid, sets, strict=True):
-            _draw_changes(axes, comparison, keys, vanilla, name, theme)
-        grid[0].set_yticks(range(len(keys)), [method_label(*key) for key in keys])
-        grid[0].set_ylim(len(keys) - 0.4, -0.6)
+        grid = figure.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
+        for axes, panel in zip(grid, panels, strict=True):
+            _draw_bars(axes, panel, theme)
+            axes.set_title(panel.title)
+            axes.set_xlabel(x_label)
+        grid[0].set_yticks(range(len(rows)), rows)
+        grid[0].set_ylim(len(rows) - 0.4, -0.6)
         for tick in grid[0].get_yticklabels():
             tick.set_color(theme.ink)
     return figure
 
 
-def _draw_changes(axes, comparison, keys, vanilla, name, theme) -> None:
-    methods = [method for method, _ in comparison.keys]
-    axes.axvline(0, color=theme.muted, lw=0.8, zorder=1)
-    for row, key in enumerate(keys):
-        shade = colour(key[0], methods, theme)
-        for shift, modality in zip((-0.15, 0.15), MODALITIES, strict=True):
-            found = comparison.difference(key, vanilla, (name, TASK, modality, METRIC))
-            if found is None:
-                continue
-            value, low, high = (100 * number for number in found[:3])
-            height = row + shift
-            axes.plot([low, high], [height, height], color=shade, lw=1, alpha=0.65, zorder=2)
-            axes.plot(
-                value,
-                height,
-                "o",
-                color=shade,
-                markerfacecolor=shade if modality == "image_text" else theme.paper,
-                markersize=5.5,
-                markeredgewidth=1.2,
-                zorder=3,
-            )
+def _draw_bars(axes: Axes, panel: Intervals, theme: Theme) -> None:
+    if panel.zero is not None:
+        axes.axvline(panel.zero, color=theme.muted, lw=0.8, zorder=1)
+    if panel.band is not None:
+        shade = ink(panel.band_colour, theme)
+        axes.axvspan(*panel.band, color=shade, alpha=0.12, lw=0, zorder=0)
+    for bar in panel.bars:
+        shade = ink(bar.style.colour, theme)
+        value, low, high = bar.span
+        height = bar.row + bar.shift
+        axes.plot([low, high], [height, height], color=shade, lw=1, alpha=0.65, zorder=2)
+        axes.plot(
+            value,
+            height,
+            "o",
+            color=shade,
+            markerfacecolor=shade if bar.filled else theme.paper,
+            markersize=5.5,
+            markeredgewidth=1.2,
+            zorder=3,
+        )
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    target = comparison.key("retain_only") if name in FORGOTTEN_SETS else None
-    goals = [
-        comparison.difference(target, vanilla, (name, TASK, modality, METRIC))
-        for modality in MODALITIES
-        if target
-    ]
-    goals = [100 * goal[0] for goal in goals if goal]
-    if goals:
-        shade = colour("retain_only", methods, theme)
-        axes.axvspan(min(goals), max(goals), color=shade, alpha=0.12, lw=0, zorder=0)
-    wish = "target is retain-only" if name in FORGOTTEN_SETS else "target is 0"
-    axes.set_title(f"{SET_LABELS[name]}: {wish}")
-    axes.set_xlabel("change against vanilla (points)")
     axes.margins(x=0.06)
 
 
-def change_legend(figure: Figure, theme: Theme = LIGHT) -> Figure:
-    """Adds what the filled and the open marks mean, for a figure that stands alone."""
-    handles = [
-        Line2D([], [], ls="", marker="o", color=theme.ink, label=MODALITY_LABELS["image_text"]),
-        Line2D([], [], ls="", marker="o", color=theme.ink, markerfacecolor=theme.paper,
-               label=MODALITY_LABELS["text"]),
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+def add_fill_legend(figure: Figure, filled: str, hollow: str, theme: Theme = LIGHT) -> Figure:
+    """Add what filled and open marks mean, for a figure that stands alone."""
+    with style(theme):
+        handles = [
+            Line2D([], [], ls="", marker="o", color=theme.ink, label=filled),
+            Line2D(
+                [], [], ls="", marker="o", color=theme.ink, markerfacecolor=theme.paper,
+                label=hollow,
+            ),
+        ]  # fmt: skip
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
 def curves_figure(
-    title: str, series: dict[str, tuple[list[float], list[float]]], theme: Theme = LIGHT
+    title: str,
+    series: Mapping[str, tuple[list[float], list[float]]],
+    curves: Mapping[str, Curve],
+    y_label: str = "nats per token",
+    theme: Theme = LIGHT,
 ) -> Figure | None:
-    """Draws the losses of one run over its steps; None where it logged none of them."""
-    shown = {name: series[name] for name in CURVES if name in series}
+    """Draw the named series of one run over its steps; None where it logged none of them."""
+    shown = {name: series[name] for name in curves if name in series}
     if not shown:
         return None
     with style(theme):
         figure = Figure(figsize=(3.5, 2.3), layout="constrained")
         axes = figure.subplots()
         for name, (steps, values) in shown.items():
-            label, dashes, shade = CURVES[name]
+            curve = curves[name]
             steps, values = _thin(np.asarray(steps), np.asarray(values))
             mark = "o" if len(steps) == 1 else ""
             axes.plot(
-                steps, values, dashes, color=shade or theme.ink, label=label, marker=mark, ms=4
-            )
+                steps, values, curve.dashes, color=ink(curve.colour, theme), label=curve.label,
+                marker=mark, ms=4,
+            )  # fmt: skip
         axes.set_title(title)
         axes.set_xlabel("step")
-        axes.set_ylabel("nats per token")
+        axes.set_ylabel(y_label)
         axes.margins(x=0.01)
         axes.legend(
             loc="best", frameon=False, fontsize=7.5, handlelength=1.5, labelspacing=0.25,
@@ -244,7 +305,7 @@ def curves_figure(
 
 
 def _thin(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Averages neighbours so that a curve has at most _CURVE_POINTS points."""
+    """Average neighbours so that a curve has at most _CURVE_POINTS points."""
     group = -(-len(steps) // _CURVE_POINTS)
     if group <= 1:
         return steps, values

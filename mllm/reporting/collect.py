@@ -1,326 +1,141 @@
-"""Reads a sweep folder: every `run.json` below it, with the scores and replies beside it."""
+"""Reads a sweep folder: every `run.json` below it, with its scores and replies."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 import os
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from mllm.evaluation.metrics import HEADLINE
-from mllm.evaluation.scores import SETS
-from mllm.files import read_json, read_jsonl
-
-SCHEMA = 1
-TASKS = tuple(HEADLINE)
-MODALITIES = ("image_text", "text")
-# Weights that a study starts from, as others published them: no run of its own, rarely evaluated.
-PRETRAINED = "pretrained"
-ANCHORS = (PRETRAINED, "base", "vanilla", "retain_only")
-METHOD_LABELS = {
-    PRETRAINED: "Pretrained",
-    "base": "Base",
-    "vanilla": "Vanilla",
-    "retain_only": "Retain-only",
-    "ga": "GA",
-    "grad_diff": "GradDiff",
-    "kl_min": "KL-Min",
-    "npo": "NPO",
-    "prompting": "Prompting",
-}
-_RUN_KEYS = {"schema": int, "method": str, "seed": int, "status": str}
-_FINISHED_KEYS = {
-    "protocol": str,
-    "checkpoint_digest": str,
-    "data_fingerprint": str,
-    "config": dict,
-    "cost": dict,
-    "environment": dict,
-}
-_RATES = ("valid", "refusal", "invalid")
-# Keys that differ between runs of one configuration and say nothing about the method.
-_PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", "name", "variant"})
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One checkpoint evaluated on one forget split.
-
-    `scores` are the score objects of results.json, unchanged. A run folder of base or vanilla,
-    which no forget split changes, gives one Run for each split it was evaluated on.
-    """
-
-    folder: Path
-    name: str
-    method: str
-    seed: int
-    forget: int | None
-    protocol: str
-    checkpoint_digest: str
-    data_fingerprint: str
-    benchmark: str
-    parent: str | None
-    command: str | None
-    config: dict[str, Any]
-    cost: dict[str, Any]
-    environment: dict[str, Any]
-    results_environment: dict[str, Any]
-    scores: tuple[dict[str, Any], ...]
-    variant: str = ""
-
-    @property
-    def replies_path(self) -> Path:
-        """The raw replies of this forget split: in a folder of the split, or beside the results."""
-        folder = self.folder / "eval" / self.protocol
-        split = folder / f"forget_{self.forget}" / "replies.jsonl"
-        return split if split.is_file() else folder / "replies.jsonl"
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """A run that cannot be in the tables, and why."""
-
-    name: str
-    method: str
-    reason: str
+from mllm.files import read_json
+from mllm.reporting.comparable import leave_out_unlike, name_variants
+from mllm.reporting.comparison import Comparison
+from mllm.reporting.layout import Layout
+from mllm.reporting.runs import Problem, Run, make_run, read_record, read_results
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """All that was found below `workdir`; `runs` in the order of the tables.
+    """All that was found below a folder.
 
-    `weights` are finished runs that hold published weights and were not evaluated. `others` are
-    the runs again under further protocols than their own; they stand in no table.
+    Attributes:
+      runs: in the order of the tables.
+      problems: runs that cannot be in the tables.
+      weights: finished runs that the layout lets stand without scores.
+      others: the runs again under further protocols than their own; they stand in no table.
     """
 
     workdir: Path
+    layout: Layout
     runs: tuple[Run, ...]
     problems: tuple[Problem, ...]
     weights: tuple[Run, ...] = ()
     others: tuple[Run, ...] = ()
 
-
-def method_order(method: str) -> tuple[int, str]:
-    """Sorts anchors first, then the published methods, then later ones by name."""
-    known = list(METHOD_LABELS)
-    return (known.index(method), "") if method in known else (len(known), method)
-
-
-def read_metrics(run: Run) -> dict[str, tuple[list[float], list[float]]]:
-    """Returns metric name -> (steps, values) of metrics.jsonl.
-
-    A run that was killed writes the steps after its last checkpoint twice: the later line counts.
-    Values that are not finite are left out.
-    """
-    by_step: dict[float, dict[str, Any]] = {}
-    for row in read_jsonl(run.folder / "metrics.jsonl"):
-        step = row.get("step")
-        if _is_number(step):
-            by_step.setdefault(step, {}).update(row)
-    series: dict[str, tuple[list[float], list[float]]] = {}
-    for step in sorted(by_step):
-        for name, value in by_step[step].items():
-            if name not in ("step", "time") and _is_number(value):
-                steps, values = series.setdefault(name, ([], []))
-                steps.append(float(step))
-                values.append(float(value))
-    return series
-
-
-def collect(workdir: str | Path) -> Sweep:
-    """Reads every run below `workdir`.
-
-    Unfinished, unevaluated and unreadable runs become `Problem`s. Raises FileNotFoundError where
-    no run.json exists, and ValueError naming the runs where finished runs differ in benchmark,
-    data fingerprint or protocol: their numbers may not stand in one table.
-    """
-    workdir = Path(workdir)
-    paths = _find_run_files(workdir)
-    if not paths:
-        raise FileNotFoundError(
-            f"{workdir}: found no run.json below this folder, expected one a run; "
-            "run experiments.sweep first, or name its --workdir"
+    @functools.cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Return one comparison for each group; runs without a group belong to all of them."""
+        found = {run.group for run in self.runs if run.group is not None}
+        groups = sorted(found, key=lambda group: (isinstance(group, str), group))
+        return tuple(
+            Comparison(self.layout, group, (r for r in self.runs if r.group in (group, None)))
+            for group in groups or [None] * bool(self.runs)
         )
+
+    @property
+    def folders(self) -> list[Run]:
+        """Return one run for each folder: some runs are evaluated for several groups."""
+        runs = (*self.weights, *self.runs)
+        return list({run.name: run for run in reversed(runs)}.values())[::-1]
+
+
+def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
+    """Read every run below `workdir`.
+
+    Unfinished, unevaluated and unreadable runs become problems, and so do runs that were evaluated
+    under other conditions than the rest: they never stand in one table.
+
+    Raises:
+      FileNotFoundError: there is no run.json.
+      ValueError: two runs differ in nothing that could name them.
+    """
+    workdir, layout = Path(workdir), layout or Layout()
     runs, weights, others, problems = [], [], [], []
-    for path in paths:
+    for path in find_records(workdir):
         name = path.parent.relative_to(workdir).as_posix()
         method = "unknown"
         try:
-            record = read_json(path)
-            method = str(record.get("method", method))
-            _require_finished(record)
+            method = str(read_json(path).get("method", method))
+            record = read_record(path)
             results = path.parent / "eval" / record["protocol"] / "results.json"
-            if method == PRETRAINED and not results.is_file():
-                weights.append(_make_run(path.parent, name, record, {}, {}))
+            if method in layout.unevaluated and not results.is_file():
+                weights.append(make_run(path.parent, name, record, layout))
             else:
-                runs += _read_results(path.parent, name, record, results)
+                runs += read_results(path.parent, name, record, results, layout)
             for further in sorted(set(path.parent.glob("eval/*/results.json")) - {results}):
                 under = {**record, "protocol": further.parent.name}
-                others += _read_results(path.parent, name, under, further)
+                others += read_results(path.parent, name, under, further, layout)
         except (ValueError, OSError) as error:
             problems.append(Problem(name, method, str(error)))
-    for key in ("benchmark", "data_fingerprint", "protocol"):
-        _refuse_unlike(runs, key)
-    runs = _name_variants(runs)
+    runs, unlike = leave_out_unlike(runs, layout)
+    if runs and not layout.axes:
+        layout = layout.with_axes(runs[0].axes)
+    runs = name_variants(runs)
     for kind in (runs, others):
-        kind.sort(
-            key=lambda run: (method_order(run.method), run.variant, run.forget or 0, run.seed)
-        )
+        kind.sort(key=lambda run: _place(run, layout))
     # Unevaluated weights have no benchmark and stand in no table, so nothing above is about them.
-    return Sweep(workdir, tuple(runs), tuple(problems), tuple(weights), tuple(others))
+    return Sweep(
+        workdir, layout, tuple(runs), (*problems, *unlike), tuple(weights), tuple(others)
+    )  # fmt: skip
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns dotted key -> leaf of a nested configuration."""
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def find_records(workdir: str | Path) -> list[Path]:
+    """Return every run.json below a folder, sorted.
 
-
-def _find_run_files(workdir: Path) -> list[Path]:
+    Raises:
+      FileNotFoundError: there is none.
+    """
     found = []
     for folder, children, files in os.walk(workdir):
         children[:] = sorted(child for child in children if not child.startswith("."))
         if "run.json" in files:
             found.append(Path(folder) / "run.json")
+    if not found:
+        raise FileNotFoundError(
+            f"{workdir}: found no run.json below this folder, expected one in each run's folder; "
+            "run experiments.sweep first, or name its --workdir"
+        )
     return sorted(found)
 
 
-def _require(record: dict[str, Any], keys: dict[str, type], file: str) -> None:
-    for key, kind in keys.items():
-        if not isinstance(record.get(key), kind) or isinstance(record.get(key), bool):
-            found = type(record[key]).__name__ if key in record else "nothing"
-            raise ValueError(f"{file}: key {key!r} is {found}, expected {kind.__name__}")
-    if record["schema"] != SCHEMA:
-        raise ValueError(f"{file}: schema is {record['schema']}, expected {SCHEMA}")
+def benchmark_name(workdir: str | Path) -> str:
+    """Return the name of the benchmark that the runs below a folder used.
 
-
-def _require_finished(record: dict[str, Any]) -> None:
-    _require(record, _RUN_KEYS, "run.json")
-    if record["status"] != "finished":
-        raise ValueError(f"unfinished: its status is {record['status']!r}; start the sweep again")
-    _require(record, {**_RUN_KEYS, **_FINISHED_KEYS}, "run.json")
-
-
-def _read_results(folder: Path, name: str, record: dict[str, Any], path: Path) -> list[Run]:
-    if not path.is_file():
-        raise ValueError(
-            f"not evaluated: eval/{record['protocol']}/results.json is missing; "
-            "run experiments.evaluate on this run"
-        )
-    results = read_json(path)
-    _require(results, {"schema": int, "benchmark": str, "runs": list}, "results.json")
-    if not results["runs"]:
-        raise ValueError("results.json: 'runs' is empty, expected one entry a forget split")
-    for entry in results["runs"]:
-        _check_entry(record, entry)
-    return [_make_run(folder, name, record, results, entry) for entry in results["runs"]]
-
-
-def _check_entry(record: dict[str, Any], entry: dict[str, Any]) -> None:
-    for key in ("method", "seed", "checkpoint_digest", "protocol"):
-        if entry.get(key) != record[key]:
-            raise ValueError(
-                f"results.json: {key} is {entry.get(key)!r}, expected {record[key]!r} as in "
-                "run.json; the scores belong to another checkpoint, evaluate this run again"
-            )
-    for position, score in enumerate(entry.get("scores") or ()):
-        _check_score(score, f"results.json: score {position}")
-
-
-def _make_run(folder, name, record, results, entry) -> Run:
-    return Run(
-        folder=folder,
-        name=name,
-        method=record["method"],
-        seed=record["seed"],
-        forget=entry.get("forget", record.get("forget")),
-        protocol=record["protocol"],
-        checkpoint_digest=record["checkpoint_digest"],
-        data_fingerprint=record["data_fingerprint"],
-        benchmark=results.get("benchmark", ""),
-        parent=record.get("parent"),
-        command=record.get("command"),
-        config=record["config"],
-        cost={**record["cost"], **(entry.get("cost") or {})},
-        environment=record["environment"],
-        results_environment=results.get("environment") or {},
-        scores=tuple(entry.get("scores") or ()),
+    Raises:
+      FileNotFoundError: there is no run.json.
+      ValueError: no run.json names a benchmark in its config.
+    """
+    paths = find_records(workdir)
+    for path in paths:
+        try:
+            name = _named(read_json(path))
+        except ValueError:
+            continue
+        if name:
+            return name
+    raise ValueError(
+        f"{paths[0]}: key config.benchmark.name is missing, expected the name of a benchmark"
     )
 
 
-def _check_score(score: Any, where: str) -> None:
-    if not isinstance(score, dict):
-        raise ValueError(f"{where} is {type(score).__name__}, expected an object")
-    for key, known in (("set", SETS), ("task", TASKS), ("modality", MODALITIES)):
-        if score.get(key) not in known:
-            raise ValueError(f"{where}: {key} is {score.get(key)!r}, expected one of {known}")
-    if not isinstance(score.get("metric"), str):
-        raise ValueError(f"{where}: metric is {score.get('metric')!r}, expected a name")
-    for key in ("n", *_RATES):
-        if not _is_number(score.get(key)):
-            raise ValueError(f"{where}: {key} is {score.get(key)!r}, expected a finite number")
-    # Null says that nothing was scored (every reply an error), or one profile and no interval.
-    if not _is_number_or_null(score.get("value", "nothing")):
-        raise ValueError(f"{where}: value is {score.get('value')!r}, expected a finite number")
-    interval = score.get("ci95")
-    pair = isinstance(interval, list) and len(interval) == 2
-    if not pair or not all(map(_is_number_or_null, interval)):
-        raise ValueError(f"{where}: ci95 is {interval!r}, expected [low, high]")
+def _named(record: dict[str, Any]) -> str | None:
+    config = record.get("config")
+    benchmark = config.get("benchmark") if isinstance(config, dict) else None
+    name = benchmark.get("name") if isinstance(benchmark, dict) else None
+    return name if isinstance(name, str) else None
 
 
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
-def _is_number_or_null(value: Any) -> bool:
-    return value is None or _is_number(value)
-
-
-def _refuse_unlike(runs: list[Run], key: str) -> None:
-    names = defaultdict(list)
-    for run in runs:
-        names[getattr(run, key)].append(run.name)
-    if len(names) > 1:
-        found = "; ".join(f"{value}: {', '.join(who)}" for value, who in sorted(names.items()))
-        raise ValueError(
-            f"runs with different {key} cannot stand in one table ({found}); "
-            "move one kind to its own folder and report each folder by itself"
-        )
-
-
-def _name_variants(runs: list[Run]) -> list[Run]:
-    """Tells runs of one method and seed apart by the settings in which they differ."""
-    by_method = defaultdict(list)
-    for run in runs:
-        by_method[run.method, run.forget].append(run)
-    named = []
-    for group in by_method.values():
-        if len({run.seed for run in group}) == len(group):
-            named += group
-            continue
-        configs = [flatten(run.config) for run in group]
-        keys = sorted(
-            key
-            for key in set().union(*configs)
-            if key.rsplit(".", 1)[-1] not in _PLACE_KEYS
-            and len({repr(config.get(key)) for config in configs}) > 1
-        )
-        seen: dict[tuple[str, int], str] = {}
-        for run, config in zip(group, configs, strict=True):
-            variant = ", ".join(f"{key.rsplit('.', 1)[-1]}={config.get(key)}" for key in keys)
-            other = seen.setdefault((variant, run.seed), run.name)
-            if other != run.name:
-                raise ValueError(
-                    f"runs {other} and {run.name} have the same method ({run.method}), seed "
-                    f"({run.seed}), forget split and config; remove one of them"
-                )
-            named.append(dataclasses.replace(run, variant=variant))
-    return named
+def _place(run: Run, layout: Layout) -> tuple:
+    group = (isinstance(run.group, str), run.group or 0)
+    return layout.order(run.method), run.variant, group, run.seed

@@ -1,227 +1,249 @@
-"""The tables as Markdown, CSV and LaTeX, with each format's own escapes."""
+"""The report as Markdown, CSV and LaTeX, with each format's own escapes."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from mllm.evaluation.scores import SETS
-from mllm.reporting.collect import MODALITIES, Run, Sweep
-from mllm.reporting.tables import (
-    COLUMNS,
-    MARKING_RULE,
-    SEED_RULE,
-    SET_LABELS,
-    Comparison,
-    Entry,
-    Table,
-    direction,
-    percent,
+from mllm.reporting.collect import Sweep
+from mllm.reporting.comparison import Entry
+from mllm.reporting.runs import RATES
+from mllm.reporting.section import (
+    Block,
+    Grid,
+    Heading,
+    Link,
+    Listing,
+    Paragraph,
+    Preformatted,
+    Scores,
+    Section,
+    every,
 )
+from mllm.reporting.tables import Column, Table, percent
 from mllm.reporting.text import clean_text, escape_latex, escape_markdown, guard_csv
 
-_SHORT_MODALITY = {"image_text": "img+txt", "text": "txt"}
-COST_KEYS = ("steps", "seconds", "trainable", "parameters")
-_TERMINAL_SETS = {**SET_LABELS, "celebrity": "Celeb."}
-_CSV_COLUMNS = (
-    "run",
-    "method",
-    "variant",
-    "seed",
-    "forget",
-    "protocol",
-    "set",
-    "task",
-    "modality",
-    "metric",
-    "value",
-    "ci95_low",
-    "ci95_high",
-    "n",
-    "valid",
-    "refusal",
-    "invalid",
-    "checkpoint_digest",
-)
+_LATEX_SYMBOLS = {
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "≈": r"$\approx$",
+    "–": "--",
+    "α": r"$\alpha$",
+    "κ": r"$\kappa$",
+    "τ": r"$\tau$",
+    "×": r"$\times$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+}
 
 
-def to_markdown(
-    comparisons: Iterable[Comparison],
-    sweep: Sweep,
-    findings: Iterable[str],
-    reason: str,
-    licences: Iterable[tuple[str, str]] = (),
-) -> str:
-    """Returns the report's text and headline tables as Markdown.
-
-    `licences` are (part of the data set, a line of its licence).
-    """
-    lines = ["# Unlearning report", ""]
-    for comparison, sentence in zip(comparisons, findings, strict=True):
-        lines += [f"## {_heading(comparison)}", "", escape_markdown(sentence), ""]
-        for table in comparison.headline_tables:
-            if table.measured:
-                lines += [f"### {table.title}", "", *_markdown_table(table), ""]
-    if sweep.runs:
-        lines += [*map(escape_markdown, (MARKING_RULE, SEED_RULE)), "", escape_markdown(reason), ""]
-    if sweep.problems:
-        lines += ["## Runs that are not in the tables", ""]
-        lines += [
-            f"- {escape_markdown(problem.name)}: {escape_markdown(problem.reason)}"
-            for problem in sweep.problems
-        ]
-        lines.append("")
-    lines += ["## Runs", "", *_markdown_runs(sweep), ""]
-    terms = [f"- {escape_markdown(part)}: {escape_markdown(line)}" for part, line in licences]
-    if terms:
-        lines += ["## Licences of the data set", "", *terms, ""]
+def to_markdown(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
+    """Return the report's text and tables; figures, galleries and folded blocks are left out."""
+    lines = [f"# {escape_markdown(title)}", ""]
+    for sentence in lead:
+        lines += [escape_markdown(sentence), ""]
+    for section in sections:
+        body = [line for block in section.blocks for line in _markdown_block(block)]
+        if body:
+            lines += [f"## {escape_markdown(section.title)}", "", *body]
     return "\n".join(lines)
 
 
-def _heading(comparison: Comparison) -> str:
-    return "Results" if comparison.forget is None else f"Forgetting {comparison.forget}%"
+def _markdown_block(block: Block) -> list[str]:
+    match block:
+        case Paragraph():
+            return [escape_markdown(block.text), ""]
+        case Heading():
+            return [f"### {escape_markdown(block.text)}", ""]
+        case Scores():
+            title = escape_markdown(block.table.title)
+            return [f"### {title}", "", *_markdown_scores(block.table), ""]
+        case Grid():
+            return [*_markdown_grid(block), ""]
+        case Listing():
+            items = [f"- {escape_markdown(name)}: {escape_markdown(text)}"
+                     for name, text in block.items]  # fmt: skip
+            return [*items, ""]
+        case Preformatted():
+            return ["```", *map(_inert, block.text.split("\n")), "```", ""]
+        case _:
+            return []
 
 
-def _markdown_table(table: Table) -> list[str]:
-    heads = [
-        f"{SET_LABELS[name]} {direction(name)} {_SHORT_MODALITY[modality]}"
-        for name, modality in COLUMNS
+def _inert(line: str) -> str:
+    """Return a line of code without the characters that end its block or begin HTML, which not
+    every reader of Markdown leaves alone inside code.
+    """
+    return line.replace("`", "'").replace("<", "‹").replace(">", "›")
+
+
+def _markdown_scores(table: Table) -> list[str]:
+    heads = [escape_markdown(_narrow(column)) for column in table.columns]
+    lines = [
+        f"| {table.corner} | {' | '.join(heads)} |",
+        "|---|" + "---:|" * len(table.columns),
     ]
-    lines = [f"| Method | {' | '.join(heads)} |", "|---|" + "---:|" * len(COLUMNS)]
     for row in table.rows:
-        cells = " | ".join(_markdown_cell(entry) for entry in row.entries)
+        cells = " | ".join(_markdown_entry(entry) for entry in row.entries)
         lines.append(f"| {escape_markdown(row.label)} | {cells} |")
     return lines
 
 
-def _markdown_cell(entry: Entry) -> str:
+def _narrow(column: Column) -> str:
+    """Return the label of a column on one line: the innermost level short."""
+    return " ".join((*column.labels[:-1], column.short[-1]))
+
+
+def _markdown_entry(entry: Entry) -> str:
     text = percent(entry.value)
-    text = f"**{text}**" if entry.best else text
-    text += " ≈" if entry.like_vanilla else ""
+    text = f"**{text}**" if entry.strong else text
+    text += f" {entry.sign}" if entry.sign else ""
     if entry.low is not None:
         text += f" ({percent(entry.low)}–{percent(entry.high)})"
     return text
 
 
-def _markdown_runs(sweep: Sweep) -> list[str]:
-    heads = ["Run", "Method", "Seed", *map(str.capitalize, COST_KEYS), "Checkpoint digest"]
-    lines = [f"| {' | '.join(heads)} |", f"|---|---|---:|{'---:|' * len(COST_KEYS)}---|"]
-    for run in (*sweep.weights, *sweep.runs):
-        cells = run.name, run.method, run.seed, *cost_cells(run), run.checkpoint_digest
-        lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
+def _markdown_grid(grid: Grid) -> list[str]:
+    lefts = {0, *grid.words}
+    rules = ["---" if place in lefts else "---:" for place in range(len(grid.heads))]
+    lines = [f"| {' | '.join(map(escape_markdown, grid.heads))} |", f"|{'|'.join(rules)}|"]
+    for row in grid.rows:
+        texts = [cell.text if isinstance(cell, Link) else cell for cell in row]
+        lines.append(f"| {' | '.join(map(escape_markdown, texts))} |")
     return lines
 
 
-def cost_cells(run: Run) -> list[str]:
-    """Returns what a run cost, by COST_KEYS, a dash for what it did not record."""
-    values = [run.cost.get(name) for name in COST_KEYS]
-    return ["–" if value is None else f"{value:,.0f}" for value in values]
-
-
 def to_csv(sweep: Sweep) -> str:
-    """Returns every score of every run, one a line, in fractions of 1."""
+    """Return every score of every run, one per line, in fractions of 1."""
+    layout = sweep.layout
+    group = [layout.group.key] if layout.group else []
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
+    writer.writerow(
+        ["run", "method", "variant", "seed", *group, "protocol", *layout.axis_names, "metric",
+         "value", "ci95_low", "ci95_high", "n", *RATES, "checkpoint_digest"]
+    )  # fmt: skip
     for run in sweep.runs:
         for score in run.scores:
+            shown = [] if not group else ["" if run.group is None else run.group]
             writer.writerow(
                 [
                     *map(guard_csv, (run.name, run.method, run.variant)),
                     run.seed,
-                    "" if run.forget is None else run.forget,
+                    *shown,
                     guard_csv(run.protocol),
-                    *(guard_csv(score[key]) for key in ("set", "task", "modality", "metric")),
+                    *(guard_csv(score[key]) for key in (*layout.axis_names, "metric")),
                     score["value"],
                     *score["ci95"],
-                    *(score[key] for key in ("n", "valid", "refusal", "invalid")),
+                    *(score[key] for key in ("n", *RATES)),
                     guard_csv(run.checkpoint_digest),
                 ]
             )
     return buffer.getvalue()
 
 
-def to_latex(comparisons: Iterable[Comparison]) -> str:
-    """Returns one booktabs table a task and forget split; intervals stand as sub- and superscript.
+def to_latex(sections: Sequence[Section]) -> str:
+    """Return the tables of scores that are not folded, as booktabs tables; intervals stand as sub-
+    and superscripts.
 
     The including document loads the package booktabs.
     """
-    blocks = ["% Needs \\usepackage{booktabs}."]
-    for comparison in comparisons:
-        for table in comparison.headline_tables:
-            if table.measured:
-                blocks.append(_latex_table(table, comparison))
-    return "\n\n".join(blocks) + "\n"
+    tables = [
+        _latex_table(block.table, section.title)
+        for section in sections
+        for block in every(section.blocks, Scores, folded=False)
+    ]
+    return "\n\n".join(["% Needs \\usepackage{booktabs}.", *tables]) + "\n"
 
 
-def _latex_table(table: Table, comparison: Comparison) -> str:
-    width = len(MODALITIES)
-    sets = [
-        rf"\multicolumn{{{width}}}{{c}}{{{SET_LABELS[name]} ${_latex_arrow(name)}$}}"
-        for name in SETS
-    ]
-    rules = [
-        rf"\cmidrule(lr){{{2 + width * place}-{1 + width * (place + 1)}}}"
-        for place in range(len(SETS))
-    ]
-    heads = [escape_latex(_SHORT_MODALITY[modality]) for _, modality in COLUMNS]
-    caption = f"{table.title}. {_heading(comparison)}. {MARKING_RULE}"
+def _latex_table(table: Table, heading: str) -> str:
+    width = len(table.columns)
+    caption = " ".join(
+        f"{part.rstrip('.')}." for part in (table.title, heading, table.rule) if part
+    )
     lines = [
         r"\begin{table*}",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{_latex_symbols(escape_latex(caption))}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(COLUMNS)}}}",
+        rf"\caption{{{_latex_text(caption)}}}",
+        rf"\begin{{tabular}}{{l{'r' * width}}}",
         r"\toprule",
-        " & ".join(["", *sets]) + r" \\",
-        "".join(rules),
-        " & ".join(["Method", *heads]) + r" \\",
+        *_latex_heads(table),
         r"\midrule",
     ]
-    previous = "chance"
+    previous = table.rows[0].kind if table.rows else ""
     for row in table.rows:
         if row.kind == "method" and previous != "method":
             lines.append(r"\midrule")
         previous = row.kind
-        cells = [escape_latex(row.label), *map(_latex_cell, row.entries)]
+        cells = [_latex_text(row.label), *map(_latex_entry, row.entries)]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}"])
 
 
-def _latex_cell(entry: Entry) -> str:
+def _latex_heads(table: Table) -> list[str]:
+    lines = []
+    for level in range(table.levels - 1):
+        spans = _spans(table, level)
+        heads = [
+            rf"\multicolumn{{{span}}}{{c}}{{{_latex_text(label)}}}" for label, _, span in spans
+        ]
+        rules = [rf"\cmidrule(lr){{{2 + start}-{1 + start + span}}}" for _, start, span in spans]
+        lines += [" & ".join(["", *heads]) + r" \\", "".join(rules)]
+    innermost = [_latex_text(column.short[-1]) for column in table.columns]
+    return [*lines, " & ".join([_latex_text(table.corner), *innermost]) + r" \\"]
+
+
+def _spans(table: Table, level: int) -> list[tuple[str, int, int]]:
+    """Return (label, first column, number of columns) of one header line."""
+    spans: list[tuple[str, int, int]] = []
+    previous = None
+    for place, column in enumerate(table.columns):
+        outer = column.labels[: level + 1]
+        if outer == previous:
+            label, start, span = spans[-1]
+            spans[-1] = label, start, span + 1
+        else:
+            spans.append((column.labels[level], place, 1))
+        previous = outer
+    return spans
+
+
+def _latex_entry(entry: Entry) -> str:
     if entry.value is None:
         return "--"
     number = percent(entry.value)
-    number = rf"\mathbf{{{number}}}" if entry.best else number
+    number = rf"\mathbf{{{number}}}" if entry.strong else number
     if entry.low is not None:
         number += rf"_{{{percent(entry.low)}}}^{{{percent(entry.high)}}}"
-    number += r"{\approx}" if entry.like_vanilla else ""
-    return f"${number}$"
+    sign = _latex_text(entry.sign).strip("$")
+    return f"${number}{{{sign}}}$" if sign else f"${number}$"
 
 
-def _latex_arrow(name: str) -> str:
-    return r"\downarrow" if direction(name) == "↓" else r"\uparrow"
-
-
-def _latex_symbols(text: str) -> str:
-    for symbol, command in (("↓", r"$\downarrow$"), ("↑", r"$\uparrow$"), ("≈", r"$\approx$")):
+def _latex_text(text: str) -> str:
+    text = escape_latex(text)
+    for symbol, command in _LATEX_SYMBOLS.items():
         text = text.replace(symbol, command)
     return text
 
 
 def terminal_rows(table: Table) -> tuple[list[str], list[list[tuple[str, str]]]]:
-    """Returns (heads, rows) for a terminal; a cell is (value with its marks, interval)."""
-    heads = ["Method"] + [
-        (f"{_TERMINAL_SETS[name]} {direction(name)}" if modality == MODALITIES[0] else "")
-        + f"\n{_SHORT_MODALITY[modality]}"
-        for name, modality in COLUMNS
-    ]
+    """Return (heads, rows) for a terminal; a cell is (value with its marks, interval)."""
+    heads = [table.corner]
+    previous: tuple[str, ...] = ()
+    for column in table.columns:
+        outer = column.short[:-1]
+        shown = [
+            label if outer[: level + 1] != previous[: level + 1] else ""
+            for level, label in enumerate(outer)
+        ]
+        heads.append("\n".join([*shown, column.short[-1]]))
+        previous = outer
     rows = []
     for row in table.rows:
         cells = [(clean_text(row.label), "")]
         for entry in row.entries:
-            value = percent(entry.value) + ("*" if entry.best else "")
-            value += "≈" if entry.like_vanilla else ""
+            value = percent(entry.value) + ("*" if entry.strong else "") + entry.sign
             span = "" if entry.low is None else f"{100 * entry.low:.0f}–{100 * entry.high:.0f}"
             cells.append((value, span))
         rows.append(cells)

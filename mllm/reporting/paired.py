@@ -1,43 +1,47 @@
-"""Paired comparisons of checkpoints: the same questions, resampled by profile.
+"""Paired comparisons of checkpoints: the same questions, resampled by cluster.
 
-Two checkpoints answer the same questions about the same people, so their difference varies much
-less than either score. The scores and the bootstrap are those of ``mllm.evaluation``.
+Two checkpoints answer the same questions, so their difference varies much less than either score.
+The bootstrap is that of ``mllm.evaluation``, the scores are those of the benchmark.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 
-from mllm.evaluation.scores import Cell, Place, question_values
 from mllm.evaluation.statistics import PairedDifference, bootstrap_means, paired_difference
 from mllm.files import read_jsonl
-from mllm.reporting.collect import Run
+from mllm.reporting.layout import Answers, Cell, Layout
+from mllm.reporting.runs import Run
 
 RESAMPLES = 2000
-# Below six profiles not even a sign test on unanimous differences reaches p = 0.05 (2 / 2**5).
-MINIMUM_PROFILES = 6
+# Below six clusters not even a sign test on unanimous differences reaches p = 0.05 (2 / 2**5).
+MINIMUM_CLUSTERS = 6
 _AGREEMENT = 1e-6
 
-Answers = dict[Place, float]  # question of a cell -> score of its answer
 
-
-def read_answers(run: Run) -> dict[Cell, Answers]:
-    """Scores each reply of a run and returns them for the cells that agree with results.json.
+def read_answers(run: Run, layout: Layout) -> Mapping[Cell, Answers]:
+    """Score each reply of a run and return them for the cells that agree with results.json.
 
     A cell whose mean or count differs from results.json (a reply file cut short, or scored by
     other rules) is left out, so that it is never compared under another definition; and so is
-    every cell of a file that cannot be scored. Raises ValueError for a line that is not JSON.
+    every cell of a file that cannot be scored.
+
+    Raises:
+      ValueError: a line is not JSON.
     """
+    if layout.question_values is None:
+        return {}
     records = read_jsonl(run.replies_path)
     try:
-        answers = question_values(records, protocol=run.protocol)
+        answers = layout.question_values(records, run.protocol)
     except (KeyError, TypeError, ValueError):
         return {}
     agreeing = {}
     for score in run.scores:
-        cell = Cell(score["set"], score["task"], score["modality"], score["metric"])
+        cell = layout.cell(score)
         found = answers.get(cell)
         if not found or len(found) != score["n"] or score["value"] is None:
             continue
@@ -47,42 +51,45 @@ def read_answers(run: Run) -> dict[Cell, Answers]:
 
 
 def mean_over_seeds(answers: list[Answers]) -> Answers | None:
-    """Averages each question over the seeds; None where the seeds answered other questions."""
+    """Return the mean over the seeds of each question; None where the seeds answered other
+    questions.
+    """
     if not answers or any(other.keys() != answers[0].keys() for other in answers):
         return None
     return {key: float(np.mean([one[key] for one in answers])) for key in answers[0]}
 
 
 def enough(answers: Answers | None) -> bool:
-    """Tells whether at least MINIMUM_PROFILES people stand behind the answers."""
-    return len({place.profile for place in answers or ()}) >= MINIMUM_PROFILES
+    """Return whether the answers are of at least MINIMUM_CLUSTERS clusters."""
+    return len({place[0] for place in answers or ()}) >= MINIMUM_CLUSTERS
 
 
 def resample(answers: Answers | None) -> np.ndarray | None:
-    """Bootstraps the mean score of one checkpoint over draws of profiles.
+    """Return bootstrap means of one checkpoint over draws of clusters, float64[RESAMPLES].
 
-    The draws depend on the profiles alone, so the samples of checkpoints that answered the same
-    questions may be subtracted from each other. Returns float64[RESAMPLES], or None where the
-    answers are unknown or of too few people.
+    The draws depend on the clusters alone, so the samples of checkpoints that answered the same
+    questions may be subtracted from each other. None where the answers are unknown or of too few
+    clusters.
     """
     if not enough(answers):
         return None
-    profiles = [place.profile for place in answers]
-    values = list(answers.values())
-    return bootstrap_means(values, profiles, samples=RESAMPLES, seed=_seed(answers))
+    clusters = [place[0] for place in answers]
+    return bootstrap_means(
+        list(answers.values()), clusters, samples=RESAMPLES, seed=_seed(answers)
+    )  # fmt: skip
 
 
 def difference(first: Answers, second: Answers) -> PairedDifference:
-    """Compares two checkpoints that answered the same questions, ``first - second``."""
+    """Compare two checkpoints that answered the same questions, ``first - second``."""
     return paired_difference(
         list(first.values()),
         [second[place] for place in first],
-        [place.profile for place in first],
+        [place[0] for place in first],
         samples=RESAMPLES,
         seed=_seed(first),
     )
 
 
 def _seed(answers: Answers) -> int:
-    """Returns a seed of the profiles' own: sets of other people are drawn independently."""
-    return zlib.crc32("\n".join(sorted({place.profile for place in answers})).encode())
+    """Return a seed that follows from the clusters: sets of others are drawn independently."""
+    return zlib.crc32("\n".join(sorted({str(place[0]) for place in answers})).encode())

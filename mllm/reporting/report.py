@@ -2,40 +2,78 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks import get_benchmark
 from mllm.files import replacing, write_text
 from mllm.reporting import exports, html
-from mllm.reporting.collect import SCHEMA, Run, Sweep, collect
-from mllm.reporting.finding import finding, headline_reason
-from mllm.reporting.tables import compare
+from mllm.reporting.collect import Sweep, collect
+from mllm.reporting.comparison import Comparison
+from mllm.reporting.layout import Layout
+from mllm.reporting.runs import SCHEMA, Run
+from mllm.reporting.section import Section
+from mllm.reporting.standard import problems_section, reproduce_section, scores_section
+from mllm.reporting.text import clean_text
+
+NOT_FOUND = (
+    "The data set that these runs used was not found on this machine: its pictures, licences and "
+    "citation are left out."
+)
+ANOTHER = (
+    "The data set on this machine is not the one that these runs used: its pictures, licences and "
+    "citation are left out."
+)
 
 
-def write_report(
-    workdir: str | Path, *, portraits: Mapping[str, bytes] | None = None
-) -> dict[str, Path]:
-    """Writes the report of every run below `workdir` into `workdir` and returns its files.
+def _scores_only(sweep: Sweep, benchmark: Any | None) -> list[Section]:
+    return [scores_section(comparison) for comparison in sweep.comparisons]
 
-    The keys of the result are results, html, markdown, csv, latex and figures (a folder). The
-    portraits of the gallery (profile ID -> encoded image) come from the benchmark that the runs'
-    config names, unless they are given; `portraits={}` leaves them out. The same runs give the
-    same bytes. Raises FileNotFoundError where there is no run, and ValueError naming the runs
-    where they may not stand in one table.
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a benchmark gives for the report of its runs.
+
+    Attributes:
+      layout: names, order and roles of what is compared.
+      sections: (sweep, the opened benchmark or None) -> the sections between the head of the page
+        and how to reproduce it; by default the scores.
+      finding: comparison -> what its numbers show, in a few sentences.
+      finding_rule: how the finding is computed.
+      open_benchmark: section `benchmark` of a run's config -> the opened benchmark, with
+        `fingerprint` and `info`.
+    """
+
+    layout: Layout
+    sections: Callable[[Sweep, Any | None], Sequence[Section]] = _scores_only
+    finding: Callable[[Comparison], str] | None = None
+    finding_rule: str = ""
+    open_benchmark: Callable[[Mapping[str, Any]], Any] | None = None
+
+
+def write_report(workdir: str | Path, report: Report) -> dict[str, Path]:
+    """Write the report of every run below `workdir` into `workdir` and return its files.
+
+    The keys of the result are results, html, markdown, csv, latex and figures (a folder). The same
+    runs give the same bytes. A data set that is not on this machine is missing in the report, which
+    says so.
+
+    Raises:
+      FileNotFoundError: there is no run.
     """
     workdir = Path(workdir)
-    sweep = collect(workdir)
-    benchmark, note = find_benchmark(sweep)
-    if portraits is None:
-        portraits = read_portraits(benchmark)
-    else:
-        note = ""
-    terms = benchmark.info if benchmark else {}
-    comparisons = compare(sweep.runs)
-    reason = headline_reason(comparisons[0]) if comparisons else ""
+    sweep = collect(workdir, report.layout)
+    benchmark, note = find_benchmark(sweep, report)
+    lead = _lead(sweep, report)
+    problems = problems_section(sweep)
+    sections = [
+        *([problems] if problems else []),
+        *report.sections(sweep, benchmark),
+        reproduce_section(sweep, benchmark.info if benchmark else {}),
+    ]
+    title = f"{report.layout.title}: {clean_text(workdir.resolve().name, 60)}"
     paths = {
         "results": workdir / "results.json",
         "html": workdir / "report.html",
@@ -44,16 +82,15 @@ def write_report(
         "latex": workdir / "report.tex",
         "figures": workdir / "figures",
     }
+    notes = list(filter(None, (report.finding_rule if sweep.runs else "", note)))
     contents = {
         "results": json.dumps(merge_results(sweep), indent=1, allow_nan=False) + "\n",
-        "html": html.render(sweep, portraits, note, terms),
-        "markdown": exports.to_markdown(
-            comparisons, sweep, map(finding, comparisons), reason, html.licence_lines(terms)
-        ),
+        "html": html.render(title, sweep, lead, notes, sections),
+        "markdown": exports.to_markdown(title, lead, sections),
         "csv": exports.to_csv(sweep),
-        "latex": exports.to_latex(comparisons),
+        "latex": exports.to_latex(sections),
     }
-    figures = html.saved_figures(sweep)
+    figures = html.saved_figures(sections)
     paths["figures"].mkdir(exist_ok=True)
     for name, data in figures.items():
         with replacing(paths["figures"] / name) as temporary:
@@ -64,30 +101,33 @@ def write_report(
 
 
 def merge_results(sweep: Sweep) -> dict[str, Any]:
-    """Returns the results.json of a sweep: the scores of every finished run, unchanged, under each
-    protocol by which it was evaluated.
+    """Return the results.json of a sweep: the scores of every run of its tables, unchanged, under
+    each protocol by which it was evaluated.
     """
     return {
         "schema": SCHEMA,
         "benchmark": sweep.runs[0].benchmark if sweep.runs else "unknown",
-        "runs": [
-            {
-                "method": run.method,
-                "seed": run.seed,
-                "forget": run.forget,
-                "checkpoint_digest": run.checkpoint_digest,
-                "protocol": run.protocol,
-                "scores": list(run.scores),
-                "cost": run.cost,
-            }
-            for run in (*sweep.runs, *sweep.others)
-        ],
+        "axes": list(sweep.layout.axis_names),
+        "runs": [_results_entry(run, sweep.layout) for run in (*sweep.runs, *sweep.others)],
         "environment": _shared_environment(sweep.runs),
     }
 
 
+def _results_entry(run: Run, layout: Layout) -> dict[str, Any]:
+    group = {layout.group.key: run.group} if layout.group else {}
+    return {
+        "method": run.method,
+        "seed": run.seed,
+        **group,
+        "checkpoint_digest": run.checkpoint_digest,
+        "protocol": run.protocol,
+        "scores": list(run.scores),
+        "cost": run.cost,
+    }
+
+
 def _shared_environment(runs: tuple[Run, ...]) -> dict[str, Any]:
-    """Returns the environment of the runs; where they differ, the list of what was found."""
+    """Return the environment of the runs; where they differ, the list of what was found."""
     merged: dict[str, Any] = {}
     for key in sorted({key for run in runs for key in run.environment}):
         found = [run.environment.get(key) for run in runs]
@@ -96,25 +136,25 @@ def _shared_environment(runs: tuple[Run, ...]) -> dict[str, Any]:
     return merged
 
 
-def find_benchmark(sweep: Sweep) -> tuple[Any, str]:
-    """Returns (the benchmark that the runs used, "") or (None, why the page has no portraits).
-
-    A report does not fail for want of pictures: a data set that is not on this machine, or is
-    not the one that the runs used, is said in a sentence.
-    """
-    if not sweep.runs:
+def find_benchmark(sweep: Sweep, report: Report) -> tuple[Any, str]:
+    """Return (the benchmark that the runs used, "") or (None, why it is left out)."""
+    if not sweep.runs or report.open_benchmark is None:
         return None, ""
-    named = sweep.runs[0].config.get("benchmark")
     try:
-        benchmark = get_benchmark(named["name"]).Benchmark.open(named["data_dir"], named["config"])
+        benchmark = report.open_benchmark(sweep.runs[0].config["benchmark"])
     except (KeyError, TypeError, ValueError, OSError, ImportError):
-        return None, "No portraits: the data set that these runs used was not found."
+        return None, NOT_FOUND
     if benchmark.fingerprint != sweep.runs[0].data_fingerprint:
-        return None, "No portraits: the data set on this machine is not the one of these runs."
+        return None, ANOTHER
     return benchmark, ""
 
 
-def read_portraits(benchmark: Any) -> dict[str, bytes]:
-    """Returns profile ID -> encoded image of the profiles that may be shown."""
-    profiles = benchmark.profiles("full") if benchmark else ()
-    return {profile.id: profile.images[0] for profile in profiles if profile.images}
+def _lead(sweep: Sweep, report: Report) -> list[str]:
+    if report.finding is None:
+        return []
+    several = len(sweep.comparisons) > 1
+    return [
+        f"{comparison.heading}. {finding}" if several and comparison.heading else finding
+        for comparison in sweep.comparisons
+        if (finding := report.finding(comparison))
+    ]

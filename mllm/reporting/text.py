@@ -1,4 +1,4 @@
-"""Makes text that a model or a data set wrote safe to show, in each format of the report.
+"""Make text that a model or a data set wrote safe to show, in each format of the report.
 
 HTML needs none of the escapes here: the template engine escapes everything it inserts.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # CSI sequences (colours, cursor), OSC sequences (titles, links) and the two-byte escapes.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
@@ -34,7 +35,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def clean_text(value: object, limit: int | None = None) -> str:
-    """Returns `value` as one line of visible text.
+    """Return `value` as one line of visible text.
 
     Terminal sequences, control characters, and the invisible format characters (among them those
     that reverse the reading direction) are removed; lone surrogates become U+FFFD, because no
@@ -60,25 +61,38 @@ def clean_text(value: object, limit: int | None = None) -> str:
 
 
 def escape_markdown(value: object) -> str:
-    """Cleans and escapes a value for a Markdown table cell or paragraph; HTML in it stays text."""
+    """Clean and escape a value for a Markdown table cell or paragraph; HTML in it stays text."""
     text = clean_text(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\1", text)
 
 
 def escape_latex(value: object) -> str:
-    """Cleans a value and escapes the characters that LaTeX reads as commands."""
+    """Clean a value and escape the characters that LaTeX reads as commands."""
     return "".join(_LATEX.get(character, character) for character in clean_text(value))
 
 
 def guard_csv(value: object) -> str:
-    """Cleans a text cell; an apostrophe goes before what a spreadsheet would run as a formula."""
+    """Clean a text cell; an apostrophe goes before what a spreadsheet would run as a formula."""
     raw = str(value)
     text = clean_text(raw)
     starts_formula = text.startswith(_FORMULA_STARTS) or raw.startswith(_FORMULA_STARTS)
     return f"'{text}" if starts_formula else text
 
 
+def clean_lines(text: str, limit: int | None = None) -> str:
+    """Clean a text line by line and keep its indentation; a longer one than `limit` is cut."""
+    lines = text.split("\n")
+    text = "\n".join(line[: len(line) - len(line.lstrip())] + clean_text(line) for line in lines)
+    return text if limit is None or len(text) <= limit else text[:limit] + "\n… (cut)"
+
+
+def join_words(names: Sequence[str], last: str = "and") -> str:
+    """Return names as they stand in a sentence: "A", "A and B", "A, B and C"."""
+    names = list(names)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
 def slug(*parts: object) -> str:
-    """Returns an HTML id of letters, digits and hyphens, the same for the same parts."""
+    """Return an HTML id of letters, digits and hyphens, the same for the same parts."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", "-".join(str(part) for part in parts))
     return words.strip("-").lower() or "item"

@@ -1,0 +1,117 @@
+"""The sections of the report: scores, trade-off, gallery, training curves."""
+
+from typing import Any
+
+from mllm.benchmarks.mllmu.report.finding import headline_reason
+from mllm.benchmarks.mllmu.report.gallery import gallery
+from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
+from mllm.benchmarks.mllmu.report.tradeoff import (
+    change_figure,
+    has_changes,
+    tradeoff_figure,
+    tradeoff_points,
+)
+from mllm.reporting.charts import Curve
+from mllm.reporting.collect import Sweep
+from mllm.reporting.comparison import Comparison
+from mllm.reporting.section import Block, Drawing, Gallery, Panel, Paragraph, Section
+from mllm.reporting.standard import curves_section, group_id, scores_section
+
+CURVES = {
+    "loss": Curve("loss"),
+    "forget_nll": Curve("forget", "-", "#D55E00"),
+    "retain_nll": Curve("retain", "-", "#009E73"),
+    "kl": Curve("KL", "--", "#0072B2"),
+}
+_CURVES = (
+    "The losses that each run logged: its training loss, the loss on answers to forget and to "
+    "retain, and the divergence from its reference model (KL). Each panel has its own scale."
+)
+_TRADEOFF = (
+    "Multiple choice by option text; one point per checkpoint, stars for the anchors. To the right "
+    "more of the forget set is forgotten, upwards more of retain and celebrity is kept. The dashed "
+    "lines cross at the target: as little known about the forget set as retain-only knows, and as "
+    "much kept as by vanilla. Thin bars are 95% intervals over people; for utility, those of the "
+    "two sets are combined as independent."
+)
+_CHANGES = (
+    "Change in accuracy by option text from vanilla, in points. Filled marks: image + text; open "
+    "marks: text only. The shaded band spans the changes of retain-only in the two modalities. "
+    "Bars are 95% intervals of the difference, paired by person where the replies allow it."
+)
+_GALLERY = (
+    "The people are evenly spaced over the sorted IDs, chosen without regard to the answers; "
+    "replies are those of each method’s first seed. Multiple choice shows the option with the "
+    "highest log-probability per token. Free generation is not marked as right or wrong."
+)
+
+
+def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
+    """Return the sections between the head of the report and how to reproduce it.
+
+    Without the benchmark the gallery shows no portraits.
+    """
+    portraits = read_portraits(benchmark)
+    found = []
+    for comparison in sweep.comparisons:
+        found.append(scores_section(comparison, headline_reason(comparison)))
+        tradeoff = _tradeoff_section(sweep, comparison)
+        found += [tradeoff] if tradeoff else []
+        cards = tuple(gallery(comparison, portraits))
+        shown: tuple[Block, ...] = (
+            (Paragraph(_GALLERY, note=True), Gallery(cards))
+            if cards
+            else (Paragraph("These runs have no replies on disk."),)
+        )
+        found.append(_section(sweep, comparison, "gallery", "Gallery", shown))
+    return [*found, curves_section(sweep, CURVES, _CURVES)]
+
+
+def read_portraits(benchmark: Any | None) -> dict[str, bytes]:
+    """Return profile ID -> encoded image of the profiles that may be shown."""
+    profiles = benchmark.profiles("full") if benchmark else ()
+    return {profile.id: profile.images[0] for profile in profiles if profile.images}
+
+
+def _section(
+    sweep: Sweep, comparison: Comparison, name: str, title: str, blocks: tuple[Block, ...]
+) -> Section:
+    heading = comparison.heading if len(sweep.comparisons) > 1 else ""
+    title = f"{title}: {heading[:1].lower()}{heading[1:]}" if heading else title
+    return Section(f"{group_id(comparison)}-{name}", title, blocks)
+
+
+def _tradeoff_section(sweep: Sweep, comparison: Comparison) -> Section | None:
+    points = tradeoff_points(comparison)
+    if not points:
+        return None
+    ending = "" if comparison.group is None else f"_forget{comparison.group}"
+    shown = [one for one in MODALITIES.labels if any(point.modality == one for point in points)]
+    panels = [
+        Panel(
+            lambda theme, one=modality: tradeoff_figure(comparison, points, (one,), theme),
+            f"Trade-off of forgetting and utility, {MODALITIES.label(modality)}",
+        )
+        for modality in shown
+    ]
+    saved = {
+        f"tradeoff{ending}": lambda theme: tradeoff_figure(comparison, points, theme=theme),
+    }
+    blocks = [Drawing(tuple(panels), _TRADEOFF, saved=saved)]
+    if has_changes(comparison):
+        blocks.append(_changes(comparison, ending))
+    return _section(sweep, comparison, "tradeoff", "What forgetting costs", tuple(blocks))
+
+
+def _changes(comparison: Comparison, ending: str) -> Drawing:
+    panels = [
+        Panel(
+            lambda theme, one=name: change_figure(comparison, (one,), theme),
+            f"Change in accuracy from vanilla on the {name} set",
+        )
+        for name in SETS.labels
+    ]
+    saved = {
+        f"change{ending}": lambda theme: change_figure(comparison, theme=theme, legend=True),
+    }
+    return Drawing(tuple(panels), _CHANGES, saved=saved)
