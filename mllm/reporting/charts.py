@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mllm.reporting.figures import LIGHT, Theme, ink, style
+from mllm.reporting.figures import LIGHT, Theme, ink, short, style
 from mllm.reporting.labels import Label, place_labels
 from mllm.reporting.layout import Style
 
@@ -190,7 +190,7 @@ def _label_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
         middle = sorted(dots, key=lambda dot: dot.y[0])[len(dots) // 2]
         weight = "bold" if middle.style.marker == _STAR else "normal"
         colour = ink(middle.style.colour, theme)
-        labels.append(Label(middle.x[0], middle.y[0], text, colour, weight))
+        labels.append(Label(middle.x[0], middle.y[0], short(text), colour, weight))
     place_labels(axes, labels, _obstacles(axes, panel))
 
 
@@ -223,7 +223,7 @@ def intervals_figure(
             _draw_bars(axes, panel, theme)
             axes.set_title(panel.title)
             axes.set_xlabel(x_label)
-        grid[0].set_yticks(range(len(rows)), rows)
+        grid[0].set_yticks(range(len(rows)), map(short, rows))
         grid[0].set_ylim(len(rows) - 0.4, -0.6)
         for tick in grid[0].get_yticklabels():
             tick.set_color(theme.ink)

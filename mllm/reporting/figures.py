@@ -9,6 +9,8 @@ import io
 import matplotlib
 from matplotlib.figure import Figure
 
+from mllm.reporting.text import clean_text
+
 
 @dataclasses.dataclass(frozen=True)
 class Theme:
@@ -23,10 +25,17 @@ class Theme:
 LIGHT = Theme(ink="#1d1c1a", muted="#66625b", grid="#e4e1da", paper="#ffffff")
 DARK = Theme(ink="#e9e6df", muted="#a5a199", grid="#3b3a37", paper="#1b1b1a")
 
+_LABEL_LIMIT = 36
+
 
 def ink(colour: str, theme: Theme) -> str:
     """Return a colour of a style, where "ink" and "muted" are those of the theme."""
     return {"ink": theme.ink, "muted": theme.muted}.get(colour, colour)
+
+
+def short(label: str) -> str:
+    """Return a label that leaves room for the axes."""
+    return clean_text(label, _LABEL_LIMIT)
 
 
 def style(theme: Theme) -> matplotlib.RcParams:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from mllm.reporting.figures import LIGHT, Theme, style
+from mllm.reporting.figures import LIGHT, Theme, short, style
 
 _LOW, _HIGH = "#D55E00", "#0072B2"  # of Okabe and Ito (2008)
 _DARKEST = 0.2  # relative luminance below which a cell takes white text
@@ -35,6 +35,7 @@ def heat_map(
         different colours.
       notes: a second line of text for each cell, such as its interval or class.
     """
+    rows, columns = [*map(short, rows)], [*map(short, columns)]
     matrix = np.array([[np.nan if v is None else v for v in row] for row in values], float)
     matrix = matrix.reshape(len(rows), len(columns))
     colours = _colours(matrix, low, high, centre, theme)

@@ -8,20 +8,33 @@ import re
 import numpy as np
 import pytest
 
-from mllm.evaluation.scores import Place, score_replies
+from mllm.benchmarks.mllmu.report import REPORT
+from mllm.benchmarks.mllmu.report.finding import finding, headline_reason
+from mllm.benchmarks.mllmu.report.marks import best
+from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_points
+from mllm.evaluation.scores import SETS, Place, score_replies
 from mllm.evaluation.statistics import central_interval
 from mllm.files import read_jsonl
 from mllm.reporting import collect, paired, terminal_table
-from mllm.reporting.finding import finding, headline_reason, tradeoff_points
-from mllm.reporting.tables import COLUMNS, cell_of, compare
+from mllm.reporting.tables import all_tables, headline_tables
 
 CELL = ("forget", "classification", "text", "accuracy_text")
+COLUMNS = [(name, modality) for name in SETS for modality in ("image_text", "text")]
+LAYOUT = REPORT.layout
 KEPT = ("retain", "classification", "text", "accuracy_text")
 
 
 def comparison_of(folder):
-    (comparison,) = compare(collect(folder).runs)
+    (comparison,) = runs_of(folder).comparisons
     return comparison
+
+
+def runs_of(folder):
+    return collect(folder, REPORT.layout)
+
+
+def like_vanilla(comparison, method, cell):
+    return comparison.alike((method, ""), ("vanilla", ""), cell)
 
 
 def set_score(folder, cell, value, interval):
@@ -44,15 +57,16 @@ def test_tables_and_csv_hold_the_numbers_of_the_results(reported):
         for score in run["scores"]
     }
     comparison = comparison_of(workdir)
-    assert [table.metric for table in comparison.headline_tables] == [
+    assert [table.metric for table in headline_tables(comparison)] == [
         "accuracy_text", "exact", "rougeL",
     ]  # fmt: skip
-    assert len(comparison.all_tables) == 9
-    for table in comparison.all_tables:
+    assert len(all_tables(comparison)) == 9
+    task_of = {key[4]: key[2] for key in known}
+    for table in all_tables(comparison):
         assert table.rows[0].kind == "chance"
         for row in table.rows[1:]:
             for (name, modality), entry in zip(COLUMNS, row.entries, strict=True):
-                score = known[row.method, name, table.task, modality, table.metric]
+                score = known[row.key[0], name, task_of[table.metric], modality, table.metric]
                 assert entry.value == pytest.approx(score["value"])
                 assert [entry.low, entry.high] == pytest.approx(score["ci95"])
     lines = list(csv.DictReader(io.StringIO(paths["csv"].read_text())))
@@ -63,14 +77,14 @@ def test_tables_and_csv_hold_the_numbers_of_the_results(reported):
 
 
 def test_chance_is_a_quarter_for_multiple_choice_only(reported):
-    choice, cloze, _ = comparison_of(reported[0]).headline_tables
+    choice, cloze, _ = headline_tables(comparison_of(reported[0]))
     assert {entry.value for entry in choice.rows[0].entries} == {0.25}
     assert {entry.value for entry in cloze.rows[0].entries} == {None}
 
 
 def test_replies_are_scored_as_in_the_results(reported):
-    for run in collect(reported[0]).runs[:2]:
-        answers = paired.read_answers(run)
+    for run in runs_of(reported[0]).runs[:2]:
+        answers = paired.read_answers(run, LAYOUT)
         metrics = {cell[3] for cell in answers}
         choice = {"accuracy_text", "accuracy_letter", "accuracy_parsed"}
         assert choice | {"exact", "substring"} <= metrics
@@ -80,8 +94,8 @@ def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, 
     folder = write(tmp_path, "vanilla", profiles=small_profiles)
     path = folder / "eval/strict/replies.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:-40]) + '\n{"cut')
-    (run,) = collect(tmp_path).runs
-    answers = paired.read_answers(run)
+    (run,) = runs_of(tmp_path).runs
+    answers = paired.read_answers(run, LAYOUT)
     assert CELL in answers
     assert ("celebrity", *CELL[1:]) not in answers
 
@@ -95,7 +109,7 @@ def test_every_metric_pairs_where_the_results_come_from_the_replies(tmp_path, wr
         path.write_text(json.dumps(results))
     comparison = comparison_of(tmp_path)
     rows = [("npo", ""), ("vanilla", "")]
-    cells = [cell_of(score) for score in comparison.runs[rows[0]][0].scores]
+    cells = [LAYOUT.cell(score) for score in comparison.runs[rows[0]][0].scores]
     assert len(cells) == 4 * 2 * 9
     assert all(comparison.paired(rows, cell) for cell in cells)
 
@@ -105,11 +119,11 @@ def test_replies_that_cannot_be_scored_are_not_paired(tmp_path, write, small_pro
     path = folder / "eval/strict/replies.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**row, "state": "lost"}) + "\n" for row in rows))
-    (run,) = collect(tmp_path).runs
-    assert paired.read_answers(run) == {}
+    (run,) = runs_of(tmp_path).runs
+    assert paired.read_answers(run, LAYOUT) == {}
     path.write_text('{"cut"\n')
     with pytest.raises(ValueError, match=r"replies\.jsonl, line 1: not JSON"):
-        paired.read_answers(run)
+        paired.read_answers(run, LAYOUT)
 
 
 def test_bootstrap_is_paired_by_profile():
@@ -147,8 +161,8 @@ def test_equal_runs_are_like_vanilla_and_none_is_best(tmp_path, write, small_pro
         folder = write(tmp_path, method, profiles=small_profiles)
         set_score(folder, CELL, 0.5, [0.4, 0.6])
     comparison = comparison_of(tmp_path)
-    assert comparison.best(CELL) is None
-    assert comparison.like_vanilla(("npo", ""), CELL)
+    assert best(comparison, CELL) is None
+    assert like_vanilla(comparison, "npo", CELL)
 
 
 def test_best_is_nearest_to_retain_only_and_told_from_every_other(tmp_path, write, small_profiles):
@@ -163,9 +177,9 @@ def test_best_is_nearest_to_retain_only_and_told_from_every_other(tmp_path, writ
         set_score(write(tmp_path, method, profiles=small_profiles), CELL, value, interval)
     comparison = comparison_of(tmp_path)
     # GA is lower, but it answers below chance: further from a model that never saw the people.
-    assert comparison.best(CELL) == ("npo", "")
+    assert best(comparison, CELL) == ("npo", "")
     set_score(tmp_path / "npo-seed0", CELL, 0.28, [0.05, 0.51])
-    assert comparison_of(tmp_path).best(CELL) is None
+    assert best(comparison_of(tmp_path), CELL) is None
 
 
 def test_a_method_that_does_not_forget_does_not_win_utility(tmp_path, write, small_profiles):
@@ -176,14 +190,14 @@ def test_a_method_that_does_not_forget_does_not_win_utility(tmp_path, write, sma
         folder = write(tmp_path, method, profiles=small_profiles)
         set_score(folder, CELL, forget, [forget - 0.01, forget + 0.01])
         set_score(folder, KEPT, retain, [retain - 0.01, retain + 0.01])
-    assert comparison_of(tmp_path).best(KEPT) == ("npo", "")
+    assert best(comparison_of(tmp_path), KEPT) == ("npo", "")
 
 
 def test_paired_marks_of_the_synthetic_sweep(reported):
     comparison = comparison_of(reported[0])
     assert comparison.paired([("npo", ""), ("vanilla", "")], CELL)
-    assert not comparison.like_vanilla(("npo", ""), CELL)
-    assert comparison.like_vanilla(("prompting", ""), CELL)
+    assert not like_vanilla(comparison, "npo", CELL)
+    assert like_vanilla(comparison, "prompting", CELL)
     value, low, high, is_paired = comparison.difference(("npo", ""), ("vanilla", ""), CELL)
     assert is_paired and low < value < high < 0
 
@@ -195,7 +209,7 @@ def test_seeds_are_averaged_and_each_is_a_point(tmp_path, write, small_profiles)
     comparison = comparison_of(tmp_path)
     both = [
         score
-        for run in collect(tmp_path).runs
+        for run in runs_of(tmp_path).runs
         if run.method == "npo"
         for score in run.scores
         if (score["set"], score["task"], score["modality"], score["metric"]) == CELL
@@ -210,15 +224,15 @@ def test_seeds_are_averaged_and_each_is_a_point(tmp_path, write, small_profiles)
 def test_forget_splits_stand_in_tables_of_their_own(tmp_path, write, small_profiles):
     for split in (5, 15):
         write(tmp_path, "npo", profiles=small_profiles, name=f"npo-{split}", forget=split)
-    assert [comparison.forget for comparison in compare(collect(tmp_path).runs)] == [5, 15]
+    assert [comparison.group for comparison in runs_of(tmp_path).comparisons] == [5, 15]
 
 
 def test_finding_names_the_best_and_those_that_do_not_forget(reported):
     comparison = comparison_of(reported[0])
     sentence = finding(comparison)
-    assert re.match(r"(NPO|GradDiff) has the best trade-off of the 5 unlearning methods", sentence)
+    assert re.match(r"Of the 5 unlearning methods, (NPO|GradDiff) has the best trade-off", sentence)
     assert "Prompting does not forget." in sentence
-    assert "near chance by letter" in headline_reason(comparison)
+    assert "By letter vanilla is near chance" in headline_reason(comparison)
 
 
 def test_finding_is_silent_without_vanilla(tmp_path, write, small_profiles):
@@ -227,18 +241,18 @@ def test_finding_is_silent_without_vanilla(tmp_path, write, small_profiles):
 
 
 def test_terminal_table_is_plain_text_of_the_asked_width(reported):
-    text = terminal_table(reported[0], width=130)
+    text = terminal_table(reported[0], REPORT, width=130)
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 130
     entry = comparison_of(reported[0]).entry(("ga", ""), CELL)
     assert f"{100 * entry.value:.1f}" in text
-    assert "Retain-only" in terminal_table(reported[0], width=90)
+    assert "Retain-only" in terminal_table(reported[0], REPORT, width=90)
 
 
 def test_the_headlines_are_those_of_the_protocol(tmp_path, write, small_profiles):
     write(tmp_path, "vanilla", profiles=small_profiles, protocol="paper")
     comparison = comparison_of(tmp_path)
-    assert [table.metric for table in comparison.headline_tables] == [
+    assert [table.metric for table in headline_tables(comparison)] == [
         "accuracy_parsed",
         "substring",
         "rougeL",

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from mllm.benchmarks.mllmu.report import REPORT
 from mllm.reporting import write_report
 
 CHROMIUM = next(
@@ -24,7 +25,7 @@ HOSTILE = (
 def test_page_leaves_no_request_and_no_console_message(tmp_path, sweep):
     profiles = {"forget": 6, "retain": 6, "celebrity": 6}
     sweep(tmp_path / "s", methods=("vanilla", "ga"), profiles=profiles, text=HOSTILE)
-    page = write_report(tmp_path / "s", portraits={})["html"]
+    page = write_report(tmp_path / "s", REPORT)["html"]
     document, messages, requests = browse(page, tmp_path / "report")
     assert document.rstrip().endswith("</html>")
     assert "<title>Unlearning report: s</title>" in document
@@ -46,7 +47,7 @@ def test_the_watch_sees_a_page_that_does_send_and_log(tmp_path):
 
 
 def browse(page, folder):
-    """Opens a page; returns its document, console messages and the web addresses requested."""
+    """Open a page; return its document, console messages and the web addresses requested."""
     folder.mkdir()
     log = folder / "net.json"
     done = subprocess.run(
