@@ -28,5 +28,4 @@ def get_report(name: str) -> Any:
     Raises:
       ValueError: the name is unknown; the message lists the known ones.
     """
-    package = lookup(BENCHMARKS, name, "benchmark").rpartition(".")[0]
-    return importlib.import_module(f"{package}.report").REPORT
+    return importlib.import_module(f"{lookup(BENCHMARKS, name, 'benchmark')}.report").REPORT
