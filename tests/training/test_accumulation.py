@@ -13,6 +13,8 @@ from mllm.training.optimizers import Schedule, scale_by_schedule
 from mllm.training.step import cut_rows, join_rows, make_train_step
 from mllm.unlearning import get_objective
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -18,6 +18,8 @@ from mllm.ops.segments import segment_sums
 from mllm.training.step import predicting_states, spread
 from mllm.unlearning import OBJECTIVES, get_objective
 
+pytestmark = pytest.mark.thorough
+
 SHAPE = RowShape(tokens=48, supervised=20, answers=4)
 # The question is supervised too: its first token is predicted across the end of the prefix.
 QUESTIONS = RowShape(tokens=48, supervised=44, answers=4, loss_on="all")
