@@ -52,6 +52,7 @@ def test_sizes_are_the_published_ones():
         assert batch["images"].shape[-2] == shape.vision.image_size
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["kl_min", "evaluation"])
 def test_a_tiny_model_fits(method):
     pytest.importorskip("libtpu", reason="compiling for a TPU needs libtpu (requirements-tpu.txt)")
@@ -70,6 +71,7 @@ def here():
     return abstract.training_step(tiny(), "ga", mesh, 8)[1], found
 
 
+@pytest.mark.thorough
 def test_arguments_are_the_parts_that_a_device_holds(here):
     arguments, found = here
     leaves = jax.tree.leaves(arguments)
@@ -81,6 +83,7 @@ def test_arguments_are_the_parts_that_a_device_holds(here):
     assert 0.95 * sum(parts) < found["arguments"] <= sum(parts) < 0.5 * sum(whole)
 
 
+@pytest.mark.thorough
 def test_a_device_has_its_share_of_the_operations(here):
     _, found = here
     one = flops_of(*_call(abstract.training_step(tiny(), "ga", one_device(), 8)))
@@ -88,6 +91,7 @@ def test_a_device_has_its_share_of_the_operations(here):
     assert found["collectives"]["all-gather"] > 0  # weights are split over fsdp
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spare, fits_in", [(0, True), (-1, False)])
 def test_a_peak_above_the_memory_does_not_fit(here, monkeypatch, spare, fits_in):
     _, found = here

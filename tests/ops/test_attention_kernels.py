@@ -66,6 +66,7 @@ def test_a_tower_without_structure_or_order_stays_with_xla():
             assert choose(platform, q, q, structure) == "xla"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("window", [None, 1, 3])
 @pytest.mark.parametrize("attend", ["cudnn", "splash"])
 def test_plain_rows_equal_loops_and_the_reference(attend, window, monkeypatch):

@@ -62,6 +62,7 @@ def logits(model, variables) -> np.ndarray:
     return np.asarray(states @ llava.head(model.config, variables))
 
 
+@pytest.mark.thorough
 def test_a_model_answers_nearly_as_before_stacked_and_split():
     model = make_model()
     plain = logits(model, model.variables)
@@ -106,6 +107,7 @@ def test_adapters_must_be_merged():
         quantise({**variables, "lora": lora})
 
 
+@pytest.mark.thorough
 def test_scales_lie_where_their_columns_do():
     model, mesh = make_model(), make_mesh(2, 2, 2)
     expected = logits(model, quantise(model.variables))

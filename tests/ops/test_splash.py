@@ -28,6 +28,7 @@ def rows(kind: str):
     return jnp.asarray(positions), jnp.asarray(segments)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("heads, groups", [(2, 2), (4, 2)])
 @pytest.mark.parametrize(
     "kind, window, masked",

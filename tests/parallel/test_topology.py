@@ -13,6 +13,8 @@ from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.topology import devices_of
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def mesh():
