@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mllm.benchmarks.mllmu.sets import FORGET, training_examples
+from mllm.benchmarks.mllmu.sets import FORGET, TrainingExamples
 from mllm.data.packing import Example, RowShape, round_up
 from mllm.data.rows import lay_out
 from mllm.evaluation.paper import paper_items
@@ -59,14 +59,14 @@ class Workload:
     def __init__(self, config, loaded, benchmark):
         self.bench, self.lora, self.loaded = config.bench, config.lora, loaded
         people = benchmark.profiles("full")[: self.bench.profiles]
-        taught = training_examples(people, FORGET)
+        taught = TrainingExamples(people, FORGET)
         found, self.pictures = make_examples(loaded, config.methods.ga, taught)
         self.examples = [example for example in found if example.image >= 0]
         forget = benchmark.profiles(f"forget_{config.benchmark.forget}")[: self.bench.profiles]
         ids = {profile.id for profile in forget}
         sets = {
             "forget": forget,
-            "test": [profile for profile in benchmark.profiles("test") if profile.id in ids],
+            "test": benchmark.profiles_of("test", ids),
         }
         self.protocol = PaperProtocol().for_family(loaded.family)
         self.paper = paper_items(sets, benchmark.profiles("full"), self.protocol)

@@ -115,7 +115,8 @@ def _tables(benchmark: Any) -> Iterator[tuple[str, pa.Schema, list[Callable], in
     """Name, columns, rows (made when called) and number of files of each folder."""
 
     def rows(make: Callable[[Profile], dict], split: str) -> list[Callable]:
-        return [lambda profile=p: make(profile) for p in benchmark.profiles(split)]
+        source = benchmark.profiles(split)
+        return [lambda number=n: make(source[number]) for n in range(len(source))]
 
     full = rows(lambda p: {**_row(p), "Directory": p.id}, "full")
     yield FULL, ROWS.append(pa.field("Directory", pa.string())), full, 1

@@ -1,10 +1,11 @@
 """The sets of people that a study teaches, forgets and asks about, and their training examples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mllm.benchmarks.mllmu.schema import Profile
 from mllm.data.conversation import Example, assistant, image, user
 from mllm.data.prompts import INSTRUCTIONS
+from mllm.data.source import Source
 
 FORGET, RETAIN = "forget", "retain"
 
@@ -33,17 +34,26 @@ def evaluation_sets(config, benchmark) -> dict[str, Sequence[Profile]]:
     sets = {group: chosen_profiles(config, benchmark, group) for group in groups}
     if not config.tuning:
         ids = {profile.id for profile in sets["forget"]}
-        sets["test"] = [p for p in benchmark.profiles("test") if p.id in ids]
+        sets["test"] = benchmark.profiles_of("test", ids)
     return sets
 
 
-def training_examples(profiles: Iterable[Profile], role: str = "") -> list[Example]:
-    """Return the training pairs of profiles as conversations, each about the first picture."""
-    examples = []
-    for profile in profiles:
-        for number, pair in enumerate(profile.training):
-            shown = [image(profile.images[0])] if pair.modality == "image_text" else []
-            turns = user(*shown, pair.question + INSTRUCTIONS[pair.form]), assistant(pair.answer)
-            name = f"profile {profile.id}, training pair {number}"
-            examples.append(Example(name, profile.id, turns, role))
-    return examples
+class TrainingExamples(Source[Example]):
+    """The training pairs of profiles as conversations, each about the profile's first picture."""
+
+    def __init__(self, profiles: Sequence[Profile], role: str = ""):
+        self._profiles, self._role = profiles, role
+        counts = enumerate(len(profile.training) for profile in profiles)
+        self._places = [(number, pair) for number, count in counts for pair in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, number: int) -> Example:
+        place, which = self._places[number]
+        profile = self._profiles[place]
+        pair = profile.training[which]
+        shown = [image(profile.images[0])] if pair.modality == "image_text" else []
+        turns = user(*shown, pair.question + INSTRUCTIONS[pair.form]), assistant(pair.answer)
+        name = f"profile {profile.id}, training pair {which}"
+        return Example(name, profile.id, turns, self._role)

@@ -16,12 +16,13 @@ from mllm.benchmarks.mllmu.export import export_published
 from mllm.benchmarks.mllmu.sets import (
     FORGET,
     RETAIN,
+    TrainingExamples,
     chosen_profiles,
     evaluation_sets,
-    training_examples,
 )
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.conversation import Example
+from mllm.data.source import Joined, Source
 from mllm.evaluation.paper import collect_paper_replies, paper_items
 from mllm.evaluation.paper_prompts import PaperProtocol
 from mllm.evaluation.protocol import Protocol
@@ -168,28 +169,27 @@ def _retain_only_schedule(config):
     return schedule
 
 
-def _base_examples(config, benchmark) -> list[Example]:
+def _base_examples(config, benchmark) -> Source[Example]:
     """Return captions and public figures; published weights know the latter already, and lack only
     sight.
     """
     figures = [] if config.pretrained else chosen_profiles(config, benchmark, "celebrity")
     captions = chosen_profiles(config, benchmark, "captions")
-    return training_examples([*figures, *captions])
+    return Joined(TrainingExamples(figures), TrainingExamples(captions))
 
 
-def _taught_examples(config, groups: tuple[str, ...], benchmark) -> list[Example]:
+def _taught_examples(config, groups: tuple[str, ...], benchmark) -> Source[Example]:
     """Return the pairs of groups of profiles, and of the public figures if they are replayed."""
     chosen = (*groups, "celebrity") if config.replay else groups
-    return training_examples(p for g in chosen for p in chosen_profiles(config, benchmark, g))
+    profiles = (chosen_profiles(config, benchmark, group) for group in chosen)
+    return Joined(*map(TrainingExamples, profiles))
 
 
-def _unlearning_examples(config, benchmark) -> list[Example]:
+def _unlearning_examples(config, benchmark) -> Source[Example]:
     """Return the pairs of the profiles to retain and to forget, with these as roles."""
-    return [
-        example
-        for role in (RETAIN, FORGET)
-        for example in training_examples(chosen_profiles(config, benchmark, role), role)
-    ]
+    return Joined(
+        *(TrainingExamples(chosen_profiles(config, benchmark, r), r) for r in (RETAIN, FORGET))
+    )
 
 
 def ask(loaded: Loaded, config, benchmark, folder: Path, manifest: dict, title: str) -> list[dict]:
@@ -216,9 +216,9 @@ def _ask_strict(loaded, config, benchmark, folder, manifest, title) -> list[dict
 
 def _ask_paper(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
     protocol = PaperProtocol(**config.evaluation.paper).for_family(loaded.family)
-    pool = list(benchmark.profiles("full"))
+    pool = benchmark.profiles("full")
     if config.tuning:  # the people to forget are others then, with facts of their own
-        pool += benchmark.profiles("validation")
+        pool = Joined(pool, benchmark.profiles("validation"))
     items = paper_items(evaluation_sets(config, benchmark), pool, protocol)
     progress = Progress(f"{title} (paper)", len(items))
     return collect_paper_replies(loaded, items, protocol, folder, manifest, progress)
