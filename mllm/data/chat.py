@@ -105,6 +105,20 @@ def chatml(turns: Sequence[Turn], generate: bool) -> Pieces:
     return pieces + [(f"{start}assistant\n", False)] * generate
 
 
+def inline(turns: Sequence[Turn], generate: bool) -> Pieces:
+    """Write every part of a turn on a line of its own, in order, so that text stays next to the
+    media that it is about: ``USER: Image 1:\\n<image>\\n{question}\\nASSISTANT:``.
+
+    It is the format of no published model; models that are taught here read it.
+    """
+    pieces = []
+    for turn in turns:
+        said = "\n".join(written(p) if isinstance(p, Media) else p for p in turn.parts)
+        pieces += [(f"{turn.role.upper()}:", False), (f" {said}", turn.role == "assistant")]
+        pieces.append(("\n", False))
+    return pieces + [("ASSISTANT:", False)] * generate
+
+
 def _in_order(turn: Turn) -> str:
     return "".join(written(part) if isinstance(part, Media) else part for part in turn.parts)
 
@@ -122,4 +136,5 @@ CHAT_FORMATS: dict[str, Callable[[Sequence[Turn], bool], Pieces]] = {
     "idefics2": idefics2,
     "smolvlm": smolvlm,
     "chatml": chatml,
+    "inline": inline,
 }

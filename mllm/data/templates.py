@@ -60,4 +60,10 @@ CHAT_TEMPLATES = {
     + _TEXTS
     + "{{ content['text'] }}{% endfor %}{{ '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+    "inline": "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
+    "{% for content in message['content'] %}"
+    "{% if content['type'] == 'text' %}{{ content['text'] }}"
+    "{% elif content['type'] == 'image' %}{{ '<image>' }}{% endif %}"
+    "{{ '' if loop.last else '\n' }}{% endfor %}{{ '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}",
 }
