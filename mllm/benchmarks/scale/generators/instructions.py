@@ -36,7 +36,7 @@ def as_json(rng: random.Random, side: int) -> Draft:
 
     return _format(
         rng, side, figures, written, lambda figure: [_picture([figure], back)],
-        rule={"type": "json", "keys": list(keys)}, ask="figure", objects=shapes,
+        rule={"type": "json", "keys": list(keys)}, ask="figure",
         questions=phrase(
             (
                 'Answer in JSON with the keys "{a}" and "{b}": {shapes}? {paints}?',
@@ -55,7 +55,7 @@ def two_words(rng: random.Random, side: int) -> Draft:
     return _format(
         rng, side, list(itertools.permutations(paints[:3], 2)), " ".join,
         lambda pair: [_picture([(colour, shape) for colour in pair], back)],
-        rule={"type": "pattern", "pattern": r"[a-z]+ [a-z]+"}, ask="colours", objects=(shape,),
+        rule={"type": "pattern", "pattern": r"[a-z]+ [a-z]+"}, ask="colours",
         questions=phrase(
             (
                 "Name the colours from left to right in exactly two words.",
@@ -71,7 +71,7 @@ def capitals(rng: random.Random, side: int) -> Draft:
     shapes, colour, back = rng.sample(FIGURES, 4), colours(rng, 1)[0], background(rng)
     return _format(
         rng, side, shapes, str.upper, lambda shape: [_picture([(colour, shape)], back)],
-        rule={"type": "pattern", "pattern": "[A-Z]+"}, ask="shape", objects=(),
+        rule={"type": "pattern", "pattern": "[A-Z]+"}, ask="shape",
         questions=phrase(
             (
                 "Write the name of the figure in capital letters: {shapes}?",
@@ -91,7 +91,7 @@ def one_answer_each(rng: random.Random, side: int) -> Draft:
         lambda row: "; ".join(f"{k}: {colour}" for k, colour in enumerate(row, 1)),
         lambda row: [_picture([(colour, shape)], back) for colour in row],
         rule={"type": "pattern", "pattern": "1: [a-z]+; 2: [a-z]+; 3: [a-z]+"},
-        ask="colours", objects=(shape,), tag="F7",
+        ask="colours", tag="F7",
         questions=phrase(
             (
                 'Is each image {a} or {b}? Answer as "1: …; 2: …; 3: …".',
@@ -113,7 +113,7 @@ def time_stamp(rng: random.Random, side: int) -> Draft:
             _picture([(paints[n == k], shapes[n == k])], back) for n in range(4)
         ],
         rule={"type": "pattern", "pattern": r"\d\d:\d\d"}, ask={"shape": shapes[1], "step": step},
-        objects=shapes, tag="F6", times=tuple(float(step * k) for k in range(4)),
+        tag="F6", times=tuple(float(step * k) for k in range(4)),
         questions=phrase(
             (
                 "When does the {shape} appear? Answer as mm:ss.",
@@ -140,7 +140,7 @@ def refer_by_index(rng: random.Random, side: int) -> Draft:
     return _format(
         rng, side, range(3), lambda k: f"[{labels[k]}]", truths, layout=layout,
         rule={"type": "pattern", "pattern": r"\[[A-Z0-9]\]"}, tag="F7",
-        ask={"shape": shapes[0], "labels": labels}, objects=shapes,
+        ask={"shape": shapes[0], "labels": labels},
         questions=phrase(
             (
                 "Which figure is a {shape}? Answer like [{x}].",
@@ -161,16 +161,17 @@ def _format(
     *,
     rule: dict[str, Any],
     ask: Any,
-    objects: Sequence[str],
     tag: str = "F9",
     **fields: Any,
 ) -> Draft:
     """Draw one of the values and another as its twin, and add the rule of the answer."""
     gold, twin = rng.sample(values, 2)
+    pictures = truths(gold)
+    shown = dict.fromkeys(shape for truth in pictures for _, shape in truth["marks"])
     draft = twins(
-        rng, side, _paint, truths(gold), truths(twin), kind="format", tag=tag,
+        rng, side, _paint, pictures, truths(twin), kind="format", tag=tag,
         answers=(written(gold), written(twin)), candidates=[written(value) for value in values],
-        ask={"what": ask}, objects=tuple(objects), **fields,
+        ask={"what": ask}, objects=tuple(shown), **fields,
     )  # fmt: skip
     draft.scene["rule"] = rule
     return draft

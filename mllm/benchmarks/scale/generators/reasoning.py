@@ -46,7 +46,7 @@ def figure_matrix(rng: random.Random, side: int) -> Draft:
             [
                 [last_colours[column], last_shapes[row]]
                 if rule == "row and column"
-                else [last_colours[row], last_shapes[(row + column + 2) % 3]]
+                else [last_colours[row], last_shapes[(row + column + 1) % 3]]
                 for column in range(3)
             ]
             for row in range(3)

@@ -20,7 +20,7 @@ from mllm.benchmarks.scale.item import Draft
 
 THINGS = (
     "sun", "moon", "star", "heart", "anchor", "umbrella", "flower", "cat", "cow", "house", "tree",
-    "boat", "car", "fish", "apple", "key", "plane", "cup",
+    "boat", "car", "fish", "apple", "key", "plane", "cup", "phone", "hen", "sheep",
 )  # fmt: skip
 SPOTS = ((27, 28), (73, 28), (27, 73), (73, 73))
 
