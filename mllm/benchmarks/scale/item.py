@@ -84,8 +84,9 @@ _JSON = tuple(name for name in _FIELDS if name not in _PICTURES + _TEXTS)
 
 
 def place(draft: Draft, *, id: str, suite: str, format: str, capability: str) -> Item:
-    """Return a draft as the item of this place."""
+    """Return a draft as the item of this place, its scene as JSON keeps it (without tuples)."""
     values = {f.name: getattr(draft, f.name) for f in dataclasses.fields(Draft)}
+    values["scene"] = json.loads(_dump(draft.scene))
     return Item(**values, id=id, suite=suite, format=format, capability=capability)
 
 
