@@ -78,6 +78,7 @@ def random_adapter(kind: str, rank: int = 3) -> dict:
     return jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32) / 4, shapes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", CASES)
 def test_peft_loads_what_is_written_and_answers_as_we_do(tmp_path, kind):
     lora = random_adapter(kind)
@@ -128,6 +129,7 @@ def test_target_modules_are_exactly_those_with_an_adapter(tmp_path):
         assert re.fullmatch(pattern, older)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", CASES)
 def test_an_adapter_of_peft_is_read_with_its_scale(tmp_path, kind):
     base = make(kind)

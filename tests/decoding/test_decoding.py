@@ -102,6 +102,7 @@ def uncached(variables, prefix, image, question) -> list[int]:
     return found
 
 
+@pytest.mark.thorough
 def test_cached_generation_equals_uncached_row_by_row(variables, prompts):
     prefixes, images, questions, groups = prompts
     out, ended = run(variables, make_prefix(variables, prompts), questions)

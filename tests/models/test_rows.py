@@ -99,6 +99,7 @@ def test_packed_row_equals_separate_rows(variables, packed):
         np.testing.assert_allclose(states[:, columns], alone, atol=2e-5)
 
 
+@pytest.mark.thorough
 def test_packed_loss_and_gradient_equal_the_sums_of_separate_ones(variables, packed):
     before, target, each = [], [], []
     for columns, row in separate(packed):
@@ -174,6 +175,7 @@ def test_steps_through_a_cache_equal_one_pass(variables, counts):
     assert all((layer["k"][:, length:] == 7).all() for layer in cache.layers)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("policy", ["nothing", "dots"])
 def test_recomputation_changes_nothing(variables, packed, policy):
     config = replace(

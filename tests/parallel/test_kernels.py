@@ -10,6 +10,7 @@ from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "rows, groups, part",
     [(4, 2, (1, 2)), (3, 2, (3, 2)), (4, 1, (1, 4)), (3, 1, (3, 4))],
