@@ -111,3 +111,8 @@ def say(text: str, **options) -> None:
     """Print a line, once for all processes."""
     if launch.is_first():
         print(text, flush=True, **options)
+
+
+def note(text: str) -> None:
+    """Print a line about progress, once for all processes, apart from the results."""
+    say(text, file=sys.stderr)

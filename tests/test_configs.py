@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.sweep import overrides_of
 from mllm.benchmarks import get_benchmark
 from mllm.data.packing import RowShape
+from mllm.studies.sweep import overrides_of
 from mllm.unlearning import OBJECTIVES, get_objective
 
 ROOT = Path(__file__).parent.parent

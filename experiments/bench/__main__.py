@@ -21,14 +21,14 @@ from rich.table import Table
 
 from experiments.bench.measure import Ours, compare, measure_machine
 from experiments.bench.workload import Figure, Workload
-from experiments.common import get_config, run
-from experiments.prepare import prepare
+from experiments.common import get_config, note, run
+from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.place import place
 from mllm.studies.environment import environment
-from mllm.studies.start import fresh_model
+from mllm.studies.start import fresh_model, prepare
 from mllm.training.compiled import COMPILED
 
 OUT = flags.DEFINE_string("out", None, "JSON file for every number")
@@ -47,7 +47,7 @@ def measure(config, repeats: int) -> Iterator[dict]:
     """{"equal", "machine", "lines", "compile", "environment", "peer"} so far, after each line; see
     ``experiments.bench.measure``. Without torch "peer" is None, and ours is measured alone.
     """
-    benchmark = prepare(config)
+    benchmark = prepare(get_benchmark(config.benchmark.name), config, note)
     # The peer has the device to itself: until it is done, our weights stay on the host.
     host = make_mesh(devices=jax.devices("cpu")[:1])
     loaded = fresh_model(config, benchmark, host)

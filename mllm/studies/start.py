@@ -1,5 +1,6 @@
-"""The weights that a study starts from: random ones, published ones, or those of its parent."""
+"""What a study starts from: its data, and weights that are random, published or its parent's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,22 @@ from mllm.checkpoints.pretrained import PRETRAINED
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.models import MODELS, config_from_dict
+from mllm.parallel.launch import in_turn
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
 from mllm.studies.run import Run
+from mllm.studies.system import System
+
+
+def prepare(system: System, config, progress: Callable[[str], None]):
+    """Return the benchmark of a configuration, written unless it is there.
+
+    The first process goes first: on a disk that all share the others find what it wrote, each on a
+    disk of its own writes the same bytes.
+    """
+    with in_turn("prepare"):
+        return system.prepare(config, progress)
 
 
 def device_mesh(config) -> Mesh:

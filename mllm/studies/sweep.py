@@ -1,0 +1,72 @@
+"""Train and evaluate many runs, each a configuration with some of its values changed."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from mllm.studies.evaluate import evaluate
+from mllm.studies.system import System
+from mllm.studies.train import ensure
+
+Overrides = dict[str, Any]
+
+
+def overrides_of(config: ConfigDict, path: Path) -> list[Overrides]:
+    """Return what ``sweep(config)`` of a configuration file yields.
+
+    Raises:
+      ValueError: the file has no function of that name.
+    """
+    spec = importlib.util.spec_from_file_location("sweep_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "sweep"):
+        raise ValueError(
+            f"{path}: has no function sweep(config), expected one that yields overrides"
+        )
+    return list(module.sweep(config))
+
+
+def run_all(
+    config: ConfigDict,
+    runs: Sequence[Overrides],
+    workdir: Path,
+    system: System,
+    benchmark,
+    progress: Callable[[str], None],
+) -> None:
+    """Train and evaluate runs in order; what is finished is skipped.
+
+    Args:
+      runs: dotted keys with their values; ``objective.name`` names the stage.
+      workdir: holds a study for each seed.
+      progress: called with a line about each run.
+    """
+    evaluations = []
+    with ThreadPoolExecutor(1) as evaluator:
+        for number, overrides in enumerate(runs, 1):
+            chosen = config.copy_and_resolve_references()
+            chosen.update_from_flattened_dict(overrides)
+            name = chosen.objective.name
+            progress(f"[{number}/{len(runs)}] {name} {overrides}")
+            run = ensure(name, chosen, workdir / f"seed{chosen.seed}", system, benchmark)
+            evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
+            for evaluation in evaluations:
+                if evaluation.done() or not evaluates_while_training():
+                    evaluation.result()  # raises what went wrong, before another run is trained
+        for evaluation in evaluations:
+            evaluation.result()
+
+
+def evaluates_while_training() -> bool:
+    """Return whether a finished run is evaluated in a thread while the next one trains.
+
+    On a CPU neither keeps all cores busy. An accelerator holds one model at a time, and several
+    processes must run their programs in the same order.
+    """
+    return jax.default_backend() == "cpu" and jax.process_count() == 1
