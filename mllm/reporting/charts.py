@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mllm.reporting.figures import LIGHT, Theme, ink, short, style
+from mllm.reporting.figures import LIGHT, Theme, ink, short, style, text_ink
 from mllm.reporting.labels import Label, place_labels
 from mllm.reporting.layout import Style
 
@@ -189,7 +189,7 @@ def _label_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
         # The label stands near the middle point, not at a mean where no point is.
         middle = sorted(dots, key=lambda dot: dot.y[0])[len(dots) // 2]
         weight = "bold" if middle.style.marker == _STAR else "normal"
-        colour = ink(middle.style.colour, theme)
+        colour = text_ink(middle.style.colour, theme)
         labels.append(Label(middle.x[0], middle.y[0], short(text), colour, weight))
     place_labels(axes, labels, _obstacles(axes, panel))
 

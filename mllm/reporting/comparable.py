@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from mllm.reporting.layout import Layout
@@ -18,36 +19,53 @@ _SHOWN = 3  # differences that a reason names
 def leave_out_unlike(runs: list[Run], layout: Layout) -> tuple[list[Run], list[Problem]]:
     """Return (the runs that may stand in one table, why each other run is left out).
 
-    Runs are alike when benchmark, axes, data, protocol and the manifest of their evaluation agree,
-    except for the manifest's keys in `layout.own_keys`. Of several kinds the most frequent one
-    stays; of equally frequent ones that whose first method comes first in the tables.
+    All runs must agree in benchmark, axes, data and protocol; those of one group also in the
+    manifest of their evaluation, except for its keys in `layout.own_keys`. Of several kinds the
+    most frequent one stays; of equally frequent ones that whose first method comes first in the
+    tables.
     """
+    problems = _split(runs, layout, _setting)
+    runs = _without(runs, problems)
+    groups = {run.group: None for run in runs if run.group is not None}
+    for group in groups or [None]:
+        members = [run for run in runs if run.group in (group, None)]
+        found = _split(members, layout, lambda run: _options(run, layout))
+        runs = _without(runs, found)
+        problems |= found
+    return runs, list(problems.values())
+
+
+def _without(runs: list[Run], problems: dict[tuple, Problem]) -> list[Run]:
+    return [run for run in runs if (run.name, run.group) not in problems]
+
+
+def _split(
+    runs: list[Run], layout: Layout, conditions: Callable[[Run], dict[str, Any]]
+) -> dict[tuple, Problem]:
+    """Return (name, group) -> problem of the runs that are not of the kind that stays."""
     kinds: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        kinds[repr(sorted(_conditions(run, layout).items()))].append(run)
+        kinds[repr(sorted(conditions(run).items()))].append(run)
     if len(kinds) < 2:
-        return runs, []
+        return {}
     kept = min(
         kinds.values(), key=lambda kind: (-len(kind), min(layout.order(run.method) for run in kind))
     )
-    expected = _conditions(kept[0], layout)
-    problems = []
-    for kind in kinds.values():
-        if kind is kept:
-            continue
-        found = _conditions(kind[0], layout)
-        reason = _differences(found, expected)
-        others = f"{kept[0].name} and {len(kept) - 1} others" if len(kept) > 1 else kept[0].name
-        problems += [
-            Problem(
-                run.name,
-                run.method,
-                f"left out because it was evaluated under other conditions than {others}: {reason};"
-                " evaluate it again under theirs, or report it in a folder of its own",
-            )
-            for run in kind
-        ]
-    return kept, problems
+    expected = conditions(kept[0])
+    more = len(kept) - 1
+    others = kept[0].name + (f" and {more} other{'s' if more > 1 else ''}" if more else "")
+    return {
+        (run.name, run.group): Problem(
+            run.name,
+            run.method,
+            f"left out because it was evaluated under other conditions than {others}: "
+            f"{_differences(conditions(run), expected)}; evaluate it again under theirs, or report "
+            "it in a folder of its own",
+        )
+        for kind in kinds.values()
+        if kind is not kept
+        for run in kind
+    }
 
 
 def name_variants(runs: list[Run]) -> list[Run]:
@@ -95,15 +113,18 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _conditions(run: Run, layout: Layout) -> dict[str, Any]:
-    manifest = {key: value for key, value in run.manifest.items() if key not in layout.own_keys}
+def _setting(run: Run) -> dict[str, Any]:
     return {
         "benchmark": run.benchmark,
         "axes": list(run.axes),
         "data_fingerprint": run.data_fingerprint,
         "protocol": run.protocol,
-        **flatten(manifest, "manifest."),
     }
+
+
+def _options(run: Run, layout: Layout) -> dict[str, Any]:
+    manifest = {key: value for key, value in run.manifest.items() if key not in layout.own_keys}
+    return flatten(manifest, "manifest.")
 
 
 def _differences(found: dict[str, Any], expected: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from mllm.reporting.figures import LIGHT, Theme, short, style
+from mllm.reporting.figures import LIGHT, Theme, luminance, short, style
 
 _LOW, _HIGH = "#D55E00", "#0072B2"  # of Okabe and Ito (2008)
 _DARKEST = 0.2  # relative luminance below which a cell takes white text
@@ -94,6 +94,4 @@ def _colours(
 def _text_colour(cell: np.ndarray, empty: bool, theme: Theme) -> str:
     if empty:
         return theme.muted
-    linear = np.where(cell <= 0.04045, cell / 12.92, ((cell + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
-    return "#ffffff" if luminance < _DARKEST else "#1d1c1a"
+    return "#ffffff" if luminance(cell) < _DARKEST else "#1d1c1a"

@@ -15,7 +15,7 @@ from mllm.reporting.charts import (
     pareto_front,
     scatter_figure,
 )
-from mllm.reporting.figures import DARK, LIGHT, svg
+from mllm.reporting.figures import DARK, LIGHT, ink, svg, text_ink
 from mllm.reporting.heatmap import heat_map
 from mllm.reporting.layout import Layout, Style
 
@@ -103,6 +103,14 @@ def test_curves_show_what_was_logged():
     (axes,) = curves_figure("run", series, curves).axes
     assert [line.get_label() for line in axes.lines] == ["loss"]
     assert curves_figure("run", {"rate": ([1.0], [0.1])}, curves) is None
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_colours_stand_out_from_the_paper(theme):
+    for colour in ("ink", "muted", "#0072B2", "#E69F00", "#000000", "#ffffff"):
+        assert contrast(to_rgb(ink(colour, theme)), to_rgb(theme.paper)) >= 2
+        assert contrast(to_rgb(text_ink(colour, theme)), to_rgb(theme.paper)) >= 4
+    assert ink("#0072B2", LIGHT) == "#0072B2" and ink("ink", theme) == theme.ink
 
 
 def test_methods_without_a_style_differ_in_colour_and_mark():

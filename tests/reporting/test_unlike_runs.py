@@ -55,3 +55,15 @@ def test_a_run_without_a_manifest_does_not_stand_with_those_that_have_one(tmp_pa
     sweep = collect(tmp_path, report.layout)
     assert [run.method for run in sweep.runs] == ["lookout"]
     assert "manifest.protocol.limit is 'nothing', theirs is 16" in sweep.problems[0].reason
+
+
+def test_groups_may_be_evaluated_under_options_of_their_own(tmp_path, write, report):
+    for port, shots in (("north", 1), ("south", 2)):
+        for method in ("lookout", "large"):
+            write(tmp_path, method, name=f"{method}-{port}", port=port, manifest={"shots": shots})
+    write(tmp_path, "small", name="odd", port="south", manifest={"shots": 1})
+    sweep = collect(tmp_path, report.layout)
+    assert [one.group for one in sweep.comparisons] == ["north", "south"]
+    assert [len(one.keys) for one in sweep.comparisons] == [2, 2]
+    (problem,) = sweep.problems
+    assert problem.name == "odd" and "manifest.shots is 1, theirs is 2" in problem.reason
