@@ -1,9 +1,9 @@
 """Drawing: a canvas in percent of its side, shapes, colours and letters.
 
-Everything is drawn at four times the size and reduced, so that edges are smooth and the drawing
-is the same at every size. x grows to the right and y downwards, both from 0 to 100. The same calls
-give the same bytes. At 64 pixels a mark should be at least 14 percent wide and a letter 19 percent
-high (12 pixels) to be read by a person.
+Everything is drawn at four times the size (from 200 pixels on at twice) and reduced, so that edges
+are smooth and the drawing is the same at every size. x grows to the right and y downwards, both
+from 0 to 100. The same calls give the same bytes. At 64 pixels a mark should be at least 14 percent
+wide and a letter 19 percent high (12 pixels) to be read by a person.
 
     canvas = Canvas(64, "cream")
     canvas.shape("star", 30, 40, 24, "red")
@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-SCALE = 4  # how many times larger everything is drawn
 INK = "#222222"
 COLOURS = {
     "red": "#e02424", "orange": "#ff8c1a", "yellow": "#ffdd22", "green": "#1f9d45",
@@ -61,8 +60,10 @@ class Canvas:
     def __init__(self, side: int, background: str = "paper"):
         """Make a canvas of `side` x `side` pixels."""
         self.side = side
-        self._unit = side * SCALE / 100
-        self._image = Image.new("RGB", (side * SCALE, side * SCALE), colour_code(background))
+        self._scale = 4 if side < 200 else 2
+        pixels = side * self._scale
+        self._unit = pixels / 100
+        self._image = Image.new("RGB", (pixels, pixels), colour_code(background))
         self._draw = ImageDraw.Draw(self._image)
 
     def polygon(
@@ -223,7 +224,7 @@ class Canvas:
             squares become lighter or darker by up to 6 of 255 levels. They make pictures differ
             that would otherwise be equal. Their number is a square.
         """
-        image = self._image.reduce(SCALE)
+        image = self._image.reduce(self._scale)
         if grain:
             cells = math.isqrt(len(grain))
             levels = np.frombuffer(grain[: cells * cells], np.uint8).reshape(cells, cells)
