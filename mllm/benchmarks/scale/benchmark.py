@@ -1,27 +1,21 @@
 """Making the benchmark on disk, and reading its items when they are needed."""
 
 import contextlib
-import fcntl
 import importlib.metadata
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-import tensorflow_datasets as tfds
-
+from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_seed
 from mllm.benchmarks.scale.builder import CITATION, VERSION, build
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, from_row
 from mllm.benchmarks.scale.taxonomy import Cell, cell_name
 from mllm.benchmarks.scale.tokenizer import item_texts, train_tokenizer
-from mllm.files import read_json, write_json
+from mllm.data import source
 from mllm.registry import lookup
 
-RECORD = "benchmark.json"
 TOKENIZER = "tokenizer.json"
 NAME = "scale"
 PINNED = ("pillow", "matplotlib")  # what drawings follow
@@ -31,43 +25,12 @@ LICENCES = {
 }
 
 
-class _KeepEncoded(tfds.decode.SkipDecoding):
-    """Leave pictures encoded; TFDS itself can do so for one picture but not for a sequence."""
-
-    def decode_batch_example_np(self, example: Any) -> Any:
-        return example
-
-
-class Items(Sequence[Item]):
-    """Items of a split; each is read from disk when it is asked for."""
-
-    def __init__(self, source: Sequence, rows: Sequence[int]):
-        """Give the items at `rows` of a TFDS data source."""
-        self._source, self._rows = source, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, number: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> "Items": ...
-
-    def __getitem__(self, number: int | slice) -> "Item | Items":
-        if isinstance(number, slice):
-            return Items(self._source, self._rows[number])
-        return from_row(self._source[self._rows[number]])
-
-
 class Benchmark:
     """A finished benchmark on disk; open it with `Benchmark.open` or make it with `prepare`."""
 
-    def __init__(self, folder: Path, record: dict[str, Any]):
-        self.folder = folder
-        self._record = record
-        self._builder = tfds.builder_from_directory(str(folder))
-        self._sources: dict[str, Sequence] = {}
+    def __init__(self, dataset: Dataset):
+        self.folder = dataset.folder
+        self._dataset = dataset
 
     @classmethod
     def open(cls, data_dir: str | Path, config: str = "tiny") -> "Benchmark":
@@ -77,34 +40,27 @@ class Benchmark:
           ValueError: unknown config.
           FileNotFoundError: it has not been prepared.
         """
-        folder = dataset_folder(data_dir, config)
-        path = folder / RECORD
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path}: not found; make it with `python -m experiments.prepare` or "
-                f"prepare({str(data_dir)!r}, {config!r})"
-            )
-        return cls(folder, read_json(path))
+        return cls(open_dataset(dataset_folder(data_dir, config)))
 
     @property
     def config(self) -> str:
         """The builder config: a key of `SIZES`."""
-        return self._record["config"]
+        return self._dataset.record["config"]
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits."""
-        return tuple(self._record["items_per_cell"])
+        return tuple(self._counts)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """The cells that have items, in the order of the rows."""
-        return tuple(tuple(name.split("/")) for name in self._record["cells"])
+        return tuple(tuple(name.split("/")) for name in self._dataset.record["cells"])
 
     @property
     def fingerprint(self) -> str:
         """sha256 (hex) over the content of all items, independent of how they are stored."""
-        return self._record["fingerprint"]
+        return self._dataset.fingerprint
 
     @property
     def tokenizer_path(self) -> Path:
@@ -115,9 +71,13 @@ class Benchmark:
     def info(self) -> dict[str, Any]:
         """Seed, sizes, versions, licences and citation."""
         keys = ("config", "seed", "side", "items_per_cell", "versions", "licences", "citation")
-        return {key: self._record[key] for key in keys}
+        return {key: self._dataset.record[key] for key in keys}
 
-    def items(self, split: str, cells: Sequence[Cell] | None = None) -> Items:
+    @property
+    def _counts(self) -> dict[str, int]:
+        return self._dataset.record["items_per_cell"]
+
+    def items(self, split: str, cells: Sequence[Cell] | None = None) -> source.Source[Item]:
         """Return the items of a split, which are read when they are asked for.
 
         Args:
@@ -127,18 +87,33 @@ class Benchmark:
         Raises:
           ValueError: an unknown split or cell.
         """
-        lookup(dict.fromkeys(self.splits), split, f"split of {self.folder}")
-        places = {name: number for number, name in enumerate(self._record["cells"])}
-        wanted = self.cells if cells is None else cells
-        chosen = sorted(
-            lookup(places, cell_name(cell), f"cell of {self.folder}") for cell in wanted
-        )
-        if split not in self._sources:
-            decoders = {"pictures": _KeepEncoded(), "twin_pictures": _KeepEncoded()}
-            self._sources[split] = self._builder.as_data_source(split=split, decoders=decoders)
-        count = self._record["items_per_cell"][split]
-        rows = [place * count + number for place in chosen for number in range(count)]
-        return Items(self._sources[split], rows)
+        rows = self._dataset.rows(split, from_row)
+        if cells is None:
+            return rows
+        count = self._counts[split]
+        places = sorted(self._place(cell_name(cell)) for cell in cells)
+        numbers = [place * count + number for place in places for number in range(count)]
+        return source.Picked(rows, numbers)
+
+    def item(self, id: str) -> Item:
+        """Return the item of an ID such as "test/general/single/counting/00012".
+
+        Raises:
+          ValueError: there is no such item.
+        """
+        split, _, rest = id.partition("/")
+        cell, _, number = rest.rpartition("/")
+        count = lookup(self._counts, split, f"split of {self.folder}")
+        if not number.isdecimal() or int(number) >= count:
+            raise ValueError(
+                f"item {id!r}: {self.folder} has the numbers 00000 to {count - 1:05d} in each cell "
+                f"of {split}"
+            )
+        return self.items(split)[self._place(cell) * count + int(number)]
+
+    def _place(self, name: str) -> int:
+        names = self._dataset.record["cells"]
+        return lookup({name: k for k, name in enumerate(names)}, name, f"cell of {self.folder}")
 
 
 def dataset_folder(data_dir: str | Path, config: str) -> Path:
@@ -157,9 +132,6 @@ def prepare(
 ) -> Benchmark:
     """Make the dataset and its tokenizer unless they are there, and open it.
 
-    All is built in a folder next to the final one and moved there at the end, so that an
-    interrupted build leaves nothing that looks finished; its remains go with the next build.
-
     Args:
       data_dir: root of the TFDS datasets.
       config: a key of `SIZES`.
@@ -171,44 +143,35 @@ def prepare(
       ValueError: an unknown config, or the dataset is there with another seed.
     """
     final = dataset_folder(data_dir, config)
-    say = _outside(progress or (lambda message: None))
-    with _only_one(final.parent):
-        if final.exists():
-            benchmark = Benchmark.open(data_dir, config)
-            if (made := benchmark.info["seed"]) != seed:
-                raise ValueError(
-                    f"{final}: made with seed {made}, not {seed}; delete it or use another data_dir"
-                )
-            return benchmark
-        temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
-        try:
-            source = Source(SIZES[config], seed, processes=processes, progress=say)
-            folder = build({split: source.items(split) for split in SPLITS}, config, temporary)
-            record = {
-                "schema": 1,
-                "config": config,
-                "seed": seed,
-                "side": SIZES[config].side,
-                "items_per_cell": {split: source.count(split) for split in SPLITS},
-                "cells": [cell_name(cell) for cell in source.cells],
-                "fingerprint": source.fingerprint,
-                "redrawn": source.redrawn,
-                "versions": {name: importlib.metadata.version(name) for name in PINNED},
-                "licences": LICENCES,
-                "citation": CITATION,
-            }
-            say("training the tokenizer")
-            taught = Benchmark(folder, record).items("train")
-            texts = (text for item in taught for text in item_texts(item))
-            train_tokenizer(texts, folder / TOKENIZER)
-            write_json(folder / RECORD, record)
-            os.replace(folder, final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return Benchmark.open(data_dir, config)
+    say = _aloud(progress or (lambda message: None))
+
+    def build_below(folder: Path) -> tuple[Path, dict]:
+        drawn = Source(SIZES[config], seed, processes=processes, progress=say)
+        written = build({split: drawn.items(split) for split in SPLITS}, config, folder)
+        record = {
+            "config": config,
+            "seed": seed,
+            "side": SIZES[config].side,
+            "items_per_cell": {split: drawn.count(split) for split in SPLITS},
+            "cells": [cell_name(cell) for cell in drawn.cells],
+            "fingerprint": drawn.fingerprint,
+            "redrawn": drawn.redrawn,
+            "versions": {name: importlib.metadata.version(name) for name in PINNED},
+            "licences": LICENCES,
+            "citation": CITATION,
+        }
+        say("training the tokenizer")
+        taught = Benchmark(Dataset(written, record)).items("train")
+        train_tokenizer((t for item in taught for t in item_texts(item)), written / TOKENIZER)
+        return written, record
+
+    build_dataset(final, build_below)
+    dataset = open_dataset(final)
+    require_seed(dataset, seed)
+    return Benchmark(dataset)
 
 
-def _outside(progress: Callable[[str], None]) -> Callable[[str], None]:
+def _aloud(progress: Callable[[str], None]) -> Callable[[str], None]:
     """Let progress print to the present standard output, while that of TFDS is discarded."""
     stdout = sys.stdout
 
@@ -217,14 +180,3 @@ def _outside(progress: Callable[[str], None]) -> Callable[[str], None]:
             progress(message)
 
     return say
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Let one process build in a folder at a time, and clear what a killed one left there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in folder.glob(".building-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        yield

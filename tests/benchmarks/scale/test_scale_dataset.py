@@ -57,6 +57,12 @@ def test_items_are_read_in_any_order(built):
         benchmark.items("trian")
     with pytest.raises(ValueError, match="unknown cell"):
         benchmark.items("train", [("general", "single", "temporal")])
+    for item in whole:
+        assert benchmark.item(item.id) == item
+    with pytest.raises(ValueError, match="00000 to 00002"):
+        benchmark.item("test/general/single/counting/00003")
+    with pytest.raises(ValueError, match="unknown cell"):
+        benchmark.item("test/general/single/temporal/00000")
 
 
 def test_the_record_says_what_the_data_are(built):
