@@ -43,6 +43,7 @@ def picture(color) -> bytes:
 PROMPTS = ["USER: <image>\nWho is it?\nASSISTANT:", "USER: Where was Ada born?\nASSISTANT:"]
 
 
+@pytest.mark.thorough
 def test_generation_equals_greedy_logits(model):
     images = [picture("red"), None]
     texts = model.generate(PROMPTS, images, max_new_tokens=5)
