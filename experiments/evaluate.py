@@ -3,20 +3,17 @@
 A folder of Hugging Face, or of Model.save, is evaluated as a run below --workdir.
 """
 
-import math
 from pathlib import Path
 
 from absl import flags
 
 from experiments.common import get_config, run, say
-from mllm.benchmarks import get_benchmark
-from mllm.evaluation.metrics import HEADLINES
+from mllm.benchmarks import get_benchmark, get_report
 from mllm.evaluation.replies import MANIFEST, REPLIES
-from mllm.evaluation.scores import question_values
-from mllm.evaluation.statistics import paired_difference
 from mllm.files import read_json, read_jsonl
+from mllm.reporting.single import difference_lines, score_lines
 from mllm.studies.evaluate import evaluate, evaluation_folder
-from mllm.studies.run import Run
+from mllm.studies.run import Run, open_run
 from mllm.studies.train import ensure
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
@@ -25,7 +22,8 @@ WORKDIR = flags.DEFINE_string("workdir", None, "where a folder that is no run ge
 
 def main(_):
     config, folder = get_config(), Path(CHECKPOINT.value)
-    system = get_benchmark(config.benchmark.name)
+    name, protocol = config.benchmark.name, config.evaluation.protocol
+    system, layout = get_benchmark(name), get_report(name).layout
     benchmark = system.open_benchmark(config)
     if WORKDIR.value is not None:
         config.pretrained = str(folder)
@@ -35,34 +33,17 @@ def main(_):
             f"{folder / 'run.json'}: no such file; a folder that is no run needs --workdir DIR, "
             "where its results go"
         )
-    record = read_json(folder / "run.json")
-    if record.get("status") != "finished":
-        raise ValueError(
-            f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"
-        )
-    if record["data_fingerprint"] != benchmark.fingerprint:
-        raise ValueError(
-            f"{folder}: trained on data {record['data_fingerprint'][:12]}, the config's benchmark "
-            f"is {benchmark.fingerprint[:12]}; prepare the dataset this run was trained on"
-        )
-    evaluated = Run(folder, record["method"], config)
+    evaluated = open_run(folder, config, benchmark.fingerprint)
     entry = evaluate(evaluated, config, system, benchmark)
-    headline = HEADLINES[config.evaluation.protocol]
-    for score in entry["scores"]:
-        if score["metric"] == headline[score["task"]]:
-            names = (score[key] for key in ("set", "task", "modality", "metric"))
-            where = " ".join(f"{name:<14}" for name in names)
-            # None where nothing could be scored, or where one profile gives no interval.
-            interval = ", ".join("-" if end is None else f"{end:.3f}" for end in score["ci95"])
-            value = "-" if score["value"] is None else f"{score['value']:.3f}"
-            say(f"{where} {value} [{interval}] n={score['n']}")
+    for line in score_lines(entry["scores"], layout, protocol):
+        say(line)
     if config.evaluation.weights:
-        say_differences(evaluated, config, system)
+        say_differences(evaluated, config, system, layout)
 
 
-def say_differences(evaluated: Run, config, system) -> None:
+def say_differences(evaluated: Run, config, system, layout) -> None:
     """Print for each headline score what the form of weights changes, in points and paired by
-    question, where the same questions were asked of the weights as saved.
+    question, if the same questions were asked of the weights as saved.
     """
     weights, protocol = config.evaluation.weights, config.evaluation.protocol
     folder = evaluation_folder(evaluated, system, config)
@@ -75,26 +56,11 @@ def say_differences(evaluated: Run, config, system) -> None:
         )
         return
     values, reference = (
-        question_values(read_jsonl(part / REPLIES), protocol=protocol) for part in (folder, saved)
+        layout.question_values(read_jsonl(part / REPLIES), protocol) for part in (folder, saved)
     )
     say(f"{weights} less the weights as saved, in points:")
-    for cell, found in values.items():
-        if cell.metric != HEADLINES[protocol][cell.task]:
-            continue
-        asked = [question for question in found if question in reference.get(cell, {})]
-        if not asked:
-            continue
-        difference = paired_difference(
-            [found[question] for question in asked],
-            [reference[cell][question] for question in asked],
-            [question.profile for question in asked],
-        )
-        low, high = (
-            "-" if math.isnan(end) else f"{100 * end:+.1f}"
-            for end in (difference.low, difference.high)
-        )
-        where = " ".join(f"{name:<14}" for name in cell)
-        say(f"{where} {100 * difference.difference:+.1f} [{low}, {high}] n={len(asked)}")
+    for line in difference_lines(values, reference, layout, protocol):
+        say(line)
 
 
 if __name__ == "__main__":

@@ -104,3 +104,25 @@ class Run:
             "parameters": sum(leaf.size for leaf in leaves),
             "trainable": trainable,
         }
+
+
+def open_run(folder: Path, config: ConfigDict, fingerprint: str) -> Run:
+    """Return the finished run of a folder.
+
+    Args:
+      fingerprint: of the data that it is to be evaluated on.
+
+    Raises:
+      ValueError: the run is not finished, or was trained on other data.
+    """
+    record = read_json(folder / "run.json")
+    if record.get("status") != "finished":
+        raise ValueError(
+            f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"
+        )
+    if record["data_fingerprint"] != fingerprint:
+        raise ValueError(
+            f"{folder}: trained on data {record['data_fingerprint'][:12]}, the config's benchmark "
+            f"is {fingerprint[:12]}; prepare the dataset this run was trained on"
+        )
+    return Run(folder, record["method"], config)
