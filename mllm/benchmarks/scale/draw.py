@@ -57,9 +57,12 @@ class Canvas:
     `outline=None` leaves them out.
     """
 
-    def __init__(self, side: int, background: str = "paper"):
-        """Make a canvas of `side` x `side` pixels."""
+    def __init__(
+        self, side: int, background: str = "paper", shift: tuple[float, float] = (0.0, 0.0)
+    ):
+        """Make a canvas of `side` x `side` pixels; all that is drawn is moved by `shift`."""
         self.side = side
+        self.shift = shift
         self._scale = 4 if side < 200 else 2
         pixels = side * self._scale
         self._unit = pixels / 100
@@ -237,7 +240,7 @@ class Canvas:
         return stream.getvalue()
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
-        return x * self._unit, y * self._unit
+        return (x + self.shift[0]) * self._unit, (y + self.shift[1]) * self._unit
 
     def _width(self, width: float) -> int:
         return max(1, round(width * self._unit))

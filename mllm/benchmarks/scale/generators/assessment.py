@@ -7,7 +7,7 @@ import random
 from PIL import Image, ImageEnhance, ImageFilter
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.icons import icon
 from mllm.benchmarks.scale.generators.pairs import options_of, phrase, twins
 from mllm.benchmarks.scale.item import Draft
@@ -34,8 +34,8 @@ def single(rng: random.Random, side: int) -> Draft:
 def feeling(rng: random.Random, side: int) -> Draft:
     """Ask how a person feels."""
     options, gold, twin = options_of(rng, FEELINGS)
-    skin, back = rng.choice(SKINS), background(rng)
-    faces = [{"feeling": name, "skin": skin, "ground": back} for name in (gold, twin)]
+    skin = rng.choice(SKINS)
+    faces = [{"feeling": name, "skin": skin} for name in (gold, twin)]
     return twins(
         rng, side, _paint_face, faces[:1], faces[1:], ask={"what": "feeling"},
         answers=(gold, twin), options=options, objects=("face",),
@@ -47,9 +47,9 @@ def feeling(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_face(truth: Truth, side: int) -> Canvas:
+def _paint_face(canvas: Canvas, truth: Truth) -> None:
     """Draw a face with a feeling, or with a smile from 1 (broad) to -1 (turned down)."""
-    canvas, mood = Canvas(side, truth["ground"]), truth["feeling"]
+    mood = truth["feeling"]
     canvas.ellipse(50, 50, 86, 86, truth["skin"], width=2.4)
     for x, inwards in ((33, 1), (67, -1)):
         if mood == "sleepy":
@@ -70,16 +70,13 @@ def _paint_face(truth: Truth, side: int) -> Canvas:
         canvas.arc(50, 80, 36, 26, 200, 340, "black", 5)
     else:
         canvas.line([(40, 72), (60, 72)], "black", 5)
-    return canvas
 
 
 def fault(rng: random.Random, side: int) -> Draft:
     """Ask what is wrong with a photograph."""
     options, gold, twin = options_of(rng, FAULTS)
-    subject, back, seed = rng.choice(SUBJECTS), background(rng), rng.randrange(1000)
-    photos = [
-        {"fault": name, "subject": subject, "ground": back, "seed": seed} for name in (gold, twin)
-    ]
+    subject, seed = rng.choice(SUBJECTS), rng.randrange(1000)
+    photos = [{"fault": name, "subject": subject, "seed": seed} for name in (gold, twin)]
     return twins(
         rng, side, _paint_photo, photos[:1], photos[1:], ask={"what": "fault"},
         answers=(gold, twin), options=options, objects=(subject,),
@@ -91,10 +88,10 @@ def fault(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_photo(truth: Truth, side: int) -> Canvas:
+def _paint_photo(canvas: Canvas, truth: Truth) -> None:
     """Draw a photograph with its fault: a subject on grass under the sky."""
     kind = truth["fault"]
-    canvas = Canvas(side, "sky")
+    canvas.rectangle(-9, -9, 109, 109, "sky", None)
     canvas.rectangle(-5, 66, 105, 105, "#69b35a", None)
     icon(canvas, truth["subject"], 50, 52, 66)
     places = random.Random(truth["seed"])
@@ -103,18 +100,18 @@ def _paint_photo(truth: Truth, side: int) -> Canvas:
         canvas.ellipse(x, y, 5, 5, places.choice(("black", "white")), None)
     blur = truth.get("blur", 6 if kind == "blurred" else 0)
     if not blur and kind not in ("too dark", "tilted"):
-        return canvas
+        return
     with Image.open(io.BytesIO(canvas.png())) as image:
         if blur:
-            image = image.filter(ImageFilter.GaussianBlur(side * blur / 100))
+            image = image.filter(ImageFilter.GaussianBlur(canvas.side * blur / 100))
         elif kind == "too dark":
             image = ImageEnhance.Brightness(image).enhance(0.22)
         else:
             image = image.rotate(28, Image.Resampling.BICUBIC, fillcolor="white")
         stream = io.BytesIO()
         image.save(stream, "PNG")
-    canvas.paste(stream.getvalue(), 50, 50, 100)
-    return canvas
+    left, top = canvas.shift  # the photograph is moved already
+    canvas.paste(stream.getvalue(), 50 - left, 50 - top, 100)
 
 
 def rank(rng: random.Random, side: int) -> Draft:
@@ -123,13 +120,13 @@ def rank(rng: random.Random, side: int) -> Draft:
     best, worst, levels = RANKS[what]
     orders = list(itertools.permutations((1, 2, 3)))
     gold, twin = rng.sample(orders, 2)
-    subject, skin, back = rng.choice(SUBJECTS), rng.choice(SKINS), background(rng)
+    subject, skin = rng.choice(SUBJECTS), rng.choice(SKINS)
     seed = rng.randrange(1000)
 
     def truths(order: tuple[int, ...]) -> list[Truth]:
         placed = dict(zip(order, levels, strict=True))
         if what == "smile":
-            return [{"feeling": placed[n], "skin": skin, "ground": back} for n in (1, 2, 3)]
+            return [{"feeling": placed[n], "skin": skin} for n in (1, 2, 3)]
         return [{"fault": "", what: placed[n], "subject": subject, "seed": seed} for n in (1, 2, 3)]
 
     written = [", ".join(map(str, order)) for order in orders]
@@ -154,15 +151,12 @@ def who_feels(rng: random.Random, side: int) -> Draft:
     names = rng.sample(NAMES, 3)
     asked, *others = rng.sample(FEELINGS, 3)
     options, gold, twin = options_of(rng, names, 3)
-    skins, back = rng.sample(SKINS, 3), background(rng)
+    skins = rng.sample(SKINS, 3)
 
     def truths(name: str) -> list[Truth]:
         place = names.index(name)
         moods = [*others[:place], asked, *others[place:]]
-        return [
-            {"feeling": mood, "skin": skin, "ground": back}
-            for mood, skin in zip(moods, skins, strict=True)
-        ]
+        return [{"feeling": mood, "skin": skin} for mood, skin in zip(moods, skins, strict=True)]
 
     return twins(
         rng, side, _paint_face, truths(gold), truths(twin),

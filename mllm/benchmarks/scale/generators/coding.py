@@ -5,7 +5,7 @@ import operator
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.pairs import colours, options_of, phrase, shuffled, twins
 from mllm.benchmarks.scale.item import Draft
 
@@ -24,11 +24,11 @@ def single(rng: random.Random, side: int) -> Draft:
 
 def figure_to_code(rng: random.Random, side: int) -> Draft:
     """Ask which call draws the figures that are seen."""
-    shapes, back, colour = rng.sample(FIGURES, 2), background(rng), colours(rng, 1)[0]
+    shapes, colour = rng.sample(FIGURES, 2), colours(rng, 1)[0]
     calls = list(itertools.product(rng.sample((1, 2, 3, 4, 5), 2), shapes))
     gold, twin = rng.sample(calls, 2)
     pictures = [
-        {"draws": "figures", "count": count, "shape": shape, "colour": colour, "ground": back}
+        {"draws": "figures", "count": count, "shape": shape, "colour": colour}
         for count, shape in (gold, twin)
     ]
     return _drawn_by(
@@ -39,13 +39,10 @@ def figure_to_code(rng: random.Random, side: int) -> Draft:
 
 def chart_to_code(rng: random.Random, side: int) -> Draft:
     """Ask which call draws the bars that are seen."""
-    back, colour = background(rng), colours(rng, 1)[0]
+    colour = colours(rng, 1)[0]
     calls = rng.sample(list(itertools.permutations((1, 2, 4))), 4)
     gold, twin = rng.sample(range(4), 2)
-    pictures = [
-        {"draws": "bars", "bars": list(calls[k]), "colour": colour, "ground": back}
-        for k in (gold, twin)
-    ]
+    pictures = [{"draws": "bars", "bars": list(calls[k]), "colour": colour} for k in (gold, twin)]
     return _drawn_by(
         rng, side, pictures, [f"bar({list(bars)})" for bars in calls], (gold, twin), ("bars",)
     )
@@ -53,13 +50,10 @@ def chart_to_code(rng: random.Random, side: int) -> Draft:
 
 def form_to_code(rng: random.Random, side: int) -> Draft:
     """Ask which element of a form is seen."""
-    back, colour = background(rng), rng.choice(("blue", "green", "purple"))
+    colour = rng.choice(("blue", "green", "purple"))
     elements = rng.sample(WIDGETS, 4)
     gold, twin = rng.sample(range(4), 2)
-    pictures = [
-        {"draws": "form", "element": elements[k], "colour": colour, "ground": back}
-        for k in (gold, twin)
-    ]
+    pictures = [{"draws": "form", "element": elements[k], "colour": colour} for k in (gold, twin)]
     return _drawn_by(rng, side, pictures, elements, (gold, twin), ("form",))
 
 
@@ -96,8 +90,7 @@ def before_and_after(rng: random.Random, side: int) -> Draft:
         f"fill({new})": {"colour": new},
     }
     options, gold, twin = options_of(rng, tuple(calls))
-    before = {"draws": "arrow", "x": 50, "size": 50, "turn": 0, "colour": colour,
-              "ground": background(rng)}  # fmt: skip
+    before = {"draws": "arrow", "x": 50, "size": 50, "turn": 0, "colour": colour}
     return twins(
         rng, side, _paint, [before, before | calls[gold]], [before, before | calls[twin]],
         ask={"changes": calls}, answers=(gold, twin), options=options, tag="F5",
@@ -119,12 +112,12 @@ def program(rng: random.Random, side: int) -> Draft:
             pairs.setdefault(OPERATIONS[sign](x, y), []).append((x, y))
     printed = sorted(pairs)
     gold, twin = rng.sample(printed, 2)
-    back, inks = background(rng), colours(rng, 2, without=("yellow",))
+    inks = colours(rng, 2, without=("yellow",))
 
     def truths(result: int) -> list[Truth]:
         values = rng.choice(pairs[result])
         return [
-            {"draws": "die", "value": value, "colour": ink, "ground": back}
+            {"draws": "die", "value": value, "colour": ink}
             for value, ink in zip(values, inks, strict=True)
         ]
 
@@ -143,8 +136,8 @@ def program(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint(truth: Truth, side: int) -> Canvas:
-    canvas, colour = Canvas(side, truth["ground"]), truth["colour"]
+def _paint(canvas: Canvas, truth: Truth) -> None:
+    colour = truth["colour"]
     if truth["draws"] == "arrow":
         canvas.shape("arrow", truth["x"], 50, truth["size"], colour, truth["turn"])
     elif truth["draws"] == "figures":
@@ -161,7 +154,6 @@ def _paint(truth: Truth, side: int) -> Canvas:
             canvas.rectangle(left, 92 - 20 * height, left + 19, 92, colour)
     else:
         _paint_element(canvas, truth["element"], colour)
-    return canvas
 
 
 def _paint_element(canvas: Canvas, element: str, colour: str) -> None:

@@ -3,7 +3,7 @@
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.pairs import (
     YES_NO,
     images,
@@ -40,8 +40,7 @@ def sign(rng: random.Random, side: int) -> Draft:
 def name_of_sign(rng: random.Random, side: int) -> Draft:
     """Ask for the name of a sign."""
     options, gold, twin = options_of(rng, SIGNS)
-    back = background(rng)
-    signs = [{"sign": name, "ground": back} for name in (gold, twin)]
+    signs = [{"sign": name} for name in (gold, twin)]
     return twins(
         rng, side, _paint_sign, signs[:1], signs[1:], ask={"what": "sign"},
         answers=(gold, twin), options=options, tag="F11", objects=("sign",),
@@ -56,8 +55,7 @@ def name_of_sign(rng: random.Random, side: int) -> Draft:
 def speed_limit(rng: random.Random, side: int) -> Draft:
     """Ask for the number on a sign."""
     gold, twin = rng.sample(LIMITS, 2)
-    back = background(rng)
-    signs = [{"sign": limit, "ground": back} for limit in (gold, twin)]
+    signs = [{"sign": limit} for limit in (gold, twin)]
     return twins(
         rng, side, _paint_sign, signs[:1], signs[1:], ask={"what": "limit"}, kind="number",
         answers=(gold, twin), candidates=LIMITS, tag="F4", objects=("sign",),
@@ -72,12 +70,12 @@ def speed_limit(rng: random.Random, side: int) -> Draft:
 def find_sign(rng: random.Random, side: int) -> Draft:
     """Ask which of three images shows a sign."""
     asked, *others = rng.sample(SIGNS, 3)
-    options, back = images(1, 3), background(rng)
+    options = images(1, 3)
     gold, twin = rng.sample(range(3), 2)
 
     def truths(place: int) -> list[Truth]:
         order = [*others[:place], asked, *others[place:]]
-        return [{"sign": name, "ground": back} for name in order]
+        return [{"sign": name} for name in order]
 
     return twins(
         rng, side, _paint_sign, truths(gold), truths(twin), ask={"sign": asked},
@@ -93,11 +91,9 @@ def find_sign(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_sign(truth: Truth, side: int) -> Canvas:
-    canvas = Canvas(side, truth["ground"])
+def _paint_sign(canvas: Canvas, truth: Truth) -> None:
     canvas.rectangle(46, 70, 54, 105, "grey")
     draw_sign(canvas, truth["sign"], 50, 46, 84)
-    return canvas
 
 
 def draw_sign(canvas: Canvas, name: str, x: float, y: float, size: float) -> None:
@@ -201,13 +197,12 @@ def _car_look(rng: random.Random) -> Truth:
     return {
         "body": rng.choice(BODIES),
         "faces": rng.choice(("left", "right")),
-        "ground": background(rng),
     }
 
 
-def _paint_car(truth: Truth, side: int) -> Canvas:
+def _paint_car(canvas: Canvas, truth: Truth) -> None:
     """Draw a car from its side, its lamp in front, with a dark burst where it is damaged."""
-    canvas, body = Canvas(side, truth["ground"]), truth["body"]
+    body = truth["body"]
 
     def across(x: float) -> float:
         return x if truth["faces"] == "right" else 100 - x
@@ -229,14 +224,12 @@ def _paint_car(truth: Truth, side: int) -> Canvas:
     for where in truth["damage"]:
         x, y = SPOTS[where]
         canvas.shape("star", across(x), y, 28, "black", 18, outline="white", width=1.6)
-    return canvas
 
 
 def decision(rng: random.Random, side: int) -> Draft:
     """Ask what the driver should do in a scene."""
     options, gold, twin = options_of(rng, tuple(DECISIONS), 4)
-    back = background(rng)
-    scenes = [{"scene": rng.choice(DECISIONS[action]), "ground": back} for action in (gold, twin)]
+    scenes = [{"scene": rng.choice(DECISIONS[action])} for action in (gold, twin)]
     return twins(
         rng, side, _paint_road, scenes[:1], scenes[1:], ask={"what": "decision"},
         answers=(gold, twin), options=options, tag="F11", objects=("road", scenes[0]["scene"]),
@@ -251,13 +244,10 @@ def decision(rng: random.Random, side: int) -> Draft:
 def follow(rng: random.Random, side: int) -> Draft:
     """Show the car ahead over time: ask what the driver should do to keep the distance."""
     options, gold, twin = options_of(rng, tuple(DISTANCES), 3)
-    colour, back = rng.choice(BODIES), background(rng)
+    colour = rng.choice(BODIES)
 
     def truths(action: str) -> list[Truth]:
-        return [
-            {"scene": "car", "width": width, "body": colour, "ground": back}
-            for width in DISTANCES[action]
-        ]
+        return [{"scene": "car", "width": width, "body": colour} for width in DISTANCES[action]]
 
     return twins(
         rng, side, _paint_road, truths(gold), truths(twin), ask={"keep": "distance"},
@@ -271,9 +261,9 @@ def follow(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_road(truth: Truth, side: int) -> Canvas:
+def _paint_road(canvas: Canvas, truth: Truth) -> None:
     """Draw the road as the driver sees it, with what stands on or next to it."""
-    canvas, scene = Canvas(side, truth["ground"]), truth["scene"]
+    scene = truth["scene"]
     canvas.rectangle(-5, 40, 105, 105, "#7cc36b", None)
     canvas.polygon([(44, 40), (56, 40), (100, 105), (0, 105)], "#555b63")
     for top, bottom in ((48, 54), (62, 72), (82, 96)):
@@ -301,7 +291,6 @@ def _paint_road(truth: Truth, side: int) -> Canvas:
             canvas.ellipse(50 + way * half * 0.7, base - half * 0.6, half / 3, half / 3, "red")
             tyre = 50 + way * half * 0.65
             canvas.rectangle(tyre - half / 5, base, tyre + half / 5, base + half / 3, "black")
-    return canvas
 
 
 GENERATORS = {

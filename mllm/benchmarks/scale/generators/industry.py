@@ -4,7 +4,7 @@ import math
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.pairs import images, options_of, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
@@ -36,13 +36,13 @@ def fault(rng: random.Random, side: int) -> Draft:
 
 def faulty_part(rng: random.Random, side: int) -> Draft:
     """Ask which of three parts is faulty."""
-    options, back = images(1, 3), _part_look(rng)
+    options, look = images(1, 3), _part_look(rng)
     gold, twin = rng.sample(range(3), 2)
 
     def truths(place: int) -> list[Truth]:
         kind = rng.choice(FAULTS[:-1])
         return [
-            back | {"fault": kind if k == place else "no fault", "at": rng.randrange(4)}
+            look | {"fault": kind if k == place else "no fault", "at": rng.randrange(4)}
             for k in range(3)
         ]
 
@@ -58,12 +58,12 @@ def faulty_part(rng: random.Random, side: int) -> Draft:
 
 
 def _part_look(rng: random.Random) -> Truth:
-    return {"metal": rng.choice(METALS), "at": rng.randrange(4), "ground": background(rng)}
+    return {"metal": rng.choice(METALS), "at": rng.randrange(4)}
 
 
-def _paint_part(truth: Truth, side: int) -> Canvas:
+def _paint_part(canvas: Canvas, truth: Truth) -> None:
     """Draw a metal plate with four bolts and its fault, which lies in quarter `at`."""
-    canvas, fault, at = Canvas(side, truth["ground"]), truth["fault"], truth["at"]
+    fault, at = truth["fault"], truth["at"]
     canvas.rectangle(8, 8, 92, 92, truth["metal"], radius=8, width=2.4)
     canvas.ellipse(50, 50, 26, 26, truth["ground"], width=2.4)
     x, y = BOLTS[at]
@@ -83,7 +83,6 @@ def _paint_part(truth: Truth, side: int) -> Canvas:
                 ((52, 90), (88, 54)))[at]  # fmt: skip
         middle = ((ends[0][0] + ends[1][0]) / 2 + 3, (ends[0][1] + ends[1][1]) / 2 + 3)
         canvas.line([ends[0], middle, ends[1]], "#d11a1a", 3.6)
-    return canvas
 
 
 def _break_corner(canvas: Canvas, x: float, y: float, ground: str) -> None:
@@ -100,12 +99,11 @@ def by_example(rng: random.Random, side: int) -> Draft:
     """Show a normal and a faulty part, which differ in one look: ask for a third part."""
     look, kinds = rng.choice(tuple(LOOKS)), ["normal", "faulty"]
     options, gold, twin = options_of(rng, kinds, 2)
-    back = background(rng)
 
     def truths(kind: str) -> list[Truth]:
-        plain = {name: rng.choice(values) for name, values in LOOKS.items()} | {"ground": back}
+        plain = {name: rng.choice(values) for name, values in LOOKS.items()}
         looks = dict(zip(kinds, rng.sample(LOOKS[look], 2), strict=True))
-        other = {name: rng.choice(values) for name, values in LOOKS.items()} | {"ground": back}
+        other = {name: rng.choice(values) for name, values in LOOKS.items()}
         examples = [plain | {look: looks[name]} for name in kinds]
         return [*examples, other | {look: looks[kind]}]
 
@@ -121,9 +119,8 @@ def by_example(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_sample(truth: Truth, side: int) -> Canvas:
+def _paint_sample(canvas: Canvas, truth: Truth) -> None:
     """Draw a plate with a colour, with holes in a row and a notch on one side."""
-    canvas = Canvas(side, truth["ground"])
     canvas.rectangle(8, 20, 92, 80, truth["colour"], width=2.4)
     edge, way = (8, 1) if truth["notch"] == "left" else (92, -1)
     notch = [(edge, 32), (edge + 16 * way, 50), (edge, 68)]
@@ -132,19 +129,18 @@ def _paint_sample(truth: Truth, side: int) -> Canvas:
     count = truth["holes"]
     for hole in range(count):
         canvas.ellipse(50 + 15 * (hole - (count - 1) / 2), 50, 11, 11, "black", None)
-    return canvas
 
 
 def read_gauge(rng: random.Random, side: int) -> Draft:
     """Ask what a gauge shows; the scale stands on its face."""
     values = sorted({step * mark for step in STEPS for mark in range(1, MARKS + 1)})
     gold, twin = rng.sample(values, 2)
-    colour, back = rng.choice(("red", "blue", "green")), background(rng)
+    colour = rng.choice(("red", "blue", "green"))
 
     def truth(value: int) -> Truth:
         steps = [s for s in STEPS if value % s == 0 and value // s <= MARKS]
         step = rng.choice(steps)
-        return {"step": step, "mark": value // step, "colour": colour, "ground": back, "red": 0}
+        return {"step": step, "mark": value // step, "colour": colour, "red": 0}
 
     return twins(
         rng, side, _paint_gauge, [truth(gold)], [truth(twin)], ask={"what": "value"},
@@ -161,15 +157,13 @@ def read_gauge(rng: random.Random, side: int) -> Draft:
 def gauge_alarm(rng: random.Random, side: int) -> Draft:
     """Show a gauge over time: ask when its needle enters the red range."""
     interval = rng.choice((1, 2, 5, 10))
-    back = background(rng)
     gold, twin = rng.sample((1, 2, 3), 2)
 
     def truths(alarm: int) -> list[Truth]:
         before = sorted(rng.choice((0, 1, 2)) for _ in range(alarm))
         after = sorted(rng.choice((3, 4)) for _ in range(4 - alarm))
         return [
-            {"step": 5, "mark": mark, "colour": "black", "ground": back, "red": 3}
-            for mark in (*before, *after)
+            {"step": 5, "mark": mark, "colour": "black", "red": 3} for mark in (*before, *after)
         ]
 
     return twins(
@@ -186,19 +180,17 @@ def gauge_alarm(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_gauge(truth: Truth, side: int) -> Canvas:
+def _paint_gauge(canvas: Canvas, truth: Truth) -> None:
     """Draw a half dial from 0 on the left to `MARKS` steps on the right."""
-    canvas = Canvas(side, truth["ground"])
-    canvas.pie(50, 62, 96, 180, 360, "white")
+    canvas.pie(50, 62, 90, 180, 360, "white")
     if truth["red"]:
-        canvas.pie(50, 62, 96, 180 + 180 * (truth["red"] - 0.5) / MARKS, 360, "#ff9c9c")
+        canvas.pie(50, 62, 90, 180 + 180 * (truth["red"] - 0.5) / MARKS, 360, "#ff9c9c")
     for mark in range(MARKS + 1):
-        canvas.line([_on_dial(mark, 38), _on_dial(mark, 46)], "black", 3.4)
-    canvas.line([(50, 62), _on_dial(truth["mark"], 34)], truth["colour"], 6)
+        canvas.line([_on_dial(mark, 35), _on_dial(mark, 43)], "black", 3.4)
+    canvas.line([(50, 62), _on_dial(truth["mark"], 31)], truth["colour"], 6)
     canvas.ellipse(50, 62, 14, 14, "black")
-    canvas.text("0", 9, 82, 20)
-    canvas.text(str(MARKS * truth["step"]), 98, 82, 20, anchor="rm")
-    return canvas
+    canvas.text("0", 12, 82, 20)
+    canvas.text(str(MARKS * truth["step"]), 95, 82, 20, anchor="rm")
 
 
 def _on_dial(mark: float, radius: float) -> tuple[float, float]:
@@ -209,7 +201,7 @@ def _on_dial(mark: float, radius: float) -> tuple[float, float]:
 def missing_gear(rng: random.Random, side: int) -> Draft:
     """Ask which protective equipment a worker lacks."""
     options, gold, twin = options_of(rng, (*GEAR, "nothing"), 4)
-    look = {"trousers": rng.choice(("blue", "brown", "grey")), "ground": background(rng)}
+    look = {"trousers": rng.choice(("blue", "brown", "grey"))}
     workers = [look | {"wears": [g for g in GEAR if g != lacks]} for lacks in (gold, twin)]
     return twins(
         rng, side, _paint_worker, workers[:1], workers[1:], ask={"gear": list(GEAR)},
@@ -227,7 +219,7 @@ def worker_without(rng: random.Random, side: int) -> Draft:
     asked, other = rng.sample(GEAR, 2)
     options = images(1, 3)
     gold, twin = rng.sample(range(3), 2)
-    look = {"trousers": rng.choice(("blue", "brown", "grey")), "ground": background(rng)}
+    look = {"trousers": rng.choice(("blue", "brown", "grey"))}
 
     def truths(place: int) -> list[Truth]:
         lacks = ["", "", ""]
@@ -249,8 +241,8 @@ def worker_without(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_worker(truth: Truth, side: int) -> Canvas:
-    canvas, wears = Canvas(side, truth["ground"]), truth["wears"]
+def _paint_worker(canvas: Canvas, truth: Truth) -> None:
+    wears = truth["wears"]
     for x in (40, 60):
         canvas.rectangle(x - 9, 66, x + 9, 98, truth["trousers"])
     for x, hand in ((32, 14), (68, 86)):
@@ -269,7 +261,6 @@ def _paint_worker(truth: Truth, side: int) -> Canvas:
         canvas.rectangle(29, 18, 71, 23, "yellow")
     else:
         canvas.pie(50, 20, 27, 190, 350, "brown")
-    return canvas
 
 
 GENERATORS = {

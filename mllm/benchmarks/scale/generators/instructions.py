@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.pairs import colours, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
@@ -26,7 +26,7 @@ def single(rng: random.Random, side: int) -> Draft:
 
 def as_json(rng: random.Random, side: int) -> Draft:
     """Ask for colour and shape of a figure as JSON."""
-    paints, shapes, back = colours(rng, 2), rng.sample(FIGURES, 2), background(rng)
+    paints, shapes = colours(rng, 2), rng.sample(FIGURES, 2)
     figures = list(itertools.product(paints, shapes))
     keys = rng.choice((("color", "shape"), ("shape", "color")))
 
@@ -35,7 +35,7 @@ def as_json(rng: random.Random, side: int) -> Draft:
         return json.dumps({key: values[key] for key in keys})
 
     return _format(
-        rng, side, figures, written, lambda figure: [_picture([figure], back)],
+        rng, side, figures, written, lambda figure: [_picture([figure])],
         rule={"type": "json", "keys": list(keys)}, ask="figure",
         questions=phrase(
             (
@@ -50,11 +50,11 @@ def as_json(rng: random.Random, side: int) -> Draft:
 
 def two_words(rng: random.Random, side: int) -> Draft:
     """Ask for exactly two words: the colours from left to right."""
-    paints, back = colours(rng, 4), background(rng)
+    paints = colours(rng, 4)
     shape = rng.choice(FIGURES)
     return _format(
         rng, side, list(itertools.permutations(paints[:3], 2)), " ".join,
-        lambda pair: [_picture([(colour, shape) for colour in pair], back)],
+        lambda pair: [_picture([(colour, shape) for colour in pair])],
         rule={"type": "pattern", "pattern": r"[a-z]+ [a-z]+"}, ask="colours",
         questions=phrase(
             (
@@ -68,9 +68,9 @@ def two_words(rng: random.Random, side: int) -> Draft:
 
 def capitals(rng: random.Random, side: int) -> Draft:
     """Ask for the name of a figure in capital letters."""
-    shapes, colour, back = rng.sample(FIGURES, 4), colours(rng, 1)[0], background(rng)
+    shapes, colour = rng.sample(FIGURES, 4), colours(rng, 1)[0]
     return _format(
-        rng, side, shapes, str.upper, lambda shape: [_picture([(colour, shape)], back)],
+        rng, side, shapes, str.upper, lambda shape: [_picture([(colour, shape)])],
         rule={"type": "pattern", "pattern": "[A-Z]+"}, ask="shape",
         questions=phrase(
             (
@@ -85,11 +85,11 @@ def capitals(rng: random.Random, side: int) -> Draft:
 
 def one_answer_each(rng: random.Random, side: int) -> Draft:
     """Ask for the colour of each of three pictures, with its number."""
-    paints, back, shape = colours(rng, 2), background(rng), rng.choice(FIGURES)
+    paints, shape = colours(rng, 2), rng.choice(FIGURES)
     return _format(
         rng, side, list(itertools.product(paints, repeat=3)),
         lambda row: "; ".join(f"{k}: {colour}" for k, colour in enumerate(row, 1)),
-        lambda row: [_picture([(colour, shape)], back) for colour in row],
+        lambda row: [_picture([(colour, shape)]) for colour in row],
         rule={"type": "pattern", "pattern": "1: [a-z]+; 2: [a-z]+; 3: [a-z]+"},
         ask="colours", tag="F7",
         questions=phrase(
@@ -105,12 +105,12 @@ def one_answer_each(rng: random.Random, side: int) -> Draft:
 
 def time_stamp(rng: random.Random, side: int) -> Draft:
     """Ask for the time of a frame as mm:ss."""
-    shapes, paints, back = rng.sample(FIGURES, 2), colours(rng, 2), background(rng)
+    shapes, paints = rng.sample(FIGURES, 2), colours(rng, 2)
     step = rng.choice((5, 10, 15, 20))
     return _format(
         rng, side, range(4), lambda k: f"{k * step // 60:02d}:{k * step % 60:02d}",
         lambda k: [
-            _picture([(paints[n == k], shapes[n == k])], back) for n in range(4)
+            _picture([(paints[n == k], shapes[n == k])]) for n in range(4)
         ],
         rule={"type": "pattern", "pattern": r"\d\d:\d\d"}, ask={"shape": shapes[1], "step": step},
         tag="F6", times=tuple(float(step * k) for k in range(4)),
@@ -128,13 +128,13 @@ def time_stamp(rng: random.Random, side: int) -> Draft:
 def refer_by_index(rng: random.Random, side: int) -> Draft:
     """Ask for the label of a figure in brackets; the labels stand in the text."""
     labels = rng.choice((("A", "B", "C"), ("P", "Q", "R"), ("7", "8", "9")))
-    shapes, back = rng.sample(FIGURES, 3), background(rng)
+    shapes = rng.sample(FIGURES, 3)
     paints = colours(rng, 3)
 
     def truths(place: int) -> list[Truth]:
         others = rng.sample(shapes[1:], 2)
         order = [*others[:place], shapes[0], *others[place:]]
-        return [_picture([mark], back) for mark in zip(paints, order, strict=True)]
+        return [_picture([mark]) for mark in zip(paints, order, strict=True)]
 
     layout = tuple(part for k, label in enumerate(labels) for part in (f"Figure {label}:", k))
     return _format(
@@ -177,18 +177,17 @@ def _format(
     return draft
 
 
-def _picture(marks: Sequence[tuple[str, str]], back: str) -> Truth:
-    return {"marks": [list(mark) for mark in marks], "ground": back}
+def _picture(marks: Sequence[tuple[str, str]]) -> Truth:
+    return {"marks": [list(mark) for mark in marks]}
 
 
-def _paint(truth: Truth, side: int) -> Canvas:
-    canvas, marks = Canvas(side, truth["ground"]), truth["marks"]
+def _paint(canvas: Canvas, truth: Truth) -> None:
+    marks = truth["marks"]
     for place, (colour, shape) in enumerate(marks):
         if len(marks) == 1:
             canvas.shape(shape, 50, 50, 62, colour)
         else:
             canvas.shape(shape, 27 + 46 * place, 50, 38, colour)
-    return canvas
 
 
 GENERATORS = {

@@ -3,7 +3,7 @@
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.icons import icon
 from mllm.benchmarks.scale.generators.pairs import images, options_of, shuffled, twins
 from mllm.benchmarks.scale.item import Draft
@@ -30,10 +30,9 @@ def place(rng: random.Random, side: int) -> Draft:
     """Ask what belongs in the place that is shown."""
     options, gold, twin = options_of(rng, tuple(PLACES.values()))
     where = {thing: name for name, thing in PLACES.items()}
-    shift = rng.randrange(-8, 9)
     return twins(
         rng, side, _paint_place,
-        [{"place": where[gold], "shift": shift}], [{"place": where[twin], "shift": shift}],
+        [{"place": where[gold]}], [{"place": where[twin]}],
         ask={"belongs": options}, answers=(gold, twin), options=options, tag="F11",
         questions=(
             "What would you most likely find here?",
@@ -44,42 +43,41 @@ def place(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_place(truth: Truth, side: int) -> Canvas:
-    name, x = truth["place"], 50 + truth["shift"]
+def _paint_place(canvas: Canvas, truth: Truth) -> None:
+    name = truth["place"]
     if name == "night":
-        canvas = Canvas(side, "#14204a")
-        canvas.shape("moon", x + 15, 28, 26, "yellow", outline=None)
+        canvas.rectangle(-9, -9, 109, 109, "#14204a", None)
+        canvas.shape("moon", 65, 28, 26, "yellow", outline=None)
         for star in ((15, 18), (35, 45), (80, 62), (20, 72), (55, 85)):
             canvas.shape("star", *star, 9, "white", outline=None)
-        return canvas
-    canvas = Canvas(side, "sky")
+        return
+    canvas.rectangle(-9, -9, 109, 109, "sky", None)
     if name == "sea":
         canvas.rectangle(-5, 40, 105, 105, "blue", None)
         for row, y in enumerate((54, 70, 86)):
             for wave in range(-1, 4):
-                left = wave * 30 + row * 10 + truth["shift"]
+                left = wave * 30 + row * 10
                 canvas.line([(left, y), (left + 7, y - 5), (left + 14, y)], "white", 3)
     elif name == "desert":
-        canvas.ellipse(x + 25, 20, 22, 22, "yellow", None)
-        canvas.ellipse(x - 20, 95, 120, 70, "#e8b860")
-        canvas.ellipse(x + 45, 105, 110, 70, "#f2cf85")
-        icon(canvas, "cactus", x - 18, 48, 34)
+        canvas.ellipse(75, 20, 22, 22, "yellow", None)
+        canvas.ellipse(30, 95, 120, 70, "#e8b860")
+        canvas.ellipse(95, 105, 110, 70, "#f2cf85")
+        icon(canvas, "cactus", 32, 48, 34)
     elif name == "snow":
-        canvas.polygon([(x - 55, 75), (x - 18, 15), (x + 20, 75)], "#7d8a9c")
-        canvas.polygon([(x - 30, 35), (x - 18, 15), (x - 5, 35), (x - 18, 42)], "white")
-        canvas.polygon([(x, 75), (x + 30, 30), (x + 65, 75)], "#7d8a9c")
-        canvas.polygon([(x + 20, 45), (x + 30, 30), (x + 41, 45), (x + 30, 52)], "white")
+        canvas.polygon([(-5, 75), (32, 15), (70, 75)], "#7d8a9c")
+        canvas.polygon([(20, 35), (32, 15), (45, 35), (32, 42)], "white")
+        canvas.polygon([(50, 75), (80, 30), (115, 75)], "#7d8a9c")
+        canvas.polygon([(70, 45), (80, 30), (91, 45), (80, 52)], "white")
         canvas.rectangle(-5, 70, 105, 105, "white", None)
     elif name == "road":
         canvas.rectangle(-5, 40, 105, 105, "#7cc36b", None)
-        canvas.polygon([(x - 8, 40), (x + 8, 40), (x + 45, 105), (x - 45, 105)], "#555b63")
+        canvas.polygon([(42, 40), (58, 40), (95, 105), (5, 105)], "#555b63")
         for top, bottom in ((46, 53), (60, 70), (78, 94)):
-            canvas.line([(x, top), (x, bottom)], "white", 4)
+            canvas.line([(50, top), (50, bottom)], "white", 4)
     else:
         canvas.rectangle(-5, 62, 105, 105, "#5b8f3c", None)
-        for tree, down in ((-35, 40), (5, 36), (40, 42), (-15, 62), (25, 64)):
-            icon(canvas, "tree", x + tree, down, 44)
-    return canvas
+        for x, y in ((15, 40), (55, 36), (90, 42), (35, 62), (75, 64)):
+            icon(canvas, "tree", x, y, 44)
 
 
 def origin(rng: random.Random, side: int) -> Draft:
@@ -88,10 +86,9 @@ def origin(rng: random.Random, side: int) -> Draft:
     sources = [SOURCES[product] for product in products]
     gold, twin = rng.sample(range(3), 2)
     options = images(2, 4)
-    back = background(rng)
 
     def truths(product: str) -> list[Truth]:
-        return [{"items": [name], "ground": back} for name in (product, *sources)]
+        return [{"items": [name]} for name in (product, *sources)]
 
     return twins(
         rng, side, _paint_items, truths(products[gold]), truths(products[twin]),
@@ -106,12 +103,10 @@ def origin(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_items(truth: Truth, side: int) -> Canvas:
-    canvas = Canvas(side, truth["ground"])
+def _paint_items(canvas: Canvas, truth: Truth) -> None:
     places = {1: ((50, 50, 76),), 2: ((28, 36, 50), (72, 66, 50))}[len(truth["items"])]
     for name, (x, y, size) in zip(truth["items"], places, strict=True):
         icon(canvas, name, x, y, size)
-    return canvas
 
 
 def next_event(rng: random.Random, side: int) -> Draft:
@@ -139,7 +134,7 @@ def next_event(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_ball(truth: Truth, side: int) -> Canvas:
+def _paint_ball(canvas: Canvas, truth: Truth) -> None:
     def across(x: float) -> float:
         return 100 - x if truth["leftwards"] else x
 
@@ -147,7 +142,8 @@ def _paint_ball(truth: Truth, side: int) -> Canvas:
         corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
         canvas.polygon([(across(x), y) for x, y in corners], fill)
 
-    canvas, ahead = Canvas(side, "sky"), truth["ahead"]
+    ahead = truth["ahead"]
+    canvas.rectangle(-9, -9, 109, 109, "sky", None)
     block(-5, 60, 68 if ahead in ("pit", "water") else 105, 105, "#8a6a4a")
     if ahead == "water":
         block(68, 66, 105, 105, "blue")
@@ -158,7 +154,6 @@ def _paint_ball(truth: Truth, side: int) -> Canvas:
         for y in (28, 44):
             canvas.line([(across(72), y), (across(100), y)], "white", 2.4)
     canvas.ellipse(across(truth["x"]), 48, 22, 22, truth["colour"])
-    return canvas
 
 
 def recipe(rng: random.Random, side: int) -> Draft:
@@ -166,11 +161,10 @@ def recipe(rng: random.Random, side: int) -> Draft:
     needed = rng.sample(FOODS, 4)
     extra = rng.choice([food for food in FOODS if food not in needed])
     gold, twin = rng.sample(needed, 2)
-    back = background(rng)
 
     def truths(missing: str) -> list[Truth]:
         there = shuffled(rng, [food for food in needed if food != missing] + [extra])
-        return [{"items": there[:2], "ground": back}, {"items": there[2:], "ground": back}]
+        return [{"items": there[:2]}, {"items": there[2:]}]
 
     pictures, options = truths(gold), shuffled(rng, needed)
     return twins(

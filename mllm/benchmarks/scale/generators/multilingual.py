@@ -3,7 +3,7 @@
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.icons import icon
 from mllm.benchmarks.scale.generators.pairs import (
     YES_NO,
@@ -107,8 +107,8 @@ def number_word(rng: random.Random, side: int) -> Draft:
     gold, twin = rng.sample(range(len(VALUES)), 2)
     language = rng.choice(tuple(NUMBERS))
     words = NUMBERS[language]
-    plate, back = list(rng.choice(PLATES)), background(rng)
-    signs = [{"word": words[k], "plate": plate, "ground": back} for k in (gold, twin)]
+    plate = list(rng.choice(PLATES))
+    signs = [{"word": words[k], "plate": plate} for k in (gold, twin)]
     return twins(
         rng, side, _paint, signs[:1], signs[1:], ask={"what": "number"}, kind="number",
         answers=(VALUES[gold], VALUES[twin]), candidates=VALUES, tag="F12", objects=("sign",),
@@ -125,11 +125,8 @@ def colour_word(rng: random.Random, side: int) -> Draft:
     language = rng.choice(tuple(COLOUR_WORDS))
     words = COLOUR_WORDS[language]
     options, gold, twin = options_of(rng, words)
-    shape, back = rng.choice(FIGURES), background(rng)
-    figures = [
-        {"shape": shape, "colour": COLOURS[words.index(word)], "ground": back}
-        for word in (gold, twin)
-    ]
+    shape = rng.choice(FIGURES)
+    figures = [{"shape": shape, "colour": COLOURS[words.index(word)]} for word in (gold, twin)]
     return twins(
         rng, side, _paint, figures[:1], figures[1:], ask={"what": "colour", "language": language},
         answers=(gold, twin), options=options, tag="F12", objects=(shape,),
@@ -147,13 +144,13 @@ def same_meaning(rng: random.Random, side: int) -> Draft:
     languages = rng.sample(tuple(NUMBERS), 4)
     numbers = rng.sample(range(len(VALUES)), 3)
     gold, twin = rng.sample(range(3), 2)
-    options, back = images(2, 4), background(rng)
+    options = images(2, 4)
     plate = list(rng.choice(PLATES))
 
     def truths(place: int) -> list[Truth]:
         values = (numbers[place], *numbers)
         words = [NUMBERS[name][k] for name, k in zip(languages, values, strict=True)]
-        return [{"word": word, "plate": plate, "ground": back} for word in words]
+        return [{"word": word, "plate": plate} for word in words]
 
     return twins(
         rng, side, _paint, truths(gold), truths(twin), ask={"same as": 0},
@@ -170,14 +167,12 @@ def in_language(rng: random.Random, side: int) -> Draft:
     """Show the words of three scripts: ask which is in a language."""
     asked, *others = rng.sample(SCRIPTS, 3)
     gold, twin = rng.sample(range(3), 2)
-    options, back = images(1, 3), background(rng)
+    options = images(1, 3)
     plate = list(rng.choice(PLATES))
 
     def truths(place: int) -> list[Truth]:
         names = [*others[:place], asked, *others[place:]]
-        return [
-            {"word": rng.choice(NUMBERS[name]), "plate": plate, "ground": back} for name in names
-        ]
+        return [{"word": rng.choice(NUMBERS[name]), "plate": plate} for name in names]
 
     return twins(
         rng, side, _paint, truths(gold), truths(twin), ask={"language": asked},
@@ -196,15 +191,15 @@ def in_language(rng: random.Random, side: int) -> Draft:
 def sign_and_drawing(rng: random.Random, side: int) -> Draft:
     """Show a sign and a drawing, between words of its language: ask whether they agree."""
     language = rng.choice(tuple(THING_WORDS))
-    back, plate = background(rng), list(rng.choice(PLATES))
+    plate = list(rng.choice(PLATES))
     gold, twin = yes_or_no(rng)
 
     def truths(answer: str) -> list[Truth]:
         word, other = rng.sample(range(len(THINGS)), 2)
         drawn = word if answer == "yes" else other
         return [
-            {"word": THING_WORDS[language][word], "plate": plate, "ground": back},
-            {"icon": THINGS[drawn], "ground": back},
+            {"word": THING_WORDS[language][word], "plate": plate},
+            {"icon": THINGS[drawn]},
         ]
 
     pictures, leads = truths(gold), LEADS[language]
@@ -220,19 +215,17 @@ def sign_and_drawing(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint(truth: Truth, side: int) -> Canvas:
+def _paint(canvas: Canvas, truth: Truth) -> None:
     """Draw a word on a plate, a coloured shape or an icon."""
-    canvas = Canvas(side, truth["ground"])
     if "word" in truth:
         fill, ink = truth["plate"]
-        canvas.rectangle(2, 26, 98, 74, fill, radius=8, width=2.4)
-        height = min(24.0, 24 * 88 / canvas.text_width(truth["word"], 24))
+        canvas.rectangle(4, 26, 96, 74, fill, radius=8, width=2.4)
+        height = min(24.0, 24 * 84 / canvas.text_width(truth["word"], 24))
         canvas.text(truth["word"], 50, 50, height, ink)
     elif "icon" in truth:
         icon(canvas, truth["icon"], 50, 50, 76)
     else:
         canvas.shape(truth["shape"], 50, 50, 64, truth["colour"])
-    return canvas
 
 
 GENERATORS = {

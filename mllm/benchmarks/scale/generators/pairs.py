@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mllm.benchmarks.scale.draw import MARK_COLOURS, Canvas
-from mllm.benchmarks.scale.generators.common import Truth, draft
+from mllm.benchmarks.scale.generators.common import Truth, background, draft, shift
 from mllm.benchmarks.scale.item import Draft
 
 Value = TypeVar("Value")
-GRAIN = 64  # bytes of noise in a picture
+SHIFT = 3  # percent of the side by which everything in a picture is moved at most
 
 YES_NO: dict[str, Any] = {"kind": "yes_no", "candidates": ("yes", "no")}
 """Fields of a draft whose question is answered with yes or no."""
@@ -18,7 +18,7 @@ YES_NO: dict[str, Any] = {"kind": "yes_no", "candidates": ("yes", "no")}
 def twins(
     rng: random.Random,
     side: int,
-    paint: Callable[[Truth, int], Canvas],
+    paint: Callable[[Canvas, Truth], None],
     pictures: Sequence[Truth],
     twin: Sequence[Truth],
     *,
@@ -27,23 +27,30 @@ def twins(
     kind: str = "choice",
     **fields: Any,
 ) -> Draft:
-    """Draw two lists of truths, with grain, and return their draft.
+    """Draw two lists of truths and return their draft.
+
+    All pictures share a background and a small shift, which are added to the truths, so that
+    items differ even where they show the same.
 
     Args:
-      rng: source of the grain.
+      rng: source of background and shift.
       side: of a picture, in pixels.
-      paint: draws a truth at a side.
+      paint: draws a truth on a canvas that has its background.
       pictures, twin: truths of the pictures and of the twin pictures.
       ask: what the question asks for, as JSON values.
       answers: with the pictures, with the twin pictures.
       kind, **fields: as in `common.draft`.
     """
+    view = {"ground": background(rng), "shift": [shift(rng, SHIFT), shift(rng, SHIFT)]}
 
-    def grained(side: int, truth: Truth) -> bytes:
-        return paint(truth, side).png(rng.randbytes(GRAIN))
+    def painted(side: int, truth: Truth) -> bytes:
+        canvas = Canvas(side, truth["ground"], tuple(truth["shift"]))
+        paint(canvas, truth)
+        return canvas.png()
 
+    truths, others = ([truth | view for truth in some] for some in (pictures, twin))
     fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-    return draft(grained, side, ask, pictures, twin, answers, kind=kind, **fields)
+    return draft(painted, side, ask, truths, others, answers, kind=kind, **fields)
 
 
 def shuffled(rng: random.Random, values: Sequence[Value]) -> list[Value]:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import PLURALS, Truth, background
+from mllm.benchmarks.scale.generators.common import PLURALS, Truth
 from mllm.benchmarks.scale.generators.pairs import colours, options_of, phrase, shuffled, twins
 from mllm.benchmarks.scale.item import Draft
 
@@ -33,7 +33,7 @@ def figure_matrix(rng: random.Random, side: int) -> Draft:
     Either each row has a shape and each column a colour, or each row has a colour and each of the
     three shapes once.
     """
-    shapes, paints, back = rng.sample(FIGURES, 3), colours(rng, 3), background(rng)
+    shapes, paints = rng.sample(FIGURES, 3), colours(rng, 3)
     rule = rng.choice(("row and column", "each once"))
     figures = list(itertools.product(paints[:2], shapes[:2]))
     gold, twin = rng.sample(figures, 2)
@@ -52,7 +52,7 @@ def figure_matrix(rng: random.Random, side: int) -> Draft:
             for row in range(3)
         ]
         rows[2][2] = []
-        return {"rows": rows, "ground": back}
+        return {"rows": rows}
 
     options = shuffled(rng, [" ".join(figure) for figure in figures])
     return twins(
@@ -64,7 +64,7 @@ def figure_matrix(rng: random.Random, side: int) -> Draft:
 
 def dot_matrix(rng: random.Random, side: int) -> Draft:
     """Build a matrix of dots: in each row the first two cells add up to the third."""
-    colour, back = colours(rng, 1)[0], background(rng)
+    colour = colours(rng, 1)[0]
     totals = rng.sample(range(2, 7), 4)
     gold, twin = rng.sample(totals, 2)
 
@@ -74,7 +74,7 @@ def dot_matrix(rng: random.Random, side: int) -> Draft:
             first = rng.randrange(1, last)
             rows.append([first, last - first, last])
         rows[2][2] = 0
-        return {"rows": rows, "colour": colour, "ground": back}
+        return {"rows": rows, "colour": colour}
 
     return twins(
         rng, side, _paint_matrix, [truth(gold)], [truth(twin)],
@@ -84,8 +84,7 @@ def dot_matrix(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_matrix(truth: Truth, side: int) -> Canvas:
-    canvas = Canvas(side, truth["ground"])
+def _paint_matrix(canvas: Canvas, truth: Truth) -> None:
     for row, column in itertools.product(range(3), repeat=2):
         x, y = 18 + 32 * column, 18 + 32 * row
         cell = truth["rows"][row][column]
@@ -97,23 +96,19 @@ def _paint_matrix(truth: Truth, side: int) -> Canvas:
                 canvas.ellipse(x + left, y + top, 8, 8, truth["colour"], None)
         else:
             canvas.shape(cell[1], x, y, 22, cell[0])
-    return canvas
 
 
 def analogy(rng: random.Random, side: int) -> Draft:
     """Show a figure, how it changes, and another figure: ask what the same change makes of it."""
     shape, model = rng.sample(FIGURES, 2)
-    paints, back = colours(rng, 2), background(rng)
+    paints = colours(rng, 2)
     figures = list(itertools.product(SIZES, paints))
     gold, twin = rng.sample(figures, 2)
 
     def truths(result: Sequence[str]) -> list[Truth]:
         start = rng.choice([figure for figure in figures if figure != result])
         looks = ((start, model), (result, model), (start, shape))
-        return [
-            {"size": size, "colour": colour, "shape": of, "ground": back}
-            for (size, colour), of in looks
-        ]
+        return [{"size": size, "colour": colour, "shape": of} for (size, colour), of in looks]
 
     options = shuffled(rng, [f"{size} {colour} {shape}" for size, colour in figures])
     return twins(
@@ -128,10 +123,8 @@ def analogy(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_figure(truth: Truth, side: int) -> Canvas:
-    canvas = Canvas(side, truth["ground"])
+def _paint_figure(canvas: Canvas, truth: Truth) -> None:
     canvas.shape(truth["shape"], 50, 50, SIZES[truth["size"]], truth["colour"])
-    return canvas
 
 
 def puzzle(rng: random.Random, side: int) -> Draft:
@@ -142,15 +135,14 @@ def puzzle(rng: random.Random, side: int) -> Draft:
 def hidden_prize(rng: random.Random, side: int) -> Draft:
     """Hide a prize at one of three marks; two clues, half in words, rule out the others."""
     options, gold, twin = options_of(rng, PLACES, 3)
-    back = background(rng)
 
     def truths(place: str) -> list[Truth]:
         paints, shapes = colours(rng, 3), rng.sample(FIGURES, 3)
         by_colour, by_shape = shuffled(rng, [k for k in range(3) if PLACES[k] != place])
         return [
-            {"marks": [list(mark) for mark in zip(paints, shapes, strict=True)], "ground": back},
-            {"marks": [[paints[by_colour], "patch"]], "ground": back},
-            {"marks": [["white", shapes[by_shape]]], "ground": back},
+            {"marks": [list(mark) for mark in zip(paints, shapes, strict=True)]},
+            {"marks": [[paints[by_colour], "patch"]]},
+            {"marks": [["white", shapes[by_shape]]]},
         ]
 
     pictures = truths(gold)
@@ -170,7 +162,7 @@ def hidden_prize(rng: random.Random, side: int) -> Draft:
 
 def worth(rng: random.Random, side: int) -> Draft:
     """Say in words what a mark is worth, show how many there are: ask for the total."""
-    shapes, paints, back = rng.sample(FIGURES, 2), colours(rng, 2), background(rng)
+    shapes, paints = rng.sample(FIGURES, 2), colours(rng, 2)
     value = rng.choice((2, 3))
     totals = range(value + 1, value + 7)
     gold, twin = rng.sample(totals, 2)
@@ -179,7 +171,7 @@ def worth(rng: random.Random, side: int) -> Draft:
         many = rng.randrange(max(1, -(-(total - 4) // value)), (total - 1) // value + 1)
         counts = (many, total - value * many)
         return [
-            {"marks": [[paint, shape]] * count, "ground": back}
+            {"marks": [[paint, shape]] * count}
             for paint, shape, count in zip(paints, shapes, counts, strict=True)
         ]
 
@@ -199,9 +191,9 @@ def worth(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_marks(truth: Truth, side: int) -> Canvas:
+def _paint_marks(canvas: Canvas, truth: Truth) -> None:
     """Draw one mark in the middle, three in a row, or others two by two."""
-    canvas, marks = Canvas(side, truth["ground"]), truth["marks"]
+    marks = truth["marks"]
     places = {
         1: ((50, 50),),
         2: ((28, 50), (72, 50)),
@@ -213,7 +205,6 @@ def _paint_marks(truth: Truth, side: int) -> Canvas:
             canvas.rectangle(10, 10, 90, 90, colour, radius=20)
         else:
             canvas.shape(shape, x, y, size, colour, width=2.4)
-    return canvas
 
 
 GENERATORS = {

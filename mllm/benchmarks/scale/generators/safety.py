@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mllm.benchmarks.scale.draw import SHAPES, Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.icons import icon
 from mllm.benchmarks.scale.generators.pairs import (
     YES_NO,
@@ -33,11 +33,10 @@ def single(rng: random.Random, side: int) -> Draft:
 def object_there(rng: random.Random, side: int) -> Draft:
     """Ask whether an object is among three."""
     thing, *others = rng.sample(THINGS, 4)
-    back = background(rng)
 
     def truths(answer: str) -> list[Truth]:
         there = [thing, *others[:2]] if answer == "yes" else others
-        return [_scene(rng, there, back)]
+        return [_scene(rng, there)]
 
     return _existence(
         rng, side, truths, {"thing": thing},
@@ -52,13 +51,13 @@ def object_there(rng: random.Random, side: int) -> Draft:
 
 def attribute_there(rng: random.Random, side: int) -> Draft:
     """Ask whether a shape has a colour where both the shape and the colour occur."""
-    paints, shapes, back = colours(rng, 2), rng.sample(SHAPES[:7], 2), background(rng)
+    paints, shapes = colours(rng, 2), rng.sample(SHAPES[:7], 2)
 
     def truths(answer: str) -> list[Truth]:
         order = paints if answer == "yes" else paints[::-1]
         marks = [list(mark) for mark in zip(order, shapes, strict=True)]
         places = rng.sample(SPOTS, 2)
-        return [{"marks": shuffled(rng, marks), "spots": [*map(list, places)], "ground": back}]
+        return [{"marks": shuffled(rng, marks), "spots": [*map(list, places)]}]
 
     return _existence(
         rng, side, truths, {"colour": paints[0], "shape": shapes[0]},
@@ -74,14 +73,14 @@ def attribute_there(rng: random.Random, side: int) -> Draft:
 def in_one_image(rng: random.Random, side: int) -> Draft:
     """Ask whether an object is in one of three images: where it is not, another holds it."""
     thing, *others = rng.sample(THINGS, 7)
-    asked, back = rng.randrange(3), background(rng)
+    asked = rng.randrange(3)
 
     def truths(answer: str) -> list[Truth]:
         place = asked if answer == "yes" else rng.choice([k for k in range(3) if k != asked])
         rest = shuffled(rng, others)
         there = [rest[2 * k : 2 * k + 2] for k in range(3)]
         there[place][0] = thing
-        return [_scene(rng, names, back) for names in there]
+        return [_scene(rng, names) for names in there]
 
     return _existence(
         rng, side, truths, {"thing": thing, "image": asked},
@@ -97,13 +96,10 @@ def in_one_image(rng: random.Random, side: int) -> Draft:
 def in_any_frame(rng: random.Random, side: int) -> Draft:
     """Ask whether an object appears in one of four frames."""
     thing, other, *always = rng.sample(THINGS, 4)
-    back = background(rng)
 
     def truths(answer: str) -> list[Truth]:
         guest, when = (thing if answer == "yes" else other), rng.randrange(4)
-        return [
-            _scene(rng, [guest, always[0]] if k == when else list(always), back) for k in range(4)
-        ]
+        return [_scene(rng, [guest, always[0]] if k == when else list(always)) for k in range(4)]
 
     return _existence(
         rng, side, truths, {"thing": thing},
@@ -120,7 +116,7 @@ def claim_holds(rng: random.Random, side: int) -> Draft:
     """Describe two images in words, one perhaps wrongly: ask whether one description is right."""
     things = rng.sample(THINGS, 6)
     claims, extra = (things[:2], things[2:4]), things[4:]
-    asked, back = rng.randrange(2), background(rng)
+    asked = rng.randrange(2)
     name = ("Ann", "Bob")[asked]
 
     def truths(answer: str) -> list[Truth]:
@@ -129,7 +125,7 @@ def claim_holds(rng: random.Random, side: int) -> Draft:
         for place, is_wrong in zip((asked, 1 - asked), wrong, strict=True):
             if is_wrong:
                 there[place][rng.randrange(2)] = extra[place]
-        return [_scene(rng, names, back) for names in there]
+        return [_scene(rng, names) for names in there]
 
     said = [f"{article(first)} and {article(second)}" for first, second in claims]
     return _existence(
@@ -166,20 +162,18 @@ def _existence(
     )  # fmt: skip
 
 
-def _scene(rng: random.Random, names: Sequence[str], back: str) -> Truth:
+def _scene(rng: random.Random, names: Sequence[str]) -> Truth:
     places = [list(place) for place in rng.sample(SPOTS, len(names))]
-    return {"marks": [["", name] for name in shuffled(rng, names)], "spots": places, "ground": back}
+    return {"marks": [["", name] for name in shuffled(rng, names)], "spots": places}
 
 
-def _paint(truth: Truth, side: int) -> Canvas:
+def _paint(canvas: Canvas, truth: Truth) -> None:
     """Draw shapes that have a colour, and icons that have none, at their spots."""
-    canvas = Canvas(side, truth["ground"])
     for (colour, name), (x, y) in zip(truth["marks"], truth["spots"], strict=True):
         if colour:
             canvas.shape(name, x, y, 38, colour)
         else:
             icon(canvas, name, x, y, 44)
-    return canvas
 
 
 GENERATORS = {

@@ -4,7 +4,7 @@ import itertools
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
-from mllm.benchmarks.scale.generators.common import Truth, background
+from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.pairs import colours, options_of, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
@@ -28,10 +28,9 @@ CHANGES = {
 UNCHANGED = "unchanged"
 
 
-def _paint_process(truth: Truth, side: int) -> Canvas:
+def _paint_process(canvas: Canvas, truth: Truth) -> None:
     """Draw a process at a level from 1 to `LEVELS`."""
     part, name = truth["level"] / LEVELS, truth["process"]
-    canvas = Canvas(side, truth["ground"])
     if name == "candle":
         top = 86 - 58 * part
         canvas.rectangle(36, top, 64, 88, "red")
@@ -55,21 +54,19 @@ def _paint_process(truth: Truth, side: int) -> Canvas:
         canvas.line([(50, 50), (50, 96)], "black", 2.5)
         size = 12 + 66 * part
         canvas.ellipse(50, 46, size, size, "red")
-    return canvas
 
 
 def sort_images(rng: random.Random, side: int) -> Draft:
     """Show three moments of a process in random order: ask for the order in time."""
     process, levels = rng.choice(tuple(PROCESSES)), rng.choice(((1, 3, 5), (1, 2, 4), (2, 4, 5)))
     said, way = PROCESSES[process]
-    back = background(rng)
     orders = list(itertools.permutations((1, 2, 3)))
     gold, twin = rng.sample(orders, 2)
     in_time = levels[::way]
 
     def truths(order: tuple[int, ...]) -> list[Truth]:
         placed = dict(zip(order, in_time, strict=True))
-        return [{"process": process, "level": placed[n], "ground": back} for n in (1, 2, 3)]
+        return [{"process": process, "level": placed[n]} for n in (1, 2, 3)]
 
     written = [", ".join(map(str, order)) for order in orders]
     return twins(
@@ -92,12 +89,11 @@ def order_in_frames(rng: random.Random, side: int) -> Draft:
     shown = colours(rng, 4, without=("black",))
     place = rng.randrange(4)
     options, gold, twin = options_of(rng, shown)
-    back = background(rng)
 
     def truths(colour: str) -> list[Truth]:
         others = [other for other in rng.sample(shown, 4) if other != colour]
         order = [*others[:place], colour, *others[place:]]
-        return [{"lamps": [name], "ground": back} for name in order]
+        return [{"lamps": [name]} for name in order]
 
     return twins(
         rng, side, _paint_lamps, truths(gold), truths(twin),
@@ -119,7 +115,6 @@ def duration_in_frames(rng: random.Random, side: int) -> Draft:
     first, second = colours(rng, 2, without=("black",))
     step = rng.choice((1, 2, 5))
     asked = rng.randrange(2)
-    back = background(rng)
     gold, twin = rng.sample((1, 2, 3), 2)
 
     def truths(length: int) -> list[Truth]:
@@ -128,7 +123,6 @@ def duration_in_frames(rng: random.Random, side: int) -> Draft:
         return [
             {
                 "lamps": [first if k < lit[0] else "off", second if k < lit[1] else "off"],
-                "ground": back,
             }
             for k in range(4)
         ]
@@ -149,13 +143,12 @@ def duration_in_frames(rng: random.Random, side: int) -> Draft:
     )  # fmt: skip
 
 
-def _paint_lamps(truth: Truth, side: int) -> Canvas:
-    canvas, lamps = Canvas(side, truth["ground"]), truth["lamps"]
+def _paint_lamps(canvas: Canvas, truth: Truth) -> None:
+    lamps = truth["lamps"]
     for place, colour in enumerate(lamps):
         x, size = (50, 62) if len(lamps) == 1 else (27 + 46 * place, 40)
         canvas.rectangle(x - size * 0.22, 50, x + size * 0.22, 50 + size * 0.7, "grey")
         canvas.ellipse(x, 45, size, size, "white" if colour == "off" else colour)
-    return canvas
 
 
 def in_frames(rng: random.Random, side: int) -> Draft:
@@ -169,13 +162,13 @@ def continue_story(rng: random.Random, side: int) -> Draft:
     more, less = CHANGES[process]
     slopes = {more: 1, less: -1, UNCHANGED: 0}
     options, gold, twin = options_of(rng, tuple(slopes), 3)
-    name, back = rng.choice(("Mia", "Tom", "Ana", "Ben")), background(rng)
+    name = rng.choice(("Mia", "Tom", "Ana", "Ben"))
 
     def truths(change: str) -> list[Truth]:
         slope = slopes[change]
         start = rng.choice((2, 3, 4)) if slope == 0 else (2 if slope > 0 else 4)
         levels = [start + slope * (k - (slope != 0)) for k in range(3)]
-        return [{"process": process, "level": level, "ground": back} for level in levels]
+        return [{"process": process, "level": level} for level in levels]
 
     return twins(
         rng, side, _paint_process, truths(gold), truths(twin),
