@@ -51,6 +51,7 @@ def test_the_same_seed_gives_the_same_bytes(cell):
     assert drafts(cell, 3, 64) == drafts(cell, 3, 64)
 
 
+@pytest.mark.thorough
 @each_cell
 def test_no_candidate_is_likelier_than_another(cell):
     """Each candidate is gold as often as a uniform draw makes it, within five deviations.

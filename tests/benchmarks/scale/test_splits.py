@@ -20,6 +20,7 @@ def draw(processes=1, seed=0, sizes=SIZES, cells=CELLS):
     return source, {split: list(source.items(split)) for split in SPLITS}
 
 
+@pytest.mark.thorough
 def test_any_number_of_processes_draws_the_same_items():
     one, items = draw(processes=1)
     two, others = draw(processes=2)
@@ -96,8 +97,15 @@ def test_digests_count_what_they_say():
     assert full_digest(moved) != full_digest(item)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cell", GENERATORS, ids="/".join)
 def test_splits_of_every_cell_share_no_item(cell):
     _, items = draw(sizes=Sizes(side=64, train=12, validation=3, test=5), cells=(cell,))
     digests = [content_digest(item) for item in itertools.chain(*items.values())]
     assert len(set(digests)) == 20
+
+
+def test_splits_of_a_cell_share_no_item():
+    _, items = draw(sizes=Sizes(side=16, train=40, validation=10, test=20), cells=CELLS[1:])
+    digests = [content_digest(item) for item in itertools.chain(*items.values())]
+    assert len(set(digests)) == 70
