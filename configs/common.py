@@ -66,7 +66,7 @@ def get_config() -> ConfigDict:
     config.evaluation = ConfigDict(
         dict(
             protocol="",
-            profiles=0,  # as many at once as memory holds
+            rows=0,  # questions at once; 0: as many as memory holds
             # "int8" asks with the layers' matrices in int8; results lie next to those of "", the
             # weights as saved.
             weights="",

@@ -9,7 +9,7 @@ from absl import flags
 
 from experiments.common import get_config, run, say
 from mllm.benchmarks import get_benchmark, get_report
-from mllm.evaluation.replies import MANIFEST, REPLIES
+from mllm.evaluation.store import MANIFEST, RECORDS
 from mllm.files import read_json, read_jsonl
 from mllm.reporting.single import difference_lines, score_lines
 from mllm.studies.evaluate import evaluate, evaluation_folder
@@ -56,7 +56,7 @@ def say_differences(evaluated: Run, config, system, layout) -> None:
         )
         return
     values, reference = (
-        layout.question_values(read_jsonl(part / REPLIES), protocol) for part in (folder, saved)
+        layout.question_values(read_jsonl(part / RECORDS), protocol) for part in (folder, saved)
     )
     say(f"{weights} less the weights as saved, in points:")
     for line in difference_lines(values, reference, layout, protocol):

@@ -63,7 +63,6 @@ def get_config() -> ConfigDict:
             max_new_tokens=50,
             text_choice_tokens=placeholder(int),
             overflow="refuse",
-            rows=0,
         )
     )
     return config

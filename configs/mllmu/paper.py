@@ -49,5 +49,5 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
     config.methods.kl_min.options.kl_reduction = "published"
     config.methods.npo.options.update(beta=0.4, form="batch_mean")
     config.lora.update(rank=16, dropout=0.05, targets=targets)
-    config.evaluation.update(protocol="paper", profiles=4)
+    config.evaluation.update(protocol="paper", rows=20)
     return config

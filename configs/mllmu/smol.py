@@ -44,7 +44,7 @@ def get_config(arg: str = "few"):
         config.methods[name].update(epochs=epochs, learning_rate=1e-3, **unlearn)
     config.methods.npo.options.beta = 0.5
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
-    config.evaluation.update(profiles=4 if few else 32)
+    config.evaluation.update(rows=20 if few else 160)
     config.checkpoint_every = 25
     config.log_every = 2
     return config

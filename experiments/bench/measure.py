@@ -19,15 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
+from mllm.benchmarks.mllmu.ask import ask_paper, ask_strict
+from mllm.benchmarks.mllmu.strict import StrictProtocol
 from mllm.data.packing import Example, collate
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
 from mllm.decoding.serve import serve
 from mllm.evaluation.branching import reply
-from mllm.evaluation.paper import collect_paper_replies
-from mllm.evaluation.protocol import Protocol
-from mllm.evaluation.runner import collect_replies
+from mllm.evaluation.request import Text
 from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import one_device
 from mllm.parallel.place import place_rows
@@ -91,7 +91,7 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
     step, now, frozen, batch = ours.step("ga", [chosen])
     loss = np.asarray(step(now, frozen, batch)[1]["loss"][0])
     unlike = [
-        reply(served, [e.suffix], ours.read(served, [e]), COMPARED_TOKENS)[0][0]
+        reply(served, [e.suffix], ours.read(served, [e]), [Text(COMPARED_TOKENS)])[0][0]
         != loaded.processor.until_end(expected.tolist())
         for e, expected in zip(chosen, answers["replies"], strict=True)
     ]
@@ -229,15 +229,17 @@ class Ours:
         """All tasks of the forget and the test profiles, from pictures to replies on disk."""
         work, loaded = self.work, self.loaded
         ask = {
-            "paper": (work.paper, partial(collect_paper_replies, loaded, work.paper)),
-            "strict": (work.strict, partial(collect_replies, loaded, work.strict)),
+            "paper": (
+                work.paper,
+                partial(ask_paper, loaded, work.sets, work.pool, work.protocol),
+            ),
+            "strict": (work.strict, partial(ask_strict, loaded, work.sets, StrictProtocol())),
         }
-        protocols = {"paper": work.protocol, "strict": Protocol()}
         for name, (items, collect) in ask.items():
 
-            def once(collect=collect, protocol=protocols[name]):
+            def once(collect=collect):
                 with tempfile.TemporaryDirectory() as folder:
-                    return len(collect(protocol, Path(folder), {}))
+                    return len(collect(Path(folder), {}))
 
             found = self.timed(once, units=len(items), repeats=1, setting=f"{len(items)} questions")
             yield _beside({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mllm.benchmarks.mllmu.paper import paper_items
+from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.sets import FORGET, TrainingExamples
+from mllm.benchmarks.mllmu.strict import strict_items
 from mllm.data.packing import Example, RowShape, round_up
 from mllm.data.rows import lay_out
-from mllm.evaluation.paper import paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol
-from mllm.evaluation.runner import items_of
 from mllm.models.multimodal import normalise
 from mllm.studies.examples import make_examples
 
@@ -69,8 +69,9 @@ class Workload:
             "test": benchmark.profiles_of("test", ids),
         }
         self.protocol = PaperProtocol().for_family(loaded.family)
-        self.paper = paper_items(sets, benchmark.profiles("full"), self.protocol)
-        self.strict = items_of(sets)
+        self.sets, self.pool = sets, benchmark.profiles("full")
+        self.paper = paper_items(sets, self.pool, self.protocol)
+        self.strict = strict_items(sets)
 
     @property
     def compared(self) -> list[Example]:

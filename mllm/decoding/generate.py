@@ -1,6 +1,6 @@
 """Batched generation in one ``while_loop`` with a static cache.
 
-R rows, Q prompt tokens behind the prefix, N new tokens, V vocabulary.
+R rows, Q prompt tokens after the prefix, N new tokens, V vocabulary.
 """
 
 from typing import NamedTuple
@@ -15,13 +15,15 @@ from mllm.ops.attention import causal
 
 
 class SamplingState(NamedTuple):
-    """Attributes:
-    step: i32[], tokens generated so far.
-    last: i32[R], the latest token of each row.
-    done: bool[R], rows that have ended; carried, so that a row ends once whatever the others do.
-    tokens: i32[R, N], generated so far, the end token after the end.
-    cache: keys and values of the generated tokens alone; those of prefix and prompt stand outside
-      the loop.
+    """What the loop carries.
+
+    Attributes:
+      step: i32[], tokens generated so far.
+      last: i32[R], the latest token of each row.
+      done: bool[R], rows that have ended; carried, so that a row ends once whatever the others do.
+      tokens: i32[R, N], generated so far, the end token after the end.
+      cache: keys and values of the generated tokens alone; those of prefix and prompt stay outside
+        the loop.
     """
 
     step: jax.Array
@@ -31,7 +33,7 @@ class SamplingState(NamedTuple):
     cache: Level
 
 
-@served("max_new_tokens", "eos_id", "temperature")
+@served("max_new_tokens", "eos_id")
 def generate(
     model,
     config,
@@ -39,21 +41,24 @@ def generate(
     prefix: Prefix | None,
     prompts: jax.Array,
     lengths: jax.Array,
+    temperatures: jax.Array | None = None,
+    seeds: jax.Array | None = None,
     *,
     max_new_tokens: int,
     eos_id: int,
-    temperature: float = 0.0,
-    key: jax.Array | None = None,
-) -> tuple[jax.Array, jax.Array]:
-    """Continue prompts greedily, or by sampling at ``temperature`` > 0 with ``key``.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Continue prompts, greedily or by sampling.
 
     Args:
       prefix: what the R rows continue evenly.
-      prompts: i32[R, Q], padded at the right; lengths: i32[R], at least 1.
+      prompts: i32[R, Q], padded at the right.
+      lengths: i32[R], at least 1.
+      temperatures: f32[R], above 0; None decodes greedily.
+      seeds: u32[R], of the sampled rows: what a row draws depends on its own seed alone.
 
     Returns:
       (tokens i32[R, N], the end token at and after the end; ended bool[R], whether a row reached
-      its end token).
+      its end token; finite bool[R], whether the states at the end of its prompt are).
     """
     rows, width = prompts.shape
     slots = jnp.broadcast_to(jnp.arange(width), prompts.shape)
@@ -65,12 +70,14 @@ def generate(
 
     def choose(states, step):
         logits = jnp.dot(states, head, preferred_element_type=jnp.float32)
-        if temperature == 0:
+        if temperatures is None:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        draw = jax.random.fold_in(key, step)
-        return jax.random.categorical(draw, logits / temperature).astype(jnp.int32)
+        draws = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), step))(seeds)
+        drawn = jax.vmap(jax.random.categorical)(draws, logits / temperatures[:, None])
+        return drawn.astype(jnp.int32)
 
     last = jnp.take_along_axis(states, (lengths - 1)[:, None, None], axis=1)[:, 0]
+    finite = jnp.all(jnp.isfinite(last), axis=-1)
     first = choose(last, 0)
     tokens = jnp.full((rows, max_new_tokens), eos_id, jnp.int32).at[:, 0].set(first)
     cache = _room(prefix.levels[-1], positions)
@@ -96,13 +103,13 @@ def generate(
         return SamplingState(state.step + 1, token, state.done | (token == eos_id), tokens, cache)
 
     state = jax.lax.while_loop(unfinished, advance, state)
-    return state.tokens, state.done
+    return state.tokens, state.done, finite
 
 
 def _room(level: Level, positions: jax.Array) -> Level:
-    """An empty cache at i32[R, N] positions, of the shape of a level's layers.
+    """Return an empty cache at i32[R, N] positions, of the shape of a level's layers.
 
-    Slots that nothing was written to stand later than any query, which therefore does not see them.
+    Empty slots have later positions than any query, which therefore does not see them.
     """
     rows, slots = positions.shape
 

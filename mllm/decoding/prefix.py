@@ -1,8 +1,8 @@
-"""What many questions share is computed once, as a tree: shots, then an image, then a question, and
-its options and replies below it.
+"""What many questions share is computed once, as a tree: examples, then an image, then a question,
+then its choices and replies.
 
-A level holds the keys and values of its nodes once; rows that continue a node read them where they
-lie (``mllm.ops.cascade``). N nodes of the last level, R rows, S slots, D width.
+A level holds the keys and values of its nodes once; rows that continue a node read them in place
+(``mllm.ops.cascade``). N nodes of the last level, R rows, S slots, D width.
 """
 
 from typing import NamedTuple
@@ -16,8 +16,10 @@ from mllm.ops.attention import Structure, causal
 
 
 class Prefix(NamedTuple):
-    """A path of levels from the root down. R rows continue it evenly: row r continues node
-    r // (R / N) of the last level, and that node the node of its number in the same manner.
+    """Levels from the root down.
+
+    R rows continue them evenly: row r continues node r // (R / N) of the last level, and the nodes
+    of a level continue the level above in the same way.
 
     Attributes:
       levels: from the root down.
@@ -28,7 +30,7 @@ class Prefix(NamedTuple):
     lengths: jax.Array
 
     def lengths_of(self, rows: int) -> jax.Array:
-        """i32[rows]: the position at which each row goes on.
+        """Return the position i32[rows] at which each row goes on.
 
         Raises:
           ValueError: the nodes do not divide the rows.
@@ -36,8 +38,8 @@ class Prefix(NamedTuple):
         nodes = self.lengths.shape[0]
         if rows % nodes:
             raise ValueError(
-                f"{rows} rows cannot continue {nodes} nodes evenly; fill up with rows that are "
-                "not read"
+                f"{rows} rows cannot continue {nodes} nodes evenly; add rows whose results are "
+                "ignored"
             )
         return jnp.repeat(self.lengths, rows // nodes)
 
@@ -45,7 +47,7 @@ class Prefix(NamedTuple):
 def read(
     model, config, variables: dict, batch: dict, prefix: Prefix | None
 ) -> tuple[Prefix, jax.Array]:
-    """``prefill`` as a part of a larger program."""
+    """Do what ``prefill`` does, as a part of a larger program."""
     batch, structure = continued(batch, prefix)
     above = () if prefix is None else prefix.levels
     states, level = model.hidden(config, variables, batch, structure=structure, above=above)
@@ -56,8 +58,8 @@ def read(
 
 
 def continued(batch: dict, prefix: Prefix | None) -> tuple[dict, Structure]:
-    """The batch with positions that go on from the prefix, and the structure of its tokens among
-    themselves.
+    """Return the batch with positions that go on from the prefix, and the structure of its tokens
+    among themselves.
     """
     positions = batch["positions"]
     if prefix is not None:
@@ -76,7 +78,7 @@ def prefill(
     Args:
       batch: tokens, positions, segments i32[R, S] (segments -1 on padding, at the right), and
         images with image_slots. Positions begin at 0, also below a prefix.
-      prefix: what stands before the rows; they continue its nodes evenly.
+      prefix: what the rows continue, evenly.
 
     Returns:
       (the prefix that ends in the new level, the final states float[R, S, D]).

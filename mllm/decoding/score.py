@@ -1,7 +1,6 @@
-"""Log-probabilities of given continuations: all options of a question in one row, behind one
-prefix.
+"""Log-probabilities of given continuations: all choices of a question in one row after a prefix.
 
-R questions, S options, T tokens of a row.
+R questions, S choices, T tokens of a row.
 """
 
 import jax
@@ -15,15 +14,15 @@ from mllm.ops.segments import segment_sums
 
 @served()
 def score_choices(model, config, variables: dict, prefix: Prefix | None, batch: dict) -> jax.Array:
-    """Summed log-probability of every option.
+    """Return the summed log-probability of every choice.
 
     Args:
       prefix: what the R rows continue evenly.
-      batch: rows of ``mllm.data.packing.collate`` in which segment 0 is the question and segment k
-        the k-th option.
+      batch: rows in which segment 0 is the question and segment k the k-th choice
+        (``mllm.evaluation.branching.lay_out_choices``).
 
     Returns:
-      float32[R, S]; 0 where a row has fewer options.
+      float32[R, S]; 0 where a row has fewer choices.
     """
     tokens = batch["tokens"]
     _, states = read(model, config, variables, batch, prefix)

@@ -1,4 +1,4 @@
-"""How much is asked at once: as many units as memory holds, fewer when it turns out too small."""
+"""How many rows are asked at once: as many as memory holds, fewer when it turns out too small."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,41 +14,44 @@ from mllm.parallel.rules import row_devices
 
 Unit = TypeVar("Unit")
 
-UNKNOWN = 16  # units at once where a device does not tell its memory
-MOST = 64  # beyond, a decoding step is bound by arithmetic and gains nothing
+UNKNOWN = 80  # rows at once where a device does not report its memory
+MOST = 320  # with more, a decoding step is bound by arithmetic and gains nothing
 SHARE = 0.7  # of the free memory; the rest is for what the estimate leaves out
 
 
-def group_size(loaded: Loaded, tokens: int) -> int:
-    """Units that are asked at once, by the memory that the weights leave free.
+def group_size(loaded: Loaded, tokens: int, rows: int = 1) -> int:
+    """Return how many units are asked at once, by the memory that the weights leave free.
 
     Args:
       tokens: slots that a unit takes, its prefix, questions and replies together. Each holds keys
-        and values in every layer, and while it is read a few states and hidden units.
+        and values in every layer, and a few states and hidden units while it is read.
+      rows: questions of a unit.
     """
     device = next(iter(jax.tree.leaves(loaded.variables)[0].devices()))
-    told = device.memory_stats() or {}
-    if "bytes_limit" not in told:
-        return UNKNOWN
+    memory = device.memory_stats() or {}
+    if "bytes_limit" not in memory:
+        return max(1, UNKNOWN // rows)
     c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
     kept = 2 * c.layers * c.kv_heads * c.head_dim
     passing = 4 * c.width + 3 * c.mlp_width
-    free = SHARE * (told["bytes_limit"] - told["bytes_in_use"])
+    free = SHARE * (memory["bytes_limit"] - memory["bytes_in_use"])
     fitting = int(free / (tokens * size * (kept + passing)))
-    return max(1, min(MOST, fitting)) * row_devices(mesh_of(loaded.variables))
+    return max(1, min(MOST // rows, fitting)) * row_devices(mesh_of(loaded.variables))
 
 
 def in_groups(
-    units: Sequence[Unit], size: int, ask: Callable[[Sequence[Unit], int], Iterator[list]]
+    units: Sequence[Unit], most: int, ask: Callable[[Sequence[Unit], int], Iterator[list]]
 ) -> Iterator[list]:
-    """What ``ask(group, size)`` yields, group by group of at most ``size`` units.
+    """Yield what ``ask(group, size)`` yields, for groups of at most ``most`` units.
 
-    Where a device runs out of memory, the size is halved, which is told, and the group is asked
-    again. Several processes would halve at different times: there it stays an error.
+    All groups have the same size but for the last one. Where a device runs out of memory, the size
+    is halved, which is printed, and the group is asked again. Several processes would halve at
+    different times: there the error is raised.
 
     Raises:
       jax.errors.JaxRuntimeError: not even one unit fits, or another error of the device.
     """
+    size = -(-len(units) // -(-len(units) // most)) if units else most
     first = 0
     while first < len(units):
         try:

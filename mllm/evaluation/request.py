@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,10 +19,17 @@ class Choices:
     Attributes:
       texts: the continuations, each as an assistant would say it.
       ended: whether the end token belongs to a continuation.
+
+    Raises:
+      ValueError: there are no texts.
     """
 
     texts: tuple[str, ...]
     ended: bool = True
+
+    def __post_init__(self):
+        if not self.texts:
+            raise ValueError("choices: expected at least one text, found none")
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,25 @@ class Text:
       limit: the most tokens of the reply.
       temperature: 0 decodes greedily; above 0 the reply is sampled with ``seed``.
       stop: texts at which a reply ends; the reply does not hold them.
+      echo: for protocols that read an answer out of prompt and reply decoded as one text: the
+        number of tokens left out at the start of that text, which is then ``Reply.extra["echo"]``.
+        None asks for no such text; an answerer that has no tokens cannot give one.
+
+    Raises:
+      ValueError: ``limit`` is below 1 or ``temperature`` is negative or infinite.
     """
 
     limit: int
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    echo: int | None = None
+
+    def __post_init__(self):
+        if self.limit < 1:
+            raise ValueError(f"limit: expected 1 token or more, found {self.limit}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature: expected 0 or more, found {self.temperature}")
 
 
 @dataclass(frozen=True)
@@ -69,9 +90,11 @@ class Reply:
 
     Attributes:
       key: of the request.
-      text: the reply without special tokens; None where log-probabilities were asked for.
+      text: the reply without special tokens, white space as generated; None where
+        log-probabilities were asked for.
       ended: whether the reply came to its own end, not to the limit.
-      logprobs: summed log-probability of each choice, in nats; None where a reply was asked for.
+      logprobs: summed log-probability of each choice, in nats; None where a reply was asked for
+        or the model gave no finite numbers (state "error").
       tokens: number of tokens of each choice.
       state: "valid", "error", or "refusal" where a service itself says that it declines; a
         benchmark that reads a valid reply may find a refusal or no answer.

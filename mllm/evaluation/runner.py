@@ -1,288 +1,299 @@
-"""Asks a model every question of the benchmark and writes each reply at once; scoring is another
-step.
+"""One model of this codebase as an answerer: it asks in batches and computes once what prompts
+share.
 
-Questions about one image branch from one prefix; the options of a question share a row. A killed
-run goes on behind the last whole line of its ``replies.jsonl``, and a finished one is scored again
-with no model call (``mllm.evaluation.replies``).
+A family's root is read once; then, group by group, the media of its units; then, kind by kind,
+their prompts (``mllm.evaluation.tree``). A prompt with one ask is read in the same program as its
+ask. A prompt with several is read once, and they branch from it.
 """
 
-import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from mllm.checkpoints.folder import Loaded
-from mllm.data.packing import Example, RowShape, collate, round_up
+from mllm.checkpoints.loaded import Loaded
+from mllm.data import conversation
+from mllm.data.conversation import Turn
+from mllm.data.encoded import Encoded, require_fit
+from mllm.data.packing import round_up
 from mllm.decoding.prefix import Prefix
-from mllm.decoding.score import score_choices
-from mllm.evaluation.branching import alike, padded, read_level, reply, spread
+from mllm.evaluation.branching import Part, fill_rows, read_level, reply, score
 from mllm.evaluation.groups import group_size, in_groups
-from mllm.evaluation.parsing import answer_state
-from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
-from mllm.evaluation.replies import record_replies
-from mllm.parallel.place import fetch
-
-QUESTION = 128  # slots of a question with its options, for the estimate of memory
-TASKS = ("classification", "cloze", "generation")
+from mllm.evaluation.request import Choices, Reply, Request, Text
+from mllm.evaluation.tree import Asked, Family, Prompt, Unit, grow
 
 
 @dataclass(frozen=True)
-class Item:
-    """One question of one set, and the picture it is asked about (None: text only)."""
+class LocalModel:
+    """An answerer over a loaded model.
 
-    set: str
-    question: object  # a Question of the benchmark's schema
-    image: bytes | None
+    Attributes:
+      loaded: the model. Its system prompt goes before every conversation.
+      weights: names the weights in ``identity``, for replies on disk.
+      rows: questions that are run together, 0 for as many as memory holds; changes no reply.
+      refuse_long: whether a conversation that exceeds the model's positions is an error; otherwise
+        it is run beyond them.
+    """
+
+    loaded: Loaded
+    weights: str = ""
+    rows: int = 0
+    refuse_long: bool = True
 
     @property
-    def key(self) -> str:
-        """Content hash: set, profile, question, options and picture."""
-        picture = "" if self.image is None else hashlib.sha256(self.image).hexdigest()
-        content = json.dumps([self.set, asdict(self.question), picture], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:24]
+    def identity(self) -> Mapping[str, str | None]:
+        """What replies depend on besides the requests."""
+        return {
+            "weights": self.weights,
+            "processor": self.loaded.processor.digest,
+            "system_prompt": self.loaded.system_prompt,
+        }
+
+    def answer(self, requests: Sequence[Request], done: set[str]) -> Iterator[list[Reply]]:
+        """Yield the replies to all requests whose key is not in ``done``, some at a time.
+
+        Groups are formed of all requests, so that a resumed run computes in the same shapes, and to
+        the same bits, as an uninterrupted one.
+
+        Raises:
+          ValueError: a conversation cannot be encoded or does not fit; nothing is asked then.
+        """
+        for family in grow(self._prompts(requests)):
+            if any(not unit.keys <= done for unit in family.units):
+                yield from _Asker(self, family, done).replies()
+
+    def _prompts(self, requests: Sequence[Request]) -> list[Prompt]:
+        """Return the distinct prompts of requests with everything that is asked of each."""
+        encoder = _Encoder(self.loaded)
+        encoded: dict[tuple[int, ...], Encoded] = {}
+        asks: dict[tuple[int, ...], dict[Choices | Text, Asked]] = {}
+        limit = self.loaded.config.decoder.max_positions
+        for request in requests:
+            where = f"{request.cluster}, request {request.key}"
+            prompt = encoder.prompt(request.turns, where)
+            encoded.setdefault(prompt.content, prompt)
+            known = asks.setdefault(prompt.content, {})
+            found = known.get(request.ask)
+            if found is None:
+                found = Asked(request.ask, (), encoder.choices(request, where))
+                if self.refuse_long:
+                    require_fit(prompt, limit, where, reply=found.room)
+            known[request.ask] = Asked(request.ask, (*found.keys, request.key), found.choices)
+        return [
+            Prompt(prompt, tuple(sorted(asks[content].values(), key=lambda a: a.signature)))
+            for content, prompt in encoded.items()
+        ]
 
 
-def items_of(sets: dict[str, Iterable]) -> list[Item]:
-    """Every question of every profile; a profile with several pictures shows them in turn."""
-    items = []
-    for name, profiles in sets.items():
-        for profile in profiles:
-            for question in profile.questions:
-                shown = question.modality == "image_text"
-                picture = profile.images[question.index % len(profile.images)] if shown else None
-                items.append(Item(name, question, picture))
-    return items
+class _Encoder:
+    """Ids of prompts and choices, each encoded once."""
+
+    def __init__(self, loaded: Loaded):
+        self.processor, self.system = loaded.processor, loaded.system_prompt
+        self._prompts: dict[tuple[Turn, ...], Encoded] = {}
+        self._answers: dict[tuple[str, bool], tuple[int, ...]] = {}
+
+    def prompt(self, turns: tuple[Turn, ...], where: str) -> Encoded:
+        """Return the conversation up to the place where the reply begins.
+
+        Raises:
+          ValueError: it cannot be encoded, or ends with a medium.
+        """
+        if turns not in self._prompts:
+            whole = with_system(turns, self.system)
+            encoded = self.processor.encode(whole, generate=True, where=where)
+            if encoded.content[-1] < 0:
+                raise ValueError(f"{where}: ends with a medium; put text after it")
+            self._prompts[turns] = encoded
+        return self._prompts[turns]
+
+    def choices(self, request: Request, where: str) -> tuple[tuple[int, ...], ...]:
+        """Return the ids of each choice of a request, none where a reply is asked for.
+
+        Raises:
+          ValueError: a choice has no token.
+        """
+        if isinstance(request.ask, Text):
+            return ()
+        found = tuple(self._choice(request, text, where) for text in request.ask.texts)
+        if not all(found):
+            texts = list(request.ask.texts)
+            raise ValueError(f"{where}: choices {texts!r}: each must have at least one token")
+        return found
+
+    def _choice(self, request: Request, text: str, where: str) -> tuple[int, ...]:
+        ended = request.ask.ended
+        if request.turns[0].role == "raw":  # the text before it decides how it is cut into tokens
+            whole = *with_system(request.turns, self.system), conversation.assistant(text)
+            encoded = self.processor.encode(whole, ended=ended, where=where)
+            return encoded.ids[encoded.supervised[-1][0] :] if encoded.supervised else ()
+        if (text, ended) not in self._answers:
+            self._answers[text, ended] = tuple(self.processor.answer(text, ended=ended))
+        return self._answers[text, ended]
 
 
-def collect_replies(
-    loaded: Loaded,
-    items: list[Item],
-    protocol: Protocol,
-    folder: Path,
-    manifest: dict,
-    progress=None,
-) -> list[dict]:
-    """Ask what is not answered yet and return all records, in the order of ``items``.
-
-    Args:
-      folder: holds replies.jsonl and manifest.json.
-      manifest: JSON values that must be equal for replies to be reused (digests of weights and
-        data), see ``replies.record_replies``.
-    """
-    manifest = {
-        **manifest,
-        "protocol": protocol.digest_fields(),
-        "processor": loaded.processor.digest,
-    }
-    return record_replies(
-        lambda done: _ask(loaded, items, done, protocol),
-        [item.key for item in items],
-        folder,
-        manifest,
-        progress=progress,
-    )
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What branches from one prefix: questions about one picture, or one profile's without."""
-
-    picture: bytes | None
-    items: tuple[Item, ...]
-
-    def of(self, task: str) -> list[Item]:
-        return [item for item in self.items if item.question.task == task]
-
-
-def _ask(
-    loaded: Loaded, items: list[Item], done: set[str], protocol: Protocol
-) -> Iterator[list[dict]]:
-    """Records of what is not done, a task of a group of units at a time.
-
-    Groups are formed of all items, so that a resumed run computes in the same shapes, and to the
-    same bits, as an uninterrupted one.
-    """
-    gathered: dict[tuple, list[Item]] = defaultdict(list)
-    for item in items:
-        apart = (item.set, item.question.profile) if item.image is None else ()
-        gathered[(item.image, *apart)].append(item)
-    units = [Unit(key[0], tuple(found)) for key, found in gathered.items()]
-    most = {task: max(len(unit.of(task)) for unit in units) for task in TASKS}
-    lead = _lead(loaded, [item for item in items if item.image is None])
-
-    def ask(group: Sequence[Unit], size: int) -> Iterator[list[dict]]:
-        pending = {i.question.task for unit in group for i in unit.items if i.key not in done}
-        asker = _Asker(loaded, protocol, group, size, most, lead) if pending else None
-        for task in TASKS:
-            if task in pending:
-                yield [record for record in asker.ask(task) if record["key"] not in done]
-
-    size = protocol.profiles or group_size(loaded, _slots(loaded, most, protocol))
-    for shown in (True, False):
-        kind = [unit for unit in units if (unit.picture is not None) == shown]
-        # Questions of like length are padded least.
-        kind.sort(key=lambda unit: max(len(item.question.question) for item in unit.items))
-        yield from in_groups(kind, size, ask)
-
-
-def _forms(item: Item) -> list[str]:
-    """The texts as which an item is asked: a multiple choice with lettered options too."""
-    question = item.question
-    forms = [plain_question(question.question, question.task)]
-    if question.task == "classification":
-        forms.append(lettered_question(question.question, question.options))
-    return forms
-
-
-def _without_picture(loaded: Loaded, text: str) -> list[int]:
-    """Ids of a whole prompt that shows no picture."""
-    prefix, suffix = loaded.processor.prompt(text, (), loaded.system_prompt)
-    return prefix + suffix
-
-
-def _lead(loaded: Loaded, items: Sequence[Item]) -> list[int]:
-    """Ids that the prompts of items without a picture begin with: a system prompt, above all."""
-    rows = [_without_picture(loaded, text) for item in items for text in _forms(item)]
-    return rows[0][: alike(rows)] if rows else []
-
-
-def _slots(loaded: Loaded, most: dict[str, int], protocol: Protocol) -> int:
-    """About how many slots a unit takes at most."""
-    asked = (most[task] * (QUESTION + protocol.max_new_tokens(task)) for task in TASKS)
-    return loaded.config.image_tokens + QUESTION + max(asked)
+def with_system(turns: tuple[Turn, ...], system: str | None) -> tuple[Turn, ...]:
+    """Return the conversation with a system prompt before everything else."""
+    if not system:
+        return turns
+    first, *rest = turns
+    if first.role == "raw":
+        return Turn("raw", (f"{system} ", *first.parts)), *rest
+    if first.role == "system":
+        return Turn("system", (f"{system}\n", *first.parts)), *rest
+    return conversation.system(system), *turns
 
 
 class _Asker:
-    """The prefixes of one group of units, and what is asked behind them."""
+    """Asks one family: its root, then groups of units or of prompts without media."""
 
-    def __init__(
+    def __init__(self, model: LocalModel, family: Family, done: set[str]):
+        self.loaded, self.rows = model.loaded, model.rows
+        self.family, self.done = family, done
+        self.root: Prefix | None = None
+
+    def replies(self) -> Iterator[list[Reply]]:
+        """Yield the replies that are missing, an ask of a kind of a group at a time."""
+        if self.family.root:
+            part = Part(self.family.units[0].first.encoded, 0, self.family.root)
+            self.root = read_level(self.loaded, [part])
+        for units in self.family.shown:
+            yield from in_groups(units, self._units_at_once(units), partial(self._units, units))
+        for prompts in self.family.plain:
+            slots = max(map(_slots, prompts)) - self.family.root
+            size = self.rows or group_size(self.loaded, slots)
+            yield from in_groups(prompts, size, partial(self._plain, prompts))
+
+    def _units_at_once(self, units: Sequence[Unit]) -> int:
+        rows = max(unit.rows for unit in units)
+        if self.rows:
+            return max(1, self.rows // rows)
+        shared = max(unit.end for unit in units) - self.family.root
+        own = max(_slots(prompt) - unit.end for unit in units for prompt in unit.prompts)
+        return group_size(self.loaded, shared + rows * own, rows)
+
+    def _units(self, like: Sequence[Unit], group: Sequence[Unit], size: int) -> Iterator[list]:
+        """Read the media of a group of units, then ask their prompts."""
+        if all(unit.keys <= self.done for unit in group):
+            return
+        root = self.family.root
+        units = [*group, *[group[-1]] * (self._filled(size) - len(group))]
+        parts = [Part(unit.first.encoded, root, unit.end) for unit in units]
+        most = max(unit.end for unit in like) - root
+        prefix = read_level(self.loaded, parts, self.root, most=most)
+        for kind in sorted({prompt.kind for unit in group for prompt in unit.prompts}):
+            prompts = [unit.of(kind) for unit in group]
+            rows = max(len(unit.of(kind)) for unit in like)
+            kin = [prompt for unit in like for prompt in unit.of(kind)]
+            yield from self._ask(kin, prompts, prefix.lengths.shape[0], rows, prefix)
+
+    def _plain(self, like: Sequence[Prompt], group: Sequence[Prompt], size: int) -> Iterator[list]:
+        """Ask a group of prompts without media."""
+        prompts = [[prompt] for prompt in group]
+        yield from self._ask(like, prompts, self._filled(size), 1, self.root)
+
+    def _filled(self, size: int) -> int:
+        """Return the size with which rows continue the nodes of the root evenly."""
+        return size if self.root is None else round_up(size, self.root.lengths.shape[0])
+
+    def _ask(
         self,
-        loaded: Loaded,
-        protocol: Protocol,
-        units: Sequence[Unit],
+        kin: Sequence[Prompt],
+        units: Sequence[Sequence[Prompt]],
         size: int,
-        most: dict[str, int],
-        lead: list[int],
-    ):
-        self.loaded, self.protocol, self.units, self.most = loaded, protocol, units, most
-        self.lead = lead
-        self.processor = loaded.processor
-        self.prefix = self._prefill(size)
-        self.size = round_up(size, self.prefix.lengths.shape[0])
+        rows: int,
+        prefix: Prefix | None,
+    ) -> Iterator[list[Reply]]:
+        """Ask prompts of one kind, which continue the nodes of the prefix unit by unit.
 
-    def _prefill(self, size: int) -> Prefix:
-        """One node a picture, the last one again in place of those that are missing; without
-        pictures one for all units.
+        Args:
+          kin: all prompts of the kind, those of other groups too.
+          rows: of a unit.
         """
-        if self.units[0].picture is None:
-            return read_level(self.loaded, [self.lead])[0]
-        shown = [[self.processor.picture(unit.picture)] for unit in self.units]
-        shown += [shown[-1]] * (size - len(shown))
-        system = self.loaded.system_prompt
-        ids = [self.processor.prompt("", [p.grid for p in row], system)[0] for row in shown]
-        return read_level(self.loaded, ids, shown)[0]
-
-    def suffix(self, text: str, item: Item) -> list[int]:
-        if item.image is None:
-            return _without_picture(self.loaded, text)[len(self.lead) :]
-        # How a picture is split changes the prefix only.
-        return self.processor.prompt(text, [(0, 0)], self.loaded.system_prompt)[1]
-
-    def ask(self, task: str) -> list[dict]:
-        """Records of the questions of one task."""
-        rows, read = spread([unit.of(task) for unit in self.units], self.size, self.most[task])
-        records = self._records(task, rows)
-        return [records[row] for row in read]
-
-    def _records(self, task: str, items: list[Item]) -> list[dict]:
-        asked = [_forms(item)[0] for item in items]
-        options = letters = [(None, None)] * len(items)
-        if task == "classification":
-            texts = [list(item.question.options.values()) for item in items]
-            options = self.score(self._suffixes(asked, items), texts, self.prefix)
-            asked = [_forms(item)[1] for item in items]
-            # The letters and the reply branch from the question, which is read once.
-            ids = self._suffixes(asked, items)
-            question, _ = read_level(self.loaded, [row[:-1] for row in ids], prefix=self.prefix)
-            last = [row[-1:] for row in ids]
-            names = [list(item.question.options) for item in items]
-            letters = self.score(last, names, question, ended=False)
-            replies = self.reply(last, question, self.protocol.max_new_tokens(task))
-        else:
-            ids = self._suffixes(asked, items)
-            replies = self.reply(ids, self.prefix, self.protocol.max_new_tokens(task))
-        return [
-            {
-                "key": item.key,
-                "profile": item.question.profile,
-                "set": item.set,
-                "task": task,
-                "modality": item.question.modality,
-                "index": item.question.index,
-                "attribute": item.question.attribute,
-                "question": item.question.question,
-                "prompt": prompt,
-                "gold": item.question.answer,
-                "options": item.question.options,
-                "reply": reply,
-                "state": _state(reply, ended, option[0], letter[0]),
-                "ended": ended,
-                "option_logprobs": option[0],
-                "option_tokens": option[1],
-                "letter_logprobs": letter[0],
-            }
-            for item, prompt, (reply, ended), option, letter in zip(
-                items, asked, replies, options, letters, strict=True
-            )
-        ]
-
-    def _suffixes(self, asked: list[str], items: list[Item]) -> list[list[int]]:
-        return [self.suffix(text, item) for text, item in zip(asked, items, strict=True)]
-
-    def score(
-        self,
-        asked: list[list[int]],
-        choices: list[list[str]],
-        prefix: Prefix,
-        *,
-        ended: bool = True,
-    ) -> list[tuple]:
-        """(summed log-probabilities, tokens) of each choice of each question, whose ids follow the
-        prefix.
-        """
-        examples = [
-            [
-                Example(0, -1, False, tuple(ids), (), tuple(choice))
-                for choice in (self.processor.answer(text, ended=ended) for text in texts)
+        if all(prompt.keys <= self.done for unit in units for prompt in unit):
+            return
+        prompts, read = fill_rows(units, size, rows)
+        parts = [Part(prompt.encoded, self._start(prompt), prompt.length) for prompt in prompts]
+        own = [prompt.length - self._start(prompt) for prompt in kin]
+        longest, kind = max(own), prompts[0].kind
+        if len(kind) > 1 and min(own) > 1:
+            # All of a prompt but its last token, with which each of its asks begins.
+            begun = [replace(part, end=part.end - 1) for part in parts]
+            prefix = read_level(self.loaded, begun, prefix, most=longest - 1)
+            parts = [replace(part, start=part.end - 1) for part in parts]
+            own, longest = [1] * len(kin), 1
+        asked = [part.ids for part in parts]
+        for number, signature in enumerate(kind):
+            asks = [prompt.asks[number] for prompt in prompts]
+            if all(set(asks[row].keys) <= self.done for row in read):
+                continue
+            if signature[0] == "choices":
+                sizes = [prompt.asks[number].size for prompt in kin]
+                most = max(map(sum, zip(own, sizes, strict=True))), max(sizes)
+                choices = [ask.choices for ask in asks]
+                found = score(self.loaded, asked, prefix, choices, most=most)
+                replies = [_scored(prompts[row], asks[row], found[row]) for row in read]
+            else:
+                texts = [ask.ask for ask in asks]
+                found = reply(self.loaded, asked, prefix, texts, most=longest)
+                decode = self.loaded.processor.tokenizer.decode
+                replies = [_replied(prompts[row], asks[row], *found[row], decode) for row in read]
+            yield [
+                replace(reply, key=key)
+                for row, reply in zip(read, replies, strict=True)
+                for key in asks[row].keys
+                if key not in self.done
             ]
-            for ids, texts in zip(asked, choices, strict=True)
-        ]
-        tokens = max(len(r[0].prefix) + sum(e.length for e in r) for r in examples)
-        supervised = max(sum(len(e.answer) for e in r) for r in examples)
-        shape = RowShape(padded(tokens), padded(supervised), max(map(len, examples)))
-        loaded = self.loaded
-        batch = loaded.place_rows(collate(examples, len(examples), shape))
-        values = score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)
-        values = fetch(values).astype(np.float64)
-        return [
-            (values[i, : len(row)].tolist(), [len(e.answer) for e in row])
-            for i, row in enumerate(examples)
-        ]
 
-    def reply(
-        self, asked: list[list[int]], prefix: Prefix, max_new_tokens: int
-    ) -> list[tuple[str, bool]]:
-        """(text, whether it came to an end) of each question's free reply."""
-        replies = reply(self.loaded, asked, prefix, max_new_tokens)
-        return [(self.processor.decode(ids), ended) for ids, ended in replies]
+    def _start(self, prompt: Prompt) -> int:
+        """Return how many tokens of a prompt are read before it."""
+        return max(prompt.media_end, self.family.root)
 
 
-def _state(reply: str, ended: bool, *scores: list[float] | None) -> str:
-    """The answer's state; a model whose log-probabilities are not finite has not answered."""
-    if all(np.isfinite(values).all() for values in scores if values is not None):
-        return answer_state(reply, ended=ended)
-    return "error"
+def _scored(prompt: Prompt, asked: Asked, values: np.ndarray) -> Reply:
+    """Return the reply, without its key, of scores float64[S] of a row."""
+    values = values[: len(asked.choices)]
+    finite = bool(np.isfinite(values).all())
+    return Reply(
+        key="",
+        logprobs=tuple(values.tolist()) if finite else None,
+        tokens=tuple(map(len, asked.choices)),
+        state="valid" if finite else "error",
+        extra=_counts(prompt),
+    )
+
+
+def _replied(
+    prompt: Prompt, asked: Asked, ids: list[int], ended: bool, finite: bool, decode: Callable
+) -> Reply:
+    """Return the reply, without its key, of generated ids."""
+    text, stopped = cut_at(decode(ids, skip_special_tokens=True), asked.ask.stop)
+    extra = {**_counts(prompt), "reply_tokens": len(ids)}
+    if asked.ask.echo is not None:
+        whole = [*prompt.encoded.ids, *ids][asked.ask.echo :]
+        extra["echo"] = decode(whole, skip_special_tokens=True)
+    return Reply(
+        key="",
+        text=text,
+        ended=ended or stopped,
+        state="valid" if finite else "error",
+        extra=extra,
+    )
+
+
+def cut_at(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """Return the text before the first of the stop texts, and whether there was one."""
+    places = [text.find(mark) for mark in stop if mark in text]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+def _slots(prompt: Prompt) -> int:
+    """Return how many slots a prompt and its longest ask take."""
+    return prompt.length + max(asked.size for asked in prompt.asks)
+
+
+def _counts(prompt: Prompt) -> dict[str, int]:
+    """Return what a prompt costs."""
+    encoded = prompt.encoded
+    return {"prompt_tokens": len(encoded.ids), "media_tokens": encoded.media_tokens}

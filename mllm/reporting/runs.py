@@ -121,7 +121,7 @@ def make_run(
     evaluation = folder / "eval" / record["protocol"]
     replies, manifest = (
         _evaluation_file(evaluation, name, group, layout)
-        for name in ("replies.jsonl", "manifest.json")
+        for name in ("records.jsonl", "manifest.json")
     )
     return Run(
         folder=folder,

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
@@ -42,6 +43,17 @@ class Progress:
             print(f"\r\x1b[2K{line}", end="\n" if last else "", file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr, flush=True)
+
+
+def counted(name: str) -> Callable[[int, int], None]:
+    """Return what prints progress where the total grows: it is called with (done, total)."""
+    line = Progress(name, 0)
+
+    def update(done: int, total: int) -> None:
+        line.total = total
+        line.update(done)
+
+    return update
 
 
 class MetricsWriter:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from mllm.data.packing import Example, RowShape, collate
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
+from mllm.evaluation.branching import lay_out_choices
 from mllm.models import llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
@@ -51,7 +51,7 @@ def whole_row(variables, batch):
 
 
 def logits(variables, prefix: list[int], image: np.ndarray, rest: list[int]) -> np.ndarray:
-    """All logits float[T, V] of one whole row; padding behind it keeps it to one program."""
+    """All logits float[T, V] of one whole row; padding at the end keeps it to one program."""
     ids = np.array(prefix + rest, np.int32)
     padding = (0, WHOLE - len(ids))
     batch = {
@@ -89,9 +89,10 @@ def padded(questions: list[list[int]], width: int):
 
 def run(variables, prefix, questions, width=8):
     tokens, lengths = padded(questions, width)
-    out, ended = generate(
+    out, ended, finite = generate(
         llava, CONFIG, variables, prefix, tokens, lengths, max_new_tokens=NEW, eos_id=EOS
     )
+    assert np.asarray(finite).all()
     return np.asarray(out), np.asarray(ended)
 
 
@@ -129,20 +130,25 @@ def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
     prefix = make_prefix(variables, prompts)
     question, group = prompts[2][1], 0
     tokens, lengths = padded([question] * 800, 8)  # the first half continues the first node
-    options = {"max_new_tokens": 1, "eos_id": EOS, "temperature": 4.0}
+    temperatures = jnp.full(800, 4.0)
 
-    def draw(seed: int):
-        key = jax.random.key(seed)
-        drawn, _ = generate(llava, CONFIG, variables, prefix, tokens, lengths, key=key, **options)
-        return drawn[:400]
+    def draw(first: int):
+        seeds = first + jnp.arange(800, dtype=jnp.uint32)
+        where = llava, CONFIG, variables, prefix, tokens, lengths, temperatures, seeds
+        drawn, _, _ = generate(*where, max_new_tokens=2, eos_id=EOS)
+        return np.asarray(drawn)[:400]
 
-    np.testing.assert_array_equal(draw(0), draw(0))
-    assert (draw(0) != draw(1)).any()
-    expected = np.exp(
-        log_softmax(logits(variables, prompts[0][group], prompts[1][group], question)[-1] / 4)
-    )
-    counts = np.bincount(np.concatenate([draw(s)[:, 0] for s in range(10)]), minlength=23) / 4000
+    first = draw(0)
+    np.testing.assert_array_equal(draw(0), first)
+    # A row draws by its own seed, whichever rows are beside it.
+    np.testing.assert_array_equal(draw(10)[:390], first[10:])
+    table = logits(variables, prompts[0][group], prompts[1][group], question)[-1] / 4
+    expected = np.exp(log_softmax(table))
+    draws = [first, *(draw(1000 * s) for s in range(1, 10))]
+    counts = np.bincount(np.concatenate([d[:, 0] for d in draws]), minlength=23) / 4000
     np.testing.assert_allclose(counts, expected, atol=4 * np.sqrt(0.25 / 4000))
+    # Steps draw anew: a second token is not the first one's draw again.
+    assert 0.02 < np.mean(first[:, 0] == first[:, 1]) < 0.5
 
 
 def test_choices_in_one_row_equal_choices_scored_alone(variables, prompts):
@@ -152,11 +158,7 @@ def test_choices_in_one_row_equal_choices_scored_alone(variables, prompts):
         [rng.integers(4, 23, rng.integers(1, 5)).tolist() for _ in range(rng.integers(2, 5))]
         for _ in questions
     ]
-    rows = [
-        [Example(0, -1, False, tuple(q), (), tuple(c)) for c in options]
-        for q, options in zip(questions, choices, strict=True)
-    ]
-    batch = collate(rows, len(rows), RowShape(32, 20, 4))
+    batch = lay_out_choices(questions, choices)
     prefix = make_prefix(variables, prompts)
     scores = score_choices(llava, CONFIG, variables, prefix, batch)
     for i, (question, group, options) in enumerate(zip(questions, groups, choices, strict=True)):

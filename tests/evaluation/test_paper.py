@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mllm.evaluation.paper import collect_paper_replies, paper_items
+from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot, read_answer
 from PIL import Image
 from toy import make_model
 
 from mllm.benchmarks.mllmu.schema import Profile, Question
+from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.evaluation import branching, paper
 from mllm.evaluation.metrics import accuracy_parsed
-from mllm.evaluation.paper import collect_paper_replies, paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot, read_answer
-from mllm.evaluation.scores import score_replies
 from mllm.files import read_json, read_jsonl
 
 pytestmark = pytest.mark.thorough

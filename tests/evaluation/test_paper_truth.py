@@ -5,14 +5,14 @@ the same parquet files, the same seed.
 from functools import cache
 
 import pytest
+from mllm.evaluation.paper import collect_paper_replies, paper_items
+from mllm.evaluation.paper_prompts import PaperProtocol
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 import mllm
 from mllm.benchmarks.mllmu import Benchmark, export_published
-from mllm.evaluation.paper import collect_paper_replies, paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol
-from mllm.evaluation.scores import score_replies
+from mllm.benchmarks.mllmu.scores import score_replies
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
 from PIL import Image
 from scipy.special import log_softmax
 from toy import make_model
 
 from mllm.benchmarks.mllmu.schema import Profile, Question
 from mllm.evaluation import runner
-from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
 from mllm.evaluation.runner import collect_replies, items_of
 from mllm.files import read_jsonl
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mllm.evaluation.scores import Place, question_values, score_replies
+from mllm.benchmarks.mllmu.scores import Place, question_values, score_replies
 from mllm.evaluation.statistics import cluster_bootstrap
 
 OPTIONS = {"A": "Paris", "B": "London", "C": "Rome", "D": "Oslo"}

@@ -50,9 +50,7 @@ def get_config():
         method.update(trainable="lora", epochs=1, rows=4, warmup=0, learning_rate=1e-3)
     config.methods.grad_diff.epochs = 3  # steps enough to be killed between two checkpoints
     config.lora.update(rank=2)
-    config.evaluation.update(
-        profiles=8, classification_tokens=3, cloze_tokens=3, generation_tokens=6
-    )
+    config.evaluation.update(rows=40, classification_tokens=3, cloze_tokens=3, generation_tokens=6)
     config.checkpoint_every = 5
     config.log_every = 2
     return config

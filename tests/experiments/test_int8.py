@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mllm.benchmarks.mllmu import study
-from mllm.evaluation.scores import score_replies
+from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.files import read_jsonl
 from mllm.reporting.collect import collect
 from mllm.studies.train import ensure

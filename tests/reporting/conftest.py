@@ -159,7 +159,7 @@ def write_run(
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     if replies:
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (evaluation / "replies.jsonl").write_text(lines, encoding="utf-8")
+        (evaluation / "records.jsonl").write_text(lines, encoding="utf-8")
     options = {"checkpoint_digest": record["checkpoint_digest"], "protocol": {"limit": 16}}
     (evaluation / "manifest.json").write_text(json.dumps({**options, **(manifest or {})}))
     entry = {

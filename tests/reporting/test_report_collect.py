@@ -83,8 +83,8 @@ def test_a_run_is_evaluated_for_several_groups_from_one_folder(tmp_path, write, 
     path.write_text(json.dumps(results))
     for port in ("north", "south"):
         (path.parent / f"port_{port}").mkdir()
-    replies = path.parent / "replies.jsonl"
-    replies.rename(path.parent / "port_south" / "replies.jsonl")
+    replies = path.parent / "records.jsonl"
+    replies.rename(path.parent / "port_south" / "records.jsonl")
     first, second = collect(tmp_path, report.layout).runs
     assert (first.group, second.group) == ("north", "south")
     assert not first.replies_path.exists() and second.replies_path.exists()

@@ -11,8 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from mllm.benchmarks.mllmu import benchmark as dataset
+from mllm.benchmarks.mllmu.ask import ask_paper, ask_strict
 from mllm.benchmarks.mllmu.benchmark import Benchmark
 from mllm.benchmarks.mllmu.export import export_published
+from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
+from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.benchmarks.mllmu.sets import (
     FORGET,
     RETAIN,
@@ -20,17 +23,13 @@ from mllm.benchmarks.mllmu.sets import (
     chosen_profiles,
     evaluation_sets,
 )
+from mllm.benchmarks.mllmu.strict import StrictProtocol
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.conversation import Example
 from mllm.data.source import Joined, Source
-from mllm.evaluation.paper import collect_paper_replies, paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol
-from mllm.evaluation.protocol import Protocol
-from mllm.evaluation.runner import collect_replies, items_of
-from mllm.evaluation.scores import score_replies
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
-from mllm.training.progress import Progress
+from mllm.training.progress import counted
 from mllm.unlearning import get_objective
 
 __all__ = [
@@ -206,22 +205,32 @@ def score(records: list[dict], config) -> list[dict]:
 
 
 def _ask_strict(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
-    options = {
-        k: v for k, v in config.evaluation.items() if k not in ("protocol", "paper", "weights")
-    }
-    items = items_of(evaluation_sets(config, benchmark))
-    progress = Progress(title, len(items))
-    return collect_replies(loaded, items, Protocol(**options), folder, manifest, progress)
+    options = config.evaluation
+    return ask_strict(
+        loaded,
+        evaluation_sets(config, benchmark),
+        StrictProtocol(**{k: v for k, v in options.items() if k.endswith("_tokens")}),
+        folder,
+        manifest,
+        rows=options.rows,
+        progress=counted(title),
+    )
 
 
 def _ask_paper(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
-    protocol = PaperProtocol(**config.evaluation.paper).for_family(loaded.family)
     pool = benchmark.profiles("full")
     if config.tuning:  # the people to forget are others then, with facts of their own
         pool = Joined(pool, benchmark.profiles("validation"))
-    items = paper_items(evaluation_sets(config, benchmark), pool, protocol)
-    progress = Progress(f"{title} (paper)", len(items))
-    return collect_paper_replies(loaded, items, protocol, folder, manifest, progress)
+    return ask_paper(
+        loaded,
+        evaluation_sets(config, benchmark),
+        pool,
+        PaperProtocol(**config.evaluation.paper).for_family(loaded.family),
+        folder,
+        manifest,
+        rows=config.evaluation.rows,
+        progress=counted(f"{title} (paper)"),
+    )
 
 
 ASK = {"strict": _ask_strict, "paper": _ask_paper}

@@ -49,7 +49,7 @@ def people(profiles: dict[str, int]) -> dict[str, list[str]]:
 
 
 def reply_rows(method: str, seed: int, profiles: dict[str, int], text: str | None) -> list[dict]:
-    """Return the rows of replies.jsonl; `text` replaces every reply, question and option."""
+    """Return the rows of records.jsonl; `text` replaces every reply, question and option."""
     generator = np.random.default_rng(zlib.crc32(f"{method} {seed}".encode()))
     rows = []
     for name, ids in people(profiles).items():
@@ -246,7 +246,7 @@ def write_run(
     evaluation = folder / "eval" / record["protocol"]
     evaluation.mkdir(parents=True)
     if replies:
-        write_lines(evaluation / "replies.jsonl", rows)
+        write_lines(evaluation / "records.jsonl", rows)
     entry = {
         key: record[key] for key in ("method", "seed", "forget", "checkpoint_digest", "protocol")
     }

@@ -12,7 +12,7 @@ from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.finding import finding, headline_reason
 from mllm.benchmarks.mllmu.report.marks import best
 from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_points
-from mllm.evaluation.scores import SETS, Place, score_replies
+from mllm.benchmarks.mllmu.scores import SETS, Place, score_replies
 from mllm.evaluation.statistics import central_interval
 from mllm.files import read_jsonl
 from mllm.reporting import collect, paired, terminal_table
@@ -45,7 +45,7 @@ def set_score(folder, cell, value, interval):
         if (score["set"], score["task"], score["modality"], score["metric"]) == cell:
             score.update(value=value, ci95=interval)
     path.write_text(json.dumps(results))
-    (folder / "eval/strict/replies.jsonl").unlink(missing_ok=True)
+    (folder / "eval/strict/records.jsonl").unlink(missing_ok=True)
 
 
 def test_tables_and_csv_hold_the_numbers_of_the_results(reported):
@@ -92,7 +92,7 @@ def test_replies_are_scored_as_in_the_results(reported):
 
 def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, small_profiles):
     folder = write(tmp_path, "vanilla", profiles=small_profiles)
-    path = folder / "eval/strict/replies.jsonl"
+    path = folder / "eval/strict/records.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:-40]) + '\n{"cut')
     (run,) = runs_of(tmp_path).runs
     answers = paired.read_answers(run, LAYOUT)
@@ -105,7 +105,7 @@ def test_every_metric_pairs_where_the_results_come_from_the_replies(tmp_path, wr
     for method in ("vanilla", "npo"):
         path = write(tmp_path, method, profiles=profiles) / "eval/strict/results.json"
         results = json.loads(path.read_text())
-        results["runs"][0]["scores"] = score_replies(read_jsonl(path.with_name("replies.jsonl")))
+        results["runs"][0]["scores"] = score_replies(read_jsonl(path.with_name("records.jsonl")))
         path.write_text(json.dumps(results))
     comparison = comparison_of(tmp_path)
     rows = [("npo", ""), ("vanilla", "")]
@@ -116,7 +116,7 @@ def test_every_metric_pairs_where_the_results_come_from_the_replies(tmp_path, wr
 
 def test_replies_that_cannot_be_scored_are_not_paired(tmp_path, write, small_profiles):
     folder = write(tmp_path, "vanilla", profiles=small_profiles)
-    path = folder / "eval/strict/replies.jsonl"
+    path = folder / "eval/strict/records.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**row, "state": "lost"}) + "\n" for row in rows))
     (run,) = runs_of(tmp_path).runs

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS, TASKS
-from mllm.evaluation.metrics import HEADLINE, METRICS, chosen_by_text
+from mllm.benchmarks.mllmu.metrics import HEADLINE, METRICS, chosen_by_text
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.pictures import thumbnail

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mllm.evaluation.metrics import METRICS, PROTOCOLS, accuracy_parsed, chosen_letter
+from mllm.benchmarks.mllmu.metrics import METRICS, PROTOCOLS, accuracy_parsed, chosen_letter
 from mllm.evaluation.statistics import cluster_bootstrap
 from mllm.registry import lookup
 
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 def score_replies(records: Iterable[Mapping], *, protocol: str = "strict") -> list[dict]:
-    """Score the records of replies.jsonl.
+    """Score the records of a protocol.
 
     Args:
       records: see ``metrics``; also read: set, task, modality, profile, index, state. A later

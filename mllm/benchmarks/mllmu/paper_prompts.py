@@ -1,9 +1,9 @@
 """The published protocol of MLLMU-Bench: its switches, its prompts letter by letter, and how it
-reads an answer. Source of prompts and rules: eval.py of github.com/franciscoliu/MLLMU-Bench at
-0e3098e.
+reads an answer.
 
-A shot is another question with its answer in front of the one that is asked. ``shown`` says whether
-a question comes with its picture; `<image>` stands where the model sees it.
+Source of prompts and rules: eval.py of github.com/franciscoliu/MLLMU-Bench at 0e3098e. A shot is
+another question with its answer, before the one that is asked. ``shown`` says whether a question
+comes with its picture; `<image>` marks its place.
 """
 
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class PaperProtocol:
-    """The switches; the defaults are what the published script does.
+    """The switches. The defaults are what the published script does.
 
     Attributes:
       seed: of the draws, in the order of the script: with ``random.seed(seed)`` as its first line
         it draws the same shots and pictures.
-      shots_from: whose facts are shown in front of a question: "evaluated_set" (so facts that are
-        to be forgotten are told), "retain" (the retain set's, for every set) or "none".
+      shots_from: whose facts are shown before a question: "evaluated_set" (so the prompt tells
+        facts that are to be forgotten), "retain" (the retain set's, for every set) or "none".
       classification_shots, cloze_shots: profiles drawn, each of which gives all its questions of
         the task; None takes what the script takes for the model's family.
       skip_shots: whether questions that were shown as shots are left out of the evaluated set.
@@ -49,7 +49,6 @@ class PaperProtocol:
       text_choice_tokens: of that; None takes what the script takes for the model's family.
       overflow: "refuse" prompts that exceed the model's positions before anything is asked, or
         "run" them, as the script does.
-      rows: prompts that are run together, 0 for as many as memory holds; changes no reply.
     """
 
     seed: int = 0
@@ -64,61 +63,61 @@ class PaperProtocol:
     max_new_tokens: int = 50
     text_choice_tokens: int | None = None
     overflow: str = "refuse"
-    rows: int = 0
 
     name: ClassVar[str] = "paper"
 
     def __post_init__(self):
         for key, known in CHOICES.items():
             lookup(dict.fromkeys(known), getattr(self, key), f"value of evaluation.paper.{key}")
-        if self.rows < 0:
-            raise ValueError(f"evaluation.paper.rows is {self.rows}, expected >= 0")
         for key in ("max_new_tokens", "text_choice_tokens"):
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise ValueError(f"evaluation.paper.{key} is {getattr(self, key)}, expected >= 1")
 
     def for_family(self, family: str) -> "PaperProtocol":
-        """The same with every None replaced by what the script takes for a family of models."""
+        """Return the same with each None replaced by what the script takes for a family."""
         published = IDEFICS if family.startswith("idefics") else LLAVA
         missing = {key: value for key, value in published.items() if getattr(self, key) is None}
         return replace(self, **missing)
 
     def shots(self, task: str) -> int:
-        """Profiles to draw for a task."""
+        """Return the number of profiles to draw for a task."""
         if self.shots_from == "none" or task == "generation":
             return 0
         return self.classification_shots if task == "classification" else self.cloze_shots
 
     def new_tokens(self, task: str, shown: bool) -> int:
-        """The most tokens of a reply."""
+        """Return the most tokens of a reply."""
         short = task == "classification" and not shown
         return self.text_choice_tokens if short else self.max_new_tokens
 
     def digest_fields(self) -> dict:
-        """What must be equal for two replies to be comparable; how they are read may change."""
+        """Return what must be equal for replies to be comparable; how they are read may change."""
         fields = {"name": self.name, **asdict(self)}
-        for key in ("parse", "choice_rule", "overflow", "rows"):
+        for key in ("parse", "choice_rule", "overflow"):
             del fields[key]
         return fields
 
     def read(self, record: Mapping) -> dict:
-        """The record with the answer that is read from ``decoded`` (prompt and reply, decoded
-        without their first two tokens) or ``generated`` (the reply alone), its state, and the rule
-        by which a letter is to be read from it.
+        """Return the record with the answer, its state, and the rule that reads a letter from it.
+
+        The answer is read from ``decoded`` (prompt and reply, decoded without their first two
+        tokens) or from ``generated`` (the reply alone).
         """
         if self.parse == "reply":
             reply = record["generated"].strip()
         else:
             reply = read_answer(record["decoded"], record["task"])
         state = record["state"]
-        if state != "error":
+        if state == "valid":
             state = answer_state(reply, ended=record["ended"])
         return {**record, "reply": reply, "state": state, "choice_rule": self.choice_rule}
 
 
 def read_answer(decoded: str, task: str) -> str:
-    """The published cut: what stands between the first and the second ``ASSISTANT:``; without one,
-    outside multiple choice, between the first and the second ``Answer:``; else everything.
+    """Return the answer by the published cut.
+
+    It is the text between the first and the second ``ASSISTANT:``; without one, and outside
+    multiple choice, between the first and the second ``Answer:``; otherwise everything.
     """
     for mark in ("ASSISTANT:",) if task == "classification" else ("ASSISTANT:", "Answer:"):
         if mark in decoded:
@@ -127,7 +126,7 @@ def read_answer(decoded: str, task: str) -> str:
 
 
 def blanked(question: str) -> str:
-    """A cloze as it is put, as a shot and as a question."""
+    """Return a cloze as it is put, as a shot and as a question."""
     question = question.replace("__", "[Blank]")
     return (
         f"{question}\nPlease **ONLY** provide the correct answer that should replace the [Blank]."
@@ -135,7 +134,7 @@ def blanked(question: str) -> str:
 
 
 def make_shot(question, shown: bool) -> str:
-    """A question of the benchmark's schema with its answer, as it is shown before another one."""
+    """Return a question with its answer, as it is shown before another question."""
     if question.task == "cloze":
         lead = "USER:<image>\n" if shown else "USER:\n"
         return f"{lead}{blanked(question.question)}\nCorrect Answer: {question.answer}\n"
@@ -145,7 +144,7 @@ def make_shot(question, shown: bool) -> str:
 
 
 def make_query(question, shown: bool, *, trailing_space: bool = True) -> str:
-    """A question of the benchmark's schema as it is asked; shots go in front of it."""
+    """Return a question as it is asked; shots go before it."""
     lead = "USER: <image>\n" if shown else "USER:\n"
     if question.task == "cloze":
         return f"{lead}{blanked(question.question)}\nASSISTANT:"
