@@ -5,13 +5,14 @@ the same parquet files, the same seed.
 from functools import cache
 
 import pytest
-from mllm.evaluation.paper import collect_paper_replies, paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 import mllm
 from mllm.benchmarks.mllmu import Benchmark, export_published
+from mllm.benchmarks.mllmu.ask import ask_paper
+from mllm.benchmarks.mllmu.paper import paper_items
+from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.scores import score_replies
 
 torch = pytest.importorskip("torch")
@@ -166,9 +167,10 @@ def run_both(twins, benchmark, forget: int, rows: int, seed: int, folder, family
     sets |= {"retain": few.profiles(f"retain_{100 - forget}")}
     ids = {profile.id for profile in sets["forget"]}
     sets["test"] = [profile for profile in few.profiles("test") if profile.id in ids]
-    protocol = PaperProtocol(seed=seed, rows=16).for_family(loaded.family)
+    protocol = PaperProtocol(seed=seed).for_family(loaded.family)
     items = paper_items(sets, few.profiles("full"), protocol)
-    records = collect_paper_replies(loaded, items, protocol, folder / "eval", {})
+    pool = few.profiles("full")
+    records = ask_paper(loaded, sets, pool, protocol, folder / "eval", {}, rows=16)
     return sheets, items, records, score_replies(records, protocol="paper")
 
 

@@ -1,25 +1,29 @@
-"""Every question is asked once, whatever is killed in between, and the reply is the model's."""
+"""The strict protocol: every question has a record, whose scores are those of whole rows."""
 
 import io
-import json
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
-from mllm.evaluation.protocol import Protocol, lettered_question, plain_question
 from PIL import Image
 from scipy.special import log_softmax
 from toy import make_model
 
+from mllm.benchmarks.mllmu.ask import ask_strict
 from mllm.benchmarks.mllmu.schema import Profile, Question
+from mllm.benchmarks.mllmu.strict import (
+    StrictProtocol,
+    lettered_question,
+    plain_question,
+    strict_items,
+)
 from mllm.evaluation import runner
-from mllm.evaluation.runner import collect_replies, items_of
 from mllm.files import read_jsonl
 
 pytestmark = pytest.mark.thorough
 
-PROTOCOL = Protocol(classification_tokens=4, cloze_tokens=4, generation_tokens=6, profiles=3)
+PROTOCOL = StrictProtocol(classification_tokens=4, cloze_tokens=4, generation_tokens=6)
 WIDTH = 256  # tokens, more than any question with its options has
 OPTIONS = {"A": "London", "B": "Paris", "C": "Ada", "D": "a much longer name"}
 
@@ -52,26 +56,32 @@ def model():
     return make_model(2)
 
 
+SETS = {"forget": [make_profile(0), make_profile(1)], "test": [make_profile(2, pictures=3)]}
+
+
 @pytest.fixture(scope="module")
 def items():
-    return items_of(
-        {"forget": [make_profile(0), make_profile(1)], "test": [make_profile(2, pictures=3)]}
-    )
+    return strict_items(SETS)
 
 
 @pytest.fixture(scope="module")
-def replies(model, items, tmp_path_factory):
-    return collect_replies(model, items, PROTOCOL, tmp_path_factory.mktemp("eval"), {"digest": "x"})
+def replies(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("eval")
+    return ask_strict(model, SETS, PROTOCOL, folder, {"digest": "x"}, rows=15)
 
 
 def test_every_question_has_one_record(items, replies):
     assert len(replies) == len(items) == 54
-    assert [r["key"] for r in replies] == [i.key for i in items]
     assert len({r["key"] for r in replies}) == 54
+    for item, record in zip(items, replies, strict=True):
+        question = item.question
+        assert (record["set"], record["gold"]) == (item.set, question.answer)
+        for name in ("profile", "task", "modality", "index", "attribute", "question", "options"):
+            assert record[name] == getattr(question, name)
 
 
 def test_a_profile_with_several_pictures_shows_them_in_turn(items):
-    shown = {i.image for i in items if i.set == "test" and i.image is not None}
+    shown = {i.picture for i in items if i.set == "test" and i.picture is not None}
     assert len(shown) == 3
 
 
@@ -80,7 +90,7 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
     """Prefix, question and option as one row, padded at its end, through the whole network."""
     if system is not None:
         model = replace(model, system_prompt=system)
-        replies = collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"})
+        replies = ask_strict(model, SETS, PROTOCOL, tmp_path, {"digest": "x"}, rows=15)
 
     @jax.jit
     def logits(batch):
@@ -100,7 +110,7 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
             ),
         ):
             for choice, value in zip(choices, found, strict=True):
-                grids = [(0, 0)] * (item.image is not None)
+                grids = [(0, 0)] * (item.picture is not None)
                 prefix, suffix = model.processor.prompt(asked, grids, system)
                 answer = model.processor.answer(choice, ended=ended)
                 ids = np.array(prefix + suffix + answer, np.int32)
@@ -110,8 +120,8 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
                     "positions": np.pad(np.arange(len(ids), dtype=np.int32), padding)[None],
                     "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
                 }
-                if item.image is not None:
-                    batch["images"] = model.processor.picture(item.image).tiles[None]
+                if item.picture is not None:
+                    batch["images"] = model.processor.picture(item.picture).tiles[None]
                     batch["image_slots"] = np.array(
                         [[prefix.index(model.processor.image_id)]], np.int32
                     )
@@ -120,54 +130,22 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
                 np.testing.assert_allclose(value, table[places - 1, ids[places]].sum(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", [1, 8])
-def test_batch_size_changes_nothing(model, items, replies, tmp_path, size):
-    again = collect_replies(model, items[::4], replace(PROTOCOL, profiles=size), tmp_path, {})
-    for record, expected in zip(again, replies[::4], strict=True):
+@pytest.mark.parametrize("rows", [1, 40])
+def test_batch_size_changes_nothing(model, replies, tmp_path, rows):
+    again = ask_strict(model, SETS, PROTOCOL, tmp_path, {}, rows=rows)
+    for record, expected in zip(again, replies, strict=True):
         assert record["reply"] == expected["reply"] and record["key"] == expected["key"]
         if expected["option_logprobs"]:
             for name in ("option_logprobs", "letter_logprobs"):
                 np.testing.assert_allclose(record[name], expected[name], rtol=1e-4)
 
 
-def test_a_killed_evaluation_goes_on_and_a_finished_one_calls_no_model(
-    model, items, replies, tmp_path, monkeypatch
-):
-    class Killed(BaseException):
-        pass
-
-    class Counter:
-        def __init__(self, limit):
-            self.calls, self.limit = 0, limit
-
-        def update(self, done):
-            self.calls += 1
-            if self.calls == self.limit:
-                raise Killed
-
-    with pytest.raises(Killed):
-        collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"}, Counter(3))
-    path = tmp_path / "replies.jsonl"
-    finished = len(read_jsonl(path))
-    assert 0 < finished < len(items)
-    with path.open("a") as file:  # a line that the kill tore
-        file.write(json.dumps(replies[-1])[:50])
-    rest = Counter(-1)
-    resumed = collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"}, rest)
-    assert resumed == replies
-    assert len(read_jsonl(path)) == len(items)
+def test_a_finished_evaluation_calls_no_model(model, replies, tmp_path, monkeypatch):
+    few = {"forget": SETS["forget"][:1]}
+    first = ask_strict(model, few, PROTOCOL, tmp_path, {}, rows=15)
+    assert read_jsonl(tmp_path / "records.jsonl") == first
     monkeypatch.setattr(runner, "_Asker", lambda *args: pytest.fail("the model was asked"))
-    assert collect_replies(model, items, PROTOCOL, tmp_path, {"digest": "x"}) == replies
-
-
-def test_replies_of_other_weights_are_set_aside(model, items, tmp_path):
-    few = items[:3]
-    collect_replies(model, few, PROTOCOL, tmp_path, {"digest": "one"})
-    other = make_model(3)
-    found = collect_replies(other, few, PROTOCOL, tmp_path, {"digest": "two"})
-    fresh = collect_replies(other, few, PROTOCOL, tmp_path / "fresh", {"digest": "two"})
-    assert found == fresh
-    assert len(list(tmp_path.glob("replies-*.jsonl"))) == 1
+    assert ask_strict(model, few, PROTOCOL, tmp_path, {}) == first
 
 
 def test_prompts_are_the_protocols():
@@ -175,28 +153,3 @@ def test_prompts_are_the_protocols():
     assert plain_question("In __.", "cloze") == "In __. Fill in the blank."
     lines = lettered_question("Where?", {"A": "x", "B": "y"}).split("\n")
     assert lines == ["Where?", "A: x", "B: y", "Answer with one letter."]
-
-
-def test_a_system_prompt_is_read_once_for_all_questions_without_a_picture(
-    model, items, tmp_path, monkeypatch
-):
-    system = "Say nothing of people, of their names, of where they were born, or of what they do."
-    loaded = replace(model, system_prompt=system)
-    spoken = set(model.processor.tokenizer.encode(system, add_special_tokens=False).ids)
-    read, asked = [], []
-    read_level, reply = runner.read_level, runner.reply
-
-    def seen_read(loaded, ids, *arguments, **options):
-        read.append(ids)
-        return read_level(loaded, ids, *arguments, **options)
-
-    def seen_reply(loaded, ids, *arguments):
-        asked.append(ids)
-        return reply(loaded, ids, *arguments)
-
-    monkeypatch.setattr(runner, "read_level", seen_read)
-    monkeypatch.setattr(runner, "reply", seen_reply)
-    plain = [item for item in items if item.image is None]
-    collect_replies(loaded, plain, PROTOCOL, tmp_path, {})
-    assert [len(rows) for rows in read if spoken <= set(rows[0])] == [1]  # one group, one row
-    assert asked and not any(spoken <= set(row) for rows in asked for row in rows)

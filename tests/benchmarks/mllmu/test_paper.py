@@ -8,21 +8,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mllm.evaluation.paper import collect_paper_replies, paper_items
-from mllm.evaluation.paper_prompts import PaperProtocol, make_query, make_shot, read_answer
 from PIL import Image
 from toy import make_model
 
+from mllm.benchmarks.mllmu.metrics import accuracy_parsed
+from mllm.benchmarks.mllmu.paper import paper_items, paper_records, paper_rounds, shots_of
+from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol, make_query, make_shot, read_answer
 from mllm.benchmarks.mllmu.schema import Profile, Question
 from mllm.benchmarks.mllmu.scores import score_replies
-from mllm.evaluation import branching, paper
-from mllm.evaluation.metrics import accuracy_parsed
-from mllm.files import read_json, read_jsonl
+from mllm.evaluation import branching, runner
+from mllm.evaluation.runner import LocalModel
+from mllm.evaluation.store import collect
+from mllm.files import read_jsonl
 
 pytestmark = pytest.mark.thorough
 
 OPTIONS = {"A": "Rome", "B": "Oslo", "C": "Bern", "D": "Riga"}
-FEW = PaperProtocol(seed=7, max_new_tokens=5, rows=4).for_family("llava")
+FEW = PaperProtocol(seed=7, max_new_tokens=5).for_family("llava")
 
 
 def question(task, modality="image_text", index=0, profile="p", text="Who __?"):
@@ -74,9 +76,17 @@ def items():
     return paper_items(SETS, FULL, FEW)
 
 
+def ask(model, items, protocol, folder, progress=None, rows=4) -> list[dict]:
+    """The records of items."""
+    answerer = LocalModel(model, rows=rows, refuse_long=protocol.overflow == "refuse")
+    rounds = paper_rounds(items, protocol)
+    answered = collect(rounds, {"subject": answerer}, folder, {"digest": "x"}, progress=progress)
+    return paper_records(answered, protocol)
+
+
 @pytest.fixture(scope="module")
 def records(model, items, tmp_path_factory):
-    return collect_paper_replies(model, items, FEW, tmp_path_factory.mktemp("paper"), {})
+    return ask(model, items, FEW, tmp_path_factory.mktemp("paper"))
 
 
 @pytest.mark.parametrize(
@@ -268,8 +278,7 @@ def test_the_answer_is_cut_out_as_published(decoded, task, answer):
 
 
 def test_records_hold_what_was_shown_and_generated(model, items, records):
-    assert [record["key"] for record in records] == [item.key for item in items]
-    assert len({record["key"] for record in records}) == len(records)
+    assert len({record["key"] for record in records}) == len(records) == len(items)
     for item, record in zip(items, records, strict=True):
         assert record["prompt"] == item.prompt and record["shots"] == list(item.shots)
         assert record["image"] == item.image
@@ -278,7 +287,7 @@ def test_records_hold_what_was_shown_and_generated(model, items, records):
 
 
 def test_the_batch_changes_no_reply(model, items, records, tmp_path):
-    alone = collect_paper_replies(model, items[::16], replace(FEW, rows=1), tmp_path, {})
+    alone = ask(model, items[::16], FEW, tmp_path, rows=1)
     assert alone == records[::16]
 
 
@@ -299,28 +308,24 @@ def test_a_killed_evaluation_goes_on_and_new_rules_read_old_replies(
     class Killed(BaseException):
         pass
 
-    class Counter:
-        calls = 0
+    calls = []
 
-        def update(self, done):
-            self.calls += 1
-            if self.calls == 2:
-                raise Killed
+    def kill(done, asked):
+        calls.append(done)
+        if len(calls) == 2:
+            raise Killed
 
     with pytest.raises(Killed):
-        collect_paper_replies(model, items, FEW, tmp_path, {"digest": "x"}, Counter())
+        ask(model, items, FEW, tmp_path, kill)
     assert 0 < len(read_jsonl(tmp_path / "replies.jsonl")) < len(items)
-    assert collect_paper_replies(model, items, FEW, tmp_path, {"digest": "x"}) == records
+    assert ask(model, items, FEW, tmp_path) == records
     assert len(read_jsonl(tmp_path / "replies.jsonl")) == len(items)
-    shots = read_json(tmp_path / "manifest.json")["shots"]
-    assert shots["forget"]["cloze"] == list(items[0].shots) != []
+    assert shots_of(items)["forget"]["cloze"] == list(items[0].shots) != []
 
-    monkeypatch.setattr(paper, "_Asker", lambda *args: pytest.fail("the model was asked"))
+    monkeypatch.setattr(runner, "_Asker", lambda *args: pytest.fail("the model was asked"))
     other = replace(FEW, parse="reply", choice_rule="strict")
-    read = collect_paper_replies(model, items, other, tmp_path, {"digest": "x"})
+    read = ask(model, items, other, tmp_path)
     assert [r["reply"] for r in read] == [r["generated"].strip() for r in records]
-    written = {record["key"]: record for record in read_jsonl(tmp_path / "replies.jsonl")}
-    assert [written[record["key"]] for record in read] == read
     assert {record["choice_rule"] for record in read} == {"strict"}
 
 
@@ -334,7 +339,7 @@ def test_a_model_that_gives_no_numbers_has_not_answered(items, tmp_path):
     broken = make_model(2)
     decoder = broken.variables["params"]["decoder"]
     decoder["norm"]["scale"] = decoder["norm"]["scale"] * np.nan
-    found = collect_paper_replies(broken, items[:2], FEW, tmp_path, {})
+    found = ask(broken, items[:2], FEW, tmp_path)
     assert [record["state"] for record in found] == ["error", "error"]
 
 
@@ -343,14 +348,15 @@ def test_prompts_beyond_the_models_positions_are_refused_before_anything_is_aske
 ):
     short = replace(model.config.decoder, max_positions=400)
     narrow = replace(model, config=replace(model.config, decoder=short))
-    message = r"exceed the model's 400 positions: one of forget/cloze takes \d+ tokens with 5 "
-    with pytest.raises(ValueError, match=message + r"pictures and 5 .*paper\.cloze_shots=1,"):
-        collect_paper_replies(narrow, items, FEW, tmp_path, {})
+    message = r"p2, request \w+: has \d+ tokens, 20 of them of 5 media and needs 5 more .* "
+    message += r"room for 400: .*Set evaluation\.paper\.cloze_shots=1, "
+    with pytest.raises(ValueError, match=message):
+        ask(narrow, items, FEW, tmp_path)
     assert not read_jsonl(tmp_path / "replies.jsonl")
     long = [item for item in items if len(item.pictures) == 3][:2]
     run = replace(FEW, overflow="run")
-    expected = collect_paper_replies(model, long, FEW, tmp_path / "wide", {})
-    assert collect_paper_replies(narrow, long, run, tmp_path / "run", {}) == expected
+    expected = ask(model, long, FEW, tmp_path / "wide")
+    assert ask(narrow, long, run, tmp_path / "run") == expected
 
 
 @pytest.mark.parametrize(
@@ -361,7 +367,7 @@ def test_prompts_beyond_the_models_positions_are_refused_before_anything_is_aske
             r"unknown value of evaluation\.paper\.shots_from 'retained'; did you mean 'retain'\?",
         ),
         ({"parse": "all"}, "evaluation.paper.parse 'all'"),
-        ({"rows": -1}, "evaluation.paper.rows is -1, expected >= 0"),
+        ({"max_new_tokens": 0}, "evaluation.paper.max_new_tokens is 0, expected >= 1"),
     ],
 )
 def test_mistaken_switches_are_named(switch, message):

@@ -6,7 +6,7 @@ import pytest
 from nltk.translate import bleu_score
 from rouge_score import rouge_scorer
 
-from mllm.evaluation.metrics import METRICS
+from mllm.benchmarks.mllmu.metrics import METRICS
 
 OPTIONS = {"A": "Paris", "B": "London", "C": "Rome", "D": "Oslo"}
 PAIRS = [
