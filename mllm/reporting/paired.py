@@ -34,7 +34,7 @@ def read_answers(run: Run, layout: Layout) -> Mapping[Cell, Answers]:
     """
     if layout.question_values is None:
         return {}
-    records = read_jsonl(run.replies_path)
+    records = read_jsonl(run.records_path)
     try:
         answers = layout.question_values(records, run.protocol)
     except (KeyError, TypeError, ValueError):

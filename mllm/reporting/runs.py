@@ -52,7 +52,7 @@ class Run:
     environment: dict[str, Any]
     results_environment: dict[str, Any]
     scores: tuple[dict[str, Any], ...]
-    replies_path: Path
+    records_path: Path
     manifest: dict[str, Any]
     variant: str = ""
 
@@ -141,7 +141,7 @@ def make_run(
         environment=record["environment"],
         results_environment=results.get("environment") or {},
         scores=tuple(entry.get("scores") or ()),
-        replies_path=replies,
+        records_path=replies,
         manifest=read_json(manifest) if manifest.is_file() else {},
     )
 

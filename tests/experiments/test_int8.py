@@ -35,7 +35,7 @@ def test_int8_results_lie_beside_the_float_ones_and_are_compared(
     assert done.returncode == 0, done.stderr
     assert "in points" not in done.stdout
     plain = (run / "eval/strict/results.json").read_bytes()
-    paths = {name: run / "eval" / name / "forget_15/replies.jsonl" for name in FOLDERS}
+    paths = {name: run / "eval" / name / "forget_15/records.jsonl" for name in FOLDERS}
     float_records, int8_records = (read_jsonl(path) for path in paths.values())
     asked = [record for record in float_records if record["option_logprobs"]]
     by_key = {record["key"]: record for record in int8_records}

@@ -29,6 +29,7 @@ METRICS = {
     "generation": {"rouge1", "rouge2", "rougeL", "bleu"},
 }
 QUESTIONS = 4 * 2 * 18  # sets x profiles x questions of one profile
+REQUESTS = QUESTIONS + 2 * 4 * 2 * 10  # a multiple choice is asked three times
 PATIENCE = 300.0  # seconds until a process must have come to where it is to be killed
 
 
@@ -54,7 +55,7 @@ def outcome(workdir) -> dict:
             "identity": record["identity"],
             "cost": {k: v for k, v in record["cost"].items() if k not in ("seconds", "compile")},
             "losses": [(line["step"], line["loss"], line["tokens"]) for line in metrics],
-            "replies": read_jsonl(folder / "eval" / "strict" / "forget_15" / "replies.jsonl"),
+            "replies": read_jsonl(folder / "eval" / "strict" / "forget_15" / "records.jsonl"),
             "scores": read_json(folder / "eval" / "strict" / "results.json")["runs"][0]["scores"],
         }
     found["results"] = [run["scores"] for run in read_json(workdir / "results.json")["runs"]]
@@ -166,7 +167,7 @@ def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, 
 
     killed_when(lambda: replies.exists() and replies.stat().st_size > 0)
     assert status("base") == "finished"
-    assert 0 < len(read_jsonl(replies)) < QUESTIONS
+    assert 0 < len(read_jsonl(replies)) < REQUESTS
     assert not (replies.parent / "scores.json").exists()
 
     killed_when(lambda: steps("grad_diff_15"))

@@ -117,16 +117,16 @@ def test_what_two_processes_wrote_one_reads(studies):
 def test_two_processes_ask_and_score_as_one(studies, data_dir):
     _, two, _ = studies
     common = [*SHORT, f"--config.benchmark.data_dir={data_dir}"]
-    flags = ["--config.evaluation.profiles=2", "--config.evaluation.generation_tokens=2"]
+    flags = ["--config.evaluation.rows=10", "--config.evaluation.generation_tokens=2"]
     asked = ["evaluate", *common, *flags, "--checkpoint", two / "npo"]
     (first, _), (second, _) = finish(*start_two(*asked, *FSDP))
     folder = two / "npo" / "eval" / "strict"
     scores = read_json(folder / "results.json")
-    replies = read_jsonl(folder / "forget_15" / "replies.jsonl")
+    replies = read_jsonl(folder / "forget_15" / "records.jsonl")
     assert "accuracy_text" in first and "accuracy_text" not in second
     (folder / "forget_15" / "replies.jsonl").unlink()
     finish(start(*asked))
-    again = read_jsonl(folder / "forget_15" / "replies.jsonl")
+    again = read_jsonl(folder / "forget_15" / "records.jsonl")
     assert [r["key"] for r in again] == [r["key"] for r in replies]
     assert [r["reply"] for r in again] == [r["reply"] for r in replies]
     for now, before in zip(again, replies, strict=True):

@@ -87,7 +87,7 @@ def test_a_run_is_evaluated_for_several_groups_from_one_folder(tmp_path, write, 
     replies.rename(path.parent / "port_south" / "records.jsonl")
     first, second = collect(tmp_path, report.layout).runs
     assert (first.group, second.group) == ("north", "south")
-    assert not first.replies_path.exists() and second.replies_path.exists()
+    assert not first.records_path.exists() and second.records_path.exists()
     page = write_report(tmp_path, report)["html"].read_text()
     assert page.count('id="run-oracle-seed0"') == 1 and "north, south" in page
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS, TASKS
 from mllm.benchmarks.mllmu.metrics import HEADLINE, METRICS, chosen_by_text
+from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS, TASKS
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.pictures import thumbnail
@@ -33,7 +33,7 @@ def choose_profiles(comparison: Comparison) -> dict[str, tuple[str, ...]]:
     runs = comparison.runs.get(first, []) + [r for runs in comparison.runs.values() for r in runs]
     for run in runs:
         found: dict[str, set[str]] = {name: set() for name in PEOPLE}
-        for row in read_jsonl(run.replies_path):
+        for row in read_jsonl(run.records_path):
             if row.get("set") in found:
                 found[row["set"]].add(str(row.get("profile")))
         if any(found.values()):
@@ -79,7 +79,7 @@ def gallery(comparison: Comparison, portraits: Mapping[str, bytes]) -> list[Card
 
 def _read_rows(run: Run, wanted: set[tuple[str, str]]) -> dict[tuple, dict[str, Any]]:
     rows = {}
-    for row in read_jsonl(run.replies_path):
+    for row in read_jsonl(run.records_path):
         if (row.get("set"), str(row.get("profile"))) in wanted:
             place = tuple(row.get(name) for name in ("task", "modality", "index"))
             rows[(row["set"], str(row["profile"]), *place)] = row

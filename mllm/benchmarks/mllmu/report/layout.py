@@ -1,7 +1,7 @@
 """Names, order and roles of sets, tasks, modalities and methods in the report."""
 
-from mllm.benchmarks.mllmu.report.marks import LEGEND, MARKING_RULE, SIGNS, marks
 from mllm.benchmarks.mllmu.metrics import HEADLINES
+from mllm.benchmarks.mllmu.report.marks import LEGEND, MARKING_RULE, SIGNS, marks
 from mllm.benchmarks.mllmu.scores import question_values
 from mllm.reporting import Axis, Group, Layout, Marking, Style
 
