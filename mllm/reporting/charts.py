@@ -7,6 +7,7 @@ given.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from mllm.reporting.figures import LIGHT, Theme, ink, short, style, text_ink
 from mllm.reporting.labels import Label, place_labels
@@ -101,6 +103,8 @@ def scatter_figure(
         grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         if log_x:
             grid[0].set_xscale("log")
+            grid[0].xaxis.set_major_formatter(EngFormatter(sep=" "))
+            grid[0].xaxis.set_minor_formatter(NullFormatter())
         _set_limits(grid[0], limits or [dot for panel in panels for dot in panel.dots], log_x)
         for axes, panel in zip(grid, panels, strict=True):
             _draw_dots(axes, panel, theme)
@@ -111,7 +115,7 @@ def scatter_figure(
         grid[0].set_ylabel(y_label)
         figure.canvas.draw()
         for axes, panel in zip(grid, panels, strict=True):
-            _label_dots(axes, panel, theme)
+            _label_dots(axes, panel, theme, pareto_front(panel.dots) if front else [])
         # The labels were placed for this layout; a second pass must not move the axes.
         figure.set_layout_engine("none")
     return figure
@@ -180,7 +184,7 @@ def _draw_front(axes: Axes, dots: Sequence[Dot], theme: Theme) -> None:
     )
 
 
-def _label_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
+def _label_dots(axes: Axes, panel: Scatter, theme: Theme, front: Sequence[Dot]) -> None:
     groups = defaultdict(list)
     for dot in panel.dots:
         groups[dot.label].append(dot)
@@ -191,7 +195,14 @@ def _label_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
         weight = "bold" if middle.style.marker == _STAR else "normal"
         colour = text_ink(middle.style.colour, theme)
         labels.append(Label(middle.x[0], middle.y[0], short(text), colour, weight))
-    place_labels(axes, labels, _obstacles(axes, panel))
+    steps = [
+        box
+        for (x, _, _), (y, _, _), (end, _, _), (top, _, _) in (
+            (one.x, one.y, other.x, other.y) for one, other in itertools.pairwise(front)
+        )
+        for box in ((x, y, end, y), (end, y, end, top))
+    ]
+    place_labels(axes, labels, [*_obstacles(axes, panel), *steps])
 
 
 def _obstacles(axes: Axes, panel: Scatter) -> list[tuple[float, float, float, float]]:

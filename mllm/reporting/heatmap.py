@@ -46,9 +46,10 @@ def heat_map(
         axes = figure.subplots()
         axes.imshow(colours, aspect="auto", interpolation="nearest")
         for (row, column), value in np.ndenumerate(matrix):
-            note = notes[row][column] if notes is not None else ""
-            text = "–" if np.isnan(value) else f"{value:.1f}"
-            shade = _text_colour(colours[row, column], np.isnan(value), theme)
+            empty = bool(np.isnan(value))
+            note = notes[row][column] if notes is not None and not empty else ""
+            text = "–" if empty else _number(value, signed=centre is not None)
+            shade = _text_colour(colours[row, column], empty, theme)
             shift = 0.16 if note else 0.0
             axes.text(column, row - shift, text, ha="center", va="center", color=shade, fontsize=8)
             if note:
@@ -62,7 +63,7 @@ def heat_map(
         if any(len(column) > 10 for column in columns):
             axes.tick_params(axis="x", labelrotation=30)
             for tick in axes.get_xticklabels():
-                tick.set_horizontalalignment("left")
+                tick.set(horizontalalignment="left", rotation_mode="anchor")
         axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
         axes.grid(which="major", visible=False)
@@ -73,6 +74,11 @@ def heat_map(
         if title:
             axes.set_title(title)
     return figure
+
+
+def _number(value: float, *, signed: bool) -> str:
+    text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    return text.replace("-", "−")
 
 
 def _colours(

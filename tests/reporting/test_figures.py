@@ -50,7 +50,8 @@ def test_scatter_labels_each_name_once_and_keeps_to_its_limits():
     assert sorted(text.get_text() for text in axes.texts) == ["a", "b"]
     assert axes.get_xlim()[1] > 50 and axes.get_ylim()[1] > 90
     logarithmic = scatter_figure([Scatter("", dots)], "cost", "score", DARK, log_x=True, front=True)
-    assert logarithmic.axes[0].get_xscale() == "log"
+    ticks = [tick.get_text() for tick in logarithmic.axes[0].get_xticklabels()]
+    assert logarithmic.axes[0].get_xscale() == "log" and "1" in ticks and "10" in ticks
 
 
 def test_intervals_stand_in_their_rows():
@@ -66,7 +67,7 @@ def test_intervals_stand_in_their_rows():
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_heat_map_writes_each_number_on_a_ground_it_can_be_read_on(theme):
     values = [[0.0, 25.0, None], [50.0, 75.0, 100.0]]
-    notes = [["", "low", ""], ["", "", "high"]]
+    notes = [["", "low", "dropped"], ["", "", "high"]]
     figure = heat_map(values, ["r1", "r2"], ["c1", "c2", "c3"], theme, notes=notes)
     (axes,) = figure.axes
     texts = [text.get_text() for text in axes.texts]
@@ -83,6 +84,7 @@ def test_heat_map_of_differences_is_neutral_at_its_centre():
     left, middle, right = figure.axes[0].images[0].get_array()[0]
     assert list(middle) == pytest.approx(to_rgb(LIGHT.grid), abs=0.01)
     assert left[0] > left[2] and right[2] > right[0]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["−20.0", "+0.0", "+20.0"]
 
 
 def contrast(first, second):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mllm.reporting import collect, write_report
+from mllm.reporting import benchmark_name, collect, write_report
 from mllm.reporting.runs import read_metrics
 
 
@@ -143,3 +143,13 @@ def test_metrics_of_a_resumed_run_count_once(tmp_path, write, report):
     (folder / "metrics.jsonl").write_text(text)
     (run,) = collect(tmp_path, report.layout).runs
     assert read_metrics(run) == {"loss": ([1.0, 2.0], [5.0, 4.0])}
+
+
+def test_the_runs_name_their_benchmark(tmp_path, write):
+    broken = write(tmp_path, "large", name="a", config={})
+    with pytest.raises(ValueError, match=r"a/run\.json: key config\.benchmark\.name is missing"):
+        benchmark_name(tmp_path)
+    write(tmp_path, "large", name="b")
+    assert benchmark_name(tmp_path) == "signals"
+    (broken / "run.json").write_text("{")
+    assert benchmark_name(tmp_path) == "signals"

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from mllm.benchmarks import get_benchmark, get_report
 from mllm.benchmarks.mllmu.report import REPORT
 from mllm.reporting import terminal_table, write_report
 from mllm.reporting.text import clean_text
@@ -160,3 +161,10 @@ def test_the_runs_stand_with_their_cost(reported):
     page, markdown = (reported[1][kind].read_text() for kind in ("html", "markdown"))
     assert "<td>120</td><td>42</td><td>4,200,000</td><td>4,200,000</td>" in page
     assert "| 120 | 42 | 4,200,000 | 4,200,000 |" in markdown
+
+
+def test_the_report_is_found_by_name_and_agrees_with_the_study():
+    assert get_report("mllmu") is REPORT
+    assert REPORT.layout.axis_names == get_benchmark("mllmu").AXES
+    with pytest.raises(ValueError, match="did you mean 'mllmu'"):
+        get_report("mllm")
