@@ -1,4 +1,4 @@
-"""Which runs may stand in one table, and how runs of one method are told apart."""
+"""Which runs may stand in one table, and how runs of one method are named."""
 
 from __future__ import annotations
 

@@ -11,6 +11,9 @@ from mllm.reporting.comparison import Entry
 from mllm.reporting.runs import RATES
 from mllm.reporting.section import (
     Block,
+    Details,
+    Drawing,
+    Gallery,
     Grid,
     Heading,
     Link,
@@ -24,6 +27,7 @@ from mllm.reporting.section import (
 from mllm.reporting.tables import Column, Table, percent
 from mllm.reporting.text import clean_text, escape_latex, escape_markdown, guard_csv
 
+_DRAWN = (Drawing, Gallery, Details)  # what Markdown leaves out
 _LATEX_SYMBOLS = {
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
@@ -39,15 +43,22 @@ _LATEX_SYMBOLS = {
 
 
 def to_markdown(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
-    """Return the report's text and tables; figures, galleries and folded blocks are left out."""
+    """Return the report's text and tables; figures, galleries and folded blocks are left out, and
+    sections that hold only them and notes.
+    """
     lines = [f"# {escape_markdown(title)}", ""]
     for sentence in lead:
         lines += [escape_markdown(sentence), ""]
     for section in sections:
         body = [line for block in section.blocks for line in _markdown_block(block)]
-        if body:
+        notes = all(isinstance(one, _DRAWN) or _is_note(one) for one in section.blocks)
+        if body and not notes:
             lines += [f"## {escape_markdown(section.title)}", "", *body]
     return "\n".join(lines)
+
+
+def _is_note(block: Block) -> bool:
+    return isinstance(block, Paragraph) and block.note
 
 
 def _markdown_block(block: Block) -> list[str]:
@@ -150,17 +161,17 @@ def to_latex(sections: Sequence[Section]) -> str:
     The including document loads the package booktabs.
     """
     tables = [
-        _latex_table(block.table, section.title)
+        _latex_table(block.table)
         for section in sections
         for block in every(section.blocks, Scores, folded=False)
     ]
     return "\n\n".join(["% Needs \\usepackage{booktabs}.", *tables]) + "\n"
 
 
-def _latex_table(table: Table, heading: str) -> str:
+def _latex_table(table: Table) -> str:
     width = len(table.columns)
     caption = " ".join(
-        f"{part.rstrip('.')}." for part in (table.title, heading, table.rule) if part
+        f"{part.rstrip('.')}." for part in (table.title, table.heading, table.rule) if part
     )
     lines = [
         r"\begin{table*}",

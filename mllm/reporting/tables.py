@@ -42,6 +42,7 @@ class Table:
 
     Attributes:
       corner: what the rows are.
+      heading: the group of runs, for a caption.
       rule: what the marks mean, for a caption.
       signs: sign -> its meaning.
     """
@@ -51,6 +52,7 @@ class Table:
     corner: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    heading: str = ""
     rule: str = ""
     signs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -104,6 +106,7 @@ def table(
         corner=rows.capitalize(),
         columns=tuple(_column(layout, place) for place in places),
         rows=tuple(made),
+        heading=comparison.heading,
         rule=layout.marking.rule,
         signs=layout.marking.signs,
     )
