@@ -12,6 +12,7 @@ from PIL import Image
 
 from mllm.benchmarks.scale.importers import IMPORTERS, read_jsonl, read_tsv, rows
 from mllm.benchmarks.scale.item import from_row, to_row
+from mllm.benchmarks.scale.scorers import score
 
 
 def picture(seed=0, format="PNG", size=(40, 30)):
@@ -95,6 +96,7 @@ def test_answers_without_options(tmp_path, answer, kind, answers):
     row = {"index": "1", "image": text(picture()), "question": "What?", "answer": answer}
     (item,) = read_tsv(write_tsv(tmp_path / "open.tsv", row))
     assert (item.kind, item.answers, item.options) == (kind, answers, ())
+    assert score(item, answers[-1]).value == 1
     (item,) = read_tsv(tmp_path / "open.tsv", kind="transcript", name="other")
     assert (item.kind, item.tag, item.id) == ("transcript", "F4", "other/1")
 
@@ -217,6 +219,11 @@ JSONL_FAULTS = {
     "options": (line(options="AB"), "options", "'AB'", "a list of texts"),
     "nine options": (line(options=list("abcdefghi")), "options", "9", "at most 8"),
     "kind": (line(kind="guess"), "kind", "'guess'", "one of"),
+    "format": (line(kind="format"), "kind", "'format'", "one of"),
+    "no number": (line(kind="number"), "answer", "'a cat'", "kind 'number', such as 7"),
+    "no box": (line(kind="box"), "answer", "'a cat'", "such as [10, 20, 30, 40]"),
+    "no order": (line(kind="order"), "answer", "'a cat'", "such as 2, 1, 3"),
+    "neither": (line(kind="yes_no"), "answer", "'a cat'", "such as yes"),
     "times": (line(times=["soon"]), "times", "['soon']", "a list of seconds"),
     "layout": (line(layout=[0, None]), "layout", "[0, None]", "texts and numbers"),
 }

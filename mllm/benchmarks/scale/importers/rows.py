@@ -12,11 +12,14 @@ from typing import Any, NoReturn
 from PIL import Image, UnidentifiedImageError
 
 from mllm.benchmarks.scale.item import KINDS, LETTERS, Item, validate
+from mllm.benchmarks.scale.scorers import score
 
 MOST_BYTES = 50_000_000
 MOST_PIXELS = 50_000_000
 KEPT = ("PNG", "JPEG")  # formats that are stored as they are; others are stored as PNG
-TAGS = {"number": "F2", "box": "F3", "transcript": "F4", "order": "F6", "format": "F9"}
+IMPORTED = tuple(kind for kind in KINDS if kind != "format")  # whose rule a generator states
+EXAMPLES = {"yes_no": "yes", "number": "7", "box": "[10, 20, 30, 40]", "order": "2, 1, 3"}
+TAGS = {"number": "F2", "box": "F3", "transcript": "F4", "order": "F6"}
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,8 @@ def item_of_row(
             place.fail("kind", kind, "'choice', as there are options")
         kind, answers = "choice", (_option(place, options, answers[0]),)
     kind = kind or _kind_of(answers)
-    if kind not in KINDS or (kind == "choice" and not options):
-        place.fail("kind", kind, f"one of {KINDS}, and options for 'choice'")
+    if kind not in IMPORTED or (kind == "choice" and not options):
+        place.fail("kind", kind, f"one of {IMPORTED}, and options for 'choice'")
     if kind == "yes_no":
         answers = tuple(text.lower() for text in answers)
     shown: list[str | int] = list(layout) if layout is not None else list(range(len(pictures)))
@@ -185,6 +188,9 @@ def item_of_row(
         validate(item, generated=False)
     except ValueError as error:
         raise ValueError(f"{place.file}, line {place.line}: {error}") from None
+    readable = kind != "order" or any(map(str.isdecimal, answers[0]))
+    if kind in EXAMPLES and not (readable and score(item, answers[0]).value == 1):
+        place.fail("answer", answer, f"an answer of kind {kind!r}, such as {EXAMPLES[kind]}")
     return item
 
 
