@@ -1,7 +1,6 @@
 """Counting and localisation: marks of a kind, the picture with the most, events, by reference."""
 
 import random
-from collections.abc import Sequence
 
 from mllm.benchmarks.scale.draw import MARK_COLOURS, SHAPES, Canvas
 from mllm.benchmarks.scale.generators.common import (
@@ -184,8 +183,8 @@ def interleaved(rng: random.Random, side: int) -> Draft:
 
 
 def _reference(rng: random.Random, shape: str, colour: str) -> Truth:
-    place: Sequence[float] = (50 + shift(rng, 8), 50 + shift(rng, 8))
-    return marks_scene(rng, [mark(shape, colour, (place[0], place[1]), 44)])
+    place = (50 + shift(rng, 8), 50 + shift(rng, 8))
+    return marks_scene(rng, [mark(shape, colour, place, 44)])
 
 
 GENERATORS = {

@@ -1,7 +1,6 @@
 """Attributes and spatial relations, spot-the-difference, directions, relations by example."""
 
 import random
-from collections.abc import Sequence
 
 from mllm.benchmarks.scale.draw import MARK_COLOURS, SHAPES, Canvas
 from mllm.benchmarks.scale.generators.common import (
@@ -190,11 +189,10 @@ def interleaved(rng: random.Random, side: int) -> Draft:
     answers = tuple(rng.sample(LABELS, 2))
     shown = [_big_and_small(rng, relation) for relation in relations]
     examples = [_big_and_small(rng, relations[LABELS.index(answer)]) for answer in answers]
-    layout: Sequence[str | int] = ("Example:", 0, "A:", 1, "B:", 2, "C:", 3)
     return draft(
         paint_marks, side, {"what": "relation"},
         [examples[0], *shown], [examples[1], *shown], answers,
-        layout=tuple(layout),
+        layout=("Example:", 0, "A:", 1, "B:", 2, "C:", 3),
         questions=(
             "Where is the small mark on the same side as in the example?",
             "Which picture places its small mark as the example does?",
