@@ -18,7 +18,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 INK = "#222222"
@@ -219,22 +218,9 @@ class Canvas:
         left, top = self._point(x - size / 2, y - size / 2)
         self._image.paste(small, (round(left), round(top)))
 
-    def png(self, grain: bytes = b"") -> bytes:
-        """Return the picture as PNG.
-
-        Args:
-          grain: random bytes, for example `rng.randbytes(64)`: with 8 x 8 = 64 of them, 8 x 8
-            squares become lighter or darker by up to 6 of 255 levels. They make pictures differ
-            that would otherwise be equal. Their number is a square.
-        """
+    def png(self) -> bytes:
+        """Return the picture as PNG."""
         image = self._image.reduce(self._scale)
-        if grain:
-            cells = math.isqrt(len(grain))
-            levels = np.frombuffer(grain[: cells * cells], np.uint8).reshape(cells, cells)
-            rows = np.arange(self.side) * cells // self.side
-            change = (levels % 13).astype(np.int16)[rows][:, rows, None] - 6
-            pixels = (np.asarray(image, np.int16) + change).clip(0, 255)
-            image = Image.fromarray(pixels.astype(np.uint8))
         stream = io.BytesIO()
         image.save(stream, "PNG", compress_level=3)
         return stream.getvalue()

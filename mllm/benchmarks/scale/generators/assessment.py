@@ -1,7 +1,6 @@
 """Assessment: feelings of faces, faults of a photograph, ranks by quality."""
 
 import io
-import itertools
 import random
 
 from PIL import Image, ImageEnhance, ImageFilter
@@ -9,7 +8,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from mllm.benchmarks.scale.draw import Canvas
 from mllm.benchmarks.scale.generators.common import Truth
 from mllm.benchmarks.scale.generators.icons import icon
-from mllm.benchmarks.scale.generators.pairs import options_of, phrase, twins
+from mllm.benchmarks.scale.generators.pairs import ORDERS, options_of, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
 FEELINGS = ("happy", "sad", "angry", "surprised", "sleepy")
@@ -118,22 +117,20 @@ def rank(rng: random.Random, side: int) -> Draft:
     """Ask for the order of three images by sharpness, cleanness or smile."""
     what = rng.choice(tuple(RANKS))
     best, worst, levels = RANKS[what]
-    orders = list(itertools.permutations((1, 2, 3)))
-    gold, twin = rng.sample(orders, 2)
+    gold, twin = rng.sample(tuple(ORDERS), 2)
     subject, skin = rng.choice(SUBJECTS), rng.choice(SKINS)
     seed = rng.randrange(1000)
 
-    def truths(order: tuple[int, ...]) -> list[Truth]:
-        placed = dict(zip(order, levels, strict=True))
+    def truths(order: str) -> list[Truth]:
+        placed = dict(zip(ORDERS[order], levels, strict=True))
         if what == "smile":
             return [{"feeling": placed[n], "skin": skin} for n in (1, 2, 3)]
         return [{"fault": "", what: placed[n], "subject": subject, "seed": seed} for n in (1, 2, 3)]
 
-    written = [", ".join(map(str, order)) for order in orders]
     return twins(
         rng, side, _paint_face if what == "smile" else _paint_photo, truths(gold), truths(twin),
-        ask={"rank by": what}, kind="order", candidates=written,
-        answers=(written[orders.index(gold)], written[orders.index(twin)]),
+        ask={"rank by": what}, kind="order", candidates=tuple(ORDERS),
+        answers=(gold, twin),
         objects=("face",) if what == "smile" else (subject,),
         questions=phrase(
             (

@@ -1,5 +1,6 @@
 """Drafts from two lists of truths that one painter draws, and values to fill them with."""
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ from mllm.benchmarks.scale.item import Draft
 
 Value = TypeVar("Value")
 SHIFT = 3  # percent of the side by which everything in a picture is moved at most
+
+ORDERS = {", ".join(map(str, order)): order for order in itertools.permutations((1, 2, 3))}
+"""Orders of three images by how they are written."""
 
 YES_NO: dict[str, Any] = {"kind": "yes_no", "candidates": ("yes", "no")}
 """Fields of a draft whose question is answered with yes or no."""

@@ -1,11 +1,10 @@
 """Temporal order: sort pictures, tell order and duration in frames, continue a story."""
 
-import itertools
 import random
 
 from mllm.benchmarks.scale.draw import Canvas
 from mllm.benchmarks.scale.generators.common import Truth
-from mllm.benchmarks.scale.generators.pairs import colours, options_of, phrase, twins
+from mllm.benchmarks.scale.generators.pairs import ORDERS, colours, options_of, phrase, twins
 from mllm.benchmarks.scale.item import Draft
 
 PROCESSES = {
@@ -60,19 +59,16 @@ def sort_images(rng: random.Random, side: int) -> Draft:
     """Show three moments of a process in random order: ask for the order in time."""
     process, levels = rng.choice(tuple(PROCESSES)), rng.choice(((1, 3, 5), (1, 2, 4), (2, 4, 5)))
     said, way = PROCESSES[process]
-    orders = list(itertools.permutations((1, 2, 3)))
-    gold, twin = rng.sample(orders, 2)
-    in_time = levels[::way]
+    gold, twin = rng.sample(tuple(ORDERS), 2)
 
-    def truths(order: tuple[int, ...]) -> list[Truth]:
-        placed = dict(zip(order, in_time, strict=True))
+    def truths(order: str) -> list[Truth]:
+        placed = dict(zip(ORDERS[order], levels[::way], strict=True))
         return [{"process": process, "level": placed[n]} for n in (1, 2, 3)]
 
-    written = [", ".join(map(str, order)) for order in orders]
     return twins(
         rng, side, _paint_process, truths(gold), truths(twin),
-        ask={"rises": way > 0}, kind="order", candidates=written, tag="F6", objects=(process,),
-        answers=(written[orders.index(gold)], written[orders.index(twin)]),
+        ask={"rises": way > 0}, kind="order", candidates=tuple(ORDERS), tag="F6",
+        answers=(gold, twin), objects=(process,),
         questions=phrase(
             (
                 "{said} In which order were the images taken?",
