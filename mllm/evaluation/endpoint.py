@@ -79,7 +79,8 @@ class Endpoint:
 
     Every answer is kept in ``cache`` by its content: address, model, parameters and conversation. A
     question that was answered there is not asked again. A call that fails for good gives a reply in
-    state "error" with the reason in ``extra["reason"]``; the next session asks it again.
+    state "error" with the reason in ``extra["reason"]`` and ``extra["again"]`` True: the next
+    session asks it again.
 
     A ``Choices`` request is put as lettered options under the last turn (unless its texts are the
     letters themselves, which the conversation then explains). Its reply has the text, ``logprobs``
@@ -170,6 +171,11 @@ class Endpoint:
                 f"request {request.key}: {len(request.ask.texts)} choices, "
                 f"expected at most {len(_LETTERS)}"
             )
+        if isinstance(request.ask, Text) and request.ask.echo is not None:
+            raise ValueError(
+                f"request {request.key}: an endpoint has no tokens and cannot echo the prompt; "
+                "evaluate this protocol with a model of this codebase"
+            )
         turns, parameters = self._asked(request)
         key = content_key(self._config.url, self._config.model, parameters, turns=turns)
         if self._replay and not self._refused(request) and self._cache.get(key) is None:
@@ -237,7 +243,7 @@ class Endpoint:
         extra = {name: value for name, value in record.items() if name not in known}
         extra["cost"] = self._cost(record)
         if record["state"] == "error":
-            return Reply(request.key, state="error", extra=extra)
+            return Reply(request.key, state="error", extra={**extra, "again": True})
         if isinstance(request.ask, Choices):
             options = dict(zip(_LETTERS, map(str.strip, request.ask.texts), strict=False))
             letter = parse_choice(record["text"], options)

@@ -98,7 +98,8 @@ class Reply:
       tokens: number of tokens of each choice.
       state: "valid", "error", or "refusal" where a service itself says that it declines; a
         benchmark that reads a valid reply may find a refusal or no answer.
-      extra: what an answerer records besides (token counts, seconds, finish reason).
+      extra: what an answerer records besides (token counts, seconds, finish reason); "again" is
+        True where a service failed and may answer another time.
     """
 
     key: str

@@ -32,9 +32,10 @@ def collect(
 ) -> list[Answered]:
     """Answer all rounds of a benchmark and return every request with its reply, in order.
 
-    What is on disk is not asked again; a finished run makes no model call. The requests that come
-    back hold no media, so that a benchmark may show more of them than memory holds. Every process
-    asks the same; the first one writes.
+    What is on disk is not asked again, except a reply with ``extra["again"]``: a service failed,
+    and may answer now. A finished run makes no model call. The requests that come back hold no
+    media, so that a benchmark may show more of them than memory holds. Every process asks the same;
+    the first one writes.
 
     Args:
       rounds: of ``Benchmark.rounds``. An error of an answerer is raised inside it first, so that a
@@ -53,7 +54,8 @@ def collect(
     if is_first():
         _prepare(folder, dict(manifest))
     wait_for_all(f"{path} is ready")
-    replies = {row["key"]: read_reply(row) for row in read_jsonl(path)}
+    stored = {row["key"]: read_reply(row) for row in read_jsonl(path)}
+    replies = {key: reply for key, reply in stored.items() if not reply.extra.get("again")}
     require_same(str(path), " ".join(replies))  # also: the first one writes when all have read
     asked: dict[str, Request] = {}
     answered: list[Answered] = []

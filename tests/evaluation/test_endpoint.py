@@ -11,6 +11,7 @@ from PIL import Image
 from mllm.data.conversation import Media, assistant, image, raw, system, user
 from mllm.evaluation.endpoint import Endpoint, EndpointConfig
 from mllm.evaluation.request import Choices, Request, Text, content_key
+from mllm.evaluation.store import collect
 from mllm.evaluation.web import Patience
 
 KEY = "sk-very-secret-0123456789"
@@ -280,6 +281,30 @@ def test_tokens_are_counted_and_priced(tmp_path):
         assert reply.extra["cost"] == pytest.approx((100 * 2 + 7 * 10) / 1e6)
 
 
+def test_a_run_asks_again_what_failed_and_then_nothing(tmp_path):
+    requests = [question("fine"), question("weak")]
+    healthy = []
+
+    def behave(body, attempt):
+        weak = "weak" in text_of(body) and not healthy
+        return (400, {}, b"not today") if weak else (200, {}, completion("yes"))
+
+    def rounds():
+        yield requests
+
+    def run(chat):
+        endpoint = Endpoint(config(chat), tmp_path / "answers.jsonl")
+        answered = collect(rounds(), {"subject": endpoint}, tmp_path / "run", endpoint.identity)
+        return [reply.state for _, reply in answered], len(chat.calls)
+
+    with serving(behave) as chat:
+        assert run(chat) == (["valid", "error"], 2)
+        assert run(chat) == (["valid", "error"], 3)
+        healthy.append(True)
+        assert run(chat) == (["valid", "valid"], 4)
+        assert run(chat) == (["valid", "valid"], 4)
+
+
 def test_equal_questions_are_one_call_and_done_ones_none(tmp_path):
     requests = [question("same", key="a"), question("same", key="b"), question("other", key="c")]
     with serving(lambda body, attempt: (200, {}, completion("yes"))) as chat:
@@ -348,6 +373,7 @@ def test_choices_can_be_refused(tmp_path):
         (question("x", Media("audio", b"RIFF"), key="k"), "request k: .* found audio"),
         (question("x", image(b"BM.."), key="k"), "request k: .* begins with b'BM"),
         (question("x", ask=Choices(("a",) * 27), key="k"), "request k: 27 choices"),
+        (question("x", ask=Text(4, echo=0), key="k"), "request k: .* cannot echo"),
     ],
 )
 def test_what_cannot_be_asked_is_named_before_any_call(tmp_path, request_, message):
