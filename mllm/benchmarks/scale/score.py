@@ -8,6 +8,7 @@ from typing import Any
 
 from mllm.benchmarks.scale.item import Item
 from mllm.benchmarks.scale.scorers import Scored, score, score_by_logprob
+from mllm.evaluation.number_metrics import yes_no_rates
 from mllm.evaluation.request import Reply, Request
 from mllm.evaluation.statistics import cluster_bootstrap, wilson
 
@@ -49,11 +50,10 @@ def _record(request: Request, reply: Reply, item: Item) -> Record:
 
 def _scored(request: Request, reply: Reply, item: Item) -> Scored:
     options = request.tags["options"] or None
-    if request.tags["form"] != "options":
-        return score(item, reply.text, options=options, ended=reply.ended, state=reply.state)
-    if reply.state != "valid":
-        return Scored(None, None, "error")
-    return score_by_logprob(item, reply.logprobs, reply.tokens, options=options)
+    if reply.logprobs is not None:
+        return score_by_logprob(item, reply.logprobs, reply.tokens, options=options)
+    # A service gives no log-probabilities: it is shown the options with letters, and says one.
+    return score(item, reply.text, options=options, ended=reply.ended, state=reply.state)
 
 
 def headline(records: Sequence[Mapping]) -> list[Mapping]:
@@ -75,9 +75,9 @@ def scores_of(records: Sequence[Mapping]) -> list[dict[str, Any]]:
     Metrics of a cell: ``score`` is the mean value of its items in the default wording, with the
     interval of Wilson where all values are 0 or 1 and by bootstrap elsewhere; ``parsed`` is the
     same of replies alone; ``wordings_mean`` and ``wordings_sd`` are over the variants. What a kind
-    of item measures besides follows under its own name (``cer``, ``iou``, ``tau`` …). The value
-    "all" on an axis is over all of its values. Errors are not scored; they are what is missing
-    from valid, refusal and invalid.
+    of item measures besides follows under its own name (``cer``, ``iou``, ``tau`` …), and so do
+    precision, recall, f1 and yes_rate of yes-or-no items. The value "all" on an axis is over all of
+    its values. Errors are not scored; they are what is missing from valid, refusal and invalid.
     """
     found = []
     for place, group in _cells(records).items():
@@ -86,6 +86,7 @@ def scores_of(records: Sequence[Mapping]) -> list[dict[str, Any]]:
         found.append(_score(place, "parsed", parsed(first)))
         found += _wordings(place, headline(group))
         found += _measures(place, parsed(first))
+        found += _yes_no(place, first)
     return found
 
 
@@ -115,6 +116,28 @@ def _measures(place: tuple[str, ...], group: Sequence[Mapping]) -> list[dict[str
         values = [record["metrics"][name] for record in measured]
         found.append(_entry(place, name, values, [r["item"] for r in measured], measured))
     return found
+
+
+def _yes_no(place: tuple[str, ...], group: Sequence[Mapping]) -> list[dict[str, Any]]:
+    """Return precision, recall, F1 and yes-rate of the yes-or-no items; "yes" is positive."""
+    asked = [r for r in group if r["kind"] == "yes_no"]
+    scored = [r for r in asked if r["value"] is not None]
+    if not scored:
+        return []
+    said = [None if r["parsed"] is None else r["parsed"] == "yes" for r in scored]
+    rates = yes_no_rates([r["answers"][0] == "yes" for r in scored], said)
+    states = {state: _rate(asked, state) for state in STATES}
+    return [
+        {
+            **_named(place),
+            "metric": name,
+            "value": None if math.isnan(rates[name]) else rates[name],
+            "n": len(scored),
+            "ci95": [None, None],
+        }
+        | states
+        for name in ("precision", "recall", "f1", "yes_rate")
+    ]
 
 
 def _wordings(place: tuple[str, ...], group: Sequence[Mapping]) -> list[dict[str, Any]]:
