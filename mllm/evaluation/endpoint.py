@@ -106,7 +106,7 @@ class Endpoint:
         cache: Path,
         *,
         replay: bool = False,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ):
         lookup(CHOICE_WAYS, config.choices, "way to ask for choices")
         if config.concurrency < 1:
@@ -115,6 +115,7 @@ class Endpoint:
         self._cache = AnswerCache(cache)
         self._lock = threading.Lock()
         self.spent = Spent()
+        self._service: JsonService | None = None
         if not replay:
             self._service = JsonService(
                 f"{config.url.rstrip('/')}/chat/completions",
@@ -147,15 +148,19 @@ class Endpoint:
         for request in requests:
             if request.key not in done:
                 same.setdefault(self._content(request), []).append(request)
+        if self._service is not None:
+            self._service.resume()
         with ThreadPoolExecutor(self._config.concurrency) as pool:
             asked = [pool.submit(self._ask, key, group[0]) for key, group in same.items()]
             try:
                 for future, group in zip(asked, same.values(), strict=True):
                     reply = future.result()
                     yield [replace(reply, key=request.key) for request in group]
-            finally:
+            finally:  # nobody waits any more, possibly because a person wants to stop
                 for future in asked:
                     future.cancel()
+                if self._service is not None:
+                    self._service.stop()
 
     def _content(self, request: Request) -> str:
         """Return the key of the request in the cache, after a check that it can be asked."""

@@ -7,6 +7,7 @@ are not followed, certificates are checked, and messages hold "[key]" in its pla
 import email.utils
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class JsonService:
       key: sent as a bearer token; "" sends none.
       patience: timeouts and retries.
       connections: the most calls at once.
-      sleep: waits for a number of seconds; a test passes its own.
+      sleep: waits for a number of seconds; a test passes its own. By default ``stop`` ends a wait.
 
     Raises:
       ValueError: the address is not http or https, a key would travel unencrypted to another
@@ -84,7 +85,7 @@ class JsonService:
         key: str = "",
         patience: Patience | None = None,
         connections: int = 4,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -95,7 +96,9 @@ class JsonService:
             raise ValueError(f"url {url!r} would send a key unencrypted; use https")
         if not key.isascii() or not key.isprintable():
             raise ValueError("the key holds characters that a header cannot; copy it again")
-        self._url, self._key, self._sleep = url, key, sleep
+        self._url, self._key = url, key
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._stopped.wait
         self._patience = patience or Patience()
         self._client = httpx.Client(
             follow_redirects=False,
@@ -104,9 +107,13 @@ class JsonService:
             headers={"Authorization": f"Bearer {key}"} if key else {},
         )
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+    def stop(self) -> None:
+        """Let calls that are under way, in any thread, fail instead of trying again."""
+        self._stopped.set()
+
+    def resume(self) -> None:
+        """Let calls try again."""
+        self._stopped.clear()
 
     def post(self, body: Mapping[str, Any], read: Callable[[dict], Answer]) -> Answer:
         """Send an object and return ``read`` of the object that comes back.
@@ -129,6 +136,8 @@ class JsonService:
             if attempt < self._patience.retries:
                 self._sleep(max(asked, wait * random.uniform(0.5, 1.0)))
                 wait = min(2 * wait, self._patience.longest_wait)
+                if self._stopped.is_set():
+                    raise CallFailed(f"{reason} (stopped)")
         raise CallFailed(f"{reason} (attempt {self._patience.retries + 1}, the last)")
 
     def _attempt(self, body: Mapping[str, Any]) -> dict:

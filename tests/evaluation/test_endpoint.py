@@ -281,6 +281,20 @@ def test_tokens_are_counted_and_priced(tmp_path):
         assert reply.extra["cost"] == pytest.approx((100 * 2 + 7 * 10) / 1e6)
 
 
+def test_who_stops_reading_waits_for_no_retry(tmp_path):
+    def behave(body, attempt):
+        return (500, {}, b"") if "bad" in text_of(body) else (200, {}, completion("yes"))
+
+    with serving(behave) as chat:
+        patience = Patience(first_wait=1000, longest_wait=1000)
+        endpoint = Endpoint(config(chat, patience=patience), tmp_path / "answers.jsonl")
+        replies = endpoint.answer([question("good"), question("bad")], set())
+        assert next(replies)[0].text == "yes"
+        replies.close()  # would take 1000 seconds
+        assert chat.attempts["bad"] <= 1
+        assert replies_of(endpoint, [question("other")])  # and can be asked again
+
+
 def test_a_run_asks_again_what_failed_and_then_nothing(tmp_path):
     requests = [question("fine"), question("weak")]
     healthy = []
