@@ -245,7 +245,8 @@ class Endpoint:
 
     def _reply(self, record: Mapping[str, Any], request: Request) -> Reply:
         known = ("key", "model", "text", "ended", "state")
-        extra = {name: value for name, value in record.items() if name not in known}
+        # Sorted as in the cache, so that a replayed run writes the same bytes.
+        extra = {name: record[name] for name in sorted(set(record) - set(known))}
         extra["cost"] = self._cost(record)
         if record["state"] == "error":
             return Reply(request.key, state="error", extra={**extra, "again": True})

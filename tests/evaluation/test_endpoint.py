@@ -319,6 +319,22 @@ def test_a_run_asks_again_what_failed_and_then_nothing(tmp_path):
         assert run(chat) == (["valid", "valid"], 4)
 
 
+def test_a_replayed_run_writes_the_same_replies(tmp_path):
+    requests = [question(f"q{number}", picture()) for number in range(6)]
+
+    def rounds():
+        yield requests
+
+    def run(chat, name, **options):
+        endpoint = Endpoint(config(chat), tmp_path / "answers.jsonl", **options)
+        collect(rounds(), {"subject": endpoint}, tmp_path / name, endpoint.identity)
+        return (tmp_path / name / "replies.jsonl").read_bytes()
+
+    with serving(lambda body, attempt: (200, {}, completion(text_of(body)))) as chat:
+        asked = run(chat, "first")
+    assert run(chat, "second", replay=True) == asked
+
+
 def test_equal_questions_are_one_call_and_done_ones_none(tmp_path):
     requests = [question("same", key="a"), question("same", key="b"), question("other", key="c")]
     with serving(lambda body, attempt: (200, {}, completion("yes"))) as chat:
