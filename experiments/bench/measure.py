@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
-from mllm.benchmarks.mllmu.ask import ask_paper, ask_strict
+from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.strict import StrictProtocol
 from mllm.data.packing import Example, collate
 from mllm.decoding.generate import generate
@@ -28,6 +28,8 @@ from mllm.decoding.score import score_choices
 from mllm.decoding.serve import serve
 from mllm.evaluation.branching import reply
 from mllm.evaluation.request import Text
+from mllm.evaluation.runner import LocalModel
+from mllm.evaluation.store import ask
 from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import one_device
 from mllm.parallel.place import place_rows
@@ -228,18 +230,16 @@ class Ours:
     def _evaluation(self, peer: Figure | None) -> Iterator[dict]:
         """All tasks of the forget and the test profiles, from pictures to replies on disk."""
         work, loaded = self.work, self.loaded
-        ask = {
-            "paper": (
-                work.paper,
-                partial(ask_paper, loaded, work.sets, work.pool, work.protocol),
-            ),
-            "strict": (work.strict, partial(ask_strict, loaded, work.sets, StrictProtocol())),
+        questions = {
+            "paper": (work.paper, partial(paper_questions, work.sets, work.pool, work.protocol)),
+            "strict": (work.strict, partial(strict_questions, work.sets, StrictProtocol())),
         }
-        for name, (items, collect) in ask.items():
+        model = {"subject": LocalModel(loaded)}
+        for name, (items, make) in questions.items():
 
-            def once(collect=collect):
+            def once(make=make):
                 with tempfile.TemporaryDirectory() as folder:
-                    return len(collect(Path(folder), {}))
+                    return len(ask(make(), model, Path(folder), {}))
 
             found = self.timed(once, units=len(items), repeats=1, setting=f"{len(items)} questions")
             yield _beside({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -139,6 +139,25 @@ class Answerer(Protocol):
 
 
 Rounds = Generator[list[Request], list[Reply], None]
+Answered = tuple[Request, Reply]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a protocol asks of one model, and what it makes of the replies.
+
+    Attributes:
+      rounds: lists of requests; each may follow from the replies to those before it.
+      conditions: JSON values that must be equal for stored replies to be used again.
+      records: makes of the requests with their replies the rows that are scored, one per question.
+      refuse_long: whether a conversation that exceeds a model's positions is an error; otherwise it
+        is run beyond them.
+    """
+
+    rounds: Rounds
+    conditions: Mapping[str, Any]
+    records: Callable[[Sequence[Answered]], list[dict]]
+    refuse_long: bool = True
 
 
 class Benchmark(Protocol):
@@ -161,8 +180,4 @@ class Benchmark(Protocol):
 
     def examples(self, split: str) -> Sequence:
         """Return the examples of a split; they are read when they are asked for."""
-        ...
-
-    def rounds(self, protocol: Any) -> Rounds:
-        """Yield lists of requests; receive their replies, in the same order."""
         ...

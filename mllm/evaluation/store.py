@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mllm.data.conversation import Media, Turn
-from mllm.evaluation.request import Answerer, Reply, Request, Rounds
+from mllm.evaluation.request import Answered, Answerer, Questions, Reply, Request, Rounds
 from mllm.files import read_json, read_jsonl, write_json, write_text
 from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.registry import lookup
 
 REPLIES, MANIFEST = "replies.jsonl", "manifest.json"
 RECORDS = "records.jsonl"  # what a benchmark makes of the replies: one row per question, with gold
-
-Answered = tuple[Request, Reply]
 
 
 def collect(
@@ -98,6 +96,28 @@ def collect(
             requests = rounds.send(found)
     except StopIteration:
         return answered
+
+
+def ask(
+    questions: Questions,
+    answerers: Mapping[str, Answerer],
+    folder: Path,
+    manifest: Mapping[str, Any],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict]:
+    """Ask what is not answered yet, and write and return a record for each question.
+
+    Args:
+      answerers, folder, progress: see ``collect``. manifest: the conditions beside those of the
+        questions.
+    """
+    manifest = {**manifest, **questions.conditions}
+    answered = collect(questions.rounds, answerers, folder, manifest, progress=progress)
+    records = questions.records(answered)
+    if is_first():
+        write_records(folder, records)
+    return records
 
 
 def _without_media(request: Request) -> Request:

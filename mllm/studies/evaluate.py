@@ -7,6 +7,8 @@ from pathlib import Path
 from mllm.checkpoints.folder import load_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.serve import serve
+from mllm.evaluation.runner import LocalModel
+from mllm.evaluation.store import ask
 from mllm.files import read_json, write_json
 from mllm.ops.lora import merge_lora
 from mllm.ops.quant import quantise
@@ -17,6 +19,7 @@ from mllm.studies.environment import environment
 from mllm.studies.run import Run
 from mllm.studies.start import device_mesh
 from mllm.studies.system import System
+from mllm.training.progress import counted
 
 FORMS = {"": lambda variables: variables, "int8": partial(quantise, give_up=True)}
 
@@ -58,9 +61,12 @@ def evaluate(run: Run, config, system: System, benchmark) -> dict:
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,
         "system_prompt": loaded.system_prompt,
+        "processor": loaded.processor.digest,
     }
-    title = f"evaluate {run.folder.name}"
-    records = system.ask(loaded, config, benchmark, folder, manifest, title)
+    questions = system.questions(config, benchmark, loaded.family)
+    model = LocalModel(loaded, rows=config.evaluation.rows, refuse_long=questions.refuse_long)
+    progress = counted(f"evaluate {run.folder.name}, {protocol_name(config)}")
+    records = ask(questions, {"subject": model}, folder, manifest, progress=progress)
     entry = {
         "method": run.method,
         "seed": record["seed"],

@@ -1,11 +1,9 @@
 """What a published system offers to the entry points."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
-from mllm.checkpoints.loaded import Loaded
-from mllm.evaluation.request import Benchmark
+from mllm.evaluation.request import Benchmark, Questions
 from mllm.studies.stage import Stage
 
 Say = Callable[[str], None]
@@ -44,16 +42,8 @@ class System(Protocol):
         """Return the folder of an evaluation below the one of its protocol."""
         ...
 
-    def ask(
-        self,
-        loaded: Loaded,
-        config: Any,
-        benchmark: Benchmark,
-        folder: Path,
-        manifest: dict,
-        title: str,
-    ) -> list[dict]:
-        """Ask what is not answered yet and return the records of all questions."""
+    def questions(self, config: Any, benchmark: Benchmark, family: str) -> Questions:
+        """Return what the protocol of a configuration asks of a model of some family."""
         ...
 
     def score(self, records: list[dict], config: Any) -> list[dict]:

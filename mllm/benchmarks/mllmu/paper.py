@@ -13,8 +13,7 @@ from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol, make_query, make_
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.benchmarks.mllmu.strict import question_fields
 from mllm.data.conversation import Media, Turn, image, raw
-from mllm.evaluation.request import Request, Rounds, Text, content_key
-from mllm.evaluation.store import Answered
+from mllm.evaluation.request import Answered, Request, Rounds, Text, content_key
 
 DROPPED = 2  # tokens that the script drops at the start: the beginning and a token of the prompt
 

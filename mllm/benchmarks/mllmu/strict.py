@@ -14,8 +14,7 @@ from mllm.benchmarks.mllmu.schema import Question
 from mllm.data.conversation import image, user
 from mllm.data.prompts import INSTRUCTIONS
 from mllm.evaluation.parsing import answer_state
-from mllm.evaluation.request import Choices, Reply, Request, Rounds, Text, content_key
-from mllm.evaluation.store import Answered
+from mllm.evaluation.request import Answered, Choices, Reply, Request, Rounds, Text, content_key
 
 LETTER_INSTRUCTION = "Answer with one letter."
 FORMS = {"classification": "plain", "cloze": "blank", "generation": "sentence"}

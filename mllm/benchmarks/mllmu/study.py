@@ -7,11 +7,11 @@
 ``retain_only`` those to retain alone. Every method starts from ``vanilla``.
 """
 
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from mllm.benchmarks.mllmu import benchmark as dataset
-from mllm.benchmarks.mllmu.ask import ask_paper, ask_strict
+from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.benchmark import Benchmark
 from mllm.benchmarks.mllmu.export import export_published
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
@@ -24,23 +24,22 @@ from mllm.benchmarks.mllmu.sets import (
     evaluation_sets,
 )
 from mllm.benchmarks.mllmu.strict import StrictProtocol
-from mllm.checkpoints.loaded import Loaded
 from mllm.data.conversation import Example
 from mllm.data.source import Joined, Source
+from mllm.evaluation.request import Questions
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
-from mllm.training.progress import counted
 from mllm.unlearning import get_objective
 
 __all__ = [
     "AXES",
     "Benchmark",
-    "ask",
     "export_published",
     "labels",
     "open_benchmark",
     "part",
     "prepare",
+    "questions",
     "score",
     "stages",
     "summary",
@@ -191,12 +190,12 @@ def _unlearning_examples(config, benchmark) -> Source[Example]:
     )
 
 
-def ask(loaded: Loaded, config, benchmark, folder: Path, manifest: dict, title: str) -> list[dict]:
-    """Ask the questions of all sets that are not answered yet; return all records."""
-    protocol = config.evaluation.protocol
-    chosen = lookup(ASK, protocol, "protocol (config.evaluation.protocol)")
-    manifest = {**manifest, "tuning": config.tuning}
-    return chosen(loaded, config, benchmark, folder, manifest, title)
+def questions(config, benchmark: Benchmark, family: str) -> Questions:
+    """Return what is asked about all sets, by the protocol of a configuration."""
+    chosen = config.evaluation.protocol
+    asked = lookup(PROTOCOLS, chosen, "protocol (config.evaluation.protocol)")
+    found = asked(config, benchmark, evaluation_sets(config, benchmark), family)
+    return replace(found, conditions={**found.conditions, "tuning": config.tuning})
 
 
 def score(records: list[dict], config) -> list[dict]:
@@ -204,33 +203,17 @@ def score(records: list[dict], config) -> list[dict]:
     return score_replies(records, protocol=config.evaluation.protocol)
 
 
-def _ask_strict(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
-    options = config.evaluation
-    return ask_strict(
-        loaded,
-        evaluation_sets(config, benchmark),
-        StrictProtocol(**{k: v for k, v in options.items() if k.endswith("_tokens")}),
-        folder,
-        manifest,
-        rows=options.rows,
-        progress=counted(title),
-    )
+def _strict(config, benchmark, sets, family) -> Questions:
+    limits = {k: v for k, v in config.evaluation.items() if k.endswith("_tokens")}
+    return strict_questions(sets, StrictProtocol(**limits))
 
 
-def _ask_paper(loaded, config, benchmark, folder, manifest, title) -> list[dict]:
+def _paper(config, benchmark, sets, family) -> Questions:
     pool = benchmark.profiles("full")
     if config.tuning:  # the people to forget are others then, with facts of their own
         pool = Joined(pool, benchmark.profiles("validation"))
-    return ask_paper(
-        loaded,
-        evaluation_sets(config, benchmark),
-        pool,
-        PaperProtocol(**config.evaluation.paper).for_family(loaded.family),
-        folder,
-        manifest,
-        rows=config.evaluation.rows,
-        progress=counted(f"{title} (paper)"),
-    )
+    protocol = PaperProtocol(**config.evaluation.paper).for_family(family)
+    return paper_questions(sets, pool, protocol)
 
 
-ASK = {"strict": _ask_strict, "paper": _ask_paper}
+PROTOCOLS = {"strict": _strict, "paper": _paper}

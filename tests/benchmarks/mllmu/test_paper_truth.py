@@ -10,10 +10,12 @@ from tokenizers.processors import TemplateProcessing
 
 import mllm
 from mllm.benchmarks.mllmu import Benchmark, export_published
-from mllm.benchmarks.mllmu.ask import ask_paper
+from mllm.benchmarks.mllmu.ask import paper_questions
 from mllm.benchmarks.mllmu.paper import paper_items
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.scores import score_replies
+from mllm.evaluation.runner import LocalModel
+from mllm.evaluation.store import ask
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -170,7 +172,9 @@ def run_both(twins, benchmark, forget: int, rows: int, seed: int, folder, family
     protocol = PaperProtocol(seed=seed).for_family(loaded.family)
     items = paper_items(sets, few.profiles("full"), protocol)
     pool = few.profiles("full")
-    records = ask_paper(loaded, sets, pool, protocol, folder / "eval", {}, rows=16)
+    questions = paper_questions(sets, pool, protocol)
+    model = LocalModel(loaded, rows=16, refuse_long=questions.refuse_long)
+    records = ask(questions, {"subject": model}, folder / "eval", {})
     return sheets, items, records, score_replies(records, protocol="paper")
 
 

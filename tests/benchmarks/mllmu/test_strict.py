@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.special import log_softmax
 from toy import make_model
 
-from mllm.benchmarks.mllmu.ask import ask_strict
+from mllm.benchmarks.mllmu.ask import strict_questions
 from mllm.benchmarks.mllmu.schema import Profile, Question
 from mllm.benchmarks.mllmu.strict import (
     StrictProtocol,
@@ -19,6 +19,7 @@ from mllm.benchmarks.mllmu.strict import (
     strict_items,
 )
 from mllm.evaluation import runner
+from mllm.evaluation.store import ask
 from mllm.files import read_jsonl
 
 pytestmark = pytest.mark.thorough
@@ -57,6 +58,12 @@ def model():
 
 
 SETS = {"forget": [make_profile(0), make_profile(1)], "test": [make_profile(2, pictures=3)]}
+
+
+def ask_strict(model, sets, protocol, folder, manifest, rows: int = 0) -> list[dict]:
+    """The records of a model's answers."""
+    model = runner.LocalModel(model, rows=rows)
+    return ask(strict_questions(sets, protocol), {"subject": model}, folder, manifest)
 
 
 @pytest.fixture(scope="module")
