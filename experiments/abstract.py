@@ -65,9 +65,7 @@ def evaluation_calls(config, mesh: Mesh, profiles: int) -> dict[str, tuple]:
     shown = _arrays(
         mesh,
         **dict.fromkeys(("tokens", "positions", "segments"), ((profiles, prompt), jnp.int32)),
-        images=((profiles, 1, side, side, 3), jnp.uint8),
-        image_slots=((profiles, 1), jnp.int32),
-        image_extents=((profiles, 1, 2), jnp.int32),
+        media=_one_image(profiles, side),
     )
     options = _arrays(
         mesh,
@@ -95,25 +93,34 @@ def _rows(config, shape, rows: int, mesh: Mesh, *, referenced: bool) -> dict:
     arrays = {
         **dict.fromkeys(("tokens", "positions", "segments"), ((rows, tokens), jnp.int32)),
         **dict.fromkeys(("targets", "sources"), ((rows, supervised), jnp.int32)),
-        **dict.fromkeys(("weight", "forget"), ((rows,), jnp.float32)),
+        **dict.fromkeys(("weight", "role"), ((rows,), jnp.float32)),
         "loss_mask": ((rows, tokens), jnp.float32),
         "answers": ((rows, answers), jnp.int32),
-        "images": ((rows, 1, side, side, 3), jnp.uint8),
-        "image_slots": ((rows, 1), jnp.int32),
-        "image_extents": ((rows, 1, 2), jnp.int32),
+        "media": _one_image(rows, side),
     }
     if referenced:
         arrays["reference_logprobs"] = ((rows, answers), jnp.float32)
     return _arrays(mesh, **arrays)
 
 
-def _arrays(mesh: Mesh, **arrays) -> dict:
+def _one_image(rows: int, side: int) -> dict:
+    """Return the (shape, dtype) of the media of rows with one square image each."""
     return {
-        name: jax.ShapeDtypeStruct(
-            shape, dtype, sharding=NamedSharding(mesh, rows_spec(shape[0], mesh))
-        )
-        for name, (shape, dtype) in arrays.items()
+        "image": {
+            "values": ((rows, 1, side, side, 3), jnp.uint8),
+            **dict.fromkeys(("slots", "lengths"), ((rows, 1), jnp.int32)),
+            "extents": ((rows, 1, 2), jnp.int32),
+        }
     }
+
+
+def _arrays(mesh: Mesh, **arrays) -> dict:
+    def describe(array: tuple) -> jax.ShapeDtypeStruct:
+        shape, dtype = array
+        sharding = NamedSharding(mesh, rows_spec(shape[0], mesh))
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+    return jax.tree.map(describe, arrays, is_leaf=lambda node: isinstance(node, tuple))
 
 
 def _kept(leaf, mesh: Mesh):

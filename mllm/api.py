@@ -16,9 +16,10 @@ from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import is_hf_folder, write_folder
 from mllm.checkpoints.new_folder import new_folder
 from mllm.data.images import Picture
-from mllm.data.packing import Example, RowShape, collate, round_up
+from mllm.data.packing import RowShape, collate, round_up
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.rows import lay_out, place_images
+from mllm.data.tokenized import branches
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
@@ -123,7 +124,8 @@ class Model:
         }
         images, extents = self._published_images(pixel_values, media)
         token = loaded.image_id, loaded.config.image_tokens
-        batch |= place_images(tokens, images, extents, None, *token)
+        if found := place_images(tokens, images, extents, None, *token):
+            batch["media"] = found
         states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
             loaded.config, loaded.variables, batch
         )
@@ -236,8 +238,8 @@ class Model:
             answers = [tuple(loaded.processor.continuation(prompt, text)) for text in texts]
             if not all(answers) or not answers:
                 raise ValueError(f"choices {list(texts)!r}: each must have at least one token")
-            rows.append([Example(0, -1, False, (row[-1],), (), answer) for answer in answers])
-        most = max(sum(len(e.answer) for e in row) for row in rows)
+            rows.append(branches(row[-1:], answers))
+        most = max(sum(e.length for e in row) for row in rows)
         shape = RowShape(round_up(most + 1, BUCKET), round_up(most, BUCKET), max(map(len, rows)))
         prefix, _ = self._prefix(ids, pictures, most)
         batch = collate(rows, len(rows), shape)

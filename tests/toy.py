@@ -1,18 +1,26 @@
 """A model, a processor and examples that are small enough to train in a test."""
 
+import io
+
 import jax
 import numpy as np
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from mllm.checkpoints.folder import Loaded
-from mllm.data.packing import Example, RowShape
+from mllm.data import conversation
+from mllm.data.conversation import Media
+from mllm.data.packing import RowShape
+from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor, ProcessorConfig
+from mllm.data.tokenized import Tokenized, tokenize
 from mllm.models import llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
 from mllm.models.projector import ProjectorConfig
 from mllm.models.vit import VisionConfig
+from mllm.unlearning.roles import FORGET, ROLES
 
 WORDS = (
     "USER: Where was Ada born? Who is the person in the picture ? ASSISTANT: London Paris __ .\n"
@@ -45,21 +53,59 @@ def make_model(seed: int = 0) -> Loaded:
     return Loaded("llava", config, variables, make_processor())
 
 
-def make_pipeline(model: Loaded, schedule: str = "all", seed: int = 0, rows: int = 4) -> Pipeline:
-    """Questions about three pictures and about none; every third example is to be forgotten."""
-    from PIL import Image
+def png(image: Image.Image) -> Media:
+    """A picture as a benchmark stores it."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return conversation.image(file.getvalue())
 
-    colors = ("red", "green", "blue")
-    pictures = [model.processor.arrange(Image.new("RGB", (16, 16), color)) for color in colors]
+
+def tokenized(
+    index: int, prefix, suffix, answer, *, role: str = "", media=(), spans=(), key: bytes = b""
+) -> Tokenized:
+    """An example written down by its ids; the answer is supervised."""
+    ids = np.array([*prefix, *suffix, *answer], np.int32)
+    return Tokenized(
+        index,
+        str(index),
+        role,
+        ids,
+        np.array(media, np.int64),
+        np.array(spans, np.int32).reshape(-1, 3),
+        np.array([[len(ids) - len(answer), len(ids)]], np.int32),
+        prefix=len(prefix),
+        key=key or repr((tuple(prefix), tuple(media))).encode(),
+    )
+
+
+def pipeline_of(source, processor: Processor, rows: int, shape: RowShape, **options) -> Pipeline:
+    """The pipeline of conversations; options are of ``Pipeline`` or ``Pictures``, or ``ended``."""
+    mine = {name: options.pop(name) for name in ("patch", "augmented") if name in options}
+    ended = {name: options.pop(name) for name in ("ended",) if name in options}
+    examples = tokenize(source, processor, limit=shape.tokens, **ended)
+    pictures = Pictures.of(examples, source, processor, **mine)
+    return Pipeline(examples, source, pictures, rows, shape, **options)
+
+
+def make_source(count: int = 30) -> list[conversation.Example]:
+    """Questions about three pictures and about none; every third example is to be forgotten."""
+    pictures = [png(Image.new("RGB", (16, 16), color)) for color in ("red", "green", "blue")]
     examples = []
-    for index in range(30):
+    for index in range(count):
         image = index % 4 - 1
-        prefix, suffix = model.processor.prompt(f"Who is {index}?", [(0, 0)] * (image >= 0))
-        answer = model.processor.answer(["London", "Paris", "Ada"][index % 3])
-        parts = tuple(prefix), tuple(suffix), tuple(answer)
-        examples.append(Example(index, image, index % 3 == 0, *parts))
+        shown = [pictures[image]] if image >= 0 else []
+        answer = conversation.assistant(["London", "Paris", "Ada"][index % 3])
+        turns = conversation.user(*shown, f"Who is {index}?"), answer
+        role = "retain" if index % 3 else "forget"
+        examples.append(conversation.Example(str(index), str(image), turns, role))
+    return examples
+
+
+def make_pipeline(model: Loaded, schedule: str = "all", seed: int = 0, rows: int = 4) -> Pipeline:
+    """The batches of ``make_source``."""
     shape = RowShape(tokens=96, supervised=32, answers=5)
-    return Pipeline(examples, pictures, model.processor, rows, shape, seed=seed, schedule=schedule)
+    options = dict(seed=seed, schedule=schedule, roles=ROLES, primary=FORGET)
+    return pipeline_of(make_source(), model.processor, rows, shape, **options)
 
 
 def max_difference(a, b) -> float:

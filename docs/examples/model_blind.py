@@ -20,6 +20,7 @@ class BlindConfig:
 
 class Blind(Multimodal):
     config: BlindConfig
+    ignored: ClassVar[frozenset[str]] = frozenset({"image"})
 
 
 init, abstract, encode_media, hidden, head, stages = functions_of(Blind)

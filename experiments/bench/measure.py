@@ -18,10 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
+from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Pair, Workload, timed
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.strict import StrictProtocol
-from mllm.data.packing import Example, collate
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
@@ -88,7 +87,7 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
     logits = np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
     prefix = ours.read(served, chosen)
     options = [[_option(example)] for example in chosen]
-    batch = collate(options, len(options), work.row_shape(options))
+    batch = work.collated(options)
     scores = np.asarray(score_choices(model, shape, variables, prefix, batch))[:, 0]
     step, now, frozen, batch = ours.step("ga", [chosen])
     loss = np.asarray(step(now, frozen, batch)[1]["loss"][0])
@@ -136,7 +135,7 @@ class Ours:
         yield self._choices(peer.get("choices"))
         yield from self._evaluation(peer.get("evaluation"))
 
-    def step(self, method: str, rows: list[list[Example]]):
+    def step(self, method: str, rows: list[list[Pair]]):
         """(compiled step, state, frozen, batch) of LoRA with AdamW on rows to forget."""
         loaded, lora = self.loaded, self.work.lora
         objective = get_objective(method)
@@ -144,9 +143,10 @@ class Ours:
         optimizer = optimizers.make_optimizer("adamw", schedule, clip=1.0)
         params = loaded.variables["params"]
         adapter = init_lora(params, jax.random.key(1), rank=lora.rank, targets=lora.targets)
-        batch = collate(rows, len(rows), self.work.row_shape(rows))
+        batch = self.work.collated(rows)
+        batch["role"] = np.full(len(rows), objective.roles[objective.primary], np.float32)
         pictures = self.work.laid_out([list(row[0].prefix) for row in rows], [r[0] for r in rows])
-        batch |= {name: pictures[name] for name in pictures if name.startswith("image")}
+        batch["media"] = pictures["media"]
         if objective.reference == "parent":  # a run has computed them before its first step
             batch["reference_logprobs"] = np.zeros(batch["answers"].shape, np.float32)
         batch = place_rows(batch, one_device())
@@ -154,7 +154,7 @@ class Ours:
         now, frozen = state.create({"lora": adapter}, optimizer, one_device()), {"params": params}
         return step.lower(now, frozen, batch).compile(), now, frozen, batch
 
-    def read(self, loaded, examples: list[Example]):
+    def read(self, loaded, examples: list[Pair]):
         """The prefixes of examples, read."""
         batch = self.work.laid_out([list(e.prefix) for e in examples], examples)
         return prefill(loaded.model, loaded.config, loaded.variables, batch)[0]
@@ -212,7 +212,7 @@ class Ours:
         loaded, bench = self.loaded, self.work.bench
         groups = self.work.rows(bench.rows, PICTURES, bench.pair_tokens)
         rows = [[_option(example)] * OPTIONS for group in groups for example in group]
-        batch = collate(rows, len(rows), self.work.row_shape(rows))
+        batch = self.work.collated(rows)
 
         def once():
             prefix = self.read(loaded, [group[0] for group in groups])
@@ -250,7 +250,7 @@ class Ours:
         return {"tokens_per_s": tokens_per_s, "share": share, "share_of": "products"}
 
 
-def _option(example: Example) -> Example:
+def _option(example: Pair) -> Pair:
     """The example below a prefix that is read already: its question is segment 0."""
     return replace(example, index=0, image=-1, prefix=example.suffix, suffix=())
 

@@ -14,10 +14,10 @@ from mllm.benchmarks.mllmu.paper import paper_items
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.sets import FORGET, TrainingExamples
 from mllm.benchmarks.mllmu.strict import strict_items
-from mllm.data.packing import Example, RowShape, round_up
+from mllm.data.packing import RowShape, collate, round_up
 from mllm.data.rows import lay_out
+from mllm.data.tokenized import Tokenized
 from mllm.models.multimodal import normalise
-from mllm.studies.examples import make_examples
 
 COMPARED = 4  # examples that both sides compute before anything is timed
 COMPARED_TOKENS = 8  # of a greedy reply
@@ -49,6 +49,38 @@ def timed(once: Callable, wait: Callable, *, units: int, repeats: int, **how) ->
     return Figure(units / median, units / max(seconds), units / min(seconds), **how)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A question about a picture and its answer: ids up to the picture, of the question, of the
+    answer.
+    """
+
+    index: int
+    image: int
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens after the prefix."""
+        return len(self.suffix) + len(self.answer)
+
+    def tokenized(self) -> Tokenized:
+        """Return the pair as rows are packed from, its picture left out."""
+        ids = np.array([*self.prefix, *self.suffix, *self.answer], np.int32)
+        return Tokenized(
+            index=self.index,
+            name=f"pair {self.index}",
+            role="",
+            ids=ids,
+            media=np.zeros(0, np.int64),
+            spans=np.zeros((0, 3), np.int32),
+            supervised=np.array([[len(ids) - len(self.answer), len(ids)]], np.int32),
+            prefix=len(self.prefix),
+        )
+
+
 class Workload:
     """The questions of a prepared benchmark; nothing here reads the weights of ``loaded``.
 
@@ -60,8 +92,19 @@ class Workload:
         self.bench, self.lora, self.loaded = config.bench, config.lora, loaded
         people = benchmark.profiles("full")[: self.bench.profiles]
         taught = TrainingExamples(people, FORGET)
-        found, self.pictures = make_examples(loaded, config.methods.ga, taught)
-        self.examples = [example for example in found if example.image >= 0]
+        processor, self.pictures, self.examples = loaded.processor, [], []
+        numbers: dict[str, int] = {}
+        for example in taught:
+            encoded = processor.encode(example.turns, where=example.id)
+            if not encoded.media:
+                continue
+            (medium,), last = encoded.media, encoded.spans[-1]
+            if medium.digest not in numbers:
+                numbers[medium.digest] = len(self.pictures)
+                self.pictures.append(processor.prepare(medium, example.id))
+            end, answer = last.start + last.length, encoded.supervised[0][0]
+            parts = encoded.ids[:end], encoded.ids[end:answer], encoded.ids[answer:]
+            self.examples.append(Pair(len(self.examples), numbers[medium.digest], *parts))
         forget = benchmark.profiles(f"forget_{config.benchmark.forget}")[: self.bench.profiles]
         ids = {profile.id for profile in forget}
         sets = {
@@ -74,7 +117,7 @@ class Workload:
         self.strict = strict_items(sets)
 
     @property
-    def compared(self) -> list[Example]:
+    def compared(self) -> list[Pair]:
         """Examples about one picture."""
         return self.examples[:COMPARED]
 
@@ -85,7 +128,7 @@ class Workload:
             return bench.rows, bench.pairs, bench.pair_tokens
         return bench.single_rows, 1, bench.single_tokens
 
-    def rows(self, count: int, pairs: int, tokens: int) -> list[list[Example]]:
+    def rows(self, count: int, pairs: int, tokens: int) -> list[list[Pair]]:
         """``count`` rows of ``pairs`` examples about one picture, each of ``tokens`` tokens behind
         the prefix.
         """
@@ -99,20 +142,25 @@ class Workload:
             for group in [groups[row % len(groups)]]
         ]
 
-    def decoded(self) -> Example:
+    def decoded(self) -> Pair:
         """The question that replies are written to."""
         chosen = self.examples[0]
         suffix = (chosen.suffix * self.bench.prompt_tokens)[: self.bench.prompt_tokens]
         return replace(chosen, suffix=suffix)
 
-    def row_shape(self, rows: list[list[Example]]) -> RowShape:
+    def row_shape(self, rows: list[list[Pair]]) -> RowShape:
         """The capacity that rows fill, long ones in steps of 128 tokens as a run has them."""
         tokens = max(len(row[0].prefix) + sum(e.length for e in row) for row in rows)
         taught = max(sum(len(e.answer) for e in row) for row in rows)
         tokens = round_up(tokens, 128 if tokens > 256 else 8)
         return RowShape(tokens, taught, max(map(len, rows)))
 
-    def laid_out(self, rows: list[list[int]], examples: list[Example]) -> dict[str, np.ndarray]:
+    def collated(self, rows: list[list[Pair]]) -> dict[str, np.ndarray]:
+        """The batch of packed rows, without pictures."""
+        tokenized = [[pair.tokenized() for pair in row] for row in rows]
+        return collate(tokenized, len(rows), self.row_shape(rows))
+
+    def laid_out(self, rows: list[list[int]], examples: list[Pair]) -> dict[str, np.ndarray]:
         """The batch of whole rows of ids, row i with the picture of example i."""
         loaded = self.loaded
         return lay_out(
@@ -127,14 +175,14 @@ class Workload:
         """float32[3, H, W], normalised."""
         return np.asarray(normalise(self.loaded.config, picture.tiles[0])).transpose(2, 0, 1)
 
-    def for_peer(self, examples: list[Example]) -> tuple[list, list, list]:
+    def for_peer(self, examples: list[Pair]) -> tuple[list, list, list]:
         """(prompts, answers, pixels), one each."""
         prompts = [[*example.prefix, *example.suffix] for example in examples]
         answers = [list(example.answer) for example in examples]
         return prompts, answers, [self.pixels(self.pictures[e.image]) for e in examples]
 
 
-def _lengthened(example: Example, tokens: int) -> Example:
+def _lengthened(example: Pair, tokens: int) -> Pair:
     """The example with its question repeated, or cut, until question and answer have that many."""
     room = max(1, tokens - len(example.answer))
     return replace(example, suffix=(example.suffix * room)[:room])

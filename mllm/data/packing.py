@@ -1,52 +1,35 @@
-"""Questions that share an image share a row: the prefix once, then each question with its answer as
-a segment.
+"""Examples that show and say the same at their start share a row: what they share once, then the
+rest of each example as a segment.
 
-Segment 0 is the prefix, segment k the k-th question, -1 padding; where the prefix is supervised, it
-belongs to segment 1, and nothing is shared. Positions restart after the prefix
-in each segment, so that loss and gradients equal those of separate rows exactly
+Segment 0 is the shared prefix, segment k the rest of the k-th example, -1 padding; if the loss is
+on the prefix too, it belongs to segment 1 and nothing is shared. Positions go on from the prefix in
+each segment, so that loss and gradient equal those of separate rows exactly
 (``mllm.ops.attention.Structure`` hides segments from each other).
 
 R rows, T tokens, M supervised tokens, S answers.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mllm.data.tokenized import Tokenized
 from mllm.registry import lookup
-
-
-@dataclass(frozen=True)
-class Example:
-    """One question and answer, tokenised.
-
-    Attributes:
-      index: its number among the run's examples, by which reference log-probabilities are kept.
-      image: number of the picture in the run's image table, -1 for none.
-      forget: whether it belongs to what is to be unlearned.
-    """
-
-    index: int
-    image: int
-    forget: bool
-    prefix: tuple[int, ...]
-    suffix: tuple[int, ...]
-    answer: tuple[int, ...]
-
-    @property
-    def length(self) -> int:
-        return len(self.suffix) + len(self.answer)
-
 
 # A batch takes the smallest of these shares of a row's capacity that holds it: each is a program.
 SHARES = (0.5, 0.75, 1.0)
 
-SUPERVISED: dict[str, Callable[[Example], int]] = {
-    "answer": lambda example: len(example.answer),
-    "all": lambda example: example.length,
-    "text": lambda example: len(example.prefix) + example.length - 1,
+
+def _answer(example: Tokenized) -> np.ndarray:
+    return np.concatenate([np.arange(0), *(np.arange(a, b) for a, b in example.supervised)])
+
+
+SUPERVISED: dict[str, Callable[[Tokenized], np.ndarray]] = {
+    "answer": _answer,
+    "all": lambda example: np.arange(example.prefix, len(example.ids)),
+    "text": lambda example: np.arange(1, len(example.ids)),
 }
 
 
@@ -54,10 +37,10 @@ SUPERVISED: dict[str, Callable[[Example], int]] = {
 class RowShape:
     """Static capacity of a row: tokens, supervised tokens and answers.
 
-    ``loss_on`` says what is supervised. "answer" is strict; "all" adds the question, but not the
-    shared prefix of image and template. "text" is the published label mask of MLLMU-Bench: every
-    token of the row, image placeholders too, but the first, which nothing predicts. A prefix that
-    is shared would then count once for many answers, so "text" takes rows of one answer.
+    ``loss_on`` says what is supervised. "answer" is what assistants say; "all" adds what stands
+    before it, but not the shared prefix. "text" is every token of the row, media too, but the
+    first, which nothing predicts. A prefix that is shared would then count once for many answers,
+    so "text" takes rows of one answer.
 
     Raises:
       ValueError: ``loss_on`` is unknown, or "text" with more than one answer a row.
@@ -76,19 +59,20 @@ class RowShape:
                 "shared prefix would be counted once for all answers of a row"
             )
 
-    def supervised_of(self, example: Example) -> int:
-        """How many of the last tokens of prefix, question and answer are supervised."""
+    def places_of(self, example: Tokenized) -> np.ndarray:
+        """Return the indices of the supervised tokens of an example, ascending."""
         return SUPERVISED[self.loss_on](example)
 
-    def fitted(self, rows: Sequence[Sequence[Example]]) -> "RowShape":
-        """The smallest share of this capacity that holds ``rows``, one for tokens and supervised
-        ones alike; in steps of 128 tokens where the capacity is a multiple of it, else of 8.
+    def fitted(self, rows: Sequence[Sequence[Tokenized]]) -> "RowShape":
+        """Return the smallest share of this capacity that holds ``rows``, one share for tokens and
+        supervised tokens alike; in steps of 128 tokens if the capacity is a multiple of it, else of
+        8.
 
         Raises:
           ValueError: the whole capacity does not hold them.
         """
-        tokens = max(len(row[0].prefix) + sum(e.length for e in row) for row in rows)
-        supervised = max(sum(map(self.supervised_of, row)) for row in rows)
+        tokens = max(row[0].prefix + sum(e.length for e in row) for row in rows)
+        supervised = max(sum(len(self.places_of(e)) for e in row) for row in rows)
         step = 128 if self.tokens % 128 == 0 else 8
         for share in SHARES:
             room = min(round_up(math.ceil(share * self.tokens), step), self.tokens)
@@ -102,30 +86,29 @@ class RowShape:
 
 
 def round_up(count: int, multiple: int) -> int:
-    """The smallest multiple that holds ``count``: few widths, so that few programs are compiled."""
+    """Return the smallest multiple that holds ``count``: few widths compile few programs."""
     return -(-count // multiple) * multiple
 
 
-def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
+def pack(examples: Iterable[Tokenized], shape: RowShape) -> list[list[Tokenized]]:
     """Put each example, in the given order, into the fullest row that has room for it; a row holds
-    examples with the same prefix, image and role (best fit, Johnson et al. 1974).
+    examples of one role that share their prefix (best fit, Johnson et al. 1974).
 
     Raises:
       ValueError: an example that no row can hold.
     """
-    rows: list[list[Example]] = []
+    rows: list[list[Tokenized]] = []
     # Of each key, the rows with room: number of the row, tokens used, supervised tokens used.
     open_rows: dict[tuple, list[tuple[int, int, int]]] = {}
     for example in examples:
-        supervised = shape.supervised_of(example)
-        alone = len(example.prefix) + example.length
-        if alone > shape.tokens or supervised > shape.supervised:
+        supervised = len(shape.places_of(example))
+        if len(example.ids) > shape.tokens or supervised > shape.supervised:
             raise ValueError(
-                f"example {example.index} has {alone} tokens, {supervised} of them supervised; a "
-                f"row holds {shape.tokens} and {shape.supervised}: raise rows.tokens or "
-                "rows.supervised in the config"
+                f"example {example.name} has {len(example.ids)} tokens, {supervised} of them "
+                f"supervised; a row holds {shape.tokens} and {shape.supervised}: raise rows.tokens "
+                "or rows.supervised in the config"
             )
-        known = open_rows.setdefault((example.prefix, example.image, example.forget), [])
+        known = open_rows.setdefault((example.key, example.role), [])
         fitting = [
             place
             for place, (_, used, taught) in enumerate(known)
@@ -135,7 +118,7 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
             row, used, taught = known.pop(max(fitting, key=lambda place: known[place][1]))
         else:
             rows.append([])
-            row, used, taught = len(rows) - 1, len(example.prefix), 0
+            row, used, taught = len(rows) - 1, example.prefix, 0
         rows[row].append(example)
         if len(rows[row]) < shape.answers:
             known.append((row, used + example.length, taught + supervised))
@@ -143,15 +126,21 @@ def pack(examples: Iterable[Example], shape: RowShape) -> list[list[Example]]:
 
 
 def collate(
-    rows: Sequence[Sequence[Example]], count: int, shape: RowShape
+    rows: Sequence[Sequence[Tokenized]],
+    count: int,
+    shape: RowShape,
+    roles: Mapping[str, float] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Arrays of ``count`` rows, the missing ones padding of weight 0; images are added by the
-    pipeline.
+    """Return the arrays of ``count`` rows, the missing ones padding of weight 0; the pipeline adds
+    the media.
+
+    Args:
+      roles: the number of each role; without any, 0 is written for all.
 
     Returns:
       tokens, positions, segments i32[R, T]; loss_mask f32[R, T]; targets, sources i32[R, M]: the
       supervised tokens and the places that predict them (T where there is none); answers i32[R, S]
-      example numbers (-1: none); weight, forget f32[R].
+      numbers of the examples (-1: none); weight, role f32[R].
     """
     tokens, supervised, answers = shape.tokens, shape.supervised, shape.answers
     batch = {
@@ -163,29 +152,35 @@ def collate(
         "sources": np.zeros((count, supervised), np.int32),
         "answers": np.full((count, answers), -1, np.int32),
         "weight": np.zeros(count, np.float32),
-        "forget": np.zeros(count, np.float32),
+        "role": np.zeros(count, np.float32),
     }
     for r, row in enumerate(rows):
         prefix = row[0].prefix
-        place = len(prefix)
-        batch["tokens"][r, :place] = prefix
-        batch["segments"][r, :place] = shape.loss_on == "text"
-        batch["positions"][r, :place] = np.arange(place)
+        batch["tokens"][r, :prefix] = row[0].ids[:prefix]
+        batch["segments"][r, :prefix] = shape.loss_on == "text"
+        batch["positions"][r, :prefix] = np.arange(prefix)
         taught = 0
-        for s, example in enumerate(row):
-            end = place + example.length
-            batch["tokens"][r, place:end] = example.suffix + example.answer
-            batch["segments"][r, place:end] = s + 1
-            batch["positions"][r, place:end] = len(prefix) + np.arange(example.length)
-            start = end - shape.supervised_of(example)
-            places = np.arange(start, end)
-            batch["loss_mask"][r, start:end] = 1
+        for s, (example, start) in enumerate(zip(row, starts_of(row), strict=True)):
+            end = start + example.length
+            batch["tokens"][r, start:end] = example.ids[prefix:]
+            batch["segments"][r, start:end] = s + 1
+            batch["positions"][r, start:end] = prefix + np.arange(example.length)
+            wanted = shape.places_of(example)
+            places = np.where(wanted < prefix, wanted, wanted - prefix + start)
+            batch["loss_mask"][r, places] = 1
             batch["targets"][r, taught : taught + len(places)] = places
             # The first token of a segment is predicted by the last of the prefix, not by its left
             # neighbour.
-            sources = np.where(places == place, len(prefix) - 1, places - 1)
+            sources = np.where(wanted == prefix, prefix - 1, places - 1)
             batch["sources"][r, taught : taught + len(places)] = sources
             batch["answers"][r, s] = example.index
-            place, taught = end, taught + len(places)
-        batch["weight"][r], batch["forget"][r] = 1, row[0].forget
+            taught += len(places)
+        batch["weight"][r] = 1
+        batch["role"][r] = roles[row[0].role] if roles else 0
     return batch
+
+
+def starts_of(row: Sequence[Tokenized]) -> list[int]:
+    """Return where the segment of each example of a row begins, after the shared prefix."""
+    lengths = [example.length for example in row[:-1]]
+    return (row[0].prefix + np.cumsum([0, *lengths])).tolist()

@@ -10,7 +10,7 @@ the first, knows them under these names only.
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -34,14 +34,14 @@ from mllm.data.blocks import (
 from mllm.data.cache import Cache
 from mllm.data.chat import CHAT_FORMATS, Pieces
 from mllm.data.conversation import Media, Turn, assistant, image, user
-from mllm.data.encoded import Encoded, Span
+from mllm.data.encoded import Encoded, Span, content_number
 from mllm.data.images import ImageConfig, Picture
 from mllm.data.private import privately_named
 from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
 IMAGE_MARK = "<image>"
-KEPT = 64 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
+KEPT = 256 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
 ANCHOR = "\ufdd1"  # a character that no token shares with another
 
 
@@ -274,14 +274,28 @@ class Processor:
         return self._grids[media.digest]
 
     def prepare(self, media: Media, where: str = "image") -> Picture:
-        """The tiles of an image; those used last are kept.
+        """Return the tiles of an image; those used last are kept.
 
         Raises:
           ValueError: it cannot be decoded; the message starts with ``where``.
         """
-        return self._prepared.get(
-            media.digest, lambda: self.picture(media.data, where), lambda p: p.tiles.nbytes
-        )
+        return self.prepared(content_number(media), lambda: media, where)
+
+    def prepared(self, number: int, read: Callable[[], Media], where: str = "image") -> Picture:
+        """Return the tiles of the image of a ``content_number``, which is read if they are not
+        kept.
+        """
+        make = lambda: self.picture(read().data, where)  # noqa: E731
+        return self._prepared.get(number, make, lambda picture: picture.tiles.nbytes)
+
+    def tile_size(self, read: Callable[[], Media], where: str = "image") -> tuple[int, int]:
+        """Return (height, width) of the largest tile of an image, which is read only if the size
+        depends on it.
+        """
+        if self.config.transform != "idefics2":
+            return self.config.image_size, self.config.image_size
+        height, width = self.prepare(read(), where).tiles.shape[1:3]
+        return height, width
 
     @cached_property
     def _grids(self) -> dict[str, Grid]:

@@ -30,8 +30,8 @@ def lay_out(
       limit: tokens that the model can hold.
 
     Returns:
-      tokens, positions, segments i32[B, T] (segments -1 on padding) and, where there are pictures,
-      what ``place_images`` returns.
+      tokens, positions, segments i32[B, T] (segments -1 on padding) and, if there are pictures,
+      ``media`` as ``place_images`` returns them.
 
     Raises:
       ValueError: a prompt is longer than ``limit``, or its image tokens do not match its pictures.
@@ -59,8 +59,8 @@ def lay_out(
     shown = [picture for row in pictures for picture in row]
     tiles, extents = stack_tiles(shown, height, wide)
     counts = [sum(len(picture.tiles) for picture in shown) for shown in pictures]
-    batch |= place_images(batch["tokens"], tiles, extents, counts, image_id, image_tokens)
-    return batch
+    found = place_images(batch["tokens"], tiles, extents, counts, image_id, image_tokens)
+    return {**batch, "media": found} if found else batch
 
 
 def stack_tiles(
@@ -86,18 +86,17 @@ def place_images(
     counts: Sequence[int] | None,
     image_id: int | None,
     image_tokens: int,
-    most: int | None = None,
-) -> dict[str, np.ndarray]:
+) -> dict[str, dict[str, np.ndarray]]:
     """Lay images out at the runs of image tokens of i32[B, T] rows, in their order.
 
     Args:
       images: [N, H, W, 3] of any dtype. extents: i32[N, 2], their real (height, width).
-      counts: images of each row; None where only their sum is known.
-      most: I; None takes the largest count. With neither images nor ``most`` nothing is returned.
+      counts: images of each row; None if only their sum is known. Without any image nothing is
+        returned.
 
     Returns:
-      images [B, I, H, W, 3]; image_slots i32[B, I], the first token of each run (-1: no image);
-      image_extents i32[B, I, 2].
+      {"image": {values [B, I, H, W, 3]; slots i32[B, I], the first token of each run (-1: no
+      image); lengths i32[B, I], its tokens; extents i32[B, I, 2]}}.
 
     Raises:
       ValueError: image tokens and images do not match.
@@ -110,23 +109,36 @@ def place_images(
             f"image tokens for {found} images in the rows, but {wanted} are given; an image takes "
             f"{image_tokens} tokens of id {image_id}"
         )
-    most = max(found, default=0) if most is None else most
+    most = max(found, default=0)
     if not most:
         return {}
     rows = len(tokens)
-    laid = {
-        "images": np.zeros((rows, most, *images.shape[1:]), images.dtype),
-        "image_slots": np.full((rows, most), -1, np.int32),
-        "image_extents": np.zeros((rows, most, 2), np.int32),
-    }
+    laid = empty_media(rows, most, images.shape[1:], images.dtype)
     taken = 0
     for i, places in enumerate(slots):
         mine = slice(taken, taken + len(places))
-        laid["images"][i, : len(places)] = images[mine]
-        laid["image_slots"][i, : len(places)] = places
-        laid["image_extents"][i, : len(places)] = extents[mine]
+        laid["values"][i, : len(places)] = images[mine]
+        laid["slots"][i, : len(places)] = places
+        laid["lengths"][i, : len(places)] = image_tokens
+        laid["extents"][i, : len(places)] = extents[mine]
         taken = mine.stop
-    return laid
+    return {"image": laid}
+
+
+def empty_media(
+    rows: int, most: int, shape: Sequence[int], dtype: np.dtype
+) -> dict[str, np.ndarray]:
+    """Return the arrays of one kind of media for ``rows`` rows of ``most`` media each, none there.
+
+    Args:
+      shape: of the values of one medium.
+    """
+    return {
+        "values": np.zeros((rows, most, *shape), dtype),
+        "slots": np.full((rows, most), -1, np.int32),
+        "lengths": np.zeros((rows, most), np.int32),
+        "extents": np.zeros((rows, most, 2), np.int32),
+    }
 
 
 def _runs(row: np.ndarray, image_id: int | None, image_tokens: int, where: str) -> np.ndarray:

@@ -1,18 +1,26 @@
-"""What all families share: a tower turns images into tokens, which take the places of a run of
-image tokens, and a decoder reads them all.
+"""What all families share: encoders turn media into tokens, which take the places of runs of media
+tokens, and a decoder reads them all.
 
-A family is a module of flax with a config (fields ``decoder``, ``vision``, ``dtype``, number
-``image_tokens``) and one method ``encode_pixels``; ``functions_of`` makes of it the five pure
-functions of (config, variables, batch) that everything outside ``mllm.models`` calls, where
-``variables`` is {"params": ...} or {"params": ..., "lora": ...} with stacked decoder layers; or,
-where keys and values are kept, what ``split_layers`` makes of it.
+A family is a flax module with a config (fields ``decoder``, ``vision``, ``dtype``, number
+``image_tokens``) and the method ``encode``; ``functions_of`` derives from it the pure functions of
+(config, variables, batch) that everything outside ``mllm.models`` calls. ``variables`` is
+{"params": ...} or {"params": ..., "lora": ...} with stacked decoder layers, or what
+``split_layers`` returns if keys and values are to be kept.
 
-B batch, I images a row, H and W pixels, N tokens an image, T tokens, D width, V vocabulary.
+The media of a batch are {kind: {"values" or "tokens", "slots", "lengths", "extents"}}:
+  values   u8[B, I, H, W, 3] images, normalised here, or float pixels that are normalised already
+  tokens   float[B, I, N, D] in place of values, where an encoder ran before (``encode_media``)
+  slots    i32[B, I], index of the first token of each medium, -1 for none
+  lengths  i32[B, I], tokens that each one takes, at most N; without it all N
+  extents  i32[B, I, 2], real height and width of each image; without it all of H and W
+
+B rows, I media of a kind in a row, H and W pixels, N tokens of a medium, T tokens of a row, D
+width, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -23,13 +31,15 @@ from mllm.models.navit import position_ids, real_patches
 from mllm.ops.attention import Structure, causal
 
 Variables = dict[str, dict]
-Batch = dict[str, jax.Array]
+Media = dict[str, dict[str, jax.Array]]
+Batch = dict[str, jax.Array | Media]
 
 
 class Multimodal(nn.Module):
     """The base of a family: ``setup_media`` declares what ``encode_pixels`` uses."""
 
     config: object
+    ignored: ClassVar[frozenset[str]] = frozenset()  # kinds of media that are not looked at
 
     def setup(self):
         self.decoder = Decoder(self.config.decoder)
@@ -43,29 +53,57 @@ class Multimodal(nn.Module):
         """Normalised pixels float[B, H, W, 3] with extents i32[B, 2] -> tokens float[B, N, D]."""
         raise NotImplementedError(f"{type(self).__name__} encodes no images")
 
-    def embed(self, tokens, media, image_slots):
-        """float[B, T, D]: embedded tokens with media in their places."""
-        x = self.decoder.embed(tokens, self.config.dtype)
-        return x if media is None else place_media(x, media, image_slots)
+    def encode(self, kind: str, values: jax.Array, extents: jax.Array | None) -> jax.Array:
+        """Encode media of one kind, [B, ...] -> tokens float[B, N, D].
 
-    def hidden(self, tokens, structure, media, image_slots, **options):
-        return self.decoder(self.embed(tokens, media, image_slots), structure, **options)
+        Raises:
+          ValueError: the family does not encode media of that kind.
+        """
+        if kind != "image" or self.config.vision is None:
+            taken = "text" if self.config.vision is None else "text and images"
+            raise ValueError(
+                f"{type(self).__name__} was given media of kind {kind!r}, but takes {taken} only"
+            )
+        pixels, extents = _prepare(self.config, values, extents)
+        return self.encode_pixels(pixels, extents)
+
+    def embed(self, tokens: jax.Array, media: Media) -> jax.Array:
+        """Return float[B, T, D], the embedded tokens with the tokens of media in their places."""
+        x = self.decoder.embed(tokens, self.config.dtype)
+        for kind in sorted(media):
+            found = media[kind]
+            x = place_media(x, found["tokens"], found["slots"], found.get("lengths"))
+        return x
+
+    def hidden(self, tokens, structure, media, **options):
+        return self.decoder(self.embed(tokens, media), structure, **options)
 
     def head(self):
         return self.decoder.head()
 
-    def __call__(self, tokens, structure, pixels=None, image_slots=None):
-        media = None if pixels is None else self.encode_pixels(pixels, None)[:, None]
-        return self.hidden(tokens, structure, media, image_slots)
+    def __call__(self, tokens, structure, pixels=None, slots=None):
+        if pixels is None:
+            return self.hidden(tokens, structure, {})
+        media = self.encode_pixels(pixels, None)[:, None]
+        return self.hidden(tokens, structure, {"image": {"tokens": media, "slots": slots}})
 
 
-def place_media(x: jax.Array, media: jax.Array, image_slots: jax.Array) -> jax.Array:
-    """Write media float[B, I, N, D] over the embeddings float[B, T, D] from slots i32[B, I] on;
-    slot -1 writes nothing.
+def place_media(
+    x: jax.Array, media: jax.Array, slots: jax.Array, lengths: jax.Array | None = None
+) -> jax.Array:
+    """Write tokens of media over embeddings.
+
+    Args:
+      x: float[B, T, D]. media: float[B, I, N, D]. slots: i32[B, I], where each begins; -1 writes
+        nothing.
+      lengths: i32[B, I], how many tokens of each are written; None writes all N.
     """
     batch, _, count, width = media.shape
-    index = image_slots[:, :, None] + jnp.arange(count)
-    index = jnp.where(image_slots[:, :, None] < 0, x.shape[1], index).reshape(batch, -1)
+    offsets = jnp.arange(count)
+    absent = slots[:, :, None] < 0
+    if lengths is not None:
+        absent = absent | (offsets >= lengths[:, :, None])
+    index = jnp.where(absent, x.shape[1], slots[:, :, None] + offsets).reshape(batch, -1)
     rows = jnp.arange(batch)[:, None]
     return x.at[rows, index].set(media.reshape(batch, -1, width).astype(x.dtype), mode="drop")
 
@@ -79,13 +117,17 @@ def normalise(config, images: jax.Array) -> jax.Array:
 def _prepare(
     config, images: jax.Array, extents: jax.Array | None
 ) -> tuple[jax.Array, jax.Array | None]:
-    """(normalised pixels [B * I, H, W, 3] in the dtype of activations, extents [B * I, 2])."""
+    """Return (normalised pixels [B * I, H, W, 3] in the dtype of activations, extents [B * I, 2]).
+
+    Args:
+      images: [B, I, H, W, 3]; a float dtype is normalised already. extents: [B, I, 2].
+    """
     flat = images.reshape(-1, *images.shape[2:])
     extents = None if extents is None else extents.reshape(-1, 2)
     if images.dtype != jnp.uint8:
         return flat.astype(config.dtype), extents
     pixels = normalise(config, flat)
-    if extents is not None:  # padding is 0 behind normalisation, as published
+    if extents is not None:  # padding is 0 after normalisation, as published
         rows, columns = (jnp.arange(n) < extents[:, i, None] for i, n in enumerate(flat.shape[1:3]))
         pixels = jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], pixels, 0)
     return pixels.astype(config.dtype), extents
@@ -124,30 +166,38 @@ def functions_of(family: type[Multimodal]) -> Functions:
     def encode_media(
         config,
         variables: Variables,
-        images: jax.Array,
-        extents: jax.Array | None = None,
+        media: Media,
         key: jax.Array | None = None,
-    ) -> jax.Array:
-        """Images u8[B, I, H, W, 3], or normalised pixels of a float dtype -> projected tokens
-        float[B, I, N, D].
+    ) -> Media:
+        """Encode the media of a batch: ``values`` of each kind become ``tokens`` float[B, I, N, D].
 
         Args:
-          extents: i32[B, I, 2], height and width of what is image; None takes all of it.
+          media: see the module; kinds that hold tokens already stay as they are, and those that the
+            family ignores are left out, so that their places hold the embedding of their token.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
+
+        Raises:
+          ValueError: the family does not encode media of some kind.
         """
-        pixels, real = _prepare(config, images, extents)
-        rngs = _rngs(key)
-        media = family(config).apply(
-            _collections(variables), pixels, real, method="encode_pixels", rngs=rngs
-        )
-        return media.reshape(*images.shape[:2], *media.shape[1:])
+        encoded = {}
+        for number, kind in enumerate(sorted(media.keys() - family.ignored)):
+            found = dict(media[kind])
+            if "values" in found:
+                values, extents = found.pop("values"), found.pop("extents", None)
+                own = key if key is None or not number else jax.random.fold_in(key, number)
+                arguments = kind, values, extents
+                tokens = family(config).apply(
+                    _collections(variables), *arguments, method="encode", rngs=_rngs(own)
+                )
+                found["tokens"] = tokens.reshape(*values.shape[:2], *tokens.shape[1:])
+            encoded[kind] = found
+        return encoded
 
     def hidden(
         config,
         variables: Variables,
         batch: Batch,
         *,
-        media: jax.Array | None = None,
         structure: Structure | None = None,
         above: Sequence[Level] = (),
         cache: Level | None = None,
@@ -158,23 +208,18 @@ def functions_of(family: type[Multimodal]) -> Functions:
         values (see ``Decoder``).
 
         Args:
-          batch: ``tokens``, ``positions``, ``segments`` i32[B, T]; with images also ``images``
-            u8[B, I, H, W, 3], ``image_slots`` i32[B, I], the index of each image's first token
-            (-1: no image), and for images of several sizes ``image_extents`` i32[B, I, 2].
-          media: projected tokens [B, I, N, D] in place of ``images``; so is ``media`` of the batch.
+          batch: ``tokens``, ``positions``, ``segments`` i32[B, T] and, if it shows any, ``media``
+            (see the module).
           structure: defaults to the causal one of ``positions`` and ``segments``.
           above, cache, write_at: of ``Decoder``; they need split layers.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
         """
         keys = (None, None) if key is None else jax.random.split(key)
-        media = batch.get("media") if media is None else media
-        if media is None and config.vision is not None and "images" in batch:
-            extents = batch.get("image_extents")
-            media = encode_media(config, variables, batch["images"], extents, keys[0])
+        media = encode_media(config, variables, batch.get("media", {}), keys[0])
         if structure is None:
             one = "answers" in batch and batch["answers"].shape[1] == 1
             structure = causal(batch["positions"], batch["segments"], plain=one)
-        arguments = batch["tokens"], structure, media, batch.get("image_slots")
+        arguments = batch["tokens"], structure, media
         options = {"above": above, "cache": cache, "write_at": write_at}
         return family(config).apply(
             _collections(variables),
@@ -197,7 +242,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
           a ragged tower, "features" float[B * I, n, D], "image tokens" float[B * I, N, D],
           "embeddings" float[B, T, D], "logits" float32[B, T, V].
         """
-        pixels, extents = _prepare(config, batch["images"], batch.get("image_extents"))
+        images = batch["media"]["image"]
+        pixels, extents = _prepare(config, images["values"], images.get("extents"))
         media, seen = family(config).apply(
             variables,
             pixels,
@@ -211,9 +257,10 @@ def functions_of(family: type[Multimodal]) -> Functions:
         if config.vision.ragged:
             real = real_patches(config.vision, pixels.shape, extents)
             found["positions"] = position_ids(config.vision, real)
-        placed = media.reshape(*batch["images"].shape[:2], *media.shape[1:])
-        embed = batch["tokens"], placed, batch["image_slots"]
-        states, _ = hidden(config, variables, batch, media=placed)
+        tokens = media.reshape(*images["values"].shape[:2], *media.shape[1:])
+        placed = {"image": {"tokens": tokens, "slots": images["slots"]}}
+        embed = batch["tokens"], placed
+        states, _ = hidden(config, variables, {**batch, "media": placed})
         return {
             **found,
             "features": vision["__call__"][0],
@@ -244,7 +291,7 @@ def split_layers(variables: Variables, cut: Callable = tuple) -> Variables:
 
 
 def _collections(variables: Variables) -> Variables:
-    """What flax is to see: the layers are handed over beside it."""
+    """Return what flax reads; split layers are passed separately."""
     return {name: tree for name, tree in variables.items() if name != "layers"}
 
 

@@ -28,24 +28,25 @@ def make_on(mesh: Mesh, make: Callable, *arguments) -> Any:
 def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
     """Split the rows of a batch over data and fsdp; without a mesh, return the batch unchanged.
 
-    Every process passes the whole batch, arrays [R, ...] of floats or integers. If the number of
-    devices does not divide R, copies of the last row are appended; their ``weight``, if the batch
-    has one, is 0.
+    Every process passes the whole batch, a tree of arrays [R, ...] of floats or integers. If the
+    number of devices does not divide R, copies of the last row are appended; their ``weight``, if
+    the batch has one, is 0.
     """
     if mesh is None:
         return batch
-    rows = len(next(iter(batch.values())))
+    rows = len(jax.tree.leaves(batch)[0])
     missing = -rows % row_devices(mesh)
     split = NamedSharding(mesh, rows_spec(rows + missing, mesh))
-    placed = {}
-    for name, values in batch.items():
+
+    def put(path, values):
         full = np.asarray(values)
         if missing:
             full = np.concatenate([full, np.repeat(full[-1:], missing, axis=0)])
-            if name == "weight":
+            if path[-1].key == "weight":
                 full[rows:] = 0
-        placed[name] = _put(full, split)
-    return placed
+        return _put(full, split)
+
+    return jax.tree_util.tree_map_with_path(put, batch)
 
 
 def fetch(array: jax.Array) -> np.ndarray:

@@ -1,63 +1,55 @@
 """From conversations to the batches of a stage."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mllm.checkpoints.loaded import Loaded
-from mllm.data import conversation
-from mllm.data.images import decode
-from mllm.data.packing import Example, RowShape
+from mllm.data.conversation import Example
+from mllm.data.packing import RowShape
+from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor
+from mllm.data.tokenized import tokenize
+from mllm.training.objective import Objective
 
 
-def make_examples(
-    loaded: Loaded, schedule, source: Iterable[conversation.Example]
-) -> tuple[list[Example], list]:
-    """Return conversations tokenised, and their pictures: as the processor makes them, or decoded
-    images where the schedule trains on views of them (``schedule.augment``).
-    """
-    processor, examples, pictures = loaded.processor, [], []
-    numbers: dict[str, int] = {}
-    if schedule.split is not None:
-        shown = replace(processor.config, split=schedule.split)
-        processor = Processor(shown, processor.tokenizer)
-    size = 2 * processor.config.image_size  # twice the view: small enough to be quick
-    for example in source:
-        asked, answered = example.turns
-        for medium in asked.media:
-            if medium.digest in numbers:
-                continue
-            numbers[medium.digest] = len(pictures)
-            if schedule.augment:
-                image = decode(medium.data, example.id, processor.config.alpha)
-                pictures.append(image.resize((size, size)))
-            else:
-                pictures.append(processor.picture(medium.data, example.id))
-        image = numbers[asked.media[0].digest] if asked.media else -1
-        grids = [] if image < 0 else [(0, 0) if schedule.augment else pictures[image].grid]
-        prefix, suffix = processor.prompt(asked.text, grids)
-        answer = processor.answer(answered.text, ended=schedule.end_token)
-        parts = (tuple(prefix), tuple(suffix), tuple(answer))
-        examples.append(Example(len(examples), image, example.role == "forget", *parts))
-    return examples, pictures
-
-
-def make_pipeline(config, schedule, loaded: Loaded, examples, pictures, order: str, seed: int):
-    """Return the batches of a stage.
+def make_pipeline(
+    config, schedule, loaded: Loaded, source: Sequence[Example], objective: Objective, seed: int
+) -> Pipeline:
+    """Return the batches of a stage, as its objective asks for them.
 
     Args:
-      order: in which the rows are drawn, ``Pipeline.schedule``.
+      config: of the study, whose ``rows`` are read. schedule: of the stage.
+      source: the conversations; they are read here and again whenever a batch shows their media.
     """
-    vision = loaded.config.vision
-    return Pipeline(
+    vision, shape = loaded.config.vision, RowShape(**config.rows, loss_on=schedule.loss_on)
+    processor = processor_of(loaded, schedule)
+    limit = min(shape.tokens, loaded.config.decoder.max_positions)
+    examples = tokenize(source, processor, limit=limit, ended=schedule.end_token)
+    pictures = Pictures.of(
         examples,
-        pictures,
-        loaded.processor,
-        schedule.rows,
-        RowShape(**config.rows, loss_on=schedule.loss_on),
+        source,
+        processor,
         patch=1 if vision is None else vision.patch_size,
-        seed=seed,
-        schedule=order,
         augmented=schedule.augment,
     )
+    return Pipeline(
+        examples,
+        source,
+        pictures,
+        schedule.rows,
+        shape,
+        seed=seed,
+        schedule=objective.rows,
+        primary=objective.primary,
+        roles=objective.roles,
+    )
+
+
+def processor_of(loaded: Loaded, schedule) -> Processor:
+    """Return the processor that a stage trains with: views of a picture are never split."""
+    processor = loaded.processor
+    split = False if schedule.augment else schedule.split
+    if split in (None, processor.config.split):
+        return processor
+    return Processor(replace(processor.config, split=split), processor.tokenizer)

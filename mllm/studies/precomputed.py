@@ -1,7 +1,8 @@
 """What stays the same while a run trains is computed once: log-probabilities under a reference, and
-what a frozen tower makes of each picture.
+what a frozen encoder makes of each picture.
 """
 
+import os
 from pathlib import Path
 
 import jax
@@ -21,13 +22,17 @@ from mllm.training.step import packed_logprobs
 
 FILE = "reference.npz"
 TILES = 16  # encoded together
+SHARE = 1 / 8  # of the host's memory, which tokens of pictures may take
 
 
-def kept_logprobs(folder: Path, reference: Loaded, pipeline: Pipeline, depends_on: str):
-    """``reference_logprobs``, kept in ``folder``: a run that goes on makes no reference pass.
+def kept_logprobs(
+    folder: Path, reference: Loaded, pipeline: Pipeline, role: str, depends_on: str
+) -> np.ndarray:
+    """Return ``reference_logprobs``, kept in ``folder``, so that a resumed run makes no reference
+    pass.
 
     Args:
-      depends_on: digest of all that they follow from. Values of another one are computed again.
+      depends_on: digest of all that they follow from; values of another one are computed again.
     """
     path = folder / FILE
     wait_for_all(f"{path} is looked for")
@@ -37,7 +42,7 @@ def kept_logprobs(folder: Path, reference: Loaded, pipeline: Pipeline, depends_o
         require_same(str(path), "none" if found is None else found.tobytes())
         if found is not None:
             return found
-    found = reference_logprobs(reference, pipeline)
+    found = reference_logprobs(reference, pipeline, role)
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -45,8 +50,10 @@ def kept_logprobs(folder: Path, reference: Loaded, pipeline: Pipeline, depends_o
     return found
 
 
-def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
-    """float32[examples]: summed log-probability of each answer to forget, computed once."""
+def reference_logprobs(reference: Loaded, pipeline: Pipeline, role: str) -> np.ndarray:
+    """Return float32[examples], the summed log-probability of the answer of each example of a
+    role.
+    """
     mesh = mesh_of(reference.variables)
 
     @jax.jit
@@ -56,27 +63,52 @@ def reference_logprobs(reference: Loaded, pipeline: Pipeline) -> np.ndarray:
         return segment_sums(values, batch["segments"], batch["answers"].shape[1])
 
     found = np.zeros(len(pipeline.examples), np.float32)
-    for batch in pipeline.once_over_forget():
+    for batch in pipeline.once_over(role):
         known = batch["answers"] >= 0
         values = fetch(sums(reference.variables, place_rows(batch, mesh)))[: len(known)]
         found[batch["answers"][known]] = values[known]
     return found
 
 
-def picture_media(loaded: Loaded, pipeline: Pipeline) -> list[np.ndarray]:
-    """float[tiles, N, D] of each picture of a pipeline, as the tower and what follows it make it.
+def fits_in_memory(loaded: Loaded, pipeline: Pipeline) -> bool:
+    """Return whether there are pictures whose tokens stay the same, and host memory for them."""
+    pictures = pipeline.pictures
+    if pictures is None or pictures.augmented:
+        return False
+    count = len({name for example in pipeline.examples for name in example.media.tolist()})
+    width, size = loaded.config.decoder.width, np.dtype(loaded.config.dtype).itemsize
+    needed = count * pictures.most * loaded.config.image_tokens * width * size
+    return needed <= SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
-    They are kept in the memory of the host: at 7 B a picture of LLaVA takes 4.7 MB.
+
+def picture_tokens(loaded: Loaded, pipeline: Pipeline) -> dict[int, np.ndarray]:
+    """Return float[tiles, N, D] of each picture of a pipeline by its content number, as the encoder
+    makes them; at 7 B a picture of LLaVA takes 4.7 MB of host memory.
     """
-    mesh, found = mesh_of(loaded.variables), []
+    mesh, pictures = mesh_of(loaded.variables), pipeline.pictures
     encode = jax.jit(loaded.model.encode_media, static_argnums=0)
-    images, extents = stack_tiles(pipeline.pictures, *pipeline.largest[1:])
-    for first in range(0, len(images), TILES):
+    numbers, waiting, found = [], [], []
+
+    def flush() -> None:
         # The last tiles are filled up, so that they run in the program of the others.
-        chosen = np.minimum(np.arange(first, first + TILES), len(images) - 1)
-        tiles = {"images": images[chosen, None], "extents": extents[chosen, None]}
-        placed = place_rows(tiles, mesh)
-        media = encode(loaded.config, loaded.variables, placed["images"], placed["extents"])
-        found.append(fetch(media)[:TILES, 0])
-    ends = np.cumsum([len(picture.tiles) for picture in pipeline.pictures])
-    return np.split(np.concatenate(found)[: len(images)], ends[:-1])
+        tiles, extents = stack_tiles(waiting, pictures.height, pictures.width)
+        for first in range(0, len(tiles), TILES):
+            chosen = np.minimum(np.arange(first, first + TILES), len(tiles) - 1)
+            image = {"values": tiles[chosen, None], "extents": extents[chosen, None]}
+            placed = place_rows({"image": image}, mesh)
+            media = encode(loaded.config, loaded.variables, placed)
+            found.append(fetch(media["image"]["tokens"])[: len(set(chosen.tolist())), 0])
+        waiting.clear()
+
+    counts = []
+    for number, picture in pictures.all(pipeline.examples, pipeline.source):
+        numbers.append(number)
+        counts.append(len(picture.tiles))
+        waiting.append(picture)
+        tiles = sum(len(p.tiles) for p in waiting)
+        if tiles % TILES == 0 or tiles > 8 * TILES:  # decoded pictures are not kept
+            flush()
+    if waiting:
+        flush()
+    tokens = np.split(np.concatenate(found), np.cumsum(counts)[:-1])
+    return dict(zip(numbers, tokens, strict=True))

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from mllm.data.conversation import Example
 from mllm.registry import lookup
 from mllm.studies.environment import digest
-from mllm.unlearning import Objective
+from mllm.training.objective import Objective
 
 PARENT = "parent"  # an objective whose reference is the model that training starts from
 

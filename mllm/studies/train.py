@@ -16,8 +16,8 @@ from mllm.data.pipeline import Pipeline
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
-from mllm.studies.examples import make_examples, make_pipeline
-from mllm.studies.precomputed import kept_logprobs, picture_media
+from mllm.studies.examples import make_pipeline
+from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
 from mllm.studies.run import Run
 from mllm.studies.stage import PARENT, Stage, find, folder_name, identity, stream
 from mllm.studies.start import device_mesh, fresh_model, import_pretrained, pass_on
@@ -78,16 +78,14 @@ def train_stage(
       seed: of the draws of rows and views.
     """
     schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.told()
-    examples, pictures = [], []
-    if stage.trains:
-        examples, pictures = make_examples(start, schedule, stage.examples(benchmark))
-    if not examples:
+    source = stage.examples(benchmark) if stage.trains else ()
+    if not source:
         prompted = objective.system_prompt or start.system_prompt
         pass_on(run, replace(start, system_prompt=prompted), parent)
         return
     mesh = device_mesh(run.config)
     start = replace(start, variables=place(merge_lora(start.variables), mesh), lora=None)
-    pipeline = make_pipeline(run.config, schedule, start, examples, pictures, objective.rows, seed)
+    pipeline = make_pipeline(run.config, schedule, start, source, objective, seed)
     weights = divide(start, schedule.trainable, run.config, mesh)
     frozen = {**weights.frozen, **reference_weights(stage, start)}
     add_precomputed(pipeline, stage, start, weights, run, reference)
@@ -192,9 +190,11 @@ def add_precomputed(
         model = start if objective.reference == PARENT else reference[0]
         # The identity holds data, weights and processors of all that a run starts from.
         depends_on = run.record()["identity"]
-        pipeline.reference = kept_logprobs(run.folder, model, pipeline, depends_on)
-    if weights.media_stay and pipeline.pictures and not stage.schedule.augment:
-        pipeline.media = picture_media(start, pipeline)
+        pipeline.reference = kept_logprobs(
+            run.folder, model, pipeline, objective.primary, depends_on
+        )
+    if weights.media_stay and fits_in_memory(start, pipeline):
+        pipeline.pictures.tokens = picture_tokens(start, pipeline)
 
 
 def make_optimizer(schedule, steps: int) -> optax.GradientTransformation:

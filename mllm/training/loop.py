@@ -134,8 +134,8 @@ def checksum(batch: dict[str, np.ndarray], seen: int = 0) -> int:
     no other process to compare with.
     """
     if jax.process_count() > 1:
-        for name in sorted(batch):
-            seen = zlib.crc32(np.ascontiguousarray(batch[name]), seen)
+        for array in jax.tree.leaves(batch):  # in the order of their names
+            seen = zlib.crc32(np.ascontiguousarray(array), seen)
     return seen
 
 

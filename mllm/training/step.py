@@ -33,7 +33,7 @@ def predicting_states(model, config, variables: dict, batch: Batch, **options) -
     return gather_states(states, batch["sources"])
 
 
-def spread(values: jax.Array, batch: Batch) -> jax.Array:
+def scatter_values(values: jax.Array, batch: Batch) -> jax.Array:
     """Values of supervised tokens [R, M] -> float32[R, T] at their places, 0 elsewhere."""
     targets = batch["targets"]
     rows, tokens = jnp.arange(targets.shape[0])[:, None], batch["tokens"].shape[1]
@@ -44,7 +44,7 @@ def spread(values: jax.Array, batch: Batch) -> jax.Array:
 def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
     """float32[R, T]: the log-probability of each supervised token, 0 elsewhere."""
     states = predicting_states(model, config, variables, batch)
-    return spread(supervised_logprobs(states, model.head(config, variables), batch), batch)
+    return scatter_values(supervised_logprobs(states, model.head(config, variables), batch), batch)
 
 
 def cut_rows(rows: jax.Array, parts: int) -> jax.Array:
@@ -106,14 +106,18 @@ def make_train_step(
         head = model.head(config, variables)
         values = {}
         if "token_logprobs" in objective.needs:
-            values["token_logprobs"] = spread(supervised_logprobs(states, head, batch), batch)
+            values["token_logprobs"] = scatter_values(
+                supervised_logprobs(states, head, batch), batch
+            )
         if "divergence" in objective.needs:
             # Under LoRA the base without the adapter is the reference: no second copy of the
             # weights.
             reference = frozen.get("reference", {"params": frozen.get("params")})
             kept = jax.lax.stop_gradient(predicting_states(model, config, reference, batch))
             reference_head = jax.lax.stop_gradient(model.head(config, reference))
-            values["divergence"] = spread(token_kl(kept, reference_head, states, head), batch)
+            values["divergence"] = scatter_values(
+                token_kl(kept, reference_head, states, head), batch
+            )
         return values
 
     def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):

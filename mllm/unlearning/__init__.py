@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Callable
 
 from mllm.registry import lookup
+from mllm.training.nll import nll
+from mllm.training.objective import Batch, Loss, Metrics, Objective
 from mllm.unlearning.ga import ga
 from mllm.unlearning.grad_diff import grad_diff
 from mllm.unlearning.kl_min import kl_min
-from mllm.unlearning.nll import nll
 from mllm.unlearning.npo import npo
-from mllm.unlearning.objective import Batch, Loss, Metrics, Objective
 from mllm.unlearning.prompting import prompting
 
 OBJECTIVES: dict[str, Callable[..., Objective]] = {

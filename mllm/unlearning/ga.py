@@ -2,8 +2,9 @@
 
 import jax
 
-from mllm.unlearning.objective import Batch, Objective
-from mllm.unlearning.reductions import masked_total, mean, role_tokens
+from mllm.training.objective import Batch, Objective
+from mllm.training.reductions import masked_total, mean
+from mllm.unlearning.roles import FORGET, ROLES, role_tokens
 
 
 def ga() -> Objective:
@@ -14,7 +15,7 @@ def ga() -> Objective:
     """
 
     def loss(token_logprobs: jax.Array, batch: Batch):
-        forget_nll = masked_total(-token_logprobs, role_tokens(batch, forget=True))
+        forget_nll = masked_total(-token_logprobs, role_tokens(batch, FORGET))
         return -mean(forget_nll), {"forget_nll": forget_nll}
 
-    return Objective(loss, rows="forget")
+    return Objective(loss, rows="primary", roles=ROLES, primary=FORGET)

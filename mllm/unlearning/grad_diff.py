@@ -4,8 +4,9 @@ from typing import Literal
 
 import jax
 
-from mllm.unlearning.objective import Batch, Objective
-from mllm.unlearning.reductions import masked_total, mean, role_tokens
+from mllm.training.objective import Batch, Objective
+from mllm.training.reductions import masked_total, mean
+from mllm.unlearning.roles import FORGET, RETAIN, ROLES, role_tokens
 
 
 def grad_diff(
@@ -33,9 +34,9 @@ def grad_diff(
         raise ValueError(f"grad_diff: order is {order!r}, expected 'joint' or 'sequential'")
 
     def loss(token_logprobs: jax.Array, batch: Batch):
-        forget_nll = masked_total(-token_logprobs, role_tokens(batch, forget=True))
-        retain_nll = masked_total(-token_logprobs, role_tokens(batch, forget=False))
+        forget_nll = masked_total(-token_logprobs, role_tokens(batch, FORGET))
+        retain_nll = masked_total(-token_logprobs, role_tokens(batch, RETAIN))
         value = -mean(forget_nll) + retain_weight * mean(retain_nll)
         return value, {"forget_nll": forget_nll, "retain_nll": retain_nll}
 
-    return Objective(loss, rows=order)
+    return Objective(loss, rows=order, roles=ROLES, primary=FORGET)

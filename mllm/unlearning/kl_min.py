@@ -5,8 +5,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from mllm.unlearning.objective import Batch, Objective
-from mllm.unlearning.reductions import masked_total, mean, role_answers, role_tokens
+from mllm.training.objective import Batch, Objective
+from mllm.training.reductions import masked_total, mean
+from mllm.unlearning.roles import FORGET, RETAIN, ROLES, role_answers, role_tokens
 
 
 def kl_min(
@@ -47,15 +48,15 @@ def kl_min(
         raise ValueError(f"kl_min: order is {order!r}, expected 'joint' or 'sequential'")
 
     def loss(token_logprobs: jax.Array, divergence: jax.Array, batch: Batch):
-        retain = role_tokens(batch, forget=False)
-        forget_nll = masked_total(-token_logprobs, role_tokens(batch, forget=True))
+        retain = role_tokens(batch, RETAIN)
+        forget_nll = masked_total(-token_logprobs, role_tokens(batch, FORGET))
         retain_nll = masked_total(-token_logprobs, retain)
         kl = masked_total(divergence, retain)
         if kl_reduction == "per_token":
             reduced = mean(kl)
         else:
-            reduced = mean((kl[0], jnp.sum(role_answers(batch, forget=False))))
+            reduced = mean((kl[0], jnp.sum(role_answers(batch, RETAIN))))
         value = -mean(forget_nll) + retain_weight * mean(retain_nll) + kl_weight * reduced
         return value, {"forget_nll": forget_nll, "retain_nll": retain_nll, "kl": kl}
 
-    return Objective(loss, rows=order, reference="parent")
+    return Objective(loss, rows=order, roles=ROLES, primary=FORGET, reference="parent")

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from mllm.ops.segments import segment_sums
-from mllm.unlearning.objective import Batch, Objective
-from mllm.unlearning.reductions import masked_total, mean, role_answers, role_tokens
+from mllm.training.objective import Batch, Objective
+from mllm.training.reductions import masked_total, mean
+from mllm.unlearning.roles import FORGET, RETAIN, ROLES, role_answers, role_tokens
 
 
 def npo(
@@ -46,8 +47,8 @@ def npo(
         raise ValueError(f"npo: form is {form!r}, expected 'sequence' or 'batch_mean'")
 
     def loss(token_logprobs: jax.Array, batch: Batch):
-        forget_tokens = role_tokens(batch, forget=True)
-        present = role_answers(batch, forget=True)
+        forget_tokens = role_tokens(batch, FORGET)
+        present = role_answers(batch, FORGET)
         supervised = jnp.where(forget_tokens > 0, token_logprobs, 0)
         logprobs = segment_sums(supervised, batch["segments"], present.shape[1])
         margin = logprobs - batch["reference_logprobs"]
@@ -65,13 +66,15 @@ def npo(
             "forget_margin": forget_margin,
         }
         if retain_weight > 0:
-            retain_nll = masked_total(-token_logprobs, role_tokens(batch, forget=False))
+            retain_nll = masked_total(-token_logprobs, role_tokens(batch, RETAIN))
             value = value + retain_weight * mean(retain_nll)
             metrics["retain_nll"] = retain_nll
         return value, metrics
 
     return Objective(
         loss,
-        rows="joint" if retain_weight > 0 else "forget",
+        rows="joint" if retain_weight > 0 else "primary",
+        roles=ROLES,
+        primary=FORGET,
         reference="parent" if form == "sequence" else "retain_only",
     )

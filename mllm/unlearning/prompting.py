@@ -1,6 +1,6 @@
 """The prompting baseline of MLLMU-Bench: the taught model, unchanged, told not to tell."""
 
-from mllm.unlearning.objective import Objective
+from mllm.training.objective import Objective
 
 # Not in the published code. The wording is the one that a third-party implementation attributes to
 # the paper (arXiv:2410.22108); it could not be compared with the paper itself, so it is an option.

@@ -57,8 +57,12 @@ def our_logits(folder, kind: str, lora: dict) -> np.ndarray:
         "tokens": jnp.asarray(tokens, jnp.int32),
         "positions": jnp.arange(tokens.shape[1])[None],
         "segments": jnp.zeros(tokens.shape, jnp.int32),
-        "images": jnp.asarray(pixels.transpose(0, 2, 3, 1)[:, None]),
-        "image_slots": jnp.array([[1]]),
+        "media": {
+            "image": {
+                "values": jnp.asarray(pixels.transpose(0, 2, 3, 1)[:, None]),
+                "slots": jnp.array([[1]]),
+            }
+        },
     }
 
     @jax.jit

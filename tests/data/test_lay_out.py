@@ -36,22 +36,24 @@ def test_what_is_laid_out_can_be_read_back(seed, width, patch):
     )
     assert batch["tokens"].shape[1] == (width or max(map(len, rows)))
     tiles = [[tile for picture in shown for tile in picture.tiles] for shown in pictures]
-    for name, array in batch.items():
-        assert array.dtype == (np.uint8 if name == "images" else np.int32)
+    image = batch.get("media", {"image": {}})["image"]
+    for name, array in (batch | image).items():
+        assert name == "media" or array.dtype == (np.uint8 if name == "values" else np.int32)
+    assert bool(image) == any(pictures)
     for i, row in enumerate(rows):
         there = batch["segments"][i] == 0
         assert batch["tokens"][i][there].tolist() == row
         assert batch["positions"][i][there].tolist() == list(range(len(row)))
         assert set(batch["segments"][i][~there].tolist()) <= {-1}
-        slots = batch["image_slots"][i]
+        slots = image["slots"][i] if image else np.array([])
         runs = [row[slot : slot + RUN] for slot in slots if slot >= 0]
         assert runs == [[IMAGE] * RUN] * len(tiles[i])
         assert sorted(set(slots[: len(runs)].tolist())) == slots[: len(runs)].tolist()
         for j, tile in enumerate(tiles[i]):
-            height, width_ = batch["image_extents"][i, j]
-            np.testing.assert_array_equal(batch["images"][i, j, :height, :width_], tile)
-            assert batch["images"][i, j].sum() == tile.sum()
-    assert all(side % patch == 0 for side in batch["images"].shape[2:4])
+            height, width_ = image["extents"][i, j]
+            np.testing.assert_array_equal(image["values"][i, j, :height, :width_], tile)
+            assert image["values"][i, j].sum() == tile.sum() and image["lengths"][i, j] == RUN
+    assert not image or all(side % patch == 0 for side in image["values"].shape[2:4])
 
 
 def test_text_alone_has_no_images():
@@ -83,8 +85,9 @@ def test_pixels_of_any_dtype_are_laid_out_in_the_order_of_their_tokens():
     tokens = np.array([[3, 3, 5, 0], [3, 3, 3, 3]])
     images = np.arange(3, dtype=np.float32)[:, None, None, None] * np.ones((3, 1, 1, 3), np.float32)
     extents = np.ones((3, 2), np.int32)
-    laid = place_images(tokens, images, extents, None, IMAGE, 2)
-    assert laid["images"][..., 0, 0, 0].tolist() == [[0, 0], [1, 2]]
-    assert laid["image_slots"].tolist() == [[0, -1], [0, 2]]
+    laid = place_images(tokens, images, extents, None, IMAGE, 2)["image"]
+    assert laid["values"][..., 0, 0, 0].tolist() == [[0, 0], [1, 2]]
+    assert laid["slots"].tolist() == [[0, -1], [0, 2]]
+    assert laid["lengths"].tolist() == [[2, 0], [2, 2]]
     with pytest.raises(ValueError, match=r"\[1, 2\] images in the rows, but 2 images"):
         place_images(tokens, images[:2], extents[:2], None, IMAGE, 2)

@@ -1,28 +1,27 @@
 """Rows hold what they are given, in capacity, and say where everything is."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from PIL import Image
+from toy import tokenized
 
-from mllm.data.images import Picture
-from mllm.data.packing import Example, RowShape, collate, pack
+from mllm.data.packing import RowShape, collate, pack
 from mllm.data.pipeline import Pipeline, read_ahead
-from mllm.data.processor import ProcessorConfig
+from mllm.data.tokenized import Tokenized
 
 IMAGE = 3
+ROLES = {"first": 1.0, "second": 0.0}
 
 
-def random_examples(seed: int, count: int = 40) -> list[Example]:
+def random_examples(seed: int, count: int = 40) -> list[Tokenized]:
     rng = np.random.default_rng(seed)
     draw = lambda low, high: tuple(rng.integers(10, 90, rng.integers(low, high)).tolist())  # noqa: E731
     examples = []
     for index in range(count):
         image = int(rng.integers(-1, 3))
         prefix = (1,) if image < 0 else (1, 7, IMAGE, IMAGE)
-        forget = bool(rng.random() < 0.3)
-        examples.append(Example(index, image, forget, prefix, draw(2, 8), draw(1, 5)))
+        shown = dict(media=[image], spans=[(2, 2, 0)]) if image >= 0 else {}
+        role = "first" if rng.random() < 0.3 else "second"
+        examples.append(tokenized(index, prefix, draw(2, 8), draw(1, 5), role=role, **shown))
     return examples
 
 
@@ -34,10 +33,10 @@ def test_every_example_is_in_one_row_and_rows_keep_to_their_capacity(seed, loss_
     rows = pack(examples, shape)
     assert sorted(e.index for row in rows for e in row) == list(range(len(examples)))
     for row in rows:
-        assert len({(e.prefix, e.image, e.forget) for e in row}) == 1
+        assert len({(tuple(e.content()[: e.prefix]), e.role) for e in row}) == 1
         assert len(row) <= shape.answers
-        assert len(row[0].prefix) + sum(e.length for e in row) <= shape.tokens
-        assert sum(shape.supervised_of(e) for e in row) <= shape.supervised
+        assert row[0].prefix + sum(e.length for e in row) <= shape.tokens
+        assert sum(len(shape.places_of(e)) for e in row) <= shape.supervised
 
 
 @pytest.mark.parametrize("loss_on", ["answer", "all"])
@@ -47,17 +46,17 @@ def test_collated_rows_can_be_read_back(loss_on):
     batch = collate(rows, 8, shape)
     for r, row in enumerate(rows):
         tokens, segments = batch["tokens"][r], batch["segments"][r]
-        assert tuple(tokens[segments == 0]) == row[0].prefix
+        assert tokens[segments == 0].tolist() == row[0].ids[: row[0].prefix].tolist()
         for s, example in enumerate(row):
             mine = segments == s + 1
-            assert tuple(tokens[mine]) == example.suffix + example.answer
-            start = len(example.prefix)
+            start, (first, end) = example.prefix, example.supervised[0]
+            assert tokens[mine].tolist() == example.ids[start:].tolist()
             assert batch["positions"][r][mine].tolist() == list(
                 range(start, start + example.length)
             )
             taught = tokens[mine & (batch["loss_mask"][r] > 0)]
-            wanted = example.answer if loss_on == "answer" else example.suffix + example.answer
-            assert tuple(taught) == wanted
+            wanted = example.ids[first:end] if loss_on == "answer" else example.ids[start:]
+            assert taught.tolist() == wanted.tolist()
             assert batch["answers"][r, s] == example.index
         there = batch["targets"][r] < shape.tokens
         assert there.sum() == batch["loss_mask"][r].sum()
@@ -77,9 +76,9 @@ def test_the_published_mask_covers_every_token_but_the_first():
     rows = pack(random_examples(6), shape)[:5]
     batch = collate(rows, 6, shape)
     for r, (example,) in enumerate(rows):
-        whole = example.prefix + example.suffix + example.answer
+        whole = example.ids.tolist()
         there = slice(0, len(whole))
-        assert tuple(batch["tokens"][r, there]) == whole
+        assert batch["tokens"][r, there].tolist() == whole
         assert set(batch["segments"][r, there].tolist()) == {1}
         assert batch["positions"][r, there].tolist() == list(range(len(whole)))
         assert batch["loss_mask"][r].tolist() == [0] + [1] * (len(whole) - 1) + [0] * (
@@ -103,7 +102,7 @@ def test_rows_that_cannot_be_are_refused(options, message):
 
 
 def test_an_example_that_fits_no_row_is_named():
-    example = Example(17, -1, False, (1,), tuple(range(30)), (5,))
+    example = tokenized(17, (1,), range(30), (5,))
     with pytest.raises(ValueError, match=r"example 17 has 32 tokens.*rows.tokens"):
         pack([example], RowShape(tokens=20))
 
@@ -111,14 +110,15 @@ def test_an_example_that_fits_no_row_is_named():
 def make_pipeline(**options) -> Pipeline:
     examples = random_examples(9, 60)
     shape = RowShape(tokens=40, supervised=18, answers=4)
-    return Pipeline(examples, [], None, 4, shape, seed=3, **options)
+    options = dict(seed=3, roles=ROLES, primary="first") | options
+    return Pipeline(examples, [], None, 4, shape, **options)
 
 
 def batches(pipeline, start: int, count: int) -> list[dict]:
     return [pipeline.batch_at(step) for step in range(start, start + count)]
 
 
-@pytest.mark.parametrize("schedule", ["all", "forget", "joint", "sequential"])
+@pytest.mark.parametrize("schedule", ["all", "primary", "joint", "sequential"])
 def test_a_resumed_pipeline_goes_on_with_the_same_batches(schedule):
     whole = batches(make_pipeline(schedule=schedule), 0, 30)
     for start in (1, 7, 19):
@@ -142,7 +142,8 @@ def test_a_batch_takes_the_smallest_of_three_shapes_that_holds_it(tokens, superv
     rows = [row[:most] for most in (1, 2, 4) for row in pack(examples, shape)]
     taken = set()
     for row in rows:
-        used = len(row[0].prefix) + sum(e.length for e in row), sum(len(e.answer) for e in row)
+        answers = sum(int(end - start) for e in row for start, end in e.supervised)
+        used = row[0].prefix + sum(e.length for e in row), answers
         fitted = shape.fitted([row])
         found = fitted.tokens, fitted.supervised
         assert found == next(s for s in ladder if used[0] <= s[0] and used[1] <= s[1])
@@ -155,8 +156,8 @@ def test_a_batch_takes_the_smallest_of_three_shapes_that_holds_it(tokens, superv
 
 
 def test_schedules_show_the_rows_they_promise():
-    roles = lambda batch: set(batch["forget"][batch["weight"] > 0].tolist())  # noqa: E731
-    pipeline = make_pipeline(schedule="forget")
+    roles = lambda batch: set(batch["role"][batch["weight"] > 0].tolist())  # noqa: E731
+    pipeline = make_pipeline(schedule="primary")
     assert all(roles(b) == {1.0} for b in batches(pipeline, 0, pipeline.steps(2)))
     pipeline = make_pipeline(schedule="joint")
     for batch in batches(pipeline, 0, pipeline.steps(2)):
@@ -169,66 +170,21 @@ def test_schedules_show_the_rows_they_promise():
     assert sorted(seen[seen >= 0]) == list(range(60))
 
 
+def test_schedules_and_roles_that_are_unknown_are_refused():
+    with pytest.raises(ValueError, match=r"unknown schedule 'joined'.*did you mean 'joint'"):
+        make_pipeline(schedule="joined")
+    message = r"example \d+ has role 'second'; the objective knows \['first'\]"
+    with pytest.raises(ValueError, match=message):
+        make_pipeline(roles={"first": 1.0})
+
+
 def test_reference_values_travel_with_their_answers():
-    pipeline = make_pipeline(schedule="forget")
+    pipeline = make_pipeline(schedule="primary")
     pipeline.reference = -np.arange(60, dtype=np.float32)
     for batch in batches(pipeline, 0, 3):
         known = batch["answers"] >= 0
         np.testing.assert_array_equal(batch["reference_logprobs"][known], -batch["answers"][known])
         assert (batch["reference_logprobs"][~known] == 0).all()
-
-
-class OfTests:
-    """What a pipeline reads of a processor."""
-
-    image_id = IMAGE
-    config = ProcessorConfig(image_size=6, image_tokens=2)
-
-
-@pytest.mark.parametrize("loss_on", ["answer", "text"])
-def test_pictures_travel_with_the_runs_of_their_tiles(loss_on):
-    rng = np.random.default_rng(0)
-    pictures = []
-    for number, (tiles, height, width) in enumerate([(1, 4, 7), (3, 6, 5), (2, 2, 2)], 1):
-        pixels = np.full((tiles, height, width, 3), number, np.uint8)
-        pixels *= np.arange(1, tiles + 1, dtype=np.uint8)[:, None, None, None]
-        pictures.append(Picture(pixels, ((height, width),) * tiles))
-    examples = []
-    for index in range(20):
-        image = index % 4 - 1
-        runs = [IMAGE, IMAGE, 9] * (len(pictures[image].tiles) if image >= 0 else 0)
-        examples.append(Example(index, image, False, (1, *runs), (5, 6), (7,)))
-    answers = 1 if loss_on == "text" else 3
-    shape = RowShape(tokens=30, supervised=20, answers=answers, loss_on=loss_on)
-    pipeline = Pipeline(examples, pictures, OfTests, 3, shape, patch=4)
-    shown = 0
-    for batch in batches(pipeline, 0, pipeline.steps(1)):
-        assert batch["images"].shape == (3, 3, 8, 8, 3)  # the same in every step
-        for r in range(3):
-            slots = batch["image_slots"][r]
-            numbers = batch["answers"][r]
-            image = examples[numbers[0]].image if numbers[0] >= 0 else -1
-            assert (slots >= 0).sum() == (len(pictures[image].tiles) if image >= 0 else 0)
-            for slot, pixels, extent in zip(
-                slots, batch["images"][r], batch["image_extents"][r], strict=True
-            ):
-                if slot >= 0:
-                    assert batch["tokens"][r, slot : slot + 2].tolist() == [IMAGE, IMAGE]
-                    assert tuple(extent) == pictures[image].extents[0]
-                    tile = (slot - 1) // 3
-                    assert pixels[: extent[0], : extent[1]].min() == (image + 1) * (tile + 1)
-                    shown += 1
-                else:
-                    assert not pixels.any() and not extent.any()
-    assert shown > 5
-    views = [Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)) for _ in range(3)]
-    single = [e for e in examples if e.image < 0 or len(pictures[e.image].tiles) == 1]
-    single = [replace(e, index=i) for i, e in enumerate(single)]
-    pipeline = Pipeline(single, views, OfTests, 3, shape, augmented=True)
-    first, again = batches(pipeline, 0, 8), batches(pipeline, 0, 8)
-    for mine, theirs in zip(first, again, strict=True):
-        assert mine["images"].shape == (3, 1, 6, 6, 3)
-        np.testing.assert_array_equal(mine["images"], theirs["images"])
 
 
 def test_reading_ahead_keeps_order_and_passes_errors_on():

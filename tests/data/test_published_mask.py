@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from toy import make_model, max_difference
+from toy import make_model, max_difference, pipeline_of, png
 
-from mllm.data.packing import Example, RowShape
-from mllm.data.pipeline import Pipeline
+from mllm.data.conversation import Example, assistant, user
+from mllm.data.packing import RowShape
 from mllm.ops.segments import segment_sums
 from mllm.training.step import packed_logprobs
 from mllm.unlearning import get_objective
+from mllm.unlearning.roles import FORGET, ROLES
 
 BETA = 0.4
 
@@ -24,16 +25,13 @@ def model():
 @pytest.fixture(scope="module")
 def batch(model):
     """Two rows to forget, with and without picture, and a padding row."""
-    processor = model.processor
-    picture = processor.arrange(Image.effect_noise((20, 16), 60).convert("RGB"))
-    examples = []
-    for index, grids in enumerate(([(0, 0)], [])):
-        prefix, suffix = processor.prompt(f"Who is {index}?", grids)
-        answer = processor.answer("London", ended=False)
-        parts = tuple(prefix), tuple(suffix), tuple(answer)
-        examples.append(Example(index, 0 if grids else -1, True, *parts))
+    picture = png(Image.effect_noise((20, 16), 60).convert("RGB"))
+    source = [
+        Example(str(index), "", (user(*shown, f"Who is {index}?"), assistant("London")), FORGET)
+        for index, shown in enumerate(([picture], []))
+    ]
     shape = RowShape(tokens=48, supervised=47, answers=1, loss_on="text")
-    pipeline = Pipeline(examples, [picture], processor, 3, shape)
+    pipeline = pipeline_of(source, model.processor, 3, shape, ended=False, roles=ROLES)
     pipeline.reference = np.asarray([-90.0, -75.0], np.float32)
     return pipeline.batch_at(0)
 
@@ -51,8 +49,8 @@ def by_hand(model, variables, batch) -> tuple[jax.Array, int]:
             "positions": np.arange(length, dtype=np.int32)[None],
             "segments": np.zeros((1, length), np.int32),
         }
-        if batch["image_slots"][r, 0] >= 0:
-            row |= {name: batch[name][r : r + 1] for name in batch if name.startswith("image")}
+        if batch["media"]["image"]["slots"][r, 0] >= 0:
+            row["media"] = jax.tree.map(lambda array, r=r: array[r : r + 1], batch["media"])
         states, _ = model.model.hidden(model.config, variables, row)
         table = jax.nn.log_softmax(states[0, :-1] @ head)
         total -= jnp.sum(table[jnp.arange(length - 1), row["tokens"][0, 1:]])

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tokenizers_of_tests import byte_level
+from toy import pipeline_of, png
 
-from mllm.data.packing import Example, RowShape
-from mllm.data.pipeline import Pipeline
+from mllm.data.conversation import Example, assistant, user
+from mllm.data.packing import RowShape
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.rows import lay_out
 from mllm.models import (
@@ -66,16 +67,15 @@ def test_answers_about_split_pictures_are_scored_as_alone(family):
     processor = Processor(ProcessorConfig(**names, **sizes, image_tokens=tokens), byte_level())
     variables = jax.tree.map(lambda x: x * 2, model.init(config, jax.random.key(0)))
     shapes = (50, 30), (21, 40)
-    pictures = [processor.arrange(Image.effect_noise(s, 90).convert("RGB")) for s in shapes]
-    examples = []
-    for index in range(6):
-        image = index % 3 - 1
-        grids = [pictures[image].grid] if image >= 0 else []
-        prefix, suffix = processor.prompt(f"Who is {index}?", grids)
-        parts = tuple(prefix), tuple(suffix), tuple(processor.answer("London"))
-        examples.append(Example(index, image, False, *parts))
-    width = max(len(e.prefix) for e in examples) + 60
-    pipeline = Pipeline(examples, pictures, processor, 2, RowShape(width, 40, 2), patch=4)
+    media = [png(Image.effect_noise(s, 90).convert("RGB")) for s in shapes]
+    asked = [], [media[0]], [media[1]], [media[0], media[1]]
+    source = [
+        Example(str(index), "", (user(*shown, f"Who is {index}?"), assistant("London")))
+        for index, shown in enumerate([*asked, *asked])
+    ]
+    longest = max(len(processor.encode(example.turns).ids) for example in source)
+    pipeline = pipeline_of(source, processor, 2, RowShape(longest + 60, 40, 2), patch=4)
+    examples, width = pipeline.examples, longest + 60
     found, score = np.zeros(len(examples)), jax.jit(packed_logprobs, static_argnums=(0, 1))
     for batch in map(pipeline.batch_at, range(pipeline.steps(1))):
         values = score(model, config, variables, batch)
@@ -84,13 +84,13 @@ def test_answers_about_split_pictures_are_scored_as_alone(family):
         found[batch["answers"][known]] = sums[known]
     hidden = jax.jit(model.hidden, static_argnums=0)
     for example in examples:
-        ids = list(example.prefix + example.suffix + example.answer)
-        shown = [pictures[example.image]] if example.image >= 0 else []
+        ids = example.ids.tolist()
+        shown = [processor.prepare(medium) for medium in source[example.index].turns[0].media]
         batch = lay_out(
             [ids], [shown], image_id=processor.image_id, image_tokens=tokens, width=width, patch=4
         )
         states, _ = hidden(config, variables, batch)
         table = jax.nn.log_softmax(states[0] @ model.head(config, variables))
-        places = np.arange(len(ids) - len(example.answer), len(ids))
+        places = np.arange(*example.supervised[0])
         alone = float(table[places - 1, np.asarray(ids)[places]].sum())
         np.testing.assert_allclose(found[example.index], alone, rtol=2e-5)

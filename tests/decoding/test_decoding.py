@@ -58,8 +58,7 @@ def logits(variables, prefix: list[int], image: np.ndarray, rest: list[int]) -> 
         "tokens": np.pad(ids, padding)[None],
         "positions": np.pad(np.arange(len(ids), dtype=np.int32), padding)[None],
         "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
-        "images": image[None],
-        "image_slots": np.array([[prefix.index(3)]], np.int32),
+        "media": {"image": {"values": image[None], "slots": np.array([[prefix.index(3)]])}},
     }
     return np.asarray(whole_row(variables, batch))[: len(ids)]
 
@@ -74,8 +73,9 @@ def make_prefix(variables, prompts):
         "tokens": tokens,
         "positions": np.tile(np.arange(width, dtype=np.int32), (2, 1)),
         "segments": segments,
-        "images": images,
-        "image_slots": np.array([[ids.index(3)] for ids in prefixes], np.int32),
+        "media": {
+            "image": {"values": images, "slots": np.array([[ids.index(3)] for ids in prefixes])}
+        },
     }
     return prefill(llava, CONFIG, variables, batch)[0]
 

@@ -24,7 +24,7 @@ def batch_of(logprobs, forget):
     padded = np.array([row + [0.0] * (tokens - len(row)) for row in logprobs], np.float32)
     mask = np.array([[1.0] * len(row) + [0.0] * (tokens - len(row)) for row in logprobs])
     rows = np.asarray(forget, np.float32)
-    role = {"forget": rows, "role": rows, "weight": np.ones_like(rows)}
+    role = {"role": rows, "weight": np.ones_like(rows)}
     return padded, {"loss_mask": mask.astype(np.float32), **role}
 
 
@@ -53,7 +53,7 @@ def test_a_bound_that_is_not_positive_is_refused(registered):
 def test_training_climbs_to_the_bound_and_stops_there(registered):
     """Plain SGD on one batch: the loss falls to zero, after which the weights stand still."""
     model = make_model()
-    batch = make_pipeline(model, "forget").batch_at(0)
+    batch = make_pipeline(model, "primary").batch_at(0)
     optimizer = optax.sgd(0.3)
     objective = get_objective("bounded_ga", bound=6.5)
     step = make_train_step(model.model, model.config, objective, optimizer)

@@ -40,7 +40,7 @@ def test_it_answers_as_the_seeing_model_does_where_there_is_no_image(loaded):
     batch = make_pipeline(seeing).batch_at(0)
     blind = packed_logprobs(loaded.model, loaded.config, loaded.variables, batch)
     seen = packed_logprobs(seeing.model, seeing.config, seeing.variables, batch)
-    without = (batch["image_slots"] < 0).all(axis=1)
+    without = (batch["media"]["image"]["slots"] < 0).all(axis=1)
     assert without.any() and not without.all()
     np.testing.assert_allclose(blind[without], seen[without], rtol=1e-5, atol=1e-6)
     assert np.abs(blind[~without] - seen[~without]).max() > 1e-3
@@ -49,7 +49,8 @@ def test_it_answers_as_the_seeing_model_does_where_there_is_no_image(loaded):
 def test_the_picture_changes_nothing(loaded):
     batch = make_pipeline(loaded).batch_at(0)
     first = packed_logprobs(loaded.model, loaded.config, loaded.variables, batch)
-    other = batch | {"images": 255 - batch["images"]}
+    image = batch["media"]["image"]
+    other = batch | {"media": {"image": image | {"values": 255 - image["values"]}}}
     again = packed_logprobs(loaded.model, loaded.config, loaded.variables, other)
     np.testing.assert_array_equal(first, again)
 

@@ -49,7 +49,7 @@ def test_sizes_are_the_published_ones():
         family, shape = config_from_dict(config.model.to_dict())
         count = sum(leaf.size for leaf in jax.tree.leaves(frozen["params"]))
         assert abs(count / 1e9 - billions) < 0.15, family
-        assert batch["images"].shape[-2] == shape.vision.image_size
+        assert batch["media"]["image"]["values"].shape[-2] == shape.vision.image_size
 
 
 @pytest.mark.thorough

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mllm.models import config_from_dict, config_to_dict, llava
+from mllm.models import config_from_dict, config_to_dict, llava, multimodal
 from mllm.models.decoder import DecoderConfig, Level
 from mllm.models.llava import LlavaConfig
 from mllm.models.multimodal import normalise, split_layers
@@ -49,10 +49,16 @@ def packed():
         "tokens": rng.integers(0, 50, (1, total)),
         "positions": positions,
         "segments": segments,
-        "image_slots": np.array([[IMAGE_AT]]),
     }
     batch = {name: values.astype(np.int32) for name, values in batch.items()}
-    return batch | {"images": rng.integers(0, 256, (1, 1, 16, 16, 3)).astype(np.uint8)}
+    values = rng.integers(0, 256, (1, 1, 16, 16, 3)).astype(np.uint8)
+    return batch | shown(values)
+
+
+def shown(values, at: int = IMAGE_AT, kind: str = "image", **more) -> dict:
+    """The part of a batch that shows one medium."""
+    name = "values" if values.dtype == np.uint8 else "tokens"
+    return {"media": {kind: {name: values, "slots": np.array([[at]], np.int32), **more}}}
 
 
 def separate(packed) -> list[tuple[np.ndarray, dict]]:
@@ -65,13 +71,13 @@ def separate(packed) -> list[tuple[np.ndarray, dict]]:
         row["segments"] = np.zeros_like(row["tokens"])
         gap = ((0, 0), (0, longest - len(columns)))
         row = {n: np.pad(v, gap, constant_values=-(n == "segments")) for n, v in row.items()}
-        rows.append((columns, row | {name: packed[name] for name in ("images", "image_slots")}))
+        rows.append((columns, row | {"media": packed["media"]}))
     return rows
 
 
 @partial(jax.jit, static_argnames="config")
-def run(variables, batch, config=CONFIG, media=None):
-    return llava.hidden(config, variables, batch, media=media)[0]
+def run(variables, batch, config=CONFIG):
+    return llava.hidden(config, variables, batch)[0]
 
 
 @partial(jax.jit, static_argnames="config")
@@ -117,7 +123,7 @@ def test_packed_loss_and_gradient_equal_the_sums_of_separate_ones(variables, pac
 
 def test_the_image_is_seen_and_padding_is_not(variables, packed):
     states = run(variables, packed)
-    other = packed | {"images": 255 - packed["images"]}
+    other = packed | shown(255 - packed["media"]["image"]["values"])
     real = packed["segments"][0] >= 0
     after_image = real & (np.arange(real.size) > IMAGE_AT)
     change = np.abs(run(variables, other) - states)[0].max(axis=-1)
@@ -129,16 +135,39 @@ def test_the_image_is_seen_and_padding_is_not(variables, packed):
 
 def test_a_slot_of_minus_one_places_no_image(variables, packed):
     without = {name: packed[name] for name in ("tokens", "positions", "segments")}
-    masked = packed | {"image_slots": np.full((1, 1), -1, np.int32)}
+    masked = packed | shown(packed["media"]["image"]["values"], at=-1)
     np.testing.assert_array_equal(run(variables, masked), run(variables, without))
 
 
 def test_media_may_be_encoded_before(variables, packed):
-    media = llava.encode_media(CONFIG, variables, jnp.asarray(packed["images"]))
-    assert media.shape == (1, 1, CONFIG.image_tokens, 32)
-    without = {name: values for name, values in packed.items() if name != "images"}
-    found = run(variables, without, media=media)
+    media = llava.encode_media(CONFIG, variables, packed["media"])
+    assert media["image"]["tokens"].shape == (1, 1, CONFIG.image_tokens, 32)
+    found = run(variables, packed | {"media": media})
     np.testing.assert_allclose(found, run(variables, packed), atol=2e-5)
+
+
+def test_media_of_unlike_lengths_take_their_own_places(variables, packed):
+    """Two media, of which the second takes two tokens of four, against tokens written by hand."""
+    rng = np.random.default_rng(1)
+    tokens = rng.normal(size=(1, 2, 4, 32)).astype(np.float32)
+    text = {name: values for name, values in packed.items() if name != "media"}
+    x = jnp.asarray(variables["params"]["decoder"]["embed"])[text["tokens"]]
+    expected = np.array(x)
+    expected[0, 1:5], expected[0, 6:8] = tokens[0, 0], tokens[0, 1, :2]
+    slots, lengths = np.array([[1, 6]], np.int32), np.array([[4, 2]], np.int32)
+    found = multimodal.place_media(x, jnp.asarray(tokens), slots, lengths)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_kinds_of_media_stand_side_by_side_and_an_unknown_one_is_refused(variables, packed):
+    media = llava.encode_media(CONFIG, variables, packed["media"])
+    sound = np.full((1, 1, 2, 32), 0.5, np.float32)
+    both = packed | {"media": media | shown(sound, at=6, kind="audio")["media"]}
+    alone = packed | {"media": media}
+    assert np.abs(run(variables, both) - run(variables, alone)).max() > 1e-3
+    wave = {"audio": {"values": np.zeros((1, 1, 8)), "slots": np.array([[6]], np.int32)}}
+    with pytest.raises(ValueError, match=r"Llava was given media of kind 'audio'.*text and images"):
+        llava.hidden(CONFIG, variables, packed | {"media": wave})
 
 
 @jax.jit

@@ -171,6 +171,6 @@ def test_whole_model_equals_llava():
         expected = twin(
             input_ids=torch.tensor(tokens).long(), pixel_values=channels_first(present)
         ).logits.numpy()
-    batch = text_batch(tokens) | {"images": images, "image_slots": slots}
+    batch = text_batch(tokens) | {"media": {"image": {"values": images, "slots": slots}}}
     found = logits(config, {"params": params}, batch)
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mllm.data.packing import Example, RowShape, collate, pack
+from mllm.data.packing import RowShape, collate, pack
 from mllm.models import llava, multimodal
 from mllm.ops import attention as room
 from mllm.ops.attention import (
@@ -23,7 +23,7 @@ from mllm.ops.attention import (
 )
 from mllm.ops.splash import splash_attention
 from tests.ops.test_attention import attend_in_loops, draw
-from tests.toy import make_model
+from tests.toy import make_model, tokenized
 
 
 def padded(lengths, tokens, *, plain=True):
@@ -128,7 +128,7 @@ def test_what_is_traced_for_a_platform_takes_its_kernel(monkeypatch):
 @pytest.mark.parametrize("answers", [1, 3])
 def test_a_model_calls_rows_of_one_answer_plain_and_so_they_are(answers, loss_on, monkeypatch):
     shape = RowShape(tokens=16, supervised=16, answers=answers, loss_on=loss_on)
-    examples = [Example(i, -1, False, (1, 9), (5,) * (i + 1), (6, 7)) for i in range(3)]
+    examples = [tokenized(i, (1, 9), (5,) * (i + 1), (6, 7)) for i in range(3)]
     batch = collate(pack(examples, shape), 4, shape)
     model, called = make_model(), []
 

@@ -49,14 +49,12 @@ def test_the_product_is_that_of_dequantised_weights():
 
 def logits(model, variables) -> np.ndarray:
     tokens = jnp.arange(24).reshape(2, 12) + 4
+    images = np.random.default_rng(2).integers(0, 256, (2, 1, 16, 16, 3)).astype(np.uint8)
     batch = {
         "tokens": tokens,
         "positions": jnp.broadcast_to(jnp.arange(12), tokens.shape),
         "segments": jnp.zeros_like(tokens),
-        "images": jnp.asarray(
-            np.random.default_rng(2).integers(0, 256, (2, 1, 16, 16, 3)), jnp.uint8
-        ),
-        "image_slots": jnp.full((2, 1), 2),
+        "media": {"image": {"values": images, "slots": jnp.full((2, 1), 2)}},
     }
     states, _ = llava.hidden(model.config, variables, batch)
     return np.asarray(states @ llava.head(model.config, variables))

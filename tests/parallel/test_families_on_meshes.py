@@ -51,6 +51,11 @@ def draw_batch(image_tokens: int) -> dict[str, np.ndarray]:
     """Rows of two images and a text, of which the last tokens are supervised."""
     rng = np.random.default_rng(0)
     places = np.arange(TOKENS, dtype=np.int32)
+    images = {
+        "values": rng.integers(0, 256, (ROWS, 2, 28, 28, 3)).astype(np.uint8),
+        "slots": np.tile(np.asarray([1, 3 + image_tokens], np.int32), (ROWS, 1)),
+        "extents": rng.integers(8, 29, (ROWS, 2, 2)).astype(np.int32),
+    }
     targets = np.tile(np.arange(TOKENS - 6, TOKENS, dtype=np.int32), (ROWS, 1))
     return {
         "tokens": rng.integers(0, 64, (ROWS, TOKENS)).astype(np.int32),
@@ -58,9 +63,7 @@ def draw_batch(image_tokens: int) -> dict[str, np.ndarray]:
         "segments": np.zeros((ROWS, TOKENS), np.int32),
         "targets": targets,
         "sources": targets - 1,
-        "images": rng.integers(0, 256, (ROWS, 2, 28, 28, 3)).astype(np.uint8),
-        "image_slots": np.tile(np.asarray([1, 3 + image_tokens], np.int32), (ROWS, 1)),
-        "image_extents": rng.integers(8, 29, (ROWS, 2, 2)).astype(np.int32),
+        "media": {"image": images},
     }
 
 

@@ -12,7 +12,8 @@ from toy import make_model, make_pipeline
 import mllm
 from mllm.checkpoints.digest import weights_digest
 from mllm.checkpoints.folder import load_model, save_model
-from mllm.data.packing import Example, RowShape, collate
+from mllm.data.packing import RowShape, collate
+from mllm.data.tokenized import branches
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
@@ -136,10 +137,7 @@ def test_no_device_holds_the_states_of_all_rows(model, variables):
 def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
     nodes, count = 8, 16  # whoever asks fills up what devices do not divide
     ids, _ = model.processor.prompt("Who is the person in the picture ?", [])
-    rows = [
-        [Example(0, -1, False, (5,), (), tuple(range(7, 8 + k + r % 6))) for k in range(3)]
-        for r in range(count)
-    ]
+    rows = [branches([5], [range(7, 8 + k + r % 6) for k in range(3)]) for r in range(count)]
     choices = collate(rows, count, RowShape(32, 32, 3))
     shared = {
         "tokens": np.asarray([ids, ids[::-1]] * (nodes // 2), np.int32),

@@ -1,13 +1,12 @@
 """What is computed once equals what would be computed in every step."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from toy import make_model, make_pipeline
 
 from mllm.studies import precomputed
 from mllm.training.step import packed_logprobs
+from mllm.unlearning.roles import FORGET
 
 
 @pytest.fixture(scope="module")
@@ -16,15 +15,17 @@ def model():
 
 
 def test_batches_with_media_are_those_with_images(model):
-    pipeline = make_pipeline(model)
-    once = replace(pipeline, media=precomputed.picture_media(model, pipeline))
+    pipeline, once = make_pipeline(model), make_pipeline(model)
+    assert precomputed.fits_in_memory(model, once)
+    once.pictures.tokens = precomputed.picture_tokens(model, once)
     shown = False
     for batch, other in zip(pipeline.epoch(0), once.epoch(0), strict=True):
         rng = np.random.default_rng(0)
         batch, other = pipeline.batch(batch, rng), once.batch(other, rng)
-        assert "images" not in other and "media" in other
-        np.testing.assert_array_equal(batch["image_slots"], other["image_slots"])
-        shown = shown or (batch["image_slots"] >= 0).any()
+        images, tokens = batch["media"]["image"], other["media"]["image"]
+        assert "values" not in tokens and "tokens" in tokens
+        np.testing.assert_array_equal(images["slots"], tokens["slots"])
+        shown = shown or (images["slots"] >= 0).any()
         found, expected = (
             packed_logprobs(model.model, model.config, model.variables, one)
             for one in (other, batch)
@@ -35,16 +36,16 @@ def test_batches_with_media_are_those_with_images(model):
 
 def test_reference_values_are_kept_and_follow_what_they_depend_on(model, tmp_path, monkeypatch):
     pipeline = make_pipeline(model)
-    found = precomputed.kept_logprobs(tmp_path, model, pipeline, "one")
-    forget = [example.index for example in pipeline.examples if example.forget]
+    found = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+    forget = [example.index for example in pipeline.examples if example.role == FORGET]
     assert forget and (found[forget] < 0).all()
     calls = []
     monkeypatch.setattr(
         precomputed, "reference_logprobs", lambda *arguments: calls.append(1) or found + 1
     )
-    again = precomputed.kept_logprobs(tmp_path, model, pipeline, "one")
+    again = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
     np.testing.assert_array_equal(again, found)
     assert not calls
-    other = precomputed.kept_logprobs(tmp_path, model, pipeline, "two")
+    other = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "two")
     np.testing.assert_array_equal(other, found + 1)
     assert calls == [1]

@@ -30,7 +30,7 @@ def update(model, name, accumulation):
     # An adapter that is not zero: else the divergence and its gradient are.
     lora = jax.tree.map(lambda w: 0.3 * jax.random.normal(next(keys), w.shape), lora)
     batch = dict(make_pipeline(model).batch_at(0))
-    batch["forget"] = np.arange(len(batch["forget"])).astype(np.float32) % 2
+    batch["role"] = np.arange(len(batch["role"])).astype(np.float32) % 2
     batch["reference_logprobs"] = np.full(batch["answers"].shape, -3.0, np.float32)
     step = make_train_step(
         model.model,

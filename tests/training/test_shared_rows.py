@@ -7,16 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toy import make_model
+from toy import make_model, tokenized
 
 from mllm.data.images import Picture
-from mllm.data.packing import Example, RowShape, pack
+from mllm.data.packing import RowShape, pack
+from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
+from mllm.data.tokenized import Tokenized
 from mllm.models import llava
 from mllm.ops.losses import supervised_logprobs, token_kl
 from mllm.ops.segments import segment_sums
-from mllm.training.step import predicting_states, spread
+from mllm.training.step import predicting_states, scatter_values
 from mllm.unlearning import OBJECTIVES, get_objective
+from mllm.unlearning.roles import FORGET, RETAIN, ROLES
 
 pytestmark = pytest.mark.thorough
 
@@ -39,7 +42,7 @@ def other(model):
     return llava.init(model.config, jax.random.key(7))["params"]
 
 
-def draw(seed: int, image_id: int) -> tuple[list[Example], list[Picture], np.ndarray]:
+def draw(seed: int, image_id: int) -> tuple[list[Tokenized], list[Picture], np.ndarray]:
     """Groups of random size about no picture, one, or one of two tiles; references of each."""
     rng = np.random.default_rng(seed)
     ids = lambda low, high: tuple(rng.integers(5, 290, rng.integers(low, high)).tolist())  # noqa: E731
@@ -50,12 +53,16 @@ def draw(seed: int, image_id: int) -> tuple[list[Example], list[Picture], np.nda
             image = len(pictures)
             pixels = rng.integers(0, 256, (tiles, 16, 16, 3)).astype(np.uint8)
             pictures.append(Picture(pixels, ((16, 16),) * tiles))
-        prefix = (*ids(1, 4), *([image_id] * 4 + [9]) * tiles)
-        for forget in (True, False):
+        before = ids(1, 4)
+        prefix = (*before, *([image_id] * 4 + [9]) * tiles)
+        spans = [(len(before) + 5 * tile, 4, 0) for tile in range(tiles)]
+        shown = dict(media=[image] if tiles else [], spans=spans)
+        for role in (FORGET, RETAIN):
             # The seed bounds the size of groups, so that seeds differ in the shape they need.
             for _ in range(rng.integers(1, min(seed, MOST // 6) + 1)):
                 index = len(examples)
-                examples.append(Example(index, image, forget, prefix, ids(1, 7), ids(1, 6)))
+                suffix, answer = ids(1, 7), ids(1, 6)
+                examples.append(tokenized(index, prefix, suffix, answer, role=role, **shown))
     return examples, pictures, -rng.exponential(size=len(examples)).astype(np.float32)
 
 
@@ -70,15 +77,17 @@ def alone(examples, pictures, reference, shape) -> dict[str, np.ndarray]:
         "sources": np.zeros((MOST, shape.supervised), np.int32),
         "answers": np.full((MOST, 1), -1, np.int32),
         "weight": np.zeros(MOST, np.float32),
-        "forget": np.zeros(MOST, np.float32),
+        "role": np.zeros(MOST, np.float32),
         "reference_logprobs": np.zeros((MOST, 1), np.float32),
-        "images": np.zeros((MOST, 2, 16, 16, 3), np.uint8),
-        "image_slots": np.full((MOST, 2), -1, np.int32),
-        "image_extents": np.zeros((MOST, 2, 2), np.int32),
+    }
+    image = {
+        "values": np.zeros((MOST, 2, 16, 16, 3), np.uint8),
+        "slots": np.full((MOST, 2), -1, np.int32),
+        "extents": np.zeros((MOST, 2, 2), np.int32),
     }
     for r, example in enumerate(examples):
-        ids = example.prefix + example.suffix + example.answer
-        first = len(example.prefix) + (shape is SHAPE) * len(example.suffix)
+        ids = example.ids.tolist()
+        first = example.supervised[0, 0] if shape is SHAPE else example.prefix
         taught = np.arange(first, len(ids))
         batch["tokens"][r, : len(ids)] = ids
         batch["positions"][r, : len(ids)] = np.arange(len(ids))
@@ -87,14 +96,24 @@ def alone(examples, pictures, reference, shape) -> dict[str, np.ndarray]:
         batch["targets"][r, : len(taught)] = taught
         batch["sources"][r, : len(taught)] = taught - 1
         batch["answers"][r], batch["reference_logprobs"][r] = r, reference[r]
-        batch["weight"][r], batch["forget"][r] = 1, example.forget
-        if example.image >= 0:
-            tiles = pictures[example.image].tiles
-            start = len(example.prefix) - 5 * len(tiles)
-            batch["images"][r, : len(tiles)] = tiles
-            batch["image_slots"][r, : len(tiles)] = start + 5 * np.arange(len(tiles))
-            batch["image_extents"][r, : len(tiles)] = 16
-    return batch
+        batch["weight"][r], batch["role"][r] = 1, example.role == FORGET
+        if len(example.media):
+            tiles = pictures[example.media[0]].tiles
+            start = example.prefix - 5 * len(tiles)
+            image["values"][r, : len(tiles)] = tiles
+            image["slots"][r, : len(tiles)] = start + 5 * np.arange(len(tiles))
+            image["extents"][r, : len(tiles)] = 16
+    return batch | {"media": {"image": image}}
+
+
+class Drawn:
+    """A processor that knows the pictures of ``draw`` by their numbers."""
+
+    def __init__(self, pictures: list[Picture]):
+        self.pictures = pictures
+
+    def prepared(self, number, read, where) -> Picture:
+        return self.pictures[number]
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +131,8 @@ def outcome(model, other):
             )
             head, kept_head = (llava.head(model.config, {"params": p}) for p in (params, other))
             return {
-                "token_logprobs": spread(supervised_logprobs(states, head, batch), batch),
-                "divergence": spread(token_kl(kept, kept_head, states, head), batch),
+                "token_logprobs": scatter_values(supervised_logprobs(states, head, batch), batch),
+                "divergence": scatter_values(token_kl(kept, kept_head, states, head), batch),
             }
 
         values, pull = jax.vjp(values_of, params)
@@ -142,9 +161,8 @@ def outcome(model, other):
 )
 def test_shared_rows_equal_rows_of_their_own(model, outcome, shape, seed, width):
     examples, pictures, reference = draw(seed, model.processor.image_id)
-    pipeline = Pipeline(
-        examples, pictures, model.processor, ROWS, shape, patch=8, reference=reference
-    )
+    shown = Pictures(Drawn(pictures), most=2, height=16, width=16)
+    pipeline = Pipeline(examples, [], shown, ROWS, shape, roles=ROLES, reference=reference)
     rows = pack(examples, shape)
     batch = pipeline.batch(rows, np.random.default_rng(0))
     assert batch["tokens"].shape == (ROWS, width)

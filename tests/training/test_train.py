@@ -103,7 +103,7 @@ def test_packed_logprobs_equal_separate_rows(model):
     pipeline = make_pipeline(model)
     batch = pipeline.batch_at(0)
     packed = packed_logprobs(model.model, model.config, model.variables, batch)
-    width = max(len(e.prefix) + e.length for e in pipeline.examples)
+    width = max(len(e.ids) for e in pipeline.examples)
 
     @jax.jit
     def logits(alone):
@@ -115,17 +115,18 @@ def test_packed_logprobs_equal_separate_rows(model):
             if index < 0:
                 continue
             example = pipeline.examples[index]
-            ids = np.array(example.prefix + example.suffix + example.answer, np.int32)
-            padding = (0, width - len(ids))
+            ids, padding = example.ids, (0, width - len(example.ids))
+            (span,) = example.spans if len(example.spans) else [(-1, 0, 0)]
+            image = {"values": batch["media"]["image"]["values"][r : r + 1]}
+            image["slots"] = np.array([[span[0]]], np.int32)
             alone = {
                 "tokens": np.pad(ids, padding)[None],
                 "positions": np.pad(np.arange(len(ids), dtype=np.int32), padding)[None],
                 "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
-                "images": batch["images"][r : r + 1],
-                "image_slots": batch["image_slots"][r : r + 1],
+                "media": {"image": image},
             }
             table = log_softmax(np.asarray(logits(alone), "float64"), axis=-1)
-            places = np.arange(len(ids) - len(example.answer), len(ids))
+            places = np.arange(*example.supervised[0])
             expected = table[places - 1, ids[places]]
             found = packed[r][(batch["segments"][r] == s + 1) & (batch["loss_mask"][r] > 0)]
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -56,7 +56,7 @@ def pack(answers: list[Answer], rows: list[list[int]], *, prefix: int = 2, token
     batch = {
         "segments": segments,
         "loss_mask": loss_mask,
-        "forget": forget,
+        "role": forget,
         "weight": weight,
         "answers": numbers,
         "reference_logprobs": reference,

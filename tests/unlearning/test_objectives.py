@@ -106,10 +106,10 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
     batch = packed[2]
     by_logprob, by_divergence = gradients(name, options, *packed)
     objective = get_objective(name, **options)
-    forget = batch["loss_mask"] * batch["forget"][:, None] > 0
-    retain = batch["loss_mask"] * (1 - batch["forget"])[:, None] > 0
+    forget = batch["loss_mask"] * batch["role"][:, None] > 0
+    retain = batch["loss_mask"] * (1 - batch["role"])[:, None] > 0
     assert (by_logprob[forget] < 0 if name == "nll" else by_logprob[forget] > 0).all()
-    if objective.rows == "forget":
+    if objective.rows == "primary":
         assert not by_logprob[retain].any()
     else:
         assert (by_logprob[retain] < 0).all()
@@ -122,7 +122,7 @@ def test_npo_becomes_gradient_ascent_as_beta_vanishes():
     packed = pack(draw_answers(3), ROWS)
     batch = packed[2]
     gradient, _ = gradients("npo", {"beta": 1e-4}, *packed)
-    ascent = batch["loss_mask"] * batch["forget"][:, None] / 4  # four answers to forget
+    ascent = batch["loss_mask"] * batch["role"][:, None] / 4  # four answers to forget
     np.testing.assert_allclose(gradient, ascent, atol=1e-3)
     # the distance is of first order in beta: ten times smaller beta, ten times closer
     far, near = (
@@ -174,7 +174,7 @@ def test_padding_changes_neither_the_value_nor_the_gradient(name, options, junk)
     packed = pack(answers, ROWS)
     logprobs, divergence, batch = pack(answers, [*ROWS, [], []], tokens=29)
     batch["reference_logprobs"][batch["answers"] < 0] = junk
-    batch["reference_logprobs"][batch["forget"] == 0] = junk  # no loss asks for these
+    batch["reference_logprobs"][batch["role"] == 0] = junk  # no loss asks for these
     logprobs[batch["loss_mask"] == 0] = junk
     divergence[batch["loss_mask"] == 0] = junk
     padded = (logprobs, divergence, batch)
@@ -265,7 +265,7 @@ def test_segment_sums_equal_a_loop_and_have_its_gradient():
 def test_what_each_objective_asks_for():
     asked = {
         ("nll", ()): (("token_logprobs", "batch"), "all", None),
-        ("ga", ()): (("token_logprobs", "batch"), "forget", None),
+        ("ga", ()): (("token_logprobs", "batch"), "primary", None),
         ("grad_diff", ()): (("token_logprobs", "batch"), "joint", None),
         ("grad_diff", (("order", "sequential"),)): (
             ("token_logprobs", "batch"),
@@ -273,9 +273,9 @@ def test_what_each_objective_asks_for():
             None,
         ),
         ("kl_min", ()): (("token_logprobs", "divergence", "batch"), "joint", "parent"),
-        ("npo", ()): (("token_logprobs", "batch"), "forget", "parent"),
+        ("npo", ()): (("token_logprobs", "batch"), "primary", "parent"),
         ("npo", (("retain_weight", 1.0),)): (("token_logprobs", "batch"), "joint", "parent"),
-        ("npo", (("form", "batch_mean"),)): (("token_logprobs", "batch"), "forget", "retain_only"),
+        ("npo", (("form", "batch_mean"),)): (("token_logprobs", "batch"), "primary", "retain_only"),
         ("prompting", ()): ((), "none", None),
     }
     for (name, options), expected in asked.items():

@@ -128,10 +128,9 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
                     "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
                 }
                 if item.picture is not None:
-                    batch["images"] = model.processor.picture(item.picture).tiles[None]
-                    batch["image_slots"] = np.array(
-                        [[prefix.index(model.processor.image_id)]], np.int32
-                    )
+                    slot = prefix.index(model.processor.image_id)
+                    tiles = model.processor.picture(item.picture).tiles[None]
+                    batch["media"] = {"image": {"values": tiles, "slots": np.array([[slot]])}}
                 table = log_softmax(np.asarray(logits(batch), "float64"), axis=-1)
                 places = np.arange(len(ids) - len(answer), len(ids))
                 np.testing.assert_allclose(value, table[places - 1, ids[places]].sum(), rtol=1e-4)

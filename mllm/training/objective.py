@@ -1,21 +1,21 @@
-"""What an unlearning objective is: a loss that asks by name for its inputs, and the rows it sees.
+"""What an objective is: a loss whose parameter names say what it reads, and the rows it sees.
 
-B rows, T tokens, S answers of a row. A row holds a shared prefix (the image) and several answers.
+B rows, T tokens, S answers of a row. A row holds a shared prefix and several answers.
 
 The batch of every loss:
   segments            int32[B, T]    0 the shared prefix, k >= 1 the k-th answer, -1 padding
   loss_mask           float32[B, T]  1 on supervised tokens
-  forget              float32[B]     1 for a row to forget, 0 for a row to retain
+  role                float32[B]     number of the row's role, see ``Objective.roles``
   weight              float32[B]     0 for a padding row, 1 otherwise
   answers             int32[B, S]    id of each answer, -1 for none; column k - 1 is segment k
   reference_logprobs  float32[B, S]  log-probability of each answer under the reference, summed over
-                                     its tokens, computed once before training; only where the
-                                     loss reads it (see ``Objective.reference``)
+                                     its tokens, computed once before training; only if the loss
+                                     reads it (see ``Objective.reference``)
 """
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
@@ -29,7 +29,7 @@ INPUTS = ("token_logprobs", "divergence", "batch")
 
 @dataclass(frozen=True)
 class Objective:
-    """One method of unlearning (or of teaching), as the training step and the evaluation see it.
+    """What a stage minimises, as the training step, the pipeline and the study see it.
 
     Attributes:
       loss: ``loss(...) -> (scalar to minimise, metrics)``; its parameter names, out of ``INPUTS``,
@@ -37,19 +37,22 @@ class Objective:
         at each supervised position, 0 elsewhere), ``divergence`` float32[B, T] (KL(reference ||
         model) of the next-token distribution at each supervised position, 0 elsewhere) and
         ``batch`` (see the module). Metrics are (sum, count) scalars, so that they add up over
-        devices and steps. None: the method trains nothing.
-      rows: the rows of a step: "forget" only, "joint" (as many forget as retain rows in every
-        batch), "sequential" (a whole pass over forget, then a whole pass over retain), "all" (one
-        set, no roles) or "none" (no training).
-      reference: the checkpoint that ``divergence`` or ``reference_logprobs`` comes from: "parent"
-        (the model that training starts from), "retain_only" (a model taught without the forget set)
-        or None.
-      system_prompt: text that the evaluation puts before every question, or None.
+        devices and steps. None: nothing is trained.
+      rows: the rows of a step: "all" (one set, whatever the roles), "primary" (those of the primary
+        role), "joint" (as many other rows as primary ones in every batch), "sequential" (a whole
+        pass over the primary rows, then one over the others) or "none" (no training).
+      roles: the number by which the loss knows each role of the examples; {} if it reads none.
+      primary: the role that ``rows`` is about.
+      reference: the stage that ``divergence`` or ``reference_logprobs`` comes from: "parent" is the
+        model that training starts from; None if there is no reference.
+      system_prompt: text that is put before every question to the model, or None.
     """
 
     loss: Loss | None
-    rows: Literal["forget", "joint", "sequential", "all", "none"]
-    reference: Literal["parent", "retain_only"] | None = None
+    rows: Literal["all", "primary", "joint", "sequential", "none"]
+    roles: Mapping[str, float] = field(default_factory=dict)
+    primary: str = ""
+    reference: str | None = None
     system_prompt: str | None = None
 
     def __post_init__(self):

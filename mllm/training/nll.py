@@ -1,16 +1,16 @@
-"""Plain negative log-likelihood: teaching a model, not unlearning."""
+"""Plain negative log-likelihood, for teaching a model."""
 
 import jax
 
-from mllm.unlearning.objective import Batch, Objective
-from mllm.unlearning.reductions import masked_total, mean
+from mllm.training.objective import Batch, Objective
+from mllm.training.reductions import masked_total, mean
 
 
 def nll() -> Objective:
     """Minimise the negative log-likelihood of every supervised token.
 
     The mean is over all supervised tokens of the batch together, not per answer; roles are not
-    looked at. Metric: ``nll``.
+    read. Metric: ``nll``.
     """
 
     def loss(token_logprobs: jax.Array, batch: Batch):

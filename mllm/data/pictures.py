@@ -1,0 +1,183 @@
+"""The pictures of training rows, read and prepared when a batch is made.
+
+Pictures that were used last stay at hand; a run may show more of them than memory holds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mllm.data import images
+from mllm.data.cache import Cache
+from mllm.data.conversation import Example, Media
+from mllm.data.images import Picture
+from mllm.data.packing import round_up, starts_of
+from mllm.data.processor import Processor
+from mllm.data.rows import empty_media
+from mllm.data.tokenized import Tokenized
+
+VIEWS = 256 * 2**20  # bytes of decoded pictures kept to draw views of
+
+
+class Shown(NamedTuple):
+    """One medium in a row.
+
+    Attributes:
+      row: number of the row. example: what shows it. medium: its number in that example.
+      slots: index in the row of the first token of each of its runs. lengths: their tokens.
+    """
+
+    row: int
+    example: Tokenized
+    medium: int
+    slots: list[int]
+    lengths: list[int]
+
+
+@dataclass
+class Pictures:
+    """What the encoder sees of the pictures of a run.
+
+    Attributes:
+      processor: prepares them. augmented: show a random view of each one every time instead.
+      most, height, width: tiles of the examples that show the most of them, and a size in pixels
+        that holds every tile: one program for the whole run.
+      tokens: what a frozen encoder makes of each picture, float[tiles, N, D] by its content number,
+        or None. Batches then hold ``tokens`` instead of ``values``.
+    """
+
+    processor: Processor
+    most: int
+    height: int
+    width: int
+    augmented: bool = False
+    tokens: dict[int, np.ndarray] | None = None
+    _views: Cache = field(default_factory=lambda: Cache(VIEWS))
+
+    @classmethod
+    def of(
+        cls,
+        examples: Sequence[Tokenized],
+        source: Sequence[Example],
+        processor: Processor,
+        *,
+        patch: int = 1,
+        augmented: bool = False,
+    ) -> "Pictures | None":
+        """Find how much room the pictures of a run take; None if there are none.
+
+        Args:
+          patch: heights and widths are padded to a multiple of this.
+        """
+        most = max((len(example.spans) for example in examples), default=0)
+        if not most:
+            return None
+        height = width = processor.config.image_size if augmented else 0
+        seen = set()
+        for example in () if augmented else examples:
+            for number, name in enumerate(example.media.tolist()):
+                if name not in seen:
+                    seen.add(name)
+                    read = partial(_media, source, example, number)
+                    size = processor.tile_size(read, f"example {example.name}")
+                    height, width = max(height, size[0]), max(width, size[1])
+        height, width = round_up(height, patch), round_up(width, patch)
+        return cls(processor, most, height, width, augmented)
+
+    def all(
+        self, examples: Sequence[Tokenized], source: Sequence[Example]
+    ) -> Iterator[tuple[int, Picture]]:
+        """Yield (content number, picture) of each picture of a run, once, in order."""
+        seen = set()
+        for example in examples:
+            for medium, number in enumerate(example.media.tolist()):
+                if number not in seen:
+                    seen.add(number)
+                    read = partial(_media, source, example, medium)
+                    yield number, self.processor.prepared(number, read, f"example {example.name}")
+
+    def lay_out(
+        self,
+        rows: Sequence[Sequence[Tokenized]],
+        count: int,
+        source: Sequence[Example],
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """Return the images of packed rows.
+
+        Args:
+          count: rows of the batch. source: the examples with their media. rng: of random views.
+
+        Returns:
+          values u8[R, I, H, W, 3] or tokens float[R, I, N, D]; slots, lengths i32[R, I], the first
+          token and the number of tokens of each (-1 and 0: none); extents i32[R, I, 2].
+        """
+        shown = [one for r, row in enumerate(rows) for one in shown_in(r, row)]
+        taken = np.zeros(count, int)
+        for one in shown:
+            taken[one.row] += len(one.slots)
+        tiles = round_up(max(int(taken.max()), 1), self.most)
+        shape, dtype = (self.height, self.width, 3), np.dtype(np.uint8)
+        if self.tokens is not None:
+            known = next(iter(self.tokens.values()))
+            shape, dtype = known.shape[1:], known.dtype
+        laid = empty_media(count, tiles, shape, dtype)
+        taken[:] = 0
+        for one in shown:
+            place = slice(taken[one.row], taken[one.row] + len(one.slots))
+            laid["slots"][one.row, place], laid["lengths"][one.row, place] = one.slots, one.lengths
+            taken[one.row] = place.stop
+            if self.tokens is not None:
+                laid["values"][one.row, place] = self.tokens[one.example.media[one.medium]]
+                continue
+            picture = self._seen(one, source, rng)
+            _, height, width, _ = picture.tiles.shape
+            laid["values"][one.row, place, :height, :width] = picture.tiles
+            laid["extents"][one.row, place] = picture.extents
+        if self.tokens is not None:
+            laid["tokens"] = laid.pop("values")
+        return laid
+
+    def _seen(self, one: Shown, source: Sequence[Example], rng: np.random.Generator) -> Picture:
+        """Return a picture, or a random view of it."""
+        example, name = one.example, int(one.example.media[one.medium])
+        where = f"example {example.name}"
+        if not self.augmented:
+            read = partial(_media, source, example, one.medium)
+            return self.processor.prepared(name, read, where)
+        size = self.processor.config.image_size
+
+        def decoded() -> Image.Image:
+            data = _media(source, example, one.medium).data
+            image = images.decode(data, where, self.processor.config.alpha)
+            return image.resize((2 * size, 2 * size))  # twice the view: small enough to be quick
+
+        image = self._views.get(name, decoded, lambda image: 4 * image.width * image.height)
+        return Picture(images.augment(image, size, rng)[None], ((size, size),))
+
+
+def _media(source: Sequence[Example], example: Tokenized, number: int) -> Media:
+    media = [part for turn in source[example.index].turns for part in turn.media]
+    return media[number]
+
+
+def shown_in(number: int, row: Sequence[Tokenized]) -> list[Shown]:
+    """Return the media of a packed row in the order of their places: those of the shared prefix
+    once, then those of each segment.
+    """
+    prefix, found = row[0].prefix, []
+    for segment, (example, start) in enumerate(zip(row, starts_of(row), strict=True)):
+        for medium in range(len(example.media)):
+            spans = example.spans[example.spans[:, 2] == medium]
+            in_prefix = len(spans) and spans[0, 0] < prefix
+            if not len(spans) or (in_prefix and segment > 0):
+                continue
+            shift = 0 if in_prefix else start - prefix
+            found.append(
+                Shown(number, example, medium, (spans[:, 0] + shift).tolist(), spans[:, 1].tolist())
+            )
+    return found

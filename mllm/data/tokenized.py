@@ -1,0 +1,139 @@
+"""Examples as training keeps them: ids and places in small arrays, without their media, which are
+read when a batch is made.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mllm.data.conversation import Example
+from mllm.data.encoded import Encoded, content_number, require_fit
+from mllm.data.processor import Processor
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenized:
+    """One example of a run.
+
+    Attributes:
+      index: its number among the run's examples, by which reference log-probabilities are kept.
+      name: its id in messages. role: see ``conversation.Example``.
+      ids: i32[n], all of its tokens.
+      media: i64[m], ``content_number`` of each medium that it shows, in order.
+      spans: i32[k, 3], the (start, length, medium) of each run of media tokens, in order.
+      supervised: i32[a, 2], the (start, end) of what assistants say.
+      prefix: tokens that it may share with other examples, at least 1; none is supervised.
+      key: digest of the content of those: examples of equal keys share a row.
+    """
+
+    index: int
+    name: str
+    role: str
+    ids: np.ndarray
+    media: np.ndarray
+    spans: np.ndarray
+    supervised: np.ndarray
+    prefix: int = 1
+    key: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """Tokens after the prefix."""
+        return len(self.ids) - self.prefix
+
+    def content(self) -> np.ndarray:
+        """Return i64[n], ``Encoded.content``."""
+        content = self.ids.astype(np.int64)
+        for start, length, medium in self.spans:
+            content[start : start + length] = self.media[medium]
+        return content
+
+    def breaks(self) -> list[int]:
+        """Return where a shared prefix may end, ascending: after the first token, and after each
+        medium that stands before everything supervised.
+        """
+        first = int(self.supervised[0, 0]) if len(self.supervised) else len(self.ids)
+        last = {int(medium): int(start + length) for start, length, medium in self.spans}
+        return sorted({1, *(end for end in last.values() if 1 < end <= first)})
+
+
+def tokenize(
+    source: Sequence[Example], processor: Processor, *, limit: int, ended: bool = True
+) -> list[Tokenized]:
+    """Encode all examples of a random-access source, and find what they share.
+
+    Args:
+      limit: tokens that the model or a row can hold. ended: whether answers close with the end
+        token.
+
+    Raises:
+      ValueError: an example does not fit or cannot be encoded; the message names it.
+    """
+    examples = []
+    for index in range(len(source)):
+        example = source[index]
+        where = f"example {example.id}"
+        encoded = processor.encode(example.turns, ended=ended, where=where)
+        require_fit(encoded, limit, where)
+        examples.append(compact(index, example, encoded))
+    return share(examples)
+
+
+def compact(index: int, example: Example, encoded: Encoded) -> Tokenized:
+    """Return an encoded example in small arrays, without its media."""
+    spans = [(span.start, span.length, span.media) for span in encoded.spans]
+    return Tokenized(
+        index,
+        example.id,
+        example.role,
+        np.array(encoded.ids, np.int32),
+        np.array([content_number(medium) for medium in encoded.media], np.int64),
+        np.array(spans, np.int32).reshape(-1, 3),
+        np.array(encoded.supervised, np.int32).reshape(-1, 2),
+    )
+
+
+def share(examples: Sequence[Tokenized]) -> list[Tokenized]:
+    """Find by content which tokens each example shares with others.
+
+    The prefix of an example ends where its deepest medium ends that another example of its role
+    shows after the same content. If there is none, it ends after its last medium, and without media
+    after the first token.
+    """
+
+    def digests(example: Tokenized) -> dict[int, bytes]:
+        content = example.content()
+        return {
+            end: hashlib.blake2b(content[:end].tobytes(), digest_size=16).digest()
+            for end in example.breaks()
+        }
+
+    found = Counter((e.role, digest) for e in examples for digest in digests(e).values())
+    shared = []
+    for example in examples:
+        known = digests(example)
+        several = [end for end in known if end > 1 and found[example.role, known[end]] > 1]
+        end = max(several or known)
+        shared.append(replace(example, prefix=end, key=known[end]))
+    return shared
+
+
+def branches(ids: Sequence[int], answers: Sequence[Sequence[int]]) -> list[Tokenized]:
+    """Return answers that follow the same tokens, as the examples of one row."""
+    nothing, start = np.zeros(0, np.int64), len(ids)
+    return [
+        Tokenized(
+            index=0,
+            name=f"answer {number}",
+            role="",
+            ids=np.array([*ids, *answer], np.int32),
+            media=nothing,
+            spans=np.zeros((0, 3), np.int32),
+            supervised=np.array([[start, start + len(answer)]], np.int32),
+            prefix=start,
+        )
+        for number, answer in enumerate(answers)
+    ]
