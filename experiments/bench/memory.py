@@ -17,7 +17,6 @@ from types import SimpleNamespace
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import flags
-from mllm.training.nll import nll
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -31,6 +30,7 @@ from mllm.studies.evaluate import evaluate
 from mllm.studies.stage import Stage
 from mllm.studies.start import prepare
 from mllm.studies.train import ensure
+from mllm.training.nll import nll
 
 WORKDIR = define_workdir("folder of data and runs")
 PICTURES = flags.DEFINE_integer("pictures", 50_000, "pictures to train on")
