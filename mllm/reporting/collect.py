@@ -1,4 +1,4 @@
-"""Reads a sweep folder: every `run.json` below it, with its scores and replies."""
+"""Read a sweep folder: every `run.json` below it, with its scores and replies."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from mllm.reporting import figures
 from mllm.reporting.collect import Sweep
-from mllm.reporting.section import Details, Drawing, Panel, Section
+from mllm.reporting.section import Drawing, Panel, Section, every
 from mllm.reporting.tables import Column, Table, percent
 from mllm.reporting.text import clean_text
 
@@ -52,26 +52,17 @@ def render(
 
 
 def saved_figures(sections: Sequence[Section]) -> dict[str, bytes]:
-    """Return file name -> bytes of the figures that have files of their own, SVG and PNG."""
+    """Return file name -> bytes of the figures that have files of their own."""
     files: dict[str, bytes] = {}
     theme = figures.LIGHT
     for section in sections:
-        for drawing in _drawings(section.blocks):
+        for drawing in every(section.blocks, Drawing):
             for name, draw in drawing.saved.items():
                 figure = draw(theme)
                 files[f"{name}.svg"] = figures.svg(figure, theme)
-                files[f"{name}.png"] = figures.png(figure, theme)
+                if drawing.png:
+                    files[f"{name}.png"] = figures.png(figure, theme)
     return files
-
-
-def _drawings(blocks: Sequence[Any]) -> list[Drawing]:
-    found = []
-    for block in blocks:
-        if isinstance(block, Details):
-            found += _drawings(block.blocks)
-        elif isinstance(block, Drawing):
-            found.append(block)
-    return found
 
 
 def _draw(panel: Panel) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Writes the report of a sweep: results.json, HTML, Markdown, CSV, LaTeX and figures."""
+"""Write the report of a sweep: results.json, HTML, Markdown, CSV, LaTeX and figures."""
 
 from __future__ import annotations
 

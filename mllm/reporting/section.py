@@ -75,13 +75,14 @@ class Drawing:
     """Panels in a grid of at most `columns` columns with one caption.
 
     `saved` are the figures that stand in files of their own: file name without its ending -> how
-    to draw it.
+    to draw it, as SVG and, if `png`, also as PNG.
     """
 
     panels: tuple[Panel, ...]
     caption: str = ""
     columns: int = 2
     saved: Mapping[str, Draw] = dataclasses.field(default_factory=dict)
+    png: bool = True
     kind: str = dataclasses.field(default="drawing", init=False)
 
 

@@ -115,7 +115,7 @@ def _curves_panel(sweep: Sweep, run: Run, series, curves: Mapping[str, Curve]) -
 
 def _curves_drawing(pairs: list[tuple[Run, Panel]], caption: str) -> Drawing:
     saved = {f"curves_{slug(run.name)}": panel.draw for run, panel in pairs}
-    return Drawing(tuple(panel for _, panel in pairs), caption, columns=3, saved=saved)
+    return Drawing(tuple(panel for _, panel in pairs), caption, columns=3, saved=saved, png=False)
 
 
 def run_title(sweep: Sweep, run: Run) -> str:
