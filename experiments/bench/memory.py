@@ -7,6 +7,7 @@ what counts is that rows and pictures are read when they are needed. A second st
 then measures less.
 """
 
+import contextlib
 import io
 import resource
 import sys
@@ -112,7 +113,8 @@ def build(folder: Path, pictures: int) -> tuple[Path, dict]:
     """Write the dataset and a tokenizer of its few words."""
     tfds.disable_progress_bar()
     builder = Noise(pictures=pictures, data_dir=str(folder))
-    builder.download_and_prepare()
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints a download of unknown size
+        builder.download_and_prepare()
     written = Path(builder.data_path)
     words = {
         "<pad>",
@@ -189,7 +191,7 @@ def get_config():
         projector=dict(mlp_width=32, width=32),
         dtype="float32",
     )
-    config.processor.image_size = SIDE
+    config.processor.update(chat_format="vicuna", image_size=SIDE)
     config.rows.update(tokens=64, supervised=8, answers=1)
     config.schedule = common.stage(rows=128)
     config.evaluation.protocol = "choices"
