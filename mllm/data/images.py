@@ -31,7 +31,7 @@ class ImageConfig:
 
     image_size: side in pixels of a square tile (crop, pad_square, stretch, idefics3).
     transform: a name of ``TRANSFORMS``; resample: a Pillow filter, in lower case.
-    alpha: transparency is laid over "white", or "drop" forgets it (colours stay as stored).
+    alpha: transparency is laid over "white", or "drop" ignores it (colours stay as stored).
     longest_edge, shortest_edge: bounds in pixels (idefics2: both, idefics3: the first).
     split: also show parts of the image, enlarged (idefics2, idefics3).
 

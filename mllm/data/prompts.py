@@ -24,8 +24,8 @@ def _turn(lead: str, question: str, end: str, images: int) -> Prompt:
 
 
 def llava(question: str, images: int = 0, system: str | None = None) -> Prompt:
-    """``USER: <image>\\n{question}\\nASSISTANT:`` (MLLMU-Bench's prompt for LLaVA-1.5), a system
-    prompt in front.
+    """``USER: <image>\\n{question}\\nASSISTANT:`` (the prompt of LLaVA-1.5's model card), a
+    system prompt in front.
     """
     lead = f"{system} USER: " if system else "USER: "
     return _turn(lead, question, "\nASSISTANT:", images)

@@ -204,10 +204,10 @@ _LETTER = re.compile(
 
 
 def first_char(reply: str, options: Mapping[str, str]) -> str | None:
-    """The published rule: the first character, upper-cased, if it is an option's letter.
+    """Return the first character, upper-cased, if it is an option's letter.
 
-    It reads "According to ..." as A and "Don't know" as D (MLLMU-Bench, eval.py); only for
-    protocol ``paper``.
+    A published script reads so. It takes "According to ..." for A and "Don't know" for D: use it
+    only to reproduce that script.
     """
     letter = reply.strip()[:1].upper()
     return letter if letter in options else None
