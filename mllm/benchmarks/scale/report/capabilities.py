@@ -26,6 +26,10 @@ _FORMATS = (
     "Formats do not hold the same capabilities (frames have no abstract reasoning, a single "
     "picture has no temporal order), so rows of this table differ in more than the format."
 )
+_UNLIKE = (
+    "Not asked the same as the other models, by other prompts or about other items: {}. Their "
+    "scores are shown, but not compared."
+)
 _CELLS = (
     "Score of each model in each cell of the general suite, in percent. A dash marks a cell that "
     "has no items. The intervals of single cells are wide: read the pattern, not the digits."
@@ -40,6 +44,9 @@ def capability_section(study: Study) -> Section:
     note = " ".join(filter(None, (_BY_REPLY if study.by_reply else _INTERVALS,
                                   seed_rule(comparison))))  # fmt: skip
     blocks = [Scores(one) for one in tables if one.measured]
+    unlike = study.unlike()
+    if unlike:
+        blocks.insert(0, Paragraph(_UNLIKE.format(", ".join(unlike))))
     blocks.append(Paragraph(note, note=True))
     formats = format_table(study)
     if formats.measured:

@@ -12,6 +12,7 @@ from mllm.reporting.comparison import Entry
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.section import Block, Drawing, Grid, Panel, Paragraph, Section
 
+_TENFOLD = 10
 _EVERYTHING = {"suite": ALL, "format": ALL, "capability": ALL}
 _NOTE = (
     "Picture tokens and prefill are means per item; peak memory is that of the device; time is "
@@ -20,7 +21,7 @@ _NOTE = (
 )
 _FIGURE = (
     "Score over all items with its 95% interval, against what it costs; the dashed line joins the "
-    "models that no other one beats in both (the Pareto front). Horizontal axes are logarithmic."
+    "models that no other one beats in both (the Pareto front)."
 )
 Measure = tuple[str, Callable[[Mapping[str, Any], Entry], str | None]]
 
@@ -115,8 +116,13 @@ def _style(study: Study, subject: Subject):
 
 def pareto_figure(study: Study, key: str, axis: str, theme: Theme = LIGHT):
     """Draw the score of each model against a cost."""
-    panel = Scatter(f"Score against {axis}", tuple(dots(study, key)))
-    return scatter_figure([panel], axis, "score (%)", theme, log_x=True, front=True)
+    shown = dots(study, key)
+    costs = [dot.x[0] for dot in shown]
+    # A short logarithmic axis has hardly a number on it.
+    log = key == "parameters" or max(costs) > _TENFOLD * min(costs)
+    panel = Scatter(f"Score against {axis}", tuple(shown))
+    scale = " (logarithmic)" if log else ""
+    return scatter_figure([panel], axis + scale, "score (%)", theme, log_x=log, front=True)
 
 
 def _size(value: float | None) -> str | None:

@@ -18,6 +18,8 @@ from mllm.reporting.section import Answer, Card, Gallery, Paragraph, Sample, Sec
 from mllm.reporting.text import clean_text, slug
 
 _TEXT_LIMIT, _LOOP_LIMIT = 320, 80
+_NARROW = 112  # pixels a side where four pictures share a row
+_GOLDEN = 0.6180339887498949  # multiples of it are spread evenly over [0, 1)
 _RULE = (
     "For each capability one item that the large model gets wrong, whatever the small one says, "
     "and one that only the small one gets wrong, where there are any. Of all such items in the "
@@ -32,7 +34,7 @@ def gallery_section(study: Study, tagged: Mapping[str, Tagged]) -> Section | Non
     if study.large is None:
         return None
     places = [place for place, _ in capability_gaps(study)]
-    cards = [_card(study, tagged, place, at, len(places)) for at, place in enumerate(places)]
+    cards = [_card(study, tagged, place, at) for at, place in enumerate(places)]
     shown = tuple(card for card in cards if card.samples)
     if not shown:
         return None
@@ -40,12 +42,12 @@ def gallery_section(study: Study, tagged: Mapping[str, Tagged]) -> Section | Non
     return Section("gallery", "Failures side by side", blocks, "Gallery")
 
 
-def chosen(study: Study, place: tuple[str, str], at: int, count: int) -> dict[str, str]:
+def chosen(study: Study, place: tuple[str, str], at: int) -> dict[str, str]:
     """Return title -> id of the items that stand for a capability.
 
     Args:
       place: suite and capability.
-      at, count: the place of the capability among all; it decides which of the items is taken.
+      at: the place of the capability among all; it decides which of the items is taken.
     """
     wrong = {
         name: {
@@ -61,21 +63,21 @@ def chosen(study: Study, place: tuple[str, str], at: int, count: int) -> dict[st
         f"{study.large.label} is wrong": sorted(wrong["large"]),
         f"Only {study.small.label} is wrong": sorted(wrong["small"] - wrong["large"]),
     }
-    return {title: _spread(pool, at, count) for title, pool in pools.items() if pool}
+    return {title: _spread(pool, at) for title, pool in pools.items() if pool}
 
 
-def _spread(pool: Sequence[_T], at: int, count: int) -> _T:
-    return pool[(2 * at + 1) * len(pool) // (2 * count)]
+def _spread(pool: Sequence[_T], at: int) -> _T:
+    """Return an entry; over many capabilities the entries are evenly spread."""
+    return pool[int((at + 0.5) * _GOLDEN % 1 * len(pool))]
 
 
-def _card(study: Study, tagged, place: tuple[str, str], at: int, count: int) -> Card:
+def _card(study: Study, tagged, place: tuple[str, str], at: int) -> Card:
     suite, capability = place
     rows = {
         one.label: {record["item"]: record for record in study.asked(one)} for one in study.models
     }
     samples = tuple(
-        _sample(study, tagged, rows, title, id)
-        for title, id in chosen(study, place, at, count).items()
+        _sample(study, tagged, rows, title, id) for title, id in chosen(study, place, at).items()
     )
     return Card(
         id=slug("card", suite, capability),
@@ -96,8 +98,13 @@ def _sample(study: Study, tagged, rows, title: str, id: str) -> Sample:
         answers=tuple(
             _answer(name, records.get(name), tagged.get(name)) for name in rows
         ),
-        pictures=tuple(uri for data in study.pictures(id) if (uri := thumbnail(enlarged(data)))),
+        pictures=_shown(study.pictures(id)),
     )  # fmt: skip
+
+
+def _shown(pictures: Sequence[bytes]) -> tuple[str, ...]:
+    side = THUMBNAIL if len(pictures) < 4 else _NARROW
+    return tuple(uri for data in pictures if (uri := thumbnail(enlarged(data), side)))
 
 
 def _question(study: Study, record: Record) -> str:

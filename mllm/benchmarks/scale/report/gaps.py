@@ -29,14 +29,11 @@ _RULE = (
     "else is undecided: there are too few items to say."
 )
 _FIGURE = (
-    "Difference of the two scores with its 95% interval. The shaded band is the margin within "
-    "which two models are comparable. Orange: the small model lags; blue: it leads; green: "
-    "comparable; open grey marks: undecided."
-)
-_MAP = (
-    "Difference in each cell of the general suite, in points, and how the small model stands in "
-    "it. Blue: the large model is better; orange: the small one is. Cells without a word are "
-    "undecided."
+    "Left: difference of the two scores with its 95% interval; the shaded band is the margin "
+    "within which two models are comparable. Orange: the small model lags; blue: it leads; green: "
+    "comparable; open grey marks: undecided. Right: difference in each cell of the general suite, "
+    "in points. Blue: the large model scores higher; orange: the small one does. Cells without a "
+    "word are undecided."
 )
 HEADS = ("Items", "Large", "Small", "Difference", "95% interval", "McNemar p", "Holm p", "Small is")
 
@@ -48,8 +45,9 @@ def gap_section(study: Study) -> Section:
         refused = Paragraph(f"A large and a small model are not compared: {study.refusal}.")
         return Section("gap", title, (refused,), "Gap")
     large, small = study.large.label, study.small.label
+    seeds = " Of several seeds the first is compared." if study.comparison.seeds > 1 else ""
     intro = Paragraph(
-        f"{_sized(study.large)} is compared with {_sized(study.small)}, item by item."
+        f"Compared item by item: {_sized(study.large)} with {_sized(study.small)}.{seeds}"
     )
     figure = Panel(
         lambda theme: gap_figure(study, theme),
@@ -63,10 +61,9 @@ def gap_section(study: Study) -> Section:
     by_cell = [(_cell_name(cell), gap) for cell, gap in cell_gaps(study)]
     blocks: tuple[Block, ...] = (
         intro,
-        Drawing((figure,), _FIGURE, columns=1, saved={"gap": figure.draw}),
+        Drawing((figure, cells), _FIGURE, saved={"gap": figure.draw, "gap_cells": cells.draw}),
         gap_grid("Difference by capability", "Capability", rows),
         Paragraph(_RULE, note=True),
-        Drawing((cells,), _MAP, columns=1, saved={"gap_cells": cells.draw}),
         Details(
             f"Difference in each of {len(by_cell)} cells",
             (gap_grid("Difference by cell", "Cell", by_cell),),
@@ -148,7 +145,10 @@ def points(value: float) -> str:
 
 def signed(value: float) -> str:
     """Return a difference in points with its sign, a dash for NaN."""
-    return "–" if math.isnan(value) else f"{100 * value:+.1f}".replace("-", "−")
+    if math.isnan(value):
+        return "–"
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text[1:] == "0.0" else text.replace("-", "−")
 
 
 def p_text(value: float) -> str:

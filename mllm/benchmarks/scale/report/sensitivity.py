@@ -8,7 +8,7 @@ from mllm.benchmarks.scale.report.layout import in_order, label
 from mllm.benchmarks.scale.report.study import Study, Subject
 from mllm.benchmarks.scale.score import ALL, Record, headline, parsed
 from mllm.benchmarks.scale.scorers import RIGHT
-from mllm.reporting.section import Block, Details, Grid, Paragraph, Section
+from mllm.reporting.section import Block, Details, Grid, Heading, Paragraph, Section
 
 FEWEST = 3  # wordings of which a spread is reported
 _SPREAD = (
@@ -17,8 +17,8 @@ _SPREAD = (
     "wording; “right in all” and “right in some” are shares of all items."
 )
 _POSITIONS = (
-    "Which letter a model names, in percent of the choices with {count} options that it was asked "
-    "by letter, over all wordings; options are shuffled anew for every wording but the first. "
+    "The letter that a model names, in percent of the choices with {count} options that it was "
+    "asked by letter, over all wordings; every wording has its own order of the options. "
     "“Right” is where the right option stood. A model that prefers a position names it "
     "more often than that."
 )
@@ -30,7 +30,11 @@ def sensitivity_section(study: Study) -> Section:
     rows = [row for one in study.models if (row := _spread_row(study, one))]
     if rows:
         heads = ("Model", "Wordings", "Score", "Same answer", "Right in all", "Right in some")
-        blocks += [Grid("Spread over wordings", heads, tuple(rows)), Paragraph(_SPREAD, note=True)]
+        blocks += [
+            Heading("Wordings"),
+            Grid("Spread over wordings", heads, tuple(rows)),
+            Paragraph(_SPREAD, note=True),
+        ]
         blocks.append(
             Details("Spread over wordings by capability", (_capability_grid(study, rows),))
         )
@@ -123,6 +127,7 @@ def _positions(study: Study) -> list[Block]:
         total = len(chosen)
     rows.append(("Right", *_shares(gold, letters, total), "–"))
     return [
+        Heading("Order of the options"),
         Grid("Letters that models name", ("Model", *letters, "None"), tuple(rows)),
         Paragraph(_POSITIONS.format(count=count), note=True),
     ]

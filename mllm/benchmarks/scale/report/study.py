@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -89,6 +90,15 @@ class Study:
             data=subject.run.data_fingerprint,
             by_item={record["item"]: _outcome(record) for record in self.asked(subject)},
         )
+
+    def unlike(self) -> list[str]:
+        """Return the labels of the models that were not asked what most of them were."""
+        kinds = defaultdict(list)
+        for one in self.models:
+            keys = tuple(sorted(record["key"] for record in self.asked(one)))
+            kinds[keys].append(one.label)
+        kept = max(kinds.values(), key=len, default=[])
+        return [one.label for one in self.models if one.label not in kept]
 
     def gaps(self, by: Callable[[Cell], str] = cell_name) -> list[Gap]:
         """Return the differences large - small by a name of the cell.
