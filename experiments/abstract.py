@@ -21,7 +21,7 @@ from mllm.training.state import TrainState
 from mllm.training.step import make_train_step
 from mllm.unlearning import get_objective
 
-QUESTIONS, CHOICES = 5, 4  # of a profile's multiple choice
+QUESTIONS, CHOICES = 5, 4  # about one picture
 
 
 def training_step(config, method: str, mesh: Mesh, rows: int):
@@ -52,20 +52,21 @@ def training_step(config, method: str, mesh: Mesh, rows: int):
     return step, (_placed(state, mesh), _placed(frozen, mesh), batch)
 
 
-def evaluation_calls(config, mesh: Mesh, profiles: int) -> dict[str, tuple]:
-    """name -> (function, arguments, options) for a group of profiles: their pictures, the options
-    of all their questions, their replies. ``function.lower`` lowers the program of a call.
+def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
+    """Return name -> (function, arguments, options) of an evaluation of some pictures: reading
+    them, the options of all questions about them, replies to these. ``function.lower`` lowers the
+    program of a call.
     """
     family, shape = config_from_dict(config.model.to_dict(), "config.model")
     model = MODELS[family]
     variables = {"params": _cast(model.abstract(shape)["params"], shape.dtype)}
     variables = _placed(jax.eval_shape(split_layers, variables), mesh)
-    prompt, asked = shape.image_tokens + 32, profiles * QUESTIONS
+    prompt, asked = shape.image_tokens + 32, pictures * QUESTIONS
     side = shape.vision.image_size
     shown = _arrays(
         mesh,
-        **dict.fromkeys(("tokens", "positions", "segments"), ((profiles, prompt), jnp.int32)),
-        media=_one_image(profiles, side),
+        **dict.fromkeys(("tokens", "positions", "segments"), ((pictures, prompt), jnp.int32)),
+        media=_one_image(pictures, side),
     )
     options = _arrays(
         mesh,

@@ -2,7 +2,7 @@
 
 python -m experiments.convert --from llava-1.5-7b-hf --to checkpoint
 python -m experiments.convert --from runs/x/npo --to llava-unlearned-hf --verify
-python -m experiments.convert --from runs/x/npo --to npo-adapter --adapter_for llava-vanilla-hf
+python -m experiments.convert --from runs/x/npo --to npo-adapter --adapter_for llava-hf
 """
 
 import math

@@ -25,7 +25,7 @@ from mllm.studies.environment import digest
 TOPOLOGY = flags.DEFINE_string(
     "topology", None, f"{', '.join(TOPOLOGIES)}, or local for the devices that are here"
 )
-ROWS = flags.DEFINE_integer("rows", 0, "rows of a step, profiles of a group; 0: two a device")
+ROWS = flags.DEFINE_integer("rows", 0, "rows of a step, pictures of an evaluation; 0: two a device")
 TABLE = flags.DEFINE_string("table", None, "write the table of configs/bench to this file")
 
 MODELS = {"LLaVA-1.5-7B": "configs.bench.llava7b", "Idefics2-8B": "configs.bench.idefics2_8b"}
@@ -38,10 +38,10 @@ PAGE = """# Does it fit?
 
 `make fits` (`python -m experiments.fits --table docs/fits.md`) compiled these programs ahead of
 time, for TPUs that were not attached, with {versions}. Rows have 1024 tokens, with one
-row or one profile per chip, in the shapes of `configs/bench`. Weights are split over `fsdp`, and
+row or one picture per chip, in the shapes of `configs/bench`. Weights are split over `fsdp`, and
 the backward pass recomputes the activations of a layer. The base is bfloat16 and adapters are
 float32; if all weights train, they are float32. The figures are per chip: GiB of memory, TFLOP of
-matrix products and GiB delivered by collectives, for one step or one group of profiles; generation
+matrix products and GiB delivered by collectives, for one step or one group of pictures; generation
 counts all the tokens that it may write. Nothing was run, so there are no times. With jax 0.10 the
 compiler runs with the least effort (`exec_time_optimization_effort` -1). For a smaller model this
 gave temporaries 2 % larger than in the fastest program, and different collectives. Collectives are
@@ -137,7 +137,7 @@ def _recomputing(config):
 
 
 def compile_for(config, method: str, topology: str, rows: int) -> dict:
-    """Compile a method's step, or "evaluation", for ``rows`` rows (profiles) on a topology.
+    """Compile a method's step, or "evaluation", for ``rows`` rows (pictures) on a topology.
 
     Returns:
       {"fits", "memory" of a device in bytes, "seconds" of compiling} and either "error", where the

@@ -73,11 +73,11 @@ def sizes(model: dict, *, small: bool = False):
     for name in METHODS:
         config.methods[name].update(trainable="lora", learning_rate=1e-4, rows=2 if small else 8)
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
-    # Profiles of the split that 5% of the people are in; small, all of a small benchmark.
+    # The people to forget when 5% of all are; small, when 15% of a small benchmark are.
     config.benchmark.update(config="small" if small else "full", forget=15 if small else 5)
-    # Rows a step, of profiles (``pairs`` of ``pair_tokens`` behind a picture) and of single pairs,
-    # and the batches that the peer tries; rows that are decoded together, tokens of their question
-    # and reply; people; questions of which the peer's loop is timed.
+    # Rows of a step, of pairs that share a picture (``pairs`` of ``pair_tokens`` after a picture)
+    # and of single pairs, and the batches that the peer tries; rows that are decoded together,
+    # tokens of their question and reply; people; questions that the peer's loop is timed on.
     config.bench = ConfigDict(
         dict(
             small=small,
@@ -90,7 +90,7 @@ def sizes(model: dict, *, small: bool = False):
             batches=(1, 4) if small else (1, 32, 64),
             prompt_tokens=16 if small else 64,
             new_tokens=8 if small else 50,
-            profiles=2 if small else 25,
+            people=2 if small else 25,
             sample=4 if small else 60,
         )
     )

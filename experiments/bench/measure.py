@@ -19,8 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Pair, Workload, timed
-from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
-from mllm.benchmarks.mllmu.strict import StrictProtocol
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
@@ -125,7 +123,7 @@ class Ours:
     def lines(self, peer: dict[str, Figure]) -> Iterator[dict]:
         """A line of results for each piece of work, with the peer's figure of that name."""
         for method in ("ga", "npo", "kl_min"):
-            for name in ("profiles", "single"):
+            for name in ("pictures", "single"):
                 yield self._training(method, name, peer.get(f"{method}, {name}"))
         # Training is done: the stacks are given up for layers that decoding reads.
         variables = serve(self.loaded.variables, give_up=True)
@@ -136,7 +134,7 @@ class Ours:
         yield from self._evaluation(peer.get("evaluation"))
 
     def step(self, method: str, rows: list[list[Pair]]):
-        """(compiled step, state, frozen, batch) of LoRA with AdamW on rows to forget."""
+        """(compiled step, state, frozen, batch) of LoRA with AdamW."""
         loaded, lora = self.loaded, self.work.lora
         objective = get_objective(method)
         schedule = optimizers.Schedule(peak=1e-6, steps=1000, warmup=1)
@@ -160,7 +158,7 @@ class Ours:
         return prefill(loaded.model, loaded.config, loaded.variables, batch)[0]
 
     def _training(self, method: str, name: str, peer: Figure | None) -> dict:
-        rows = self.work.rows(*self.work.sizes(name == "profiles"))
+        rows = self.work.rows(*self.work.sizes(name == "pictures"))
         step, now, frozen, batch = self.step(method, rows)
 
         def once():
@@ -173,7 +171,7 @@ class Ours:
         each = f"{len(rows)} rows of {len(rows[0])}"
         found = self.timed(once, units=asked, setting=each)
         found = replace(found, memory=memory_of(step)["peak"])
-        work = {"profiles": "profiles", "single": "a pair a row"}[name]
+        work = {"pictures": "pictures", "single": "a pair a row"}[name]
         return _beside(
             {"work": f"{method}, {work}", "unit": "pairs/s"},
             found,
@@ -228,20 +226,16 @@ class Ours:
         )
 
     def _evaluation(self, peer: Figure | None) -> Iterator[dict]:
-        """All tasks of the forget and the test profiles, from pictures to replies on disk."""
+        """Whole evaluations, from pictures to replies on disk."""
         work, loaded = self.work, self.loaded
-        questions = {
-            "paper": (work.paper, partial(paper_questions, work.sets, work.pool, work.protocol)),
-            "strict": (work.strict, partial(strict_questions, work.sets, StrictProtocol())),
-        }
         model = {"subject": LocalModel(loaded)}
-        for name, (items, make) in questions.items():
+        for name, (count, make) in work.evaluations.items():
 
             def once(make=make):
                 with tempfile.TemporaryDirectory() as folder:
                     return len(ask(make(), model, Path(folder), {}))
 
-            found = self.timed(once, units=len(items), repeats=1, setting=f"{len(items)} questions")
+            found = self.timed(once, units=count, repeats=1, setting=f"{count} questions")
             yield _beside({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)
 
     def _products(self, tokens_per_s: float, each: int) -> dict:

@@ -156,9 +156,9 @@ def answers(peer: Peer, work: Workload) -> dict[str, np.ndarray]:
 def figures(peer: Peer, work: Workload, repeats: int) -> dict[str, Figure]:
     """Return the peer's best figure of each piece of work, by the name in ``measure``."""
     tried = {
-        f"{method}, {name}": _training(peer, work, method, repeats, name == "profiles")
+        f"{method}, {name}": _training(peer, work, method, repeats, name == "pictures")
         for method in ("ga", "npo")
-        for name in ("profiles", "single")
+        for name in ("pictures", "single")
     }
     tried |= {f"decoding {n}": [_decoding(peer, work, n, repeats)] for n in work.bench.batches}
     tried["choices"] = [_choices(peer, work, n, repeats) for n in work.bench.batches]
@@ -167,8 +167,8 @@ def figures(peer: Peer, work: Workload, repeats: int) -> dict[str, Figure]:
     return {name: max(found, key=lambda f: f.rate) for name, found in done.items() if found}
 
 
-def _training(peer, work, method: str, repeats: int, profiles: bool) -> list[Figure | None]:
-    found, (_, pairs, tokens) = [], work.sizes(profiles)
+def _training(peer, work, method: str, repeats: int, shared: bool) -> list[Figure | None]:
+    found, (_, pairs, tokens) = [], work.sizes(shared)
     for checkpointing in (False, True):
         for count in work.bench.peer_rows:
             rows = work.rows(-(-count // pairs), pairs, tokens)
@@ -199,7 +199,7 @@ def _evaluation(peer, work) -> Figure | None:
 
     A sample of the questions is asked, evenly over the tasks and sets.
     """
-    sample = work.paper[:: max(1, len(work.paper) // work.bench.sample)]
+    sample = work.published[:: max(1, len(work.published) // work.bench.sample)]
 
     def once():
         for item in sample:
@@ -207,5 +207,5 @@ def _evaluation(peer, work) -> Figure | None:
             ids = work.loaded.processor.whole_prompt(item.prompt, [p.grid for p in shown])
             peer.generate([ids], [work.pixels(p) for p in shown], item.max_new_tokens)
 
-    setting = f"batch 1, {len(sample)} of {len(work.paper)} asked"
+    setting = f"batch 1, {len(sample)} of {len(work.published)} asked"
     return peer.timed(once, len(sample), 1, setting)

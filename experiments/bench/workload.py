@@ -10,10 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mllm.benchmarks.mllmu.paper import paper_items
-from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
-from mllm.benchmarks.mllmu.sets import FORGET, TrainingExamples
-from mllm.benchmarks.mllmu.strict import strict_items
+from mllm.benchmarks import get_benchmark
 from mllm.data.packing import RowShape, collate, round_up
 from mllm.data.rows import lay_out
 from mllm.data.tokenized import Tokenized
@@ -85,16 +82,17 @@ class Workload:
     """The questions of a prepared benchmark; nothing here reads the weights of ``loaded``.
 
     Attributes:
-      paper, strict: the items of a whole evaluation of forget and test profiles.
+      published: prompts that the peer answers one at a time.
+      evaluations: protocol -> (number of questions, what makes them).
     """
 
     def __init__(self, config, loaded, benchmark):
         self.bench, self.lora, self.loaded = config.bench, config.lora, loaded
-        people = benchmark.profiles("full")[: self.bench.profiles]
-        taught = TrainingExamples(people, FORGET)
+        system = get_benchmark(config.benchmark.name)
+        chosen = system.workload(config, benchmark, loaded.family)
         processor, self.pictures, self.examples = loaded.processor, [], []
         numbers: dict[str, int] = {}
-        for example in taught:
+        for example in chosen.taught:
             encoded = processor.encode(example.turns, where=example.id)
             if not encoded.media:
                 continue
@@ -105,26 +103,19 @@ class Workload:
             end, answer = last.start + last.length, encoded.supervised[0][0]
             parts = encoded.ids[:end], encoded.ids[end:answer], encoded.ids[answer:]
             self.examples.append(Pair(len(self.examples), numbers[medium.digest], *parts))
-        forget = benchmark.profiles(f"forget_{config.benchmark.forget}")[: self.bench.profiles]
-        ids = {profile.id for profile in forget}
-        sets = {
-            "forget": forget,
-            "test": benchmark.profiles_of("test", ids),
-        }
-        self.protocol = PaperProtocol().for_family(loaded.family)
-        self.sets, self.pool = sets, benchmark.profiles("full")
-        self.paper = paper_items(sets, self.pool, self.protocol)
-        self.strict = strict_items(sets)
+        self.published, self.evaluations = chosen.published, chosen.evaluations
 
     @property
     def compared(self) -> list[Pair]:
         """Examples about one picture."""
         return self.examples[:COMPARED]
 
-    def sizes(self, profiles: bool) -> tuple[int, int, int]:
-        """(rows of our step, pairs of a row, tokens of a pair): profiles, or one pair a row."""
+    def sizes(self, shared: bool) -> tuple[int, int, int]:
+        """Return (rows of our step, pairs of a row, tokens of a pair): pairs that share a picture,
+        or one pair per row.
+        """
         bench = self.bench
-        if profiles:
+        if shared:
             return bench.rows, bench.pairs, bench.pair_tokens
         return bench.single_rows, 1, bench.single_tokens
 

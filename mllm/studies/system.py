@@ -13,7 +13,8 @@ class System(Protocol):
     """The functions of ``mllm.benchmarks.<name>.study``; a module with them is a system.
 
     A system whose data has a published layout also has ``export_published(benchmark, folder,
-    progress)``, which writes it and returns the folder.
+    progress)``, which writes it and returns the folder. One with ``workload(config, benchmark,
+    family)`` can be measured by ``experiments.bench``.
     """
 
     AXES: tuple[str, ...]

@@ -24,6 +24,7 @@ from mllm.benchmarks.mllmu.sets import (
     evaluation_sets,
 )
 from mllm.benchmarks.mllmu.strict import StrictProtocol
+from mllm.benchmarks.mllmu.workload import workload
 from mllm.data.conversation import Example
 from mllm.data.source import Joined, Source
 from mllm.evaluation.request import Questions
@@ -43,6 +44,7 @@ __all__ = [
     "score",
     "stages",
     "summary",
+    "workload",
 ]
 
 AXES = ("set", "task", "modality")
