@@ -190,6 +190,13 @@ def test_models_stand_in_the_order_of_their_size(study):
     assert (study.large.label, study.small.label) == ("large", "small")
 
 
+def test_models_of_unknown_size_are_not_paired(tmp_path):
+    write_runs(tmp_path)
+    write_run(tmp_path, "api", records_of_model(RIGHT["small"]))
+    study = study_of(tmp_path)
+    assert study.large is None and "needs two models of different size" in study.refusal
+
+
 def test_capabilities_by_models(study):
     table = capability_table(study, "general")
     assert [row.label for row in table.rows] == ["Recognition", "Counting", "All capabilities"]
@@ -250,12 +257,22 @@ def test_the_pair_can_be_named(tmp_path):
     assert (study.large.label, study.small.label) == ("api", "large")
     # The service gives no log-probabilities, so that both are compared by their replies.
     assert study.by_reply and study.overall.difference == 0
-    assert [one.label for one in study.models] == ["small", "large", "api"]
+    # Nobody knows the size of the service, and no configuration lists the models by size.
+    assert [one.label for one in study.models] == ["api", "large", "small"]
+
+
+def test_the_configuration_lists_models_of_unknown_size(tmp_path):
+    write_runs(tmp_path)
+    config = {"compared": ["small", "api", "large"]}
+    write_run(tmp_path, "api", records_of_model(RIGHT["small"]), config=config)
+    study = study_of(tmp_path)
+    assert [one.label for one in study.models] == ["small", "api", "large"]
+    assert (study.large.label, study.small.label) == ("large", "small")
 
 
 def test_a_pair_needs_two_sizes(tmp_path):
     write_run(tmp_path, "large", records_of_model(RIGHT["large"]))
-    assert "needs two models" in texts(gap_section(study_of(tmp_path)))
+    assert "needs two models of different size" in texts(gap_section(study_of(tmp_path)))
     config = {"report": {"large": "absent", "small": "large"}}
     write_run(tmp_path, "small", records_of_model(RIGHT["small"]), config=config)
     assert "config.report.large is 'absent', expected one of the models" in texts(

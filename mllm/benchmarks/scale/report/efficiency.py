@@ -13,11 +13,13 @@ from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.section import Block, Drawing, Grid, Panel, Paragraph, Section
 
 _TENFOLD = 10
+TIMES = {"seconds": "seconds of evaluation", "prefill_ms": "milliseconds to read a prompt"}
 _EVERYTHING = {"suite": ALL, "format": ALL, "capability": ALL}
 _NOTE = (
-    "Picture tokens and prefill are means per item; peak memory is that of the device; time is "
-    "that of the whole evaluation, with every wording, and depends on the machine that it ran on. "
-    "A dash stands for what was not measured, such as the inside of a service."
+    "Tokens of a prompt, and of the pictures among them, are means; prefill is the time to read a "
+    "prompt by itself, the rates are those of many prompts together; peak memory is that of the "
+    "device; time is that of the whole evaluation with every wording. All times depend on the "
+    "machine. What was not measured, such as the inside of a service, is missing or a dash."
 )
 _FIGURE = (
     "Score over all items with its 95% interval, against what it costs; the dashed line joins the "
@@ -43,12 +45,14 @@ def _right_per_second(found: Mapping[str, Any], entry: Entry) -> str | None:
 COLUMNS: tuple[Measure, ...] = (
     ("Parameters", lambda found, entry: _size(found.get("parameters"))),
     ("Score", lambda found, entry: None if entry.value is None else f"{100 * entry.value:.1f}"),
-    ("Picture tokens", _number("image_tokens", "{:,.0f}")),
+    ("Prompt tokens", _number("prompt_tokens", "{:,.0f}")),
+    ("of pictures", _number("image_tokens", "{:,.0f}")),
     ("Prefill (ms)", _number("prefill_ms", "{:,.1f}")),
-    ("Tokens per second", _number("decode_tokens_per_second", "{:,.0f}")),
+    ("Tokens read per s", _number("prefill_tokens_per_second", "{:,.0f}")),
+    ("written per s", _number("decode_tokens_per_second", "{:,.0f}")),
     ("Peak memory (MiB)", _number("peak_memory_bytes", "{:,.0f}", 2**-20)),
     ("Time (s)", _number("seconds", "{:,.0f}")),
-    ("Right items per second", _right_per_second),
+    ("Right items per s", _right_per_second),
     ("Price (USD)", _number("usd", "{:,.2f}")),
 )
 
@@ -68,9 +72,10 @@ def efficiency_section(study: Study) -> Section | None:
         Paragraph(_NOTE, note=True),
     ]
     panels, saved = [], {}
+    timed = "seconds" if len(dots(study, "seconds")) > 1 else "prefill_ms"
     for name, key, axis in (
         ("parameters", "parameters", "parameters"),
-        ("time", "seconds", "seconds of evaluation"),
+        ("time", timed, TIMES[timed]),
     ):
         if len(dots(study, key)) > 1:
             panels.append(

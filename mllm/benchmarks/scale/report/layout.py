@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from mllm.benchmarks.scale.score import ALL
 from mllm.benchmarks.scale.taxonomy import CELLS, FORMATS, SUITES
 from mllm.reporting import Axis, Layout, Style
-from mllm.reporting.layout import OWN_KEYS
 from mllm.reporting.runs import Run
 from mllm.reporting.text import clean_text
 
@@ -59,7 +58,6 @@ LAYOUT = Layout(
     metrics=METRICS,
     headline=_headline,
     clusters="items",
-    own_keys=(*OWN_KEYS, "answerer", "baseline", "identity", "of"),
     styles=dict.fromkeys(BRACKETS, Style("muted", "*")),
 )
 
@@ -77,16 +75,8 @@ def parameters(run: Run) -> float | None:
 
 
 def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
-    """Return the layout with the models of some runs by size, and the axes as these runs have them.
-
-    Models of unknown size come after the others.
-    """
-    sizes: dict[str, float] = {}
-    for run in runs:
-        if run.method not in BRACKETS:
-            found = parameters(run)
-            sizes[run.method] = min(sizes.get(run.method, float("inf")), found or float("inf"))
-    models = sorted(sizes, key=lambda name: (sizes[name], name))
+    """Return the layout for some runs: their models by size, the values of the axes they have."""
+    models = by_size(runs)
     styles = {
         name: Style(_COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)])
         for place, name in enumerate(models)
@@ -97,6 +87,24 @@ def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
         methods={**BRACKETS, **{name: clean_text(name, 40) for name in models}},
         styles={**layout.styles, **styles},
     )
+
+
+def by_size(runs: Sequence[Run]) -> list[str]:
+    """Return the methods that are models, the smallest first.
+
+    That is by their parameters where these are known of all of them, else as the configuration
+    lists them (``compared``); models that it does not list come last.
+    """
+    sizes = {run.method: parameters(run) for run in runs if run.method not in BRACKETS}
+    if all(sizes.values()):
+        return sorted(sizes, key=lambda name: (sizes[name], name))
+    places = {name: place for place, name in enumerate(listed_models(runs))}
+    return sorted(sizes, key=lambda name: (places.get(name, len(places)), name))
+
+
+def listed_models(runs: Iterable[Run]) -> list[str]:
+    """Return the models that the configuration of the runs lists, the smallest first."""
+    return max((list(run.config.get("compared") or ()) for run in runs), key=len, default=[])
 
 
 def _axis(name: str, runs: Iterable[Run]) -> Axis:

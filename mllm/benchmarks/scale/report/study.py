@@ -10,7 +10,7 @@ from mllm.benchmarks.scale.failures import vocabulary
 from mllm.benchmarks.scale.gap import Gap, gaps
 from mllm.benchmarks.scale.item import Item
 from mllm.benchmarks.scale.outcomes import Outcome, Outcomes
-from mllm.benchmarks.scale.report.layout import BRACKETS, layout_of, parameters
+from mllm.benchmarks.scale.report.layout import BRACKETS, layout_of, listed_models, parameters
 from mllm.benchmarks.scale.score import Record, headline, parsed
 from mllm.benchmarks.scale.scorers import RIGHT
 from mllm.benchmarks.scale.taxonomy import Cell, cell_name
@@ -154,15 +154,17 @@ class Study:
 
 def choose_pair(models: Sequence[Subject]) -> tuple[Subject, Subject]:
     """Return (large, small): the models that the configuration names (``report.large`` and
-    ``report.small``), else those with most and fewest parameters.
+    ``report.small``), else the last and the first.
+
+    Args:
+      models: the smallest first.
 
     Raises:
       ValueError: there are no two models of different size, or one that is named was not run.
     """
     named = _named(models)
-    sized = [one for one in models if one.parameters]
     picked = []
-    for name, choose in (("large", max), ("small", min)):
+    for name, place in (("large", -1), ("small", 0)):
         if named.get(name):
             found = [one for one in models if one.key[0] == named[name]]
             if not found:
@@ -171,14 +173,20 @@ def choose_pair(models: Sequence[Subject]) -> tuple[Subject, Subject]:
                     f"config.report.{name} is {named[name]!r}, expected one of the models: {known}"
                 )
             picked.append(found[0])
-        elif sized:
-            picked.append(choose(sized, key=lambda one: one.parameters))
-    if len(picked) < 2 or picked[0] is picked[1]:
+        elif models and _have_an_order(models):
+            picked.append(models[place])
+    alike = len({one.parameters for one in picked}) == 1 and picked[0].parameters
+    if len(picked) < 2 or picked[0] is picked[1] or (alike and not named):
         raise ValueError(
-            "that needs two models whose numbers of parameters are known and differ, or that "
-            "config.report.large and config.report.small name"
+            "that needs two models of different size; where the numbers of parameters are not all "
+            "known, config.compared lists the models by size"
         )
     return picked[0], picked[1]
+
+
+def _have_an_order(models: Sequence[Subject]) -> bool:
+    listed = listed_models(one.run for one in models)
+    return all(one.parameters for one in models) or {one.key[0] for one in models} <= {*listed}
 
 
 def _named(models: Iterable[Subject]) -> dict[str, str]:
