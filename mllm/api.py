@@ -1,7 +1,6 @@
 """``import mllm``: load a model, ask it, score with it, save it."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -15,18 +14,13 @@ from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import is_hf_folder, write_folder
 from mllm.checkpoints.new_folder import new_folder
-from mllm.data.images import Picture
-from mllm.data.packing import RowShape, collate, round_up
+from mllm.data.conversation import Media, Turn, image, raw
 from mllm.data.processor import Processor, ProcessorConfig
-from mllm.data.rows import lay_out, place_images
-from mllm.data.tokenized import branches
-from mllm.decoding.generate import generate
-from mllm.decoding.prefix import Prefix, prefill
-from mllm.decoding.score import score_choices
+from mllm.data.rows import place_images
+from mllm.evaluation.request import Choices, Reply, Request, Text, content_key
+from mllm.evaluation.runner import LocalModel
 from mllm.parallel.place import place
 from mllm.registry import lookup
-
-BUCKET = 32  # prompts are padded to a multiple of this: few programs are compiled
 
 
 def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model":
@@ -186,66 +180,55 @@ class Model:
           ValueError: a prompt's ``<image>``s do not match its images, an image cannot be decoded,
             or prompt and reply exceed the model's length.
         """
-        _require_list(prompts)
-        if not prompts:
-            return []
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens: expected 1 or more, found {max_new_tokens}")
-        if not 0 <= temperature < math.inf:
-            raise ValueError(f"temperature: expected 0 or more, found {temperature}")
-        loaded = self.loaded
-        pictures = self._pictures(images, len(prompts))
-        prefix, last = self._prefix(self._ids(prompts, pictures), pictures, max_new_tokens)
-        rows = len(prompts)
-        tokens, _ = generate(
-            loaded.model,
-            loaded.config,
-            loaded.variables,
-            prefix,
-            last[:, None],
-            jnp.ones(rows, jnp.int32),
-            max_new_tokens=max_new_tokens,
-            eos_id=loaded.processor.eos_id,
-            temperature=temperature,
-            key=jax.random.key(0 if seed is None else seed) if temperature else None,
-        )
-        texts = []
-        for row in np.asarray(tokens).tolist():
-            ids = loaded.processor.until_end(row)
-            texts.append(loaded.processor.tokenizer.decode(ids, skip_special_tokens=True))
-        return texts
+        first = 0 if seed is None else seed
+        _require_list(prompts)
+        asks = [
+            # Each prompt draws from a stream of its own, also where two are the same.
+            Text(max_new_tokens, temperature, int(content_key(first, number), 16) % 2**32)
+            for number in range(len(prompts))
+        ]
+        return [reply.text for reply in self._answer(prompts, images, asks)]
 
     def score(
         self, prompts: Sequence[str], images: Sequence | None, choices: Sequence[Sequence[str]]
     ) -> list[np.ndarray]:
-        """Summed log-probability float64[choices] of each choice's text right behind its prompt.
+        """Return the summed log-probability float64[choices] of each choice right after its prompt.
 
         Raises:
-          ValueError: as ``generate``; or a prompt has no choices, or one without a token.
+          ValueError: as ``generate``; or a prompt has no choices, or one without a token; or the
+            model's numbers are not finite.
         """
         _require_list(prompts)
         if len(choices) != len(prompts):
             raise ValueError(f"{len(prompts)} prompts but {len(choices)} lists of choices")
-        if not prompts:
-            return []
-        loaded = self.loaded
-        rows = []
-        pictures = self._pictures(images, len(prompts))
-        ids = self._ids(prompts, pictures)
-        for prompt, row, texts in zip(prompts, ids, choices, strict=True):
+        for texts in choices:
             if isinstance(texts, str):
-                raise ValueError(f"choices: expected a list of texts a prompt, found {texts!r}")
-            answers = [tuple(loaded.processor.continuation(prompt, text)) for text in texts]
-            if not all(answers) or not answers:
-                raise ValueError(f"choices {list(texts)!r}: each must have at least one token")
-            rows.append(branches(row[-1:], answers))
-        most = max(sum(e.length for e in row) for row in rows)
-        shape = RowShape(round_up(most + 1, BUCKET), round_up(most, BUCKET), max(map(len, rows)))
-        prefix, _ = self._prefix(ids, pictures, most)
-        batch = collate(rows, len(rows), shape)
-        values = score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)
-        values = np.asarray(values, np.float64)
-        return [values[i, : len(row)] for i, row in enumerate(rows)]
+                raise ValueError(f"choices: expected a list of texts per prompt, found {texts!r}")
+        asks = [Choices(tuple(texts), ended=False) for texts in choices]
+        replies = self._answer(prompts, images, asks)
+        for number, reply in enumerate(replies):
+            if reply.logprobs is None:
+                raise ValueError(f"prompt {number}: log-probabilities are not finite")
+        return [np.asarray(reply.logprobs, np.float64) for reply in replies]
+
+    def _answer(
+        self, prompts: Sequence[str], images: Sequence | None, asks: Sequence[Text | Choices]
+    ) -> list[Reply]:
+        """Return the reply to what is asked of each prompt."""
+        processor, numbers, requests = self.loaded.processor, itertools.count(), []
+        lists = _as_lists(images, len(prompts))
+        for number, (prompt, shown, ask) in enumerate(zip(prompts, lists, asks, strict=True)):
+            where = f"prompt {number}"
+            turns = (_raw_turn(prompt, shown, processor, where),)
+            for media in turns[0].media:
+                processor.prepare(media, f"image {next(numbers)}")
+            requests.append(Request(str(number), where, {}, turns, ask))
+        # A system prompt is the study's: here a prompt is whole.
+        model = LocalModel(replace(self.loaded, system_prompt=None))
+        found = {reply.key: reply for lot in model.answer(requests, set()) for reply in lot}
+        return [found[request.key] for request in requests]
 
     def save(self, path: str | PathLike, format: str = "orbax") -> None:
         """Write a folder that needs no other.
@@ -262,45 +245,24 @@ class Model:
             Path(path), self.loaded
         )
 
-    def _pictures(self, images: Sequence | None, count: int) -> list[list[Picture]]:
-        """What is seen of the images of each prompt."""
-        numbers = itertools.count()
-        return [
-            [self.loaded.processor.picture(data, f"image {next(numbers)}") for data in shown]
-            for shown in _as_lists(images, count)
-        ]
 
-    def _ids(self, prompts: Sequence[str], pictures: list[list[Picture]]) -> list[list[int]]:
-        rows = [
-            self.loaded.processor.whole_prompt(text, [p.grid for p in shown], f"prompt {i}")
-            for i, (text, shown) in enumerate(zip(prompts, pictures, strict=True))
-        ]
-        for i, row in enumerate(rows):
-            if row[-1] == self.loaded.image_id:
-                raise ValueError(f"prompt {i}: ends with an image; put text behind it")
-        return rows
+def _raw_turn(prompt: str, shown: Sequence[bytes], processor: Processor, where: str) -> Turn:
+    """Return the prompt with an image for each ``<image>``.
 
-    def _prefix(self, ids, pictures, room: int) -> tuple[Prefix, jax.Array]:
-        """Prefill all of each prompt but its last token; returns the prefix and those last tokens
-        i32[B].
-        """
-        loaded, before = self.loaded, [row[:-1] for row in ids]
-        limit, longest = loaded.config.decoder.max_positions, max(map(len, ids))
-        if longest + room > limit:
-            raise ValueError(
-                f"a prompt of {longest} tokens with {room} more exceeds the model's "
-                f"{limit} positions"
-            )
-        batch = lay_out(
-            before,
-            pictures,
-            image_id=loaded.image_id,
-            image_tokens=loaded.config.image_tokens,
-            width=round_up(max(longest - 1, 1), BUCKET),
-            patch=1 if loaded.config.vision is None else loaded.config.vision.patch_size,
-        )
-        prefix, _ = prefill(loaded.model, loaded.config, loaded.variables, batch)
-        return prefix, jnp.asarray([row[-1] for row in ids], jnp.int32)
+    Raises:
+      ValueError: there are not as many images, or the model takes text only.
+    """
+    if processor.config.image is None:
+        if shown:
+            raise ValueError(f"{where}: {len(shown)} images, but the model takes text only")
+        return raw(prompt)
+    texts = prompt.split("<image>")
+    if len(texts) - 1 != len(shown):
+        raise ValueError(f"{where}: {len(texts) - 1} times <image>, but {len(shown)} images")
+    parts: list[str | Media] = [texts[0]]
+    for data, text in zip(shown, texts[1:], strict=True):
+        parts += [image(data), text]
+    return raw(*parts)
 
 
 def _write_ours(folder: Path, loaded: Loaded) -> None:

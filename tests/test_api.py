@@ -114,7 +114,7 @@ def test_every_parameter_has_a_rule():
     [
         (
             lambda m: m.generate(PROMPTS[1:], None, max_new_tokens=3000),
-            "exceeds the model's 2048 positions",
+            "has 20 tokens and needs 3000 more for the reply; there is room for 2048",
         ),
         (
             lambda m: m.generate(PROMPTS[:1], [[picture("red")] * 2], max_new_tokens=1),

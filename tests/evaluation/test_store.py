@@ -1,0 +1,139 @@
+"""Every request is answered once, whatever is killed in between; nothing is mixed."""
+
+import json
+
+import pytest
+
+from mllm.data.conversation import image, user
+from mllm.evaluation.request import Choices, Reply, Request, Text
+from mllm.evaluation.store import collect
+from mllm.files import read_json, read_jsonl
+
+
+class Answerer:
+    """Answers two requests at a time, and counts what it is asked."""
+
+    def __init__(self, name="subject", fails_after=None):
+        self.identity, self.name, self.fails_after, self.asked = {}, name, fails_after, []
+
+    def answer(self, requests, done):
+        missing = [request for request in requests if request.key not in done]
+        for start in range(0, len(missing), 2):
+            if self.fails_after is not None and len(self.asked) >= self.fails_after:
+                raise KeyboardInterrupt
+            self.asked += [request.key for request in missing[start : start + 2]]
+            yield [self._reply(request) for request in missing[start : start + 2]]
+
+    def _reply(self, request):
+        if isinstance(request.ask, Choices):
+            return Reply(request.key, logprobs=(-0.1, -1e-300), tokens=(1, 2))
+        text = f"{self.name} says {request.turns[-1].text}"
+        return Reply(request.key, text, ended=False, extra={"seconds": 0.5})
+
+
+TEXT = Text(4)
+
+
+def request(key, text="Who?", ask=TEXT, **fields):
+    turns = (user(image(b"pixels"), text),)
+    return Request(key, "cluster", {"set": "all", "gold": "Ada"}, turns, ask, **fields)
+
+
+def two_rounds():
+    """A caption, then a question about it, and a verdict of a judge."""
+    captions = yield [request(f"caption {n}", f"Describe {n}.") for n in range(3)]
+    asked = [request(f"question {n}", c.text) for n, c in enumerate(captions)]
+    asked += [request("choice", ask=Choices(("a", "b")))]
+    replies = yield asked
+    yield [request(f"verdict {r.key}", r.text or "", model="judge") for r in replies[:2]]
+
+
+def models(**options):
+    return {"subject": Answerer(**options), "judge": Answerer("judge")}
+
+
+def test_later_rounds_follow_from_earlier_replies(tmp_path):
+    told = []
+    found = collect(
+        two_rounds(), models(), tmp_path, {}, progress=lambda *numbers: told.append(numbers)
+    )
+    assert [one.key for one, _ in found][:4] == [*(f"caption {n}" for n in range(3)), "question 0"]
+    texts = {one.key: reply.text for one, reply in found}
+    assert texts["question 1"] == "subject says subject says Describe 1."
+    assert texts["verdict question 0"].startswith("judge says subject says")
+    assert all(one.key == reply.key for one, reply in found)
+    assert told[0] == (2, 3) and told[-1] == (9, 9)
+    assert all(one.turns[0].media == () for one, _ in found)  # pictures are not kept
+
+
+def test_a_finished_run_is_replayed_and_a_killed_one_goes_on(tmp_path):
+    whole = collect(two_rounds(), models(), tmp_path / "whole", {})
+    killed = models(fails_after=4)
+    with pytest.raises(KeyboardInterrupt):
+        collect(two_rounds(), killed, tmp_path / "killed", {})
+    path = tmp_path / "killed" / "replies.jsonl"
+    with path.open("a") as file:  # a line that the kill tore
+        file.write('{"key": "question 2", "te')
+    again = models()
+    assert collect(two_rounds(), again, tmp_path / "killed", {}) == whole
+    assert again["subject"].asked == ["question 2", "choice"]
+    assert path.read_bytes() == (tmp_path / "whole" / "replies.jsonl").read_bytes()
+    silent = models(fails_after=0)
+    assert collect(two_rounds(), silent, tmp_path / "killed", {}) == whole
+    assert silent["subject"].asked == silent["judge"].asked == []
+
+
+def test_rows_can_be_read_by_a_person(tmp_path):
+    collect(iter_once([request("k", "Who is it?")]), models(), tmp_path, {"data": "d"})
+    (row,) = read_jsonl(tmp_path / "replies.jsonl")
+    assert row["turns"][0]["role"] == "user" and row["turns"][0]["parts"][1] == "Who is it?"
+    assert row["turns"][0]["parts"][0] == {"image": image(b"pixels").digest}
+    assert row["tags"] == {"set": "all", "gold": "Ada"} and row["ask"]["limit"] == 4
+    assert row["text"] == "subject says Who is it?" and row["extra"] == {"seconds": 0.5}
+    assert read_json(tmp_path / "manifest.json") == {"data": "d"}
+
+
+def test_replies_of_another_manifest_are_set_aside(tmp_path):
+    asked = [request("k")]
+    collect(iter_once(asked), models(), tmp_path, {"weights": 1})
+    other = {"subject": Answerer("another")}
+    ((_, reply),) = collect(iter_once(asked), other, tmp_path, {"weights": 2})
+    assert reply.text == "another says Who?"
+    (aside,) = tmp_path.glob("replies-*.jsonl")
+    assert json.loads(aside.read_text())["text"] == "subject says Who?"
+
+
+def iter_once(requests):
+    yield requests
+
+
+def test_mistakes_are_named(tmp_path):
+    with pytest.raises(ValueError, match="two different requests have the key 'k'"):
+        collect(iter_once([request("k"), request("k", "Where?")]), models(), tmp_path / "a", {})
+    with pytest.raises(ValueError, match="'juge'; did you mean 'judge'"):
+        collect(iter_once([request("k", model="juge")]), models(), tmp_path / "b", {})
+
+    class Silent(Answerer):
+        def answer(self, requests, done):
+            yield []
+
+    with pytest.raises(ValueError, match="'subject' left 1 of 1 requests without a reply, first"):
+        collect(iter_once([request("k")]), {"subject": Silent()}, tmp_path / "c", {})
+
+
+def test_a_protocol_may_add_what_to_do_about_an_error(tmp_path):
+    class Refusing(Answerer):
+        def answer(self, requests, done):
+            raise ValueError("too long")
+            yield
+
+    def rounds():
+        try:
+            yield [request("k")]
+        except ValueError as error:
+            raise ValueError(f"{error}; show fewer pictures") from None
+
+    with pytest.raises(ValueError, match="too long; show fewer pictures"):
+        collect(rounds(), {"subject": Refusing()}, tmp_path, {})
+    with pytest.raises(ValueError, match=r"^too long$"):
+        collect(iter_once([request("k")]), {"subject": Refusing()}, tmp_path, {})
