@@ -22,7 +22,7 @@ from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Pair, W
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
-from mllm.decoding.serve import serve
+from mllm.decoding.split import split_for_decoding
 from mllm.evaluation.branching import reply
 from mllm.evaluation.request import Text
 from mllm.evaluation.runner import LocalModel
@@ -77,7 +77,7 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
       ValueError: one is beyond its tolerance.
     """
     ours, chosen = Ours(work, loaded, 1), work.compared
-    served = replace(loaded, variables=serve(loaded.variables))
+    served = replace(loaded, variables=split_for_decoding(loaded.variables))
     model, shape, variables = served.model, served.config, served.variables
     rows = [[*e.prefix, *e.suffix, *e.answer] for e in chosen]
     _, states = prefill(model, shape, variables, work.laid_out(rows, chosen))
@@ -126,7 +126,7 @@ class Ours:
             for name in ("pictures", "single"):
                 yield self._training(method, name, peer.get(f"{method}, {name}"))
         # Training is done: the stacks are given up for layers that decoding reads.
-        variables = serve(self.loaded.variables, give_up=True)
+        variables = split_for_decoding(self.loaded.variables, donate=True)
         self.loaded = replace(self.loaded, variables=variables)
         for count in self.work.bench.batches:
             yield self._decoding(count, peer.get(f"decoding {count}"))

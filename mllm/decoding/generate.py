@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.decoding.prefix import Prefix, read
-from mllm.decoding.serve import served
+from mllm.decoding.split import decoding_program
 from mllm.models.decoder import Level
 from mllm.ops.attention import causal
 
@@ -33,7 +33,7 @@ class SamplingState(NamedTuple):
     cache: Level
 
 
-@served("max_new_tokens", "eos_id")
+@decoding_program("max_new_tokens", "eos_id")
 def generate(
     model,
     config,

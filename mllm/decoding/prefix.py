@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mllm.decoding.serve import served
+from mllm.decoding.split import decoding_program
 from mllm.models.decoder import Level
 from mllm.ops.attention import Structure, causal
 
@@ -69,7 +69,7 @@ def continued(batch: dict, prefix: Prefix | None) -> tuple[dict, Structure]:
     return {**batch, "positions": positions}, structure
 
 
-@served()
+@decoding_program()
 def prefill(
     model, config, variables: dict, batch: dict, prefix: Prefix | None = None
 ) -> tuple[Prefix, jax.Array]:

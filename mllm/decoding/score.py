@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from mllm.decoding.prefix import Prefix, read
-from mllm.decoding.serve import served
+from mllm.decoding.split import decoding_program
 from mllm.ops.losses import gather_states, supervised_logprobs
 from mllm.ops.segments import segment_sums
 
 
-@served()
+@decoding_program()
 def score_choices(model, config, variables: dict, prefix: Prefix | None, batch: dict) -> jax.Array:
     """Return the summed log-probability of every choice.
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 LEVELS = 127  # on either side of zero
 
 
-def quantise(variables: dict, *, give_up: bool = False) -> dict:
+def quantise(variables: dict, *, donate: bool = False) -> dict:
     """Quantise the matrices of a model's layers to int8.
 
     Each leaf ``w`` float[..., I, O] below ``layers`` becomes ``w`` int8[..., I, O] and ``w_scale``
@@ -17,13 +17,13 @@ def quantise(variables: dict, *, give_up: bool = False) -> dict:
 
     Args:
       variables: of a model, with adapters merged.
-      give_up: delete each matrix once it is quantised, so that the weights are never held twice;
+      donate: delete each matrix once it is quantised, so that the weights are never held twice;
         ``variables`` cannot be used afterwards.
 
     Raises:
       ValueError: the tree has adapters.
     """
-    return _quantise(variables, give_up, within=False)
+    return _quantise(variables, donate, within=False)
 
 
 @jax.jit
@@ -38,18 +38,18 @@ def quantise_matrix(weight: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.round(steps).astype(jnp.int8), scale
 
 
-def _quantise(tree, give_up: bool, within: bool):
+def _quantise(tree, donate: bool, within: bool):
     if isinstance(tree, tuple):
-        return tuple(_quantise(part, give_up, within) for part in tree)
+        return tuple(_quantise(part, donate, within) for part in tree)
     if not isinstance(tree, dict):
         return tree
     if "lora" in tree:
         raise ValueError("quantise: found adapters ('lora'), expected merged weights; merge_lora")
     done = {
-        name: _quantise(part, give_up, within or name == "layers") for name, part in tree.items()
+        name: _quantise(part, donate, within or name == "layers") for name, part in tree.items()
     }
     if within and "w" in tree and "w_scale" not in tree:
         done["w"], done["w_scale"] = quantise_matrix(tree["w"])
-        if give_up:
+        if donate:
             tree["w"].delete()
     return done

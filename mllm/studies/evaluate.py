@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mllm.checkpoints.folder import load_model
 from mllm.checkpoints.loaded import Loaded
-from mllm.decoding.serve import serve
+from mllm.decoding.split import split_for_decoding
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import ask
 from mllm.files import read_json, write_json
@@ -21,7 +21,7 @@ from mllm.studies.start import device_mesh
 from mllm.studies.system import System
 from mllm.training.progress import counted
 
-FORMS = {"": lambda variables: variables, "int8": partial(quantise, give_up=True)}
+FORMS = {"": lambda variables: variables, "int8": partial(quantise, donate=True)}
 
 
 def protocol_name(config) -> str:
@@ -46,7 +46,7 @@ def load_for_evaluation(run: Run, config) -> Loaded:
     loaded = load_model(run.folder, mesh=mesh)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
     merged = place(merge_lora(loaded.variables), mesh)
-    return replace(loaded, variables=serve(place(form(merged), mesh), give_up=True))
+    return replace(loaded, variables=split_for_decoding(place(form(merged), mesh), donate=True))
 
 
 def evaluate(run: Run, config, system: System, benchmark) -> dict:

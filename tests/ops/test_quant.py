@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from mllm.decoding.serve import serve
+from mllm.decoding.split import split_for_decoding
 from mllm.models import llava
 from mllm.ops.linear import linear
 from mllm.ops.lora import init_lora
@@ -66,7 +66,10 @@ def test_a_model_answers_nearly_as_before_stacked_and_split():
     plain = logits(model, model.variables)
     stacked = logits(model, quantise(model.variables))
     assert 0 < np.abs(stacked - plain).max() < 0.05 * np.abs(plain).max()
-    for split in (serve(quantise(model.variables)), quantise(serve(model.variables))):
+    for split in (
+        split_for_decoding(quantise(model.variables)),
+        quantise(split_for_decoding(model.variables)),
+    ):
         np.testing.assert_allclose(logits(model, split), stacked, atol=1e-5)
 
 
@@ -92,9 +95,9 @@ def test_originals_are_given_up_and_what_is_int8_stays():
         for path, leaf in flatten_dict(variables["params"]).items()
         if path[-1] == "w" and "layers" in path
     ]
-    once = quantise(variables, give_up=True)
+    once = quantise(variables, donate=True)
     assert all(leaf.is_deleted() for leaf in matrices)
-    twice = quantise(once, give_up=True)
+    twice = quantise(once, donate=True)
     assert all(map(lambda a, b: a is b, jax.tree.leaves(once), jax.tree.leaves(twice)))
 
 
@@ -109,8 +112,8 @@ def test_adapters_must_be_merged():
 def test_scales_lie_where_their_columns_do():
     model, mesh = make_model(), make_mesh(2, 2, 2)
     expected = logits(model, quantise(model.variables))
-    placed = place(quantise(place(model.variables, mesh), give_up=True), mesh)
-    for variables in (placed, serve(placed)):
+    placed = place(quantise(place(model.variables, mesh), donate=True), mesh)
+    for variables in (placed, split_for_decoding(placed)):
         found = {
             jax.tree_util.keystr(path, simple=True, separator="/"): leaf
             for path, leaf in jax.tree_util.tree_leaves_with_path(place(variables, mesh))

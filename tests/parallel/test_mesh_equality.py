@@ -17,7 +17,7 @@ from mllm.data.tokenized import branches
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
-from mllm.decoding.serve import serve
+from mllm.decoding.split import split_for_decoding
 from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import make_mesh, mesh_of, one_device
 from mllm.parallel.place import fetch, place, place_rows
@@ -150,7 +150,7 @@ def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
     }
 
     def answers(mesh):
-        spread = serve(place(variables, mesh))
+        spread = split_for_decoding(place(variables, mesh))
         prefix, _ = prefill(model.model, model.config, spread, place_rows(shared, mesh))
         where = place_rows(asked, mesh)
         scores = score_choices(model.model, model.config, spread, prefix, place_rows(choices, mesh))

@@ -1,6 +1,4 @@
-"""The form of weights that decoding holds, and how its programs are compiled: each layer by itself,
-rows kept where they lie.
-"""
+"""The weights as decoding holds them, each layer by itself, and how its programs are compiled."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -15,29 +13,32 @@ from mllm.parallel.place import take_layer
 from mllm.parallel.rows import keep_rows
 
 
-def serve(variables: Variables, *, give_up: bool = False) -> Variables:
-    """``split_layers`` on the device: one stack after another is cut, each layer in its own array.
+def split_for_decoding(variables: Variables, *, donate: bool = False) -> Variables:
+    """Return variables whose stacks of layers are split on the device, each layer in its own array.
 
     Args:
-      give_up: delete each stack when its layers are cut, so that no second copy of the weights ever
-        is; ``variables`` can not be used afterwards.
+      donate: delete each stack once its layers are cut, so that the weights are never held twice;
+        ``variables`` cannot be used afterwards.
     """
 
     def cut(leaf: jax.Array) -> tuple[jax.Array, ...]:
         layers = tuple(take_layer(leaf, number) for number in range(leaf.shape[0]))
-        if give_up:
+        if donate:
             leaf.delete()
         return layers
 
     return split_layers(variables, cut)
 
 
-def served(*static: str) -> Callable:
-    """Compile ``function(model, config, variables, ...)``, which is handed split layers whichever
-    form it is called with; ``static`` names further static arguments.
+def decoding_program(*static: str) -> Callable:
+    """Compile ``function(model, config, variables, ...)``, which receives split layers.
 
-    Variables that ``serve`` has not split are split inside the program, which then holds a second
-    copy of the layers while it runs. On a mesh the rows keep to the split of ``place_rows``.
+    Variables that ``split_for_decoding`` has not split are split inside the program, which then
+    holds a second copy of the layers while it runs. On a mesh the rows keep to the split of
+    ``place_rows``.
+
+    Args:
+      static: names of further static arguments.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -52,7 +53,7 @@ def served(*static: str) -> Callable:
             return program(model, config, variables, *arguments, mesh=mesh, **options)
 
         def lower(model, config, variables, *arguments, **options):
-            """The program for shapes, or arrays, lowered and not run."""
+            """Return the program for shapes or arrays, lowered and not run."""
             mesh = mesh_of(variables)
             return program.lower(model, config, variables, *arguments, mesh=mesh, **options)
 
