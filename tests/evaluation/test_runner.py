@@ -227,7 +227,11 @@ def test_a_model_that_gives_no_numbers_has_not_answered():
     [
         ((raw("USER: ", A),), Text(1), "c, request x: ends with a medium"),
         ((user("Who?"),), Text(3000), r"has \d+ tokens and needs 3000 more for the reply"),
-        ((raw("USER: Who?"),), Choices(("a", "")), "each must have at least one token"),
+        (
+            (raw("USER: Who?"),),
+            Choices(("a", ""), ended=False),
+            "each must have at least one token",
+        ),
     ],
 )
 def test_requests_that_cannot_be_answered_are_refused_first(model, turns, asked, message):
