@@ -122,7 +122,7 @@ def test_replies_that_cannot_be_scored_are_not_paired(tmp_path, write, small_pro
     (run,) = runs_of(tmp_path).runs
     assert paired.read_answers(run, LAYOUT) == {}
     path.write_text('{"cut"\n')
-    with pytest.raises(ValueError, match=r"replies\.jsonl, line 1: not JSON"):
+    with pytest.raises(ValueError, match=r"records\.jsonl, line 1: not JSON"):
         paired.read_answers(run, LAYOUT)
 
 
