@@ -25,7 +25,9 @@ def get_config() -> ConfigDict:
       ValueError: no --config was given.
     """
     if CONFIG.value is None:
-        raise ValueError("--config is missing; for example --config configs/mllmu/tiny.py")
+        raise ValueError(
+            "--config is missing; give a file of configs/, for example --config configs/NAME/tiny.py"
+        )
     return CONFIG.value
 
 

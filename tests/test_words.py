@@ -1,4 +1,4 @@
-"""Rooms that serve every benchmark use no word of a single one."""
+"""Rooms and commands that serve every benchmark use no word of a single one."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,7 @@ FILES = sorted(
     for path in (ROOT / "mllm" / room).rglob("*")
     if path.suffix in (".py", ".j2", ".css")
 )
+FILES += sorted((ROOT / "experiments").rglob("*.py"))
 FILES.append(ROOT / "configs" / "common.py")
 
 

@@ -74,6 +74,18 @@ def test_rows_come_back_whole_and_in_order(small):
     assert small.profiles("captions")[0].training[-1].attribute == "caption"
 
 
+def test_training_pairs_are_conversations(small):
+    pairs = [(p, pair) for p in small.profiles("forget_5") for pair in p.training]
+    examples = small.examples("forget_5")
+    assert len(examples) == len(pairs) > 0
+    for example, (profile, pair) in zip(examples, pairs, strict=True):
+        asked, answered = example.turns
+        assert answered.text == pair.answer and asked.text.startswith(pair.question)
+        shown = [medium.data for medium in asked.media]
+        assert shown == [profile.images[0]] * (pair.modality == "image_text")
+        assert example.cluster == profile.id in example.id
+
+
 def test_fingerprint_is_that_of_the_stored_rows(small):
     assert fingerprint({split: small.profiles(split) for split in small.splits}) == (
         small.fingerprint

@@ -10,12 +10,15 @@ from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, requir
 from mllm.benchmarks.mllmu import celebrities, portraits
 from mllm.benchmarks.mllmu.builder import CITATION, CONFIGS, VERSION, build, make_source
 from mllm.benchmarks.mllmu.schema import SPLITS, Profile, from_row
+from mllm.benchmarks.mllmu.sets import TrainingExamples
 from mllm.benchmarks.mllmu.tokenizer import train_tokenizer
+from mllm.data.conversation import Example
 from mllm.data.source import Picked, Source
 from mllm.registry import lookup
 
 TOKENIZER = "tokenizer.json"
 NAME = "mllmu"
+AXES = ("set", "task", "modality")
 PINNED = ("Faker", "dicebear-core", "dicebear-styles", "resvg-py")
 
 
@@ -68,6 +71,15 @@ class Benchmark:
         """Seed, versions, licence, attribution and citation texts."""
         keys = ("config", "seed", "versions", "licences", "citation")
         return {key: self._dataset.record[key] for key in keys}
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of the scores."""
+        return AXES
+
+    def examples(self, split: str) -> Source[Example]:
+        """Return the training pairs of a split as conversations, read when asked for."""
+        return TrainingExamples(self.profiles(split))
 
     def profiles(self, split: str) -> Source[Profile]:
         """Return the rows of a split in the order of its source; they are read when asked for.

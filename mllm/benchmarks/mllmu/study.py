@@ -12,7 +12,7 @@ from functools import partial
 
 from mllm.benchmarks.mllmu import benchmark as dataset
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
-from mllm.benchmarks.mllmu.benchmark import Benchmark
+from mllm.benchmarks.mllmu.benchmark import AXES, Benchmark
 from mllm.benchmarks.mllmu.export import export_published
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.scores import score_replies
@@ -46,8 +46,6 @@ __all__ = [
     "summary",
     "workload",
 ]
-
-AXES = ("set", "task", "modality")
 
 
 def prepare(config, progress=None) -> Benchmark:
