@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     """
     if CONFIG.value is None:
         raise ValueError(
-            "--config is missing; give a file of configs/, for example --config configs/NAME/tiny.py"
+            "--config is missing; give a file of configs/, such as --config configs/NAME/tiny.py"
         )
     return CONFIG.value
 
