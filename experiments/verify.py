@@ -13,7 +13,9 @@ from PIL import Image
 from mllm.api import Model, load
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.blocks import MARK
-from mllm.data.prompts import CHAT_FORMATS
+from mllm.data.chat import CHAT_FORMATS
+from mllm.data.conversation import image as media_of
+from mllm.data.conversation import user
 from mllm.data.rows import lay_out
 from mllm.ops.lora import merge_lora
 
@@ -90,10 +92,11 @@ def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tup
     """(stage, our values, theirs), in the order in which they are computed."""
     loaded, file = model.loaded, io.BytesIO()
     image.save(file, "PNG")
-    chat = CHAT_FORMATS[loaded.processor.config.chat_format]
-    text = "".join(chat(QUESTION, 1)).replace(MARK, "")
-    picture = loaded.processor.picture(file.getvalue())
-    prompt = loaded.processor.whole_prompt(text, [picture.grid])
+    turns = [user(media_of(file.getvalue()), QUESTION)]
+    pieces = CHAT_FORMATS[loaded.processor.config.chat_format](turns, True)
+    text = "".join(piece for piece, _ in pieces).replace(MARK, "")
+    encoded = loaded.processor.encode(turns, generate=True)
+    prompt, picture = list(encoded.ids), loaded.processor.prepare(*encoded.media)
     inputs = processor(text=text, images=[image], return_tensors="pt")
     yield "token ids", [prompt], inputs["input_ids"]
     token = {"image_id": loaded.image_id, "image_tokens": loaded.config.image_tokens}

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from toy import make_model
+from toy import make_model, raw_ids
 
 import mllm
 from mllm.checkpoints.folder import save_model
@@ -49,7 +49,8 @@ def test_generation_equals_greedy_logits(model):
     texts = model.generate(PROMPTS, images, max_new_tokens=5)
     processor = model.loaded.processor
     for prompt, image, text in zip(PROMPTS, images, texts, strict=True):
-        ids = processor.whole_prompt(prompt, [(0, 0)] * (image is not None))
+        asked = raw_ids(processor, prompt, [] if image is None else [image])
+        ids = list(asked)
         pixels = None
         if image is not None:
             normal = normalise(model.loaded.config, processor.picture(image).tiles)
@@ -58,7 +59,7 @@ def test_generation_equals_greedy_logits(model):
             ids.append(int(model.logits([ids], pixels)[0, -1].argmax()))
             if ids[-1] == processor.eos_id:
                 break
-        new = ids[len(processor.whole_prompt(prompt, [(0, 0)] * (image is not None))) :]
+        new = ids[len(asked) :]
         expected = processor.tokenizer.decode([i for i in new if i != processor.eos_id])
         assert text == expected
 
@@ -67,7 +68,7 @@ def test_scores_add_up_the_logits(model):
     choices = [["London", "Paris by night"], ["Ada"]]
     scores = model.score(PROMPTS, [picture("blue"), None], choices)
     processor = model.loaded.processor
-    ids = processor.whole_prompt(PROMPTS[1])
+    ids = raw_ids(processor, PROMPTS[1])
     answer = processor.tokenizer.encode("Ada", add_special_tokens=False).ids
     table = jax.nn.log_softmax(model.logits([ids + answer])[0])
     expected = sum(table[len(ids) - 1 + i, token] for i, token in enumerate(answer))
@@ -76,7 +77,7 @@ def test_scores_add_up_the_logits(model):
 
 
 def test_padding_on_either_side_changes_no_logits(model):
-    ids = model.loaded.processor.whole_prompt(PROMPTS[1])
+    ids = raw_ids(model.loaded.processor, PROMPTS[1])
     plain = model.logits([ids])[0]
     for left in (True, False):
         pad, ones = [0] * 3, [1] * len(ids)
@@ -96,7 +97,7 @@ def test_a_saved_model_is_the_same_model(model, tmp_path):
 def test_a_model_over_eight_devices_gives_the_same_logits(folder, model, shape):
     mesh = make_mesh(*shape)
     spread = mllm.load(folder, mesh=mesh)
-    ids = [model.loaded.processor.whole_prompt(PROMPTS[1])]
+    ids = [raw_ids(model.loaded.processor, PROMPTS[1])]
     np.testing.assert_allclose(spread.logits(ids), model.logits(ids), atol=2e-5)
 
 

@@ -26,6 +26,7 @@ import mllm
 from mllm.checkpoints.folder import Loaded, save_model
 from mllm.checkpoints.peft import write_adapter
 from mllm.checkpoints.tables import TABLES
+from mllm.data import conversation
 from mllm.files import write_text
 from mllm.models.multimodal import normalise
 from mllm.ops.lora import init_lora
@@ -304,7 +305,7 @@ def test_odd_pictures_are_taken_as_the_published_processors_take_them(kind, name
     theirs = transformers.AutoProcessor.from_pretrained(good(kind))
     inputs = theirs(text=PROMPT, images=[image.convert("RGB")], return_tensors="np")
     picture = processor.picture(ODD[name])
-    assert processor.whole_prompt(PROMPT, [picture.grid]) == inputs["input_ids"][0].tolist()
+    assert toy.raw_ids(processor, PROMPT, [ODD[name]]) == inputs["input_ids"][0].tolist()
     pixels = inputs["pixel_values"]
     tiles = zip(picture.tiles, picture.extents, pixels.reshape(-1, *pixels.shape[-3:]), strict=True)
     for tile, (height, width), expected in tiles:
@@ -316,9 +317,10 @@ def test_odd_pictures_are_taken_as_the_published_processors_take_them(kind, name
 def test_special_tokens_in_a_question_stay_text(kind, model):
     processor = model(kind).loaded.processor
     asked = "Is <image> a word, or </s>, or <fake_token_around_image>?"
+    shown = conversation.image(encoded(40, 40))
     plain, ids = (
-        [*prefix, *suffix]
-        for prefix, suffix in (processor.prompt(text, [(0, 0)]) for text in ("Is it?", asked))
+        list(processor.encode([conversation.user(shown, text)], generate=True).ids)
+        for text in ("Is it?", asked)
     )
     for token in (processor.image_id, processor.eos_id, published.SPECIAL.index("</s>")):
         assert ids.count(token) == plain.count(token)

@@ -1,6 +1,7 @@
 """A model, a processor and examples that are small enough to train in a test."""
 
 import io
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -58,6 +59,14 @@ def png(image: Image.Image) -> Media:
     file = io.BytesIO()
     image.save(file, "PNG")
     return conversation.image(file.getvalue())
+
+
+def raw_ids(processor: Processor, text: str, pictures: Sequence[bytes] = ()) -> list[int]:
+    """Ids of a text in which ``<image>`` stands for a picture."""
+    first, *rest = text.split("<image>")
+    shown = zip(map(conversation.image, pictures), rest, strict=True)
+    turn = conversation.raw(first, *(part for pair in shown for part in pair))
+    return list(processor.encode([turn], generate=True).ids)
 
 
 def tokenized(

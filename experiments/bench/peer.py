@@ -18,6 +18,8 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import LlavaForConditionalGeneration
 
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
+from mllm.benchmarks.mllmu.paper import raw_turn
+from mllm.data.conversation import image
 
 LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -199,13 +201,15 @@ def _evaluation(peer, work) -> Figure | None:
 
     A sample of the questions is asked, evenly over the tasks and sets.
     """
+    processor = work.loaded.processor
     sample = work.published[:: max(1, len(work.published) // work.bench.sample)]
 
     def once():
         for item in sample:
-            shown = [work.loaded.processor.picture(data) for data in item.pictures]
-            ids = work.loaded.processor.whole_prompt(item.prompt, [p.grid for p in shown])
-            peer.generate([ids], [work.pixels(p) for p in shown], item.max_new_tokens)
+            turn = raw_turn(item.prompt, list(map(image, item.pictures)))
+            asked = processor.encode([turn], generate=True)
+            shown = [work.pixels(processor.prepare(medium)) for medium in asked.media]
+            peer.generate([list(asked.ids)], shown, item.max_new_tokens)
 
     setting = f"batch 1, {len(sample)} of {len(work.published)} asked"
     return peer.timed(once, len(sample), 1, setting)

@@ -1,9 +1,10 @@
 """A conversation as ids and media: what packing, evaluation and the API lay out in rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mllm.data.conversation import Media
+from mllm.data.conversation import Media, Turn
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,73 @@ def require_fit(encoded: Encoded, limit: int, where: str, *, reply: int = 0) -> 
     raise ValueError(
         f"{where}: has {taken} tokens{shown}{more}; there is room for {limit}: {shorter}{fewer}"
     )
+
+
+def expand(
+    begin: Sequence[int],
+    tokens: Sequence[int],
+    said: Sequence[tuple[int, int]],
+    tiles: Sequence[int],
+    image_id: int | None,
+    run: int,
+    where: str,
+) -> tuple[list[int], list[Span], list[tuple[int, int]]]:
+    """Turn each image token into the run of one tile.
+
+    Args:
+      begin: ids before the tokens. said: ranges of tokens that an assistant says.
+      tiles: of each image, in order. run: tokens of a tile.
+
+    Returns:
+      (ids, spans of media, supervised ranges of single tokens, those of media left out).
+
+    Raises:
+      ValueError: there are more or fewer image tokens than tiles.
+    """
+    owners = [number for number, count in enumerate(tiles) for _ in range(count)]
+    ids, spans, places = list(begin), [], []
+    found = 0 if image_id is None else sum(token == image_id for token in tokens)
+    if found != len(owners):
+        raise ValueError(f"{where}: {found} image tokens for {len(owners)} images or tiles")
+    for token in tokens:
+        places.append(len(ids))
+        if token == image_id:
+            spans.append(Span(len(ids), run, owners[len(spans)]))
+            ids += [token] * run
+        else:
+            ids.append(token)
+    shown = {span.start for span in spans}
+    taught = [places[i] for first, last in said for i in range(first, last)]
+    return ids, spans, [(place, place + 1) for place in taught if place not in shown]
+
+
+def check_order(turns: Sequence[Turn], generate: bool, where: str) -> None:
+    """Check that turns follow each other in an order that can be encoded.
+
+    Raises:
+      ValueError: starting with ``where``.
+    """
+    roles = [turn.role for turn in turns]
+    if not roles:
+        raise ValueError(f"{where}: has no turns")
+    if not generate and roles[-1] != "assistant":
+        raise ValueError(
+            f"{where}: ends with a turn of {roles[-1]!r}; expected an assistant's turn to learn "
+            "from, or generate=True to answer"
+        )
+    if "raw" in roles and roles != (["raw"] if generate else ["raw", "assistant"]):
+        raise ValueError(
+            f"{where}: has turns of {roles}; a raw turn stands alone, and before an assistant's "
+            "turn that is to be learned"
+        )
+
+
+def joined(ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return ranges in order, adjacent ones made one and empty ones left out."""
+    found: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if found and found[-1][1] == start:
+            found[-1] = found[-1][0], end
+        elif end > start:
+            found.append((start, end))
+    return tuple(found)

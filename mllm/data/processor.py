@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from tokenizers import Tokenizer
 
-from mllm.data import images, prompts
+from mllm.data import images
 from mllm.data.blocks import (
     IMAGE,
     IMAGE_BLOCKS,
@@ -34,7 +34,7 @@ from mllm.data.blocks import (
 from mllm.data.cache import Cache
 from mllm.data.chat import CHAT_FORMATS, Pieces
 from mllm.data.conversation import Media, Turn, assistant, image, user
-from mllm.data.encoded import Encoded, Span, content_number
+from mllm.data.encoded import Encoded, check_order, content_number, expand, joined
 from mllm.data.images import ImageConfig, Picture
 from mllm.data.private import privately_named
 from mllm.files import read_json, write_json
@@ -155,7 +155,7 @@ class Processor:
             there.
         """
         turns = [Turn(t.role, tuple(_unmarked(part) for part in t.parts)) for t in turns]
-        _check_order(turns, generate, where)
+        check_order(turns, generate, where)
         media = tuple(part for turn in turns for part in turn.media)
         self._check_kinds(media, where)
         grids = [self.grid(medium, where) for medium in media]
@@ -168,14 +168,16 @@ class Processor:
             pieces = self._pieces(turns, generate or answer is not None, grids, where)
             tokens, said = self._encode_pieces(pieces, cut=not generate and answer is None)
             answered = [] if answer is None else self.answer(answer, ended=False)
-        ids, spans, supervised = self._expand_spans(tokens, said, grids, where)
+        tiles = [rows * columns + 1 for rows, columns in grids]
+        run = self.image_id, self.config.image_tokens
+        ids, spans, supervised = expand(self._begin, tokens, said, tiles, *run, where)
         if not generate:
             end = [self.eos_id] if ended else []
             supervised.append((len(ids), len(ids) + len(answered) + len(end)))
             ids += [*answered, *end]
         if not ids:
             raise ValueError(f"{where}: is empty")
-        return Encoded(tuple(ids), media, tuple(spans), _joined(supervised))
+        return Encoded(tuple(ids), media, tuple(spans), joined(supervised))
 
     def _check_kinds(self, media: Sequence[Media], where: str) -> None:
         taken = [] if self.config.image is None else ["image"]
@@ -235,36 +237,6 @@ class Processor:
             start += len(text)
         return encoding.ids, said
 
-    def _expand_spans(
-        self,
-        tokens: Sequence[int],
-        said: Sequence[tuple[int, int]],
-        grids: Sequence[Grid],
-        where: str,
-    ) -> tuple[list[int], list[Span], list[tuple[int, int]]]:
-        """(ids, spans of media, supervised ranges): an image token becomes the run of a tile."""
-        waiting = [m for m, (rows, columns) in enumerate(grids) for _ in range(rows * columns + 1)]
-        ids, spans, places, run = list(self._begin), [], [], self.config.image_tokens
-        for token in tokens:
-            places.append(len(ids))
-            if self.image_id is None or token != self.image_id:
-                ids.append(token)
-                continue
-            if len(spans) < len(waiting):
-                spans.append(Span(len(ids), run, waiting[len(spans)]))
-            ids += [token] * run
-        if (found := sum(token == self.image_id for token in tokens)) != len(waiting):
-            raise ValueError(f"{where}: {found} image tokens for {len(waiting)} images or tiles")
-        places.append(len(ids))
-        shown = {span.start for span in spans}
-        supervised = [
-            (places[i], places[i + 1])
-            for first, last in said
-            for i in range(first, last)
-            if places[i] not in shown
-        ]
-        return ids, spans, supervised
-
     def grid(self, media: Media, where: str = "image") -> Grid:
         """(rows, columns) of an image's tiles, known without decoding it where none is split."""
         if not self.config.split:
@@ -305,14 +277,6 @@ class Processor:
     def _prepared(self) -> Cache:
         return Cache(KEPT)
 
-    def _prompt_text(
-        self, question: str, grids: Sequence[Grid], system: str | None
-    ) -> tuple[str, str]:
-        """(prefix, prompt), special tokens under private names."""
-        chat = prompts.CHAT_FORMATS[self.config.chat_format]
-        prefix, suffix = chat(question, len(grids), system)
-        return self._show(prefix, grids, "prompt"), self._show(prefix + suffix, grids, "prompt")
-
     def _expand(self, ids: list[int]) -> list[int]:
         """An image token becomes the run of an image: here, and nowhere else."""
         if self.image_id is None:
@@ -329,38 +293,6 @@ class Processor:
         text = text.replace(MARK, "")
         return self._expand(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def prompt(
-        self, question: str, grids: Sequence[Grid] = (), system: str | None = None
-    ) -> tuple[list[int], list[int]]:
-        """(prefix ids, suffix ids) of a question in the chat format, behind one image for each
-        ``Picture.grid`` of ``grids``. Together they are the ids of the whole text.
-
-        Raises:
-          ValueError: there are images, but the model takes text only.
-        """
-        system = None if system is None else _typed(system)
-        prefix, text = self._prompt_text(_typed(question), grids, system)
-        before, ids = len(self._encode(prefix)), self._encode(text)
-        return self._begin + ids[:before], ids[before:]
-
-    def whole_prompt(
-        self, text: str, grids: Sequence[Grid] = (), where: str = "prompt"
-    ) -> list[int]:
-        """Ids of a raw prompt in which names of special tokens are those tokens and ``<image>`` an
-        image, one for each ``Picture.grid`` of ``grids``.
-
-        Raises:
-          ValueError: the prompt is empty, or has not as many ``<image>`` as there are images.
-        """
-        text, found = _typed(text), text.count(IMAGE_MARK)
-        if self.config.image is not None and found != len(grids):
-            raise ValueError(f"{where}: {found} times {IMAGE_MARK}, but {len(grids)} images")
-        shown = text if not grids else text.replace(IMAGE_MARK, IMAGE)
-        ids = self._begin + self._encode_raw(self._show(shown, grids, where))
-        if not ids:
-            raise ValueError(f"{where}: is empty")
-        return ids
-
     def answer(self, text: str, ended: bool = True) -> list[int]:
         """Ids of an answer as it follows a prompt, with the end token if ``ended``."""
         turns = [user(""), assistant(_typed(text))]
@@ -373,6 +305,16 @@ class Processor:
     def continuation(self, text: str, more: str) -> list[int]:
         """Ids of ``more`` right behind the raw prompt ``text``."""
         return _behind(self._encode_raw, _typed(text), _typed(more))
+
+    def whole_prompt(self, text: str, grids: Sequence[Grid], where: str) -> list[int]:
+        """Return the ids of a raw prompt in which ``<image>`` is an image."""
+        if self.config.image is not None and (found := text.count(IMAGE_MARK)) != len(grids):
+            raise ValueError(f"{where}: {found} times {IMAGE_MARK}, but {len(grids)} images")
+        shown = _typed(text).replace(IMAGE_MARK, IMAGE) if grids else _typed(text)
+        ids = self._begin + self._encode_raw(self._show(shown, grids, where))
+        if not ids:
+            raise ValueError(f"{where}: is empty")
+        return ids
 
     def until_end(self, ids: list[int]) -> list[int]:
         """Generated ids before the first end token, all of them where there is none."""
@@ -428,34 +370,6 @@ def _typed(text: str) -> str:
 
 def _unmarked(part: str | Media) -> str | Media:
     return _typed(part) if isinstance(part, str) else part
-
-
-def _check_order(turns: Sequence[Turn], generate: bool, where: str) -> None:
-    """Raise ValueError unless the roles of the turns follow each other as they can be encoded."""
-    roles = [turn.role for turn in turns]
-    if not roles:
-        raise ValueError(f"{where}: has no turns")
-    if not generate and roles[-1] != "assistant":
-        raise ValueError(
-            f"{where}: ends with a turn of {roles[-1]!r}; expected an assistant's turn to learn "
-            "from, or generate=True to answer"
-        )
-    if "raw" in roles and roles != (["raw"] if generate else ["raw", "assistant"]):
-        raise ValueError(
-            f"{where}: has turns of {roles}; a raw turn stands alone, and before an assistant's "
-            "turn that is to be learned"
-        )
-
-
-def _joined(ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Ranges in order, adjacent ones made one and empty ones left out."""
-    joined: list[tuple[int, int]] = []
-    for start, end in ranges:
-        if joined and joined[-1][1] == start:
-            joined[-1] = joined[-1][0], end
-        elif end > start:
-            joined.append((start, end))
-    return tuple(joined)
 
 
 def _behind(encode, context: str, text: str) -> list[int]:

@@ -7,10 +7,12 @@ of the first and third prompt also with a forward pass written in NumPy.
 import jinja2
 import numpy as np
 import pytest
+from toy import raw_ids
 
 import mllm
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.packages import find_package_file
+from mllm.data.conversation import user
 
 pytestmark = pytest.mark.thorough
 
@@ -67,10 +69,10 @@ def replies(model, chats):
 
 def test_prompt_ids(model, chats):
     processor = model.loaded.processor
-    assert processor.whole_prompt(chats[0]) == CHAT_IDS
-    assert [processor.whole_prompt(text) for text in RAW] == RAW_IDS
-    prefix, suffix = processor.prompt(CHATS[0])  # our ChatML is the file's
-    assert prefix + suffix == CHAT_IDS
+    assert raw_ids(processor, chats[0]) == CHAT_IDS
+    assert [raw_ids(processor, text) for text in RAW] == RAW_IDS
+    ours = processor.encode([user(CHATS[0])], generate=True)  # our ChatML is the file's
+    assert list(ours.ids) == CHAT_IDS
 
 
 @pytest.mark.parametrize("row", range(len(RAW)))

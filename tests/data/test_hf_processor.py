@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from tokenizers_of_tests import EXACT, KINDS, byte_level
+from toy import raw_ids
 
 from mllm.data.blocks import MARK
 from mllm.data.chat import CHAT_FORMATS
-from mllm.data.conversation import image, raw, user
+from mllm.data.conversation import image, user
 from mllm.data.hf_processor import read_hf_processor, write_hf_processor
 from mllm.data.processor import Processor, ProcessorConfig
 
@@ -94,14 +95,6 @@ def check_equal(ours: Processor, theirs, question: str, pictures: list[bytes]) -
     for (tile, (height, width)), theirs_ in zip(tiles, pixels, strict=True):
         real = np.moveaxis(tile[:height, :width].astype(int), -1, 0)
         np.testing.assert_array_equal(real, theirs_[:, :height, :width])
-
-
-def raw_ids(ours: Processor, text: str, pictures: list[bytes] = []) -> list[int]:  # noqa: B006
-    """Ids of a text in which ``<image>`` stands for a picture."""
-    shown = iter(map(image, pictures))
-    first, *rest = text.split("<image>")
-    parts = [first, *(part for more in rest for part in (next(shown), more))]
-    return list(ours.encode([raw(*parts)], generate=True).ids)
 
 
 CASES = [(family, kind) for family in FAMILIES if family != "smolvlm" for kind in EXACT]

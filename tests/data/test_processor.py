@@ -1,15 +1,20 @@
 """Text and images on their way into a row."""
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tokenizers_of_tests import KINDS, byte_level
 
 from mllm.benchmarks.mllmu.generate import SIZES, generate
 from mllm.benchmarks.mllmu.tokenizer import train_tokenizer
+from mllm.data.conversation import image, system, user
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
+
+PICTURE = image(b"of which only the place is read")
 
 
 @pytest.fixture(scope="module")
@@ -27,30 +32,9 @@ def processor():
     return Processor(ProcessorConfig(image_tokens=4, image_size=16), tokenizer)
 
 
-@pytest.mark.parametrize("image", [True, False])
-def test_a_prompt_in_two_parts_equals_the_prompt_in_one(processor, image):
-    prefix, suffix = processor.prompt("Where was Ada born?", [(0, 0)] * image)
-    mark = "<image>\n" if image else ""
-    text = f"USER: {mark}Where was Ada born?\nASSISTANT:"
-    assert prefix + suffix == processor.whole_prompt(text, [(0, 0)] * image)
-    assert prefix.count(processor.image_id) == (4 if image else 0)
-
-
-def test_special_tokens_typed_by_a_user_stay_text(processor):
-    prefix, suffix = processor.prompt("a <image> b </s> <s>", [(0, 0)])
-    assert suffix.count(processor.image_id) == 0 and processor.eos_id not in suffix
-    assert processor.decode(suffix).startswith("a <image> b </s> <s>")
-    assert prefix.count(processor.image_id) == 4
-
-
 def test_answers_come_back(processor):
     ids = processor.answer("Zürich, 1848")
     assert ids[-1] == processor.eos_id and processor.decode(ids) == "Zürich, 1848"
-
-
-def test_images_and_marks_must_match(processor):
-    with pytest.raises(ValueError, match="prompt: 1 times <image>, but 2 images"):
-        processor.whole_prompt("USER: <image>\nHello", [(0, 0)] * 2)
 
 
 def test_save_and_load_keep_the_digest(processor, tmp_path):
@@ -61,7 +45,7 @@ def test_save_and_load_keep_the_digest(processor, tmp_path):
         Processor.load(tmp_path)
 
 
-def by_the_old_rule(processor, prefix: list, suffix: str) -> tuple[list[int], list[int]]:
+def by_the_old_rule(processor, prefix: list, suffix: str) -> list[int]:
     """Parts encoded one by one: what byte-level tokenizers were trained with before."""
     encode = lambda text: processor.tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
     ids = [processor.token_id("<s>")]
@@ -69,7 +53,7 @@ def by_the_old_rule(processor, prefix: list, suffix: str) -> tuple[list[int], li
         ids += (
             [processor.image_id] * processor.config.image_tokens if part is None else encode(part)
         )
-    return ids, encode(suffix)
+    return ids + encode(suffix)
 
 
 def test_the_benchmarks_texts_keep_the_ids_they_had(tmp_path):
@@ -77,17 +61,21 @@ def test_the_benchmarks_texts_keep_the_ids_they_had(tmp_path):
     profiles = [profile for split in rows.values() for profile in split]
     train_tokenizer(profiles, tmp_path / "tokenizer.json")
     processor = Processor(ProcessorConfig(), read_tokenizer(tmp_path / "tokenizer.json"))
+
+    def prompt(*turns) -> list[int]:
+        return list(processor.encode(turns, generate=True).ids)
+
     for profile in profiles[::7]:
         asked = [(q.question, q.answer) for q in profile.questions]
         asked += [(pair.question, pair.answer) for pair in profile.training]
         for question, answer in asked:
             told = f"\n{question}\nASSISTANT:"
             shown = by_the_old_rule(processor, ["USER: ", None], told)
-            assert processor.prompt(question, [(0, 0)]) == shown
+            assert prompt(user(PICTURE, question)) == shown
             plain = by_the_old_rule(processor, [], f"USER: {question}\nASSISTANT:")
-            assert processor.prompt(question) == plain
+            assert prompt(user(question)) == plain
             warned = by_the_old_rule(processor, ["Be brief. USER: ", None], told)
-            assert processor.prompt(question, [(0, 0)], "Be brief.") == warned
+            assert prompt(system("Be brief."), user(PICTURE, question)) == warned
             ids = processor.tokenizer.encode(f" {answer}", add_special_tokens=False).ids
             assert processor.answer(answer) == [*ids, processor.eos_id]
 
@@ -97,12 +85,12 @@ def test_the_benchmarks_texts_keep_the_ids_they_had(tmp_path):
 def test_an_answer_is_encoded_where_it_stands(kind, text):
     tokenizer = KINDS[kind]()
     processor = Processor(ProcessorConfig(bos=None), tokenizer)
-    prefix, suffix = processor.prompt("Where was Ada born?", [(0, 0)])
+    asked = processor.encode([user(PICTURE, "Where was Ada born?")], generate=True).ids
     whole = f"USER: <image>\nWhere was Ada born?\nASSISTANT: {text}"
     expected = tokenizer.encode(whole, add_special_tokens=False).ids
     place = expected.index(processor.image_id)
     expected[place : place + 1] = [processor.image_id] * 16
-    assert prefix + suffix + processor.answer(text, ended=False) == expected
+    assert [*asked, *processor.answer(text, ended=False)] == expected
     prompt, more = whole[: len(whole) - len(text) - 1], f" {text}"
     assert processor.continuation(prompt, more) == processor.answer(text, ended=False)
 
@@ -121,13 +109,14 @@ def test_a_token_across_the_border_leaves_the_prompt_as_it_was_read(kind):
 def test_a_layout_token_that_the_tokenizer_lacks_is_named():
     config = ProcessorConfig(chat_format="chatml", bos=None, eos="</s>", image=None)
     tokenizer = byte_level()
-    assert Processor(config, tokenizer).prompt("Who?")
+    assert Processor(config, tokenizer).encode([user("Who?")], generate=True).ids
     config = replace(config, image="<image>", image_block="idefics3", bos="<s>")
+    config = replace(config, transform="idefics3", image_size=4, longest_edge=20, split=True)
+    wide = io.BytesIO()
+    Image.new("RGB", (20, 4)).save(wide, "PNG")  # five crops in a row
     processor = Processor(config, tokenizer)
     with pytest.raises(ValueError, match="no special token '<row_1_col_5>'"):
-        processor.prompt("Who?", [(1, 5)])
-    with pytest.raises(ValueError, match="prompt: 1 images, but the model takes text only"):
-        Processor(replace(config, image=None), tokenizer).prompt("Who?", [(0, 0)])
+        processor.encode([user(image(wide.getvalue()), "Who?")], generate=True)
     with pytest.raises(ValueError, match=r"unknown image block 'idefix2'.*idefics2"):
         replace(config, image_block="idefix2")
 

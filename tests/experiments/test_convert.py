@@ -240,7 +240,7 @@ def test_a_model_of_ours_answers_in_transformers_as_with_us(tmp_path, make):
     inputs = processor(text=PROMPT, images=[image], return_tensors="pt")
     ours = model.loaded.processor
     picture = ours.picture(file.getvalue())
-    ids = ours.whole_prompt(PROMPT, [picture.grid])
+    ids = toy.raw_ids(ours, PROMPT, [file.getvalue()])
     assert inputs["input_ids"].tolist() == [ids]
     pixels = np.moveaxis(np.asarray(normalise(model.loaded.config, picture.tiles)), -1, 1)
     np.testing.assert_allclose(pixels, inputs["pixel_values"], atol=1e-6)

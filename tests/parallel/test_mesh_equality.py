@@ -12,6 +12,7 @@ from toy import make_model, make_pipeline
 import mllm
 from mllm.checkpoints.digest import weights_digest
 from mllm.checkpoints.folder import load_model, save_model
+from mllm.data.conversation import user
 from mllm.data.packing import RowShape, collate
 from mllm.data.tokenized import branches
 from mllm.decoding.generate import generate
@@ -136,7 +137,8 @@ def test_no_device_holds_the_states_of_all_rows(model, variables):
 @pytest.mark.parametrize("sizes", MESHES)
 def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
     nodes, count = 8, 16  # whoever asks fills up what devices do not divide
-    ids, _ = model.processor.prompt("Who is the person in the picture ?", [])
+    asked = [user("Who is the person in the picture ?")]
+    ids = model.processor.encode(asked, generate=True).ids
     rows = [branches([5], [range(7, 8 + k + r % 6) for k in range(3)]) for r in range(count)]
     choices = collate(rows, count, RowShape(32, 32, 3))
     shared = {

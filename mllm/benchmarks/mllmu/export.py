@@ -21,10 +21,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.published import CELEBRITY, FULL, TEST, TRAINING
 from mllm.benchmarks.mllmu.published_fields import MODALITY_OF_LIST, MODALITY_OF_TYPE
 from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, LETTERS, Profile, Question, dump_json
-from mllm.data.prompts import INSTRUCTIONS
 from mllm.files import read_json, write_json
 
 RECORD = "export.json"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.schema import Profile
 from mllm.data.conversation import Example, assistant, image, user
-from mllm.data.prompts import INSTRUCTIONS
 from mllm.data.source import Source
 
 FORGET, RETAIN = "forget", "retain"

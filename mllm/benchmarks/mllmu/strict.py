@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
+from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.data.conversation import image, user
-from mllm.data.prompts import INSTRUCTIONS
 from mllm.evaluation.parsing import answer_state
 from mllm.evaluation.request import Answered, Choices, Reply, Request, Rounds, Text, content_key
 

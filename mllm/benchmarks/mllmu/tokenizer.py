@@ -5,8 +5,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.schema import Profile
-from mllm.data.prompts import ANSWER_LEAD, INSTRUCTIONS, llava
+from mllm.data.chat import llava
+from mllm.data.conversation import assistant, user
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")  # ids 0 to 3
 VOCABULARY = 2048
@@ -17,8 +19,8 @@ def training_text(profiles: Iterable[Profile]) -> Iterator[str]:
     for profile in profiles:
         for pair in profile.training:
             question = pair.question + INSTRUCTIONS[pair.form]
-            _, suffix = llava(question)
-            yield suffix + ANSWER_LEAD["llava"] + pair.answer
+            *pieces, _ = llava([user(question), assistant(pair.answer)], False)
+            yield "".join(text for text, _ in pieces)  # without the end of the turn
 
 
 def train_tokenizer(profiles: Sequence[Profile], path: str | Path) -> None:

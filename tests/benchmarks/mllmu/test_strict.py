@@ -18,6 +18,7 @@ from mllm.benchmarks.mllmu.strict import (
     plain_question,
     strict_items,
 )
+from mllm.data import conversation
 from mllm.evaluation import runner
 from mllm.evaluation.store import ask
 from mllm.files import read_jsonl
@@ -117,10 +118,11 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
             ),
         ):
             for choice, value in zip(choices, found, strict=True):
-                grids = [(0, 0)] * (item.picture is not None)
-                prefix, suffix = model.processor.prompt(asked, grids, system)
-                answer = model.processor.answer(choice, ended=ended)
-                ids = np.array(prefix + suffix + answer, np.int32)
+                shown = [] if item.picture is None else [conversation.image(item.picture)]
+                turns = [] if system is None else [conversation.system(system)]
+                turns += [conversation.user(*shown, asked), conversation.assistant(choice)]
+                encoded = model.processor.encode(turns, ended=ended)
+                ids = np.array(encoded.ids, np.int32)
                 padding = (0, WIDTH - len(ids))
                 batch = {
                     "tokens": np.pad(ids, padding)[None],
@@ -128,11 +130,11 @@ def test_option_scores_equal_whole_rows(model, items, replies, system, tmp_path)
                     "segments": np.pad(np.zeros_like(ids), padding, constant_values=-1)[None],
                 }
                 if item.picture is not None:
-                    slot = prefix.index(model.processor.image_id)
+                    slot = encoded.ids.index(model.processor.image_id)
                     tiles = model.processor.picture(item.picture).tiles[None]
                     batch["media"] = {"image": {"values": tiles, "slots": np.array([[slot]])}}
                 table = log_softmax(np.asarray(logits(batch), "float64"), axis=-1)
-                places = np.arange(len(ids) - len(answer), len(ids))
+                places = np.arange(*encoded.supervised[0])
                 np.testing.assert_allclose(value, table[places - 1, ids[places]].sum(), rtol=1e-4)
 
 
