@@ -62,11 +62,11 @@ def run(main: Callable[[list[str]], None]) -> None:
 
 
 def _tell_compiled() -> None:
-    told = COMPILED.told()
-    if told["programs"] and launch.is_first():
+    compiled = COMPILED.counts()
+    if compiled["programs"] and launch.is_first():
         print(
-            f"compiled {told['programs']} programs in {told['seconds']} s, {told['hits']} of them "
-            "read from disk",
+            f"compiled {compiled['programs']} programs in {compiled['seconds']} s, "
+            f"{compiled['hits']} of them read from disk",
             file=sys.stderr,
         )
 

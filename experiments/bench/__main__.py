@@ -68,7 +68,7 @@ def measure(config, repeats: int) -> Iterator[dict]:
     del loaded
     for line in ours.lines(figures):
         result["lines"].append(line)
-        yield {**result, "compile": COMPILED.told()}
+        yield {**result, "compile": COMPILED.counts()}
 
 
 def ask_peer(work: Workload, loaded, repeats: int) -> tuple[dict, dict[str, Figure], dict | None]:

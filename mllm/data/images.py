@@ -31,7 +31,7 @@ class ImageConfig:
 
     image_size: side in pixels of a square tile (crop, pad_square, stretch, idefics3).
     transform: a name of ``TRANSFORMS``; resample: a Pillow filter, in lower case.
-    alpha: transparency is laid over "white", or "drop" ignores it (colours stay as stored).
+    alpha: "white" lays transparency over white; "drop" ignores it (colours stay as stored).
     longest_edge, shortest_edge: bounds in pixels (idefics2: both, idefics3: the first).
     split: also show parts of the image, enlarged (idefics2, idefics3).
 
@@ -95,7 +95,7 @@ def decode(data: bytes, where: str = "image", alpha: str = "white") -> Image.Ima
 
     Raises:
       ValueError: not a whole image, one whose values have no known range, or more than
-        ``MAX_PIXELS`` (told from the header, before any pixel is decoded); the message starts
+        ``MAX_PIXELS`` (read from the header, before any pixel is decoded); the message starts
         with ``where``. Or ``alpha`` is unknown.
     """
     to_rgb = lookup(ALPHA, alpha, "alpha")

@@ -23,11 +23,11 @@ def devices_of(topology: str) -> tuple[Sequence, int]:
       ModuleNotFoundError: libtpu, which holds the compiler, is not installed.
     """
     if topology == "local":
-        told = jax.devices()[0].memory_stats() or {}
-        if "bytes_limit" not in told:
+        stats = jax.devices()[0].memory_stats() or {}
+        if "bytes_limit" not in stats:
             kind = jax.devices()[0].device_kind
             raise ValueError(f"--topology local: device {kind!r} does not report its memory")
-        return jax.devices(), told["bytes_limit"]
+        return jax.devices(), stats["bytes_limit"]
     if topology not in TOPOLOGIES:
         known = ", ".join(f"{name} ({size // GIB} GiB)" for name, size in TOPOLOGIES.items())
         raise ValueError(

@@ -77,7 +77,7 @@ def train_stage(
       reference: the model of the objective's reference, if that is not ``start``.
       seed: of the draws of rows and views.
     """
-    schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.told()
+    schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.counts()
     source = stage.examples(benchmark) if stage.trains else ()
     if not source:
         prompted = objective.system_prompt or start.system_prompt
@@ -112,7 +112,7 @@ def train_stage(
         log_every=run.config.log_every,
     )
     trained = replace(described, variables=combine(frozen, done.trainable))
-    finish(run, trained, done.trainable, parent, COMPILED.told(since=compiled))
+    finish(run, trained, done.trainable, parent, COMPILED.counts(since=compiled))
 
 
 @dataclass(frozen=True)

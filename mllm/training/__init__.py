@@ -1,1 +1,1 @@
-"""State, step, optimizer and loop: how any objective of ``mllm.unlearning`` changes weights."""
+"""State, step, optimizer and loop: how an objective changes weights."""

@@ -55,8 +55,8 @@ class CompileCount:
     def _happened(self, event: str, **_) -> None:
         self.hits += event == _HIT
 
-    def told(self, since: dict | None = None) -> dict:
-        """{"programs", "seconds", "hits"}, without those of ``since``, which was told before."""
+    def counts(self, since: dict | None = None) -> dict:
+        """Return {"programs", "seconds", "hits"}, less the counts ``since``, returned before."""
         now = {"programs": self.programs, "seconds": self.seconds, "hits": self.hits}
         return {name: round(value - (since or {}).get(name, 0), 1) for name, value in now.items()}
 

@@ -23,7 +23,7 @@ class Progress:
     def __init__(self, name: str, total: int, *, start: int = 0, every: float = 10.0):
         self.name, self.total, self.start, self.every = name, total, start, every
         self.live = sys.stderr.isatty()
-        self.began, self.told = time.monotonic(), -math.inf
+        self.began, self.shown_at = time.monotonic(), -math.inf
 
     def update(self, done: int, **values: float) -> None:
         """Tell that ``done`` steps are done."""
@@ -31,9 +31,9 @@ class Progress:
             return
         now = time.monotonic()
         last = done >= self.total
-        if now - self.told < (0.2 if self.live else self.every) and not last:
+        if now - self.shown_at < (0.2 if self.live else self.every) and not last:
             return
-        self.told = now
+        self.shown_at = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         eta = (self.total - done) / rate if rate > 0 else math.inf
         shown = " ".join(f"{k} {v:.4g}" for k, v in values.items())

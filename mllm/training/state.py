@@ -33,8 +33,8 @@ def create(
     first device.
 
     Raises:
-      ValueError: a trainable leaf that is not float32. bfloat16 weights do not move under
-        unlearning learning rates: an update of 1e-5 on a weight of 0.02 is below half a unit in the
+      ValueError: a trainable leaf that is not float32. bfloat16 weights do not move at
+        small learning rates: an update of 1e-5 on a weight of 0.02 is below half a unit in the
         last place.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(trainable):

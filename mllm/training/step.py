@@ -17,8 +17,8 @@ from mllm.ops.attention import kernels_for
 from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import one_device
-from mllm.parallel.rows import keep_rows
 from mllm.parallel.rules import shardings
+from mllm.parallel.states import keep_rows
 from mllm.training.state import TrainState
 
 Batch = dict[str, jax.Array]

@@ -8,7 +8,7 @@ from mllm.models import MODELS, config_from_dict
 from mllm.ops.losses import supervised_logprobs
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.place import fetch, place, place_rows
-from mllm.parallel.rows import keep_rows
+from mllm.parallel.states import keep_rows
 from mllm.training.step import predicting_states
 
 pytestmark = pytest.mark.thorough

@@ -13,7 +13,7 @@ from mllm.training.compiled import COMPILED, keep_programs
 keep_programs()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.jit(lambda x: jnp.tanh(x @ x).sum())(jnp.ones((8, 8)))
-print(json.dumps(COMPILED.told()))
+print(json.dumps(COMPILED.counts()))
 """
 
 
