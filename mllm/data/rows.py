@@ -19,33 +19,22 @@ def lay_out(
     image_tokens: int,
     width: int | None = None,
     patch: int = 1,
-    limit: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """The batch of whole prompts, padded at the right.
+    """Lay whole prompts out as a batch, padded at the right.
 
     Args:
       rows: ids of each prompt. pictures: what each shows, in the order of its image tokens.
       width: T; None takes the longest prompt.
       patch: heights and widths of images are padded to a multiple of this.
-      limit: tokens that the model can hold.
 
     Returns:
       tokens, positions, segments i32[B, T] (segments -1 on padding) and, if there are pictures,
       ``media`` as ``place_images`` returns them.
 
     Raises:
-      ValueError: a prompt is longer than ``limit``, or its image tokens do not match its pictures.
-        Nothing is ever cut off.
+      ValueError: the image tokens of a prompt do not match its pictures.
     """
     longest = max(map(len, rows))
-    if limit is not None and longest > limit:
-        number = max(range(len(rows)), key=lambda i: len(rows[i]))
-        shown = sum(len(picture.tiles) for picture in pictures[number])
-        raise ValueError(
-            f"prompt {number} has {longest} tokens, {shown * image_tokens} of them of {shown} "
-            f"images; the model has room for {limit}: ask less, show fewer images, or do not split "
-            "them"
-        )
     width = longest if width is None else width
     batch = {
         "tokens": np.zeros((len(rows), width), np.int32),
