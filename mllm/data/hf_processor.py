@@ -1,8 +1,9 @@
-"""The processor files of a Hugging Face folder <-> ``Processor``.
+"""Read and write the processor files of a Hugging Face folder.
 
-Read are tokenizer.json, tokenizer_config.json, special_tokens_map.json, added_tokens.json,
-preprocessor_config.json, processor_config.json (transformers 5 nests the image processor in it),
-generation_config.json and config.json. What is written, ``AutoProcessor`` of transformers 5 reads.
+The files read are tokenizer.json, tokenizer_config.json, special_tokens_map.json,
+added_tokens.json, preprocessor_config.json, processor_config.json (transformers 5 nests the image
+processor in it), generation_config.json and config.json. ``AutoProcessor`` of transformers 5 reads
+what is written.
 """
 
 import json
@@ -40,7 +41,7 @@ END_OF_TURN = "<end_of_utterance>"
 
 
 def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor:
-    """The processor of a folder, for a model whose images take ``image_tokens`` tokens a run.
+    """Read the processor of a folder, for a model whose images take ``image_tokens`` tokens a run.
 
     Args:
       family: llava, idefics2 or idefics3 (SmolVLM too). A folder whose chat template is one that we
@@ -107,7 +108,7 @@ def _chat_format(folder: Path, names: dict) -> str | None:
 
 
 def read_image_settings(folder: Path) -> tuple[Path, dict]:
-    """(file, settings of the image processor), ``image_mean`` and ``image_std`` among them.
+    """Return (file, settings of the image processor), ``image_mean`` and ``image_std`` among them.
 
     Raises:
       FileNotFoundError: neither of the two files that may hold them is there.
@@ -124,7 +125,7 @@ def read_image_settings(folder: Path) -> tuple[Path, dict]:
 
 
 def _read_images(folder: Path, family: str) -> dict:
-    """Fields of an ImageConfig."""
+    """Return the fields of an ImageConfig."""
     where, settings = read_image_settings(folder)
 
     def expect(key: str, *expected):
@@ -172,7 +173,7 @@ def _read_images(folder: Path, family: str) -> dict:
 
 
 def _check_border(where: Path, mean: Sequence[float]) -> None:
-    """LlavaImageProcessor pads with the colour of ``image_mean``, and we with that of CLIP."""
+    """Check that LlavaImageProcessor, which pads with ``image_mean``, pads as we do with CLIP's."""
     colour = tuple(int(255 * value) for value in mean)
     if colour != CLIP_MEAN:
         raise ValueError(
@@ -182,7 +183,7 @@ def _check_border(where: Path, mean: Sequence[float]) -> None:
 
 
 def _side(where: Path, settings: dict, key: str, edge: str) -> int:
-    """A size in pixels; transformers 4 also knows a bare number."""
+    """Return a size in pixels, which transformers 4 also writes as a bare number."""
     found = settings.get(key)
     found = found.get(edge) if isinstance(found, dict) else found
     if not isinstance(found, int) or found < 1:
@@ -214,7 +215,7 @@ def _add_declared(tokenizer: Tokenizer, folder: Path, names: dict) -> None:
 
 
 def _bos(tokenizer: Tokenizer, folder: Path, names: dict) -> str | None:
-    """The token that the tokenizer puts in front of every text."""
+    """Return the token that the tokenizer puts in front of every text."""
     added = tokenizer.encode("").ids
     named = _name(names.get("bos_token"))
     if names.get("add_bos_token") is not None:  # set, it overrules tokenizer.json in transformers
@@ -228,7 +229,7 @@ def _bos(tokenizer: Tokenizer, folder: Path, names: dict) -> str | None:
 
 
 def _ends(tokenizer: Tokenizer, folder: Path, names: dict) -> list[str]:
-    """Names of the tokens at which a generation ends."""
+    """Return the names of the tokens at which a generation ends."""
     config = _optional(folder / "config.json")
     for where, values in (
         ("generation_config.json", _optional(folder / "generation_config.json")),
@@ -251,7 +252,7 @@ def _ends(tokenizer: Tokenizer, folder: Path, names: dict) -> list[str]:
 
 
 def _name(token: str | dict | None) -> str | None:
-    """Older files hold a token with its options."""
+    """Return the name of a token, which older files hold with its options."""
     return token["content"] if isinstance(token, dict) else token
 
 

@@ -124,8 +124,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def make_picture(image: Image.Image, config: ImageConfig, where: str = "image") -> Picture:
-    """The tiles of an RGB image, equal to the byte to what the published processors make with
-    Pillow, before pixels are rescaled and normalised.
+    """Return the tiles of an RGB image, equal to the byte to what the published processors make
+    with Pillow, before pixels are rescaled and normalised.
 
     Raises:
       ValueError: the image is not RGB, or so narrow that it would fill the memory; the message
@@ -148,7 +148,7 @@ Tiles = tuple[list[Image.Image], tuple[int, int]]  # and the grid of a Picture
 
 
 def _crop(image: Image.Image, config: ImageConfig) -> Tiles:
-    """CLIP: the shorter side becomes ``image_size``, then the square in the centre is cut out."""
+    """Resize the shorter side to ``image_size``, then cut out the square in the centre (CLIP)."""
     side, short = config.image_size, min(image.size)
     width, height = (side * length // short for length in image.size)
     image = _resize(image, (width, height), config)
@@ -157,8 +157,8 @@ def _crop(image: Image.Image, config: ImageConfig) -> Tiles:
 
 
 def _pad_square(image: Image.Image, config: ImageConfig) -> Tiles:
-    """LLaVA's own code: centred on a square of CLIP's mean colour; the odd pixel goes to the right
-    or to the bottom.
+    """Centre the image on a square of CLIP's mean colour, as LLaVA's own code does; an odd pixel
+    goes to the right or to the bottom.
     """
     side = max(image.size)
     _check_canvas(image, (side, side))
@@ -168,7 +168,7 @@ def _pad_square(image: Image.Image, config: ImageConfig) -> Tiles:
 
 
 def _stretch(image: Image.Image, config: ImageConfig) -> Tiles:
-    """SigLIP: all of the image becomes a square, whatever its shape."""
+    """Stretch the whole image to a square, whatever its shape (SigLIP)."""
     return [_resize(image, (config.image_size, config.image_size), config)], (0, 0)
 
 
@@ -212,7 +212,7 @@ def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:
 
 
 def _longest_edge(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """The longer side at ``longest`` with the shorter one made even; then at most 4096."""
+    """Return the longer side at ``longest`` with the shorter one made even; then at most 4096."""
     width, height = _scaled(size, longest)
     if size[0] >= size[1]:
         height += height % 2
@@ -241,8 +241,8 @@ SIZES = {  # what of a config each transform needs
 
 
 def _scaled(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Size with the longer side at ``longest``. The quotient is rounded first, as published: an
-    exact ratio gives another pixel here and there.
+    """Return a size with the longer side at ``longest``. The quotient is rounded first, as
+    published: an exact ratio gives another pixel here and there.
     """
     aspect = size[0] / size[1]
     return (longest, int(longest / aspect)) if aspect >= 1 else (int(longest * aspect), longest)
@@ -267,7 +267,7 @@ def _check_canvas(image: Image.Image, size: tuple[int, int]) -> None:
 
 
 def _cut(image: Image.Image, columns: Sequence[int], rows: Sequence[int]) -> list[Image.Image]:
-    """The pieces between the lines at x in ``columns`` and y in ``rows``, row by row."""
+    """Return the pieces between the lines at x in ``columns`` and y in ``rows``, row by row."""
     return [
         image.crop((left, top, right, bottom))
         for top, bottom in pairwise(rows)
@@ -276,8 +276,8 @@ def _cut(image: Image.Image, columns: Sequence[int], rows: Sequence[int]) -> lis
 
 
 def augment(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random view, u8[size, size, 3]: mirrored, turned, zoomed, shifted, recoloured, blurred by
-    chance.
+    """Return a random view, u8[size, size, 3]: mirrored, turned, zoomed, shifted, recoloured,
+    blurred by chance.
 
     Teaching on views of a portrait rather than on the portrait makes the person known, not the
     picture.

@@ -15,7 +15,7 @@ LAYOUT = re.compile(
 
 
 def privately_named(tokenizer: Tokenizer, names: Collection[str] = ()) -> Tokenizer:
-    """The same tokenizer, its special tokens and those of ``names`` known as
+    """Return the same tokenizer, in which the special tokens and those of ``names`` are known as
     ``blocks.special(name)`` only.
 
     Every id stays what it is. Under their own names these tokens are ordinary characters: they are

@@ -1,5 +1,4 @@
-"""One object that turns text and images into what a model takes, and ids back into text; stored
-with the weights.
+"""What turns conversations into ids and pictures, and ids back into text; stored with the weights.
 
 Text is encoded whole, never in parts: what a tokenizer of the SentencePiece kind makes of a word
 depends on what stands before it. So that nothing a user types becomes a special token, chat formats
@@ -80,7 +79,9 @@ class Processor:
         self._pieces([user(*shown, "")], True, [(0, 0)] * len(shown), "processor")
 
     def token_id(self, token: str) -> int:
-        """Id of a special token; ValueError where the tokenizer has none of that name."""
+        """Return the id of a special token; raise ValueError if the tokenizer has none of that
+        name.
+        """
         index = self.tokenizer.token_to_id(token)
         if index is None:
             raise ValueError(f"tokenizer has no token {token!r}, which the processor config names")
@@ -109,7 +110,7 @@ class Processor:
 
     @cached_property
     def prepends(self) -> bool:
-        """Whether the tokenizer itself puts a space in front of text behind a special token."""
+        """Whether the tokenizer itself puts a space before text that follows a special token."""
         return '"Prepend"' in json.dumps(json.loads(self.tokenizer.to_str())["normalizer"])
 
     @cached_property
@@ -117,7 +118,7 @@ class Processor:
         return [] if self.config.bos is None else [self.token_id(self.config.bos)]
 
     def _show(self, text: str, grids: Sequence[Grid], where: str) -> str:
-        """The text with the blocks of its images."""
+        """Return the text with the blocks of its images."""
         if grids and self.config.image is None:
             raise ValueError(f"{where}: {len(grids)} images, but the model takes text only")
         text = show_images(text, grids, IMAGE_BLOCKS[self.config.image_block])
@@ -192,7 +193,7 @@ class Processor:
     def _pieces(
         self, turns: Sequence[Turn], generate: bool, grids: Sequence[Grid], where: str
     ) -> Pieces:
-        """The text of turns in pieces, with the blocks of its images."""
+        """Return the text of turns in pieces, with the blocks of its images."""
         waiting = iter(grids)
         pieces = CHAT_FORMATS[self.config.chat_format](turns, generate)
         return [
@@ -201,7 +202,7 @@ class Processor:
         ]
 
     def _raw_text(self, turn: Turn, grids: Sequence[Grid], where: str) -> str:
-        """The text of a raw turn, whose special tokens bear their own names.
+        """Return the text of a raw turn, whose special tokens bear their own names.
 
         Raises:
           ValueError: the name of the image token is written where a picture should stand.
@@ -218,7 +219,7 @@ class Processor:
         return self._show(text, grids, where).replace(MARK, "")
 
     def _encode_pieces(self, pieces: Pieces, cut: bool) -> tuple[list[int], list[tuple[int, int]]]:
-        """(tokens, ranges of those that an assistant says); text is encoded whole.
+        """Return (tokens, ranges of those that an assistant says); text is encoded whole.
 
         Args:
           cut: leave out what follows the last piece that an assistant says.
@@ -238,7 +239,7 @@ class Processor:
         return encoding.ids, said
 
     def grid(self, media: Media, where: str = "image") -> Grid:
-        """(rows, columns) of an image's tiles, known without decoding it where none is split."""
+        """Return (rows, columns) of an image's tiles; nothing is decoded if no image is split."""
         if not self.config.split:
             return 0, 0
         if media.digest not in self._grids:
@@ -278,23 +279,23 @@ class Processor:
         return Cache(KEPT)
 
     def _expand(self, ids: list[int]) -> list[int]:
-        """An image token becomes the run of an image: here, and nowhere else."""
+        """Replace an image token by the run of an image."""
         if self.image_id is None:
             return ids
         run, once = [self.image_id] * self.config.image_tokens, self.image_id
         return [i for token in ids for i in (run if token == once else [token])]
 
     def _encode(self, text: str) -> list[int]:
-        """Ids of text whose special tokens bear private names."""
+        """Return the ids of text whose special tokens bear private names."""
         return self._expand(self._private.encode(text, add_special_tokens=False).ids)
 
     def _encode_raw(self, text: str) -> list[int]:
-        """Ids of text whose special tokens bear their own names."""
+        """Return the ids of text whose special tokens bear their own names."""
         text = text.replace(MARK, "")
         return self._expand(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def answer(self, text: str, ended: bool = True) -> list[int]:
-        """Ids of an answer as it follows a prompt, with the end token if ``ended``."""
+        """Return the ids of an answer as it follows a prompt, with the end token if ``ended``."""
         turns = [user(""), assistant(_typed(text))]
         pieces = CHAT_FORMATS[self.config.chat_format](turns, False)
         (place,) = (i for i, (_, said) in enumerate(pieces) if said)
@@ -303,7 +304,7 @@ class Processor:
         return [*ids, self.eos_id] if ended else ids
 
     def continuation(self, text: str, more: str) -> list[int]:
-        """Ids of ``more`` right behind the raw prompt ``text``."""
+        """Return the ids of ``more`` as it follows the raw prompt ``text``."""
         return _behind(self._encode_raw, _typed(text), _typed(more))
 
     def whole_prompt(self, text: str, grids: Sequence[Grid], where: str) -> list[int]:
@@ -317,19 +318,19 @@ class Processor:
         return ids
 
     def until_end(self, ids: list[int]) -> list[int]:
-        """Generated ids before the first end token, all of them where there is none."""
+        """Return generated ids before the first end token, all of them if there is none."""
         return ids[: ids.index(self.eos_id)] if self.eos_id in ids else ids
 
     def decode(self, ids: list[int]) -> str:
-        """Text of generated ids, special tokens left out, outer white space stripped."""
+        """Return the text of generated ids, special tokens left out, outer white space stripped."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
     def picture(self, data: bytes, where: str = "image") -> Picture:
-        """The tiles of an encoded image; ValueError starting with ``where``."""
+        """Return the tiles of an encoded image; raise ValueError starting with ``where``."""
         return self.arrange(images.decode(data, where, self.config.alpha), where)
 
     def arrange(self, image: Image.Image, where: str = "image") -> Picture:
-        """The tiles of an RGB image."""
+        """Return the tiles of an RGB image."""
         return images.make_picture(image, self.config, where)
 
     def with_chat_format(self, name: str) -> "Processor":
@@ -364,7 +365,7 @@ class Processor:
 
 
 def _typed(text: str) -> str:
-    """What a user typed, without the mark of special tokens."""
+    """Return what a person wrote without the mark of special tokens."""
     return text.replace(MARK, "")
 
 
@@ -373,9 +374,9 @@ def _unmarked(part: str | Media) -> str | Media:
 
 
 def _behind(encode, context: str, text: str) -> list[int]:
-    """Ids of the text as it stands behind the context.
+    """Return the ids of the text as it follows the context.
 
-    Where the two would share a token, the text is encoded behind ``ANCHOR`` instead: the ids of the
+    Where the two would share a token, the text is encoded after ``ANCHOR`` instead: the ids of the
     context stay what they are, since a model has read them by then.
     """
     for before in (context, ANCHOR):
@@ -386,7 +387,7 @@ def _behind(encode, context: str, text: str) -> list[int]:
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """A ``tokenizer.json``; FileNotFoundError or ValueError naming it."""
+    """Read a ``tokenizer.json``; raise FileNotFoundError or ValueError naming it."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a tokenizer.json")
     try:

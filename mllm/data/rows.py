@@ -55,8 +55,8 @@ def lay_out(
 def stack_tiles(
     pictures: Sequence[Picture], height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(u8[N, height, width, 3], extents i32[N, 2]) of the tiles of all pictures, padded at the
-    right and at the bottom.
+    """Return (u8[N, height, width, 3], extents i32[N, 2]) of the tiles of all pictures, padded at
+    the right and at the bottom.
     """
     count = sum(len(picture.tiles) for picture in pictures)
     stacked, taken = np.zeros((count, height, width, 3), np.uint8), 0
@@ -131,7 +131,7 @@ def empty_media(
 
 
 def _runs(row: np.ndarray, image_id: int | None, image_tokens: int, where: str) -> np.ndarray:
-    """Where each run of ``image_tokens`` image tokens begins."""
+    """Return where each run of ``image_tokens`` image tokens begins."""
     places = np.flatnonzero(row == (-1 if image_id is None else image_id))
     whole = len(places) % image_tokens == 0 if image_tokens else not len(places)
     if whole and len(places):

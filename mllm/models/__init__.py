@@ -28,12 +28,12 @@ _PARTS = {
 
 
 def config_to_dict(family: str, config) -> dict:
-    """A model configuration as plain JSON values, with its family."""
+    """Return a model configuration as plain JSON values, with its family."""
     return {"family": family, **asdict(config)}
 
 
 def config_from_dict(values: dict, where: str = "model config"):
-    """The inverse of ``config_to_dict``: (family, config).
+    """Return (family, config), the inverse of ``config_to_dict``.
 
     Raises:
       ValueError: an unknown family, or a key that is missing or unknown, named with ``where`` it

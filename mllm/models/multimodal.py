@@ -50,7 +50,7 @@ class Multimodal(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} declares no tower")
 
     def encode_pixels(self, pixels: jax.Array, extents: jax.Array | None) -> jax.Array:
-        """Normalised pixels float[B, H, W, 3] with extents i32[B, 2] -> tokens float[B, N, D]."""
+        """Encode normalised pixels float[B, H, W, 3], of extents i32[B, 2], to float[B, N, D]."""
         raise NotImplementedError(f"{type(self).__name__} encodes no images")
 
     def encode(self, kind: str, values: jax.Array, extents: jax.Array | None) -> jax.Array:
@@ -109,7 +109,7 @@ def place_media(
 
 
 def normalise(config, images: jax.Array) -> jax.Array:
-    """u8[..., 3] images -> float32 pixels with the tower's mean and standard deviation."""
+    """Normalise u8[..., 3] images to float32 with the tower's mean and standard deviation."""
     mean, std = (jnp.asarray(x, jnp.float32) for x in (config.vision.mean, config.vision.std))
     return (images.astype(jnp.float32) / 255.0 - mean) / std
 
@@ -145,11 +145,11 @@ class Functions(NamedTuple):
 
 
 def functions_of(family: type[Multimodal]) -> Functions:
-    """The functions by which a family is used; they differ in nothing but the module."""
+    """Return the functions by which a family is used; they differ in nothing but the module."""
 
     @partial(jax.jit, static_argnums=0)
     def init(config, key: jax.Array) -> Variables:
-        """Random float32 parameters, {"params": tree}."""
+        """Draw random float32 parameters, {"params": tree}."""
         tokens = jnp.zeros((1, max(config.image_tokens, 1)), jnp.int32)
         arguments = tokens, causal(tokens, tokens)
         if config.vision is not None:
@@ -158,7 +158,7 @@ def functions_of(family: type[Multimodal]) -> Functions:
         return {"params": family(config).init(key, *arguments)["params"]}
 
     def abstract(config) -> Variables:
-        """The tree of ``init`` as ShapeDtypeStructs: shapes for restoring, sharding and
+        """Return the tree of ``init`` as ShapeDtypeStructs: shapes for restoring, sharding and
         ahead-of-time compilation.
         """
         return jax.eval_shape(lambda: init(config, jax.random.key(0)))
@@ -204,8 +204,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
         write_at: jax.Array | int = 0,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, Level | None]:
-        """Final states float[B, T, D] of a batch; and, of variables with split layers, its keys and
-        values (see ``Decoder``).
+        """Return the final states float[B, T, D] of a batch and, if the layers of ``variables`` are
+        split, their keys and values (see ``Decoder``).
 
         Args:
           batch: ``tokens``, ``positions``, ``segments`` i32[B, T] and, if it shows any, ``media``
@@ -231,11 +231,12 @@ def functions_of(family: type[Multimodal]) -> Functions:
         )
 
     def head(config, variables: Variables) -> jax.Array:
-        """float[D, V], the map from final states to logits."""
+        """Return float[D, V], the map from final states to logits."""
         return family(config).apply(_collections(variables), method="head")
 
     def stages(config, variables: Variables, batch: Batch) -> dict[str, jax.Array]:
-        """What a batch with images passes through, in order, to see where implementations part.
+        """Return what a batch with images passes through, in order, to find where implementations
+        differ.
 
         Returns:
           "pixels" float[B * I, H, W, 3], "patches" float[B * I, n, D], "positions" i32[B * I, n] of
@@ -273,9 +274,9 @@ def functions_of(family: type[Multimodal]) -> Functions:
 
 
 def split_layers(variables: Variables, cut: Callable = tuple) -> Variables:
-    """The same model with each decoder layer by itself, {..., "layers": one {"params", "lora"?} a
-    layer}: a decoding loop that reached into the stack would copy a layer out of it every time.
-    ``cut`` makes a stacked leaf [L, ...] into its L layers.
+    """Return the same model with each decoder layer by itself, {..., "layers": one {"params",
+    "lora"?} a layer}: a decoding loop that reached into the stack would copy a layer out of it
+    every time. ``cut`` makes a stacked leaf [L, ...] into its L layers.
     """
     if "layers" in variables:
         return variables

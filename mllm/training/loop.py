@@ -1,5 +1,5 @@
-"""The loop: batches in, checkpoints and metrics out; stopped at any moment it goes on to the same
-bits.
+"""The loop: batches in, checkpoints and metrics out; a run stopped at any moment resumes to the
+same bits.
 """
 
 import math
@@ -47,8 +47,8 @@ def train(
       folder: the run's folder; checkpoints go to ``checkpoints/``, metrics to ``metrics.jsonl``.
       meta: JSON values stored with each checkpoint.
 
-    A line of metrics tells, beside those of the step, the real ``tokens``, their share ``fill`` of
-    the places computed, and the seconds since the line before.
+    A line of metrics holds those of the step, the real ``tokens``, their share ``fill`` of the
+    places computed, and the seconds since the line before.
 
     Raises:
       FloatingPointError: a loss that is not finite; the checkpoints before it stay.
@@ -94,7 +94,7 @@ def train(
                     tell(*due)
                     due = None
                 line.add(batch, metrics)
-                # A checkpoint ends a line: a resumed run writes the lines of an unstopped one.
+                # A checkpoint ends a line, so that a resumed run writes the same lines.
                 last = number % save_every == 0 or number == steps
                 if number % log_every == 0 or last:
                     due, line = (number, line), Line(seen=line.seen)
@@ -130,8 +130,8 @@ class Line:
 
 
 def checksum(batch: dict[str, np.ndarray], seen: int = 0) -> int:
-    """CRC-32 over the bytes of a batch, continuing that of the batches ``seen``; 0 where there is
-    no other process to compare with.
+    """Return the CRC-32 over the bytes of a batch, continuing that of the batches ``seen``; 0 if
+    there is no other process to compare with.
     """
     if jax.process_count() > 1:
         for array in jax.tree.leaves(batch):  # in the order of their names
@@ -140,8 +140,8 @@ def checksum(batch: dict[str, np.ndarray], seen: int = 0) -> int:
 
 
 def reduce_metrics(sums: dict[str, list[tuple]]) -> dict[str, float]:
-    """Mean of each metric over the steps since the last line: sum of sums over sum of counts; empty
-    ones left out.
+    """Return the mean of each metric over the steps since the last line: sum of sums over sum of
+    counts; empty ones left out.
     """
     means = {}
     for key, pairs in jax.device_get(sums).items():
@@ -152,12 +152,12 @@ def reduce_metrics(sums: dict[str, list[tuple]]) -> dict[str, float]:
 
 
 def state_items(state: TrainState) -> dict[str, dict]:
-    """The state as checkpoint items: its collections by name, ``opt`` and the step."""
+    """Return the state as checkpoint items: its collections by name, ``opt`` and the step."""
     return {**state.trainable, "opt": {"state": state.opt, "step": state.step}}
 
 
 def restore_state(checkpoints: Checkpoints, step: int, like: TrainState) -> TrainState:
-    """The state of a checkpointed step, placed as ``like``, whose arrays are given up first."""
+    """Restore the state of a checkpointed step, placed as ``like``, whose arrays are deleted."""
 
     def emptied(leaf):
         described = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)

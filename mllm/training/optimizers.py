@@ -81,13 +81,14 @@ def make_optimizer(
     weight_decay: float = 0.0,
     clip: float | None = None,
 ) -> optax.GradientTransformation:
-    """An optimizer by name; the gradient is clipped to a global norm first where ``clip`` is given.
+    """Make an optimizer by name; if ``clip`` is given, the gradient is clipped to a global norm
+    first.
 
     "adamw" (Loshchilov & Hutter 2019), or "muon" (Jordan et al. 2024): orthogonalised momentum for
     the matrices, each layer of a stack by itself, with updates scaled to the size of Adam's
     (Liu et al. 2025, arXiv:2502.16982, eq. 4), and AdamW for all else. Its matrices are scaled by
     the row sums of their Gram matrix (Boissin et al. 2025, arXiv:2512.04632), so that four steps of
-    Newton-Schulz do what five do behind a Frobenius norm. Muon learns a small model
+    Newton-Schulz do what five do after division by a Frobenius norm. Muon learns a small model
     from scratch in far fewer updates; fine-tuning keeps AdamW.
 
     Raises:
@@ -114,7 +115,7 @@ def make_optimizer(
 
 
 def _matrices(params: dict) -> dict:
-    """Axes (in, out) of the leaves that are weight matrices, None for all others."""
+    """Return the axes (in, out) of the leaves that are weight matrices, None for all others."""
 
     def numbers(path, leaf):
         if leaf.ndim < 2 or path[-1].key != "w":

@@ -75,7 +75,7 @@ class MetricsWriter:
         self._events = SummaryWriter(str(Path(folder) / "tensorboard"), **purge)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One line: the step, the time and the values."""
+        """Write one line: the step, the time and the values."""
         if not self._writes:
             return
         record = {"step": step, "time": time.time(), **values}

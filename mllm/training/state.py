@@ -29,8 +29,8 @@ def create(
     optimizer: optax.GradientTransformation,
     mesh: Mesh | None = None,
 ) -> TrainState:
-    """The state before the first update, all of it laid over ``mesh`` by the rules; None is the
-    first device.
+    """Return the state before the first update, all of it laid over ``mesh`` by the rules; None is
+    the first device.
 
     Raises:
       ValueError: a trainable leaf that is not float32. bfloat16 weights do not move at

@@ -26,15 +26,15 @@ Step = Callable[[TrainState, dict[str, Any], Batch], tuple[TrainState, dict[str,
 
 
 def predicting_states(model, config, variables: dict, batch: Batch, **options) -> jax.Array:
-    """The states float[N, D] that predict the supervised tokens of a packed batch; ``options`` go
-    to the model's ``hidden``.
+    """Return the states float[N, D] that predict the supervised tokens of a packed batch;
+    ``options`` go to the model's ``hidden``.
     """
     states, _ = model.hidden(config, variables, batch, **options)
     return gather_states(states, batch["sources"])
 
 
 def scatter_values(values: jax.Array, batch: Batch) -> jax.Array:
-    """Values of supervised tokens [R, M] -> float32[R, T] at their places, 0 elsewhere."""
+    """Write values of supervised tokens [R, M] to their places in float32[R, T], 0 elsewhere."""
     targets = batch["targets"]
     rows, tokens = jnp.arange(targets.shape[0])[:, None], batch["tokens"].shape[1]
     empty = jnp.zeros((targets.shape[0], tokens), jnp.float32)
@@ -42,14 +42,14 @@ def scatter_values(values: jax.Array, batch: Batch) -> jax.Array:
 
 
 def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
-    """float32[R, T]: the log-probability of each supervised token, 0 elsewhere."""
+    """Return float32[R, T], the log-probability of each supervised token and 0 elsewhere."""
     states = predicting_states(model, config, variables, batch)
     return scatter_values(supervised_logprobs(states, model.head(config, variables), batch), batch)
 
 
 def cut_rows(rows: jax.Array, parts: int) -> jax.Array:
-    """[R, ...] -> [parts, R / parts, ...]: row r is in part r % parts, so that each part's rows lie
-    on all devices that the batch's do.
+    """Cut [R, ...] into [parts, R / parts, ...]: row r is in part r % parts, so that each part's
+    rows lie on all devices that the batch's do.
 
     Raises:
       ValueError: parts does not divide R.
@@ -63,7 +63,7 @@ def cut_rows(rows: jax.Array, parts: int) -> jax.Array:
 
 
 def join_rows(parts: jax.Array) -> jax.Array:
-    """The inverse of ``cut_rows``."""
+    """Invert ``cut_rows``."""
     return parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:])
 
 
@@ -131,7 +131,7 @@ def make_train_step(
         values = jax.lax.map(
             lambda part: values_of(trainable, frozen, part[0], **part[1]), (parts, keys)
         )
-        # Losses are no sums over rows: their gradient is taken over the whole batch, with respect
+        # Losses are not sums over rows: their gradient is taken over the whole batch, with respect
         # to the values of tokens, and handed back to the parts.
         (loss, metrics), cotangents = jax.value_and_grad(
             lambda values: objective.loss(batch=batch, **jax.tree.map(join_rows, values)),
