@@ -307,16 +307,6 @@ class Processor:
         """Return the ids of ``more`` as it follows the raw prompt ``text``."""
         return _behind(self._encode_raw, _typed(text), _typed(more))
 
-    def whole_prompt(self, text: str, grids: Sequence[Grid], where: str) -> list[int]:
-        """Return the ids of a raw prompt in which ``<image>`` is an image."""
-        if self.config.image is not None and (found := text.count(IMAGE_MARK)) != len(grids):
-            raise ValueError(f"{where}: {found} times {IMAGE_MARK}, but {len(grids)} images")
-        shown = _typed(text).replace(IMAGE_MARK, IMAGE) if grids else _typed(text)
-        ids = self._begin + self._encode_raw(self._show(shown, grids, where))
-        if not ids:
-            raise ValueError(f"{where}: is empty")
-        return ids
-
     def until_end(self, ids: list[int]) -> list[int]:
         """Return generated ids before the first end token, all of them if there is none."""
         return ids[: ids.index(self.eos_id)] if self.eos_id in ids else ids
