@@ -140,7 +140,8 @@ def answer_values(study: Study, record: Record) -> list[float]:
     if record["kind"] == "choice":
         return [1.0] + [0.0] * (len(record["options"]) - 1)
     item = study.item(record["item"])
-    return [score(item, candidate).value for candidate in item.candidates or item.answers]
+    # Without candidates (imported free answers) nobody guesses right.
+    return [score(item, candidate).value for candidate in item.candidates] or [0.0]
 
 
 def guesses(study: Study, records: Sequence[Record]) -> tuple[np.ndarray, float]:

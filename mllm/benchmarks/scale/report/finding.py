@@ -7,7 +7,7 @@ from mllm.benchmarks.scale.gap import ALPHA, gaps
 from mllm.benchmarks.scale.report.brackets import check_all, verdict
 from mllm.benchmarks.scale.report.gaps import capability_gaps, points, signed
 from mllm.benchmarks.scale.report.layout import label
-from mllm.benchmarks.scale.report.study import Study, Subject
+from mllm.benchmarks.scale.report.study import Study, Subject, by_place, place_of
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.text import join_words
 
@@ -113,11 +113,13 @@ def like_guessing(study: Study, subject: Subject) -> list[tuple[str, str]]:
         found = gaps(
             study.outcomes(subject),
             study.outcomes(random),
-            by=lambda cell: f"{cell[0]}/{cell[2]}",
+            by=place_of,
         )
     except ValueError:
         return []
     alike = {
-        tuple(gap.group.split("/")) for gap in found if not (gap.low > 0 and gap.corrected <= ALPHA)
+        place
+        for place, gap in by_place(found).items()
+        if not (gap.low > 0 and gap.corrected <= ALPHA)
     }
     return [place for place, _ in capability_gaps(study) if place in alike]

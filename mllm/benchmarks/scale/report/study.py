@@ -13,13 +13,14 @@ from mllm.benchmarks.scale.outcomes import Outcome, Outcomes
 from mllm.benchmarks.scale.report.layout import BRACKETS, layout_of, listed_models, parameters
 from mllm.benchmarks.scale.score import Record, headline, parsed
 from mllm.benchmarks.scale.scorers import RIGHT
-from mllm.benchmarks.scale.taxonomy import Cell, cell_name
+from mllm.benchmarks.scale.taxonomy import Cell
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
 from mllm.reporting.runs import Run
 
 RECORDS = "records.jsonl"
+_JOINT = "\t"  # imported capabilities may hold any visible character
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Study:
         kept = max(kinds.values(), key=len, default=[])
         return [one.label for one in self.models if one.label not in kept]
 
-    def gaps(self, by: Callable[[Cell], str] = cell_name) -> list[Gap]:
+    def gaps(self, by: Callable[[Cell], str]) -> list[Gap]:
         """Return the differences large - small by a name of the cell.
 
         Raises:
@@ -121,13 +122,12 @@ class Study:
     @functools.cached_property
     def by_capability(self) -> dict[tuple[str, str], Gap]:
         """Return the difference in each (suite, capability)."""
-        found = self.gaps(lambda cell: f"{cell[0]}/{cell[2]}")
-        return {tuple(gap.group.split("/")): gap for gap in found}
+        return by_place(self.gaps(place_of))
 
     @functools.cached_property
     def by_cell(self) -> dict[Cell, Gap]:
         """Return the difference in each cell."""
-        return {tuple(gap.group.split("/")): gap for gap in self.gaps()}
+        return by_place(self.gaps(_JOINT.join))
 
     @property
     def has_items(self) -> bool:
@@ -150,6 +150,16 @@ class Study:
         """Return the names of all objects that the items show."""
         ids = {record["item"] for one in self.models for record in one.records}
         return vocabulary(self.item(id) for id in sorted(ids))
+
+
+def place_of(cell: Cell) -> str:
+    """Return the name of a cell's suite and capability; see ``by_place``."""
+    return _JOINT.join((cell[0], cell[2]))
+
+
+def by_place(found: Iterable[Gap]) -> dict[tuple[str, ...], Gap]:
+    """Return differences by the parts of their groups' names."""
+    return {tuple(gap.group.split(_JOINT)): gap for gap in found}
 
 
 def choose_pair(models: Sequence[Subject]) -> tuple[Subject, Subject]:
