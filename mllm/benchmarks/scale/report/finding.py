@@ -3,6 +3,7 @@
 import math
 
 from mllm.benchmarks.scale.agreement import error_agreement
+from mllm.benchmarks.scale.benchmark import Benchmark
 from mllm.benchmarks.scale.gap import ALPHA, gaps
 from mllm.benchmarks.scale.report.brackets import check_all, verdict
 from mllm.benchmarks.scale.report.gaps import capability_gaps, points, signed
@@ -22,12 +23,23 @@ _NAMED = 4  # capabilities that a sentence names
 
 def finding(comparison: Comparison) -> str:
     """Return what the comparison of the large with the small model shows."""
-    study = Study(comparison)
+    study = Study(comparison, _benchmark(comparison))
     broken = [check for check in check_all(study) if check.holds is False]
     warning = [verdict(broken).split(" Not run")[0].strip()] if broken else []
     if study.large is None:
         return " ".join([*warning, f"There is no finding yet: {study.refusal}."])
     return " ".join([*warning, *filter(None, (_overall(study), _classes(study), _errors(study)))])
+
+
+def _benchmark(comparison: Comparison) -> Benchmark | None:
+    """Return the benchmark that the runs used, None where it is not on this machine."""
+    run = next(run for runs in comparison.runs.values() for run in runs)
+    try:
+        section = run.config["benchmark"]
+        found = Benchmark.open(section["data_dir"], section["config"])
+    except (KeyError, TypeError, ValueError, OSError, ImportError):
+        return None
+    return found if found.fingerprint == run.data_fingerprint else None
 
 
 def _overall(study: Study) -> str:

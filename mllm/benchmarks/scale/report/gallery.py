@@ -22,9 +22,10 @@ _NARROW = 112  # pixels a side where four pictures share a row
 _GOLDEN = 0.6180339887498949  # multiples of it are spread evenly over [0, 1)
 _RULE = (
     "For each capability one item that the large model gets wrong, whatever the small one says, "
-    "and one that only the small one gets wrong, where there are any. Of all such items in the "
-    "order of their ids one is taken whose place moves from capability to capability, so that the "
-    "choice looks at nothing but right and wrong. The tag of a wrong answer stands at its right."
+    "and one that the small model gets wrong and the large one does not, where there are any. Such "
+    "items are sorted by id, and one is taken at a place that moves from capability to capability: "
+    "the choice looks at nothing but right and wrong. The tag of a wrong answer stands at its "
+    "right."
 )
 _T = TypeVar("_T")
 
@@ -61,7 +62,9 @@ def chosen(study: Study, place: tuple[str, str], at: int) -> dict[str, str]:
     }
     pools = {
         f"{study.large.label} is wrong": sorted(wrong["large"]),
-        f"Only {study.small.label} is wrong": sorted(wrong["small"] - wrong["large"]),
+        f"{study.small.label} is wrong, {study.large.label} is not": sorted(
+            wrong["small"] - wrong["large"]
+        ),
     }
     return {title: _spread(pool, at) for title, pool in pools.items() if pool}
 
