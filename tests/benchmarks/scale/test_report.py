@@ -400,7 +400,7 @@ def test_the_whole_report(tmp_path):
     page = paths["html"].read_text(encoding="utf-8")
     for name in ("capabilities", "gap", "failures", "sensitivity", "brackets", "efficiency"):
         assert f'<section id="{name}">' in page
-    assert "small is wrong, large is not" in page
+    assert "small is wrong, large is right" in page
     saved = {path.stem for path in paths["figures"].iterdir()}
     assert {"gap", "gap_cells", "failures", "pareto_time", "cells_large"} <= saved
     results = json.loads(paths["results"].read_text())

@@ -11,6 +11,7 @@ from mllm.reporting.heatmap import heat_map
 from mllm.reporting.section import Details, Drawing, Heading, Panel, Paragraph, Scores, Section
 from mllm.reporting.standard import seed_rule
 from mllm.reporting.tables import METHOD, Table, table
+from mllm.reporting.text import slug
 
 GENERAL = "general"
 _INTERVALS = (
@@ -53,7 +54,7 @@ def capability_section(study: Study) -> Section:
         blocks += [Scores(formats), Paragraph(_FORMATS, note=True)]
     panels = tuple(_cells_panel(study, one) for one in study.models)
     if panels and GENERAL in suites:
-        saved = {f"cells_{one.key[0]}": panel.draw
+        saved = {f"cells_{slug(one.label)}": panel.draw
                  for one, panel in zip(study.models, panels, strict=True)}  # fmt: skip
         blocks += [
             Heading("Every cell of the general suite"),

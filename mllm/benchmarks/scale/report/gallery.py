@@ -10,7 +10,7 @@ from mllm.benchmarks.scale.failures import FAILURES, Tagged
 from mllm.benchmarks.scale.item import LETTERS
 from mllm.benchmarks.scale.report.gaps import capability_gaps
 from mllm.benchmarks.scale.report.layout import label
-from mllm.benchmarks.scale.report.study import Study
+from mllm.benchmarks.scale.report.study import Study, Subject
 from mllm.benchmarks.scale.score import Record
 from mllm.benchmarks.scale.scorers import RIGHT
 from mllm.reporting.pictures import THUMBNAIL, thumbnail
@@ -50,23 +50,25 @@ def chosen(study: Study, place: tuple[str, str], at: int) -> dict[str, str]:
       place: suite and capability.
       at: the place of the capability among all; it decides which of the items is taken.
     """
-    wrong = {
-        name: {
-            record["item"]
-            for record in study.asked(subject)
-            if (record["suite"], record["capability"]) == place
-            and record["value"] is not None
-            and record["value"] < RIGHT
-        }
-        for name, subject in (("large", study.large), ("small", study.small))
-    }
+    right, wrong = _marked(study, study.large, place)
+    small_wrong = _marked(study, study.small, place)[1]
+    large, small = study.large.label, study.small.label
     pools = {
-        f"{study.large.label} is wrong": sorted(wrong["large"]),
-        f"{study.small.label} is wrong, {study.large.label} is not": sorted(
-            wrong["small"] - wrong["large"]
-        ),
+        f"{large} is wrong": sorted(wrong),
+        f"{small} is wrong, {large} is right": sorted(small_wrong & right),
     }
     return {title: _spread(pool, at) for title, pool in pools.items() if pool}
+
+
+def _marked(study: Study, subject: Subject, place: tuple[str, str]) -> tuple[set[str], set[str]]:
+    """Return (ids of the items of a place that a model got right, those that it got wrong)."""
+    values = {
+        record["item"]: record["value"]
+        for record in study.asked(subject)
+        if (record["suite"], record["capability"]) == place and record["value"] is not None
+    }
+    right = {id for id, value in values.items() if value >= RIGHT}
+    return right, values.keys() - right
 
 
 def _spread(pool: Sequence[_T], at: int) -> _T:

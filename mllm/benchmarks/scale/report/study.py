@@ -57,8 +57,8 @@ class Study:
         self.comparison = Comparison(layout, comparison.group, runs)
         self.subjects = tuple(_subject(self.comparison, key) for key in self.comparison.keys)
         self.models = tuple(one for one in self.subjects if one.key[0] not in BRACKETS)
-        measured = [any(r["form"] == "options" for r in one.records) for one in self.models]
-        self.by_reply = not all(measured)
+        forms = [{record["form"] for record in one.records} for one in self.models]
+        self.by_reply = any("letter" in asked and "options" not in asked for asked in forms)
         self._benchmark = benchmark
         self._items: dict[str, Item] = {}
         self.large = self.small = None
