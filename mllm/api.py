@@ -14,7 +14,7 @@ from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import is_hf_folder, write_folder
 from mllm.checkpoints.new_folder import new_folder
-from mllm.data.conversation import Media, Turn, image, raw
+from mllm.data.conversation import Turn, image, raw, raw_prompt
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.rows import place_images
 from mllm.evaluation.request import Choices, Reply, Request, Text, content_key
@@ -256,13 +256,7 @@ def _raw_turn(prompt: str, shown: Sequence[bytes], processor: Processor, where: 
         if shown:
             raise ValueError(f"{where}: {len(shown)} images, but the model takes text only")
         return raw(prompt)
-    texts = prompt.split("<image>")
-    if len(texts) - 1 != len(shown):
-        raise ValueError(f"{where}: {len(texts) - 1} times <image>, but {len(shown)} images")
-    parts: list[str | Media] = [texts[0]]
-    for data, text in zip(shown, texts[1:], strict=True):
-        parts += [image(data), text]
-    return raw(*parts)
+    return raw_prompt(prompt, list(map(image, shown)), where)
 
 
 def _write_ours(folder: Path, loaded: Loaded) -> None:

@@ -18,8 +18,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import LlavaForConditionalGeneration
 
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
-from mllm.benchmarks.mllmu.paper import raw_turn
-from mllm.data.conversation import image
+from mllm.data.conversation import image, raw_prompt
 
 LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -206,7 +205,7 @@ def _evaluation(peer, work) -> Figure | None:
 
     def once():
         for item in sample:
-            turn = raw_turn(item.prompt, list(map(image, item.pictures)))
+            turn = raw_prompt(item.prompt, list(map(image, item.pictures)))
             asked = processor.encode([turn], generate=True)
             shown = [work.pixels(processor.prepare(medium)) for medium in asked.media]
             peer.generate([list(asked.ids)], shown, item.max_new_tokens)

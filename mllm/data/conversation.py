@@ -1,10 +1,12 @@
 """What a model is shown and what it should say: media and text in the turns of a conversation."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 KINDS = ("image", "audio", "codes")
+IMAGE_MARK = "<image>"  # stands for a picture in a prompt that is written as one text
 ROLES = ("system", "user", "assistant", "raw")
 
 
@@ -85,6 +87,19 @@ def assistant(*parts: Part) -> Turn:
 def raw(*parts: Part) -> Turn:
     """Return a prompt that is read as it is written."""
     return Turn("raw", parts)
+
+
+def raw_prompt(text: str, media: Sequence[Media], where: str = "prompt") -> Turn:
+    """Return a raw turn in which each ``<image>`` of a text is one of the media, in order.
+
+    Raises:
+      ValueError: there are more or fewer of them than media.
+    """
+    texts = text.split(IMAGE_MARK)
+    if len(texts) - 1 != len(media):
+        raise ValueError(f"{where}: {len(texts) - 1} times {IMAGE_MARK}, but {len(media)} images")
+    shown = [part for pair in zip(media, texts[1:], strict=True) for part in pair]
+    return raw(texts[0], *shown)
 
 
 @dataclass(frozen=True)

@@ -32,14 +32,13 @@ from mllm.data.blocks import (
 )
 from mllm.data.cache import Cache
 from mllm.data.chat import CHAT_FORMATS, Pieces
-from mllm.data.conversation import Media, Turn, assistant, image, user
+from mllm.data.conversation import IMAGE_MARK, Media, Turn, assistant, image, user
 from mllm.data.encoded import Encoded, check_order, content_number, expand, joined
 from mllm.data.images import ImageConfig, Picture
 from mllm.data.private import privately_named
 from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
-IMAGE_MARK = "<image>"
 KEPT = 256 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
 ANCHOR = "\ufdd1"  # a character that no token shares with another
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol, make_query, make_shot
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.benchmarks.mllmu.strict import question_fields
-from mllm.data.conversation import Media, Turn, image, raw
+from mllm.data.conversation import Media, image, raw_prompt
 from mllm.evaluation.request import Answered, Request, Rounds, Text, content_key
 
 DROPPED = 2  # tokens that the script drops at the start: the beginning and a token of the prompt
@@ -173,7 +173,7 @@ def paper_rounds(items: Sequence[PaperItem], protocol: PaperProtocol) -> Rounds:
 def _request(item: PaperItem, pictures: dict[bytes, Media]) -> Request:
     question = item.question
     shown = [pictures.setdefault(data, image(data)) for data in item.pictures]
-    turns = (raw_turn(item.prompt, shown),)
+    turns = (raw_prompt(item.prompt, shown),)
     ask = Text(item.max_new_tokens, echo=DROPPED)
     tags = {
         "set": item.set,
@@ -184,15 +184,6 @@ def _request(item: PaperItem, pictures: dict[bytes, Media]) -> Request:
     }
     key = content_key("paper", item.set, asdict(question), asdict(ask), turns=turns)
     return Request(key, question.profile, tags, turns, ask)
-
-
-def raw_turn(prompt: str, pictures: Sequence[Media]) -> Turn:
-    """Return a raw turn in which each ``<image>`` of the prompt is a picture."""
-    texts = prompt.split("<image>")
-    parts: list[str | Media] = [texts[0]]
-    for picture, text in zip(pictures, texts[1:], strict=True):
-        parts += [picture, text]
-    return raw(*parts)
 
 
 def shots_of(items: Iterable[PaperItem]) -> dict[str, dict[str, list[str]]]:
