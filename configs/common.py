@@ -70,6 +70,8 @@ def get_config() -> ConfigDict:
             # "int8" asks with the layers' matrices in int8; results lie next to those of "", the
             # weights as saved.
             weights="",
+            # Whether a sweep measures what answering costs each model, when all are evaluated.
+            efficiency=False,
         )
     )
     config.checkpoint_every = 200

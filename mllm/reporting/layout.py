@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BRACKETS = ("oracle", "random", "blind")
 # Keys of an evaluation's manifest that belong to the model and may differ between runs.
-OWN_KEYS = ("checkpoint_digest", "system_prompt", "processor")
+OWN_KEYS = ("checkpoint_digest", "answerer")
 _PALETTE = ("#8C6BB1", "#A6761D", "#4D9221", "#C51B7D", "#7F7F7F", "#1B7837")
 _MARKERS = ("v", "X", "p", "h", "<", ">")
 

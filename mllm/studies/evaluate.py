@@ -7,6 +7,7 @@ from pathlib import Path
 from mllm.checkpoints.folder import load_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.split import split_for_decoding
+from mllm.evaluation.request import Answerer, Questions
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import ask
 from mllm.files import read_json, write_json
@@ -15,12 +16,15 @@ from mllm.ops.quant import quantise
 from mllm.parallel.launch import is_first, wait_for_all
 from mllm.parallel.place import place
 from mllm.registry import lookup
+from mllm.studies.efficiency import measure
 from mllm.studies.environment import environment
 from mllm.studies.run import Run
+from mllm.studies.stage import find, folder_name
 from mllm.studies.start import device_mesh
 from mllm.studies.system import System
 from mllm.training.progress import counted
 
+EFFICIENCY = "efficiency.json"
 FORMS = {"": lambda variables: variables, "int8": partial(quantise, donate=True)}
 
 
@@ -56,17 +60,17 @@ def evaluate(run: Run, config, system: System, benchmark) -> dict:
     parts so far); a run may be evaluated under several protocols, side by side.
     """
     record, folder = run.record(), evaluation_folder(run, system, config)
-    loaded = load_for_evaluation(run, config)
+    questions, answerer = questions_for(run, config, system, benchmark)
     manifest = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,
-        "system_prompt": loaded.system_prompt,
-        "processor": loaded.processor.digest,
+        "answerer": dict(answerer.identity),
     }
-    questions = system.questions(config, benchmark, loaded.family)
-    model = LocalModel(loaded, rows=config.evaluation.rows, refuse_long=questions.refuse_long)
     progress = counted(f"evaluate {run.folder.name}, {protocol_name(config)}")
-    records = ask(questions, {"subject": model}, folder, manifest, progress=progress)
+    records = ask(questions, {"subject": answerer}, folder, manifest, progress=progress)
+    cost, measured = record.get("cost", {}), folder / EFFICIENCY
+    if measured.is_file():
+        cost = {**cost, "efficiency": read_json(measured)}
     entry = {
         "method": run.method,
         "seed": record["seed"],
@@ -74,12 +78,49 @@ def evaluate(run: Run, config, system: System, benchmark) -> dict:
         "checkpoint_digest": record["checkpoint_digest"],
         "protocol": protocol_name(config),
         "scores": system.score(records, config),
-        "cost": record.get("cost", {}),
+        "cost": cost,
     }
     if is_first():
         write_results(folder, entry, config.benchmark.name, system.AXES)
     wait_for_all(f"{folder} is scored")
     return entry
+
+
+def questions_for(run: Run, config, system: System, benchmark) -> tuple[Questions, Answerer]:
+    """Return what a run is asked, and what answers: its model, or the answerer of its stage."""
+    stages = system.stages(config)
+    stage = find(stages, run.method)
+    if stage.answerer is None:
+        loaded = load_for_evaluation(run, config)
+        questions = system.questions(config, benchmark, loaded.family)
+        return questions, _local(loaded, config, questions)
+    questions, parent = system.questions(config, benchmark, ""), None
+    if stage.parent is not None:
+        above = Run(run.folder.parent / folder_name(stages, stage.parent), stage.parent, config)
+        parent = _local(load_for_evaluation(above, config), config, questions)
+    return questions, stage.answerer(benchmark, run.folder, parent)
+
+
+def _local(loaded: Loaded, config, questions: Questions) -> LocalModel:
+    return LocalModel(loaded, rows=config.evaluation.rows, refuse_long=questions.refuse_long)
+
+
+def measure_efficiency(run: Run, config, system: System, benchmark) -> None:
+    """Measure what answering costs a run's model, and add it to the results; a run that answers
+    without a model of its own, or was measured before, is passed over.
+
+    It is measured when nothing else runs, so not as a part of ``evaluate``.
+    """
+    path = evaluation_folder(run, system, config) / EFFICIENCY
+    if path.is_file() or find(system.stages(config), run.method).answerer is not None:
+        return
+    loaded = load_for_evaluation(run, config)
+    rounds = system.questions(config, benchmark, loaded.family).rounds
+    measured = measure(loaded, rounds)
+    if is_first():
+        write_json(path, measured)
+    wait_for_all(f"{path} is written")
+    evaluate(run, config, system, benchmark)  # asks nothing: the replies are there
 
 
 def write_results(folder: Path, entry: dict, benchmark: str, axes: tuple[str, ...]) -> None:

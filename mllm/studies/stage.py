@@ -6,11 +6,13 @@ Parents, order, random streams, folder names and the identity of a run follow fr
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mllm.data.conversation import Example
+from mllm.evaluation.request import Answerer
 from mllm.registry import lookup
 from mllm.studies.environment import digest
 from mllm.training.objective import Objective
@@ -27,10 +29,15 @@ class Stage:
       depends_on: dotted keys of the configuration that the weights depend on, beside the data and
         the weights of the parents.
       parent: the stage whose weights it starts from; None for random weights.
-      schedule: how it trains, a section made by ``configs.common.stage``; None for the stage that
-        imports the weights of ``config.pretrained``.
+      model: of random weights, a section with family and sizes; None for ``config.model``.
+      pretrained: what to import where there is neither a schedule nor an answerer; "" for
+        ``config.pretrained``.
+      schedule: how it trains, a section made by ``configs.common.stage``; None for a stage that
+        imports weights.
       objective: what is minimised; None where nothing trains.
       examples: returns the conversations to learn from, of an opened benchmark.
+      answerer: makes what answers in place of a model with weights of its own, such as a baseline
+        or a service, from the opened benchmark, the run's folder and the parent's model.
       folder: name of the run's folder, the stage's own name if empty.
       method: whether it is one of several methods that are compared, and that start from the same
         stages; ``experiments.finetune`` runs the stages that are not, ``experiments.unlearn`` one
@@ -40,9 +47,12 @@ class Stage:
     name: str
     depends_on: tuple[str, ...]
     parent: str | None = None
+    model: ConfigDict | None = None
+    pretrained: str = ""
     schedule: ConfigDict | None = None
     objective: Objective | None = None
     examples: Callable[[Any], Sequence[Example]] | None = None
+    answerer: Callable[[Any, Path, Answerer | None], Answerer] | None = None
     folder: str = ""
     method: bool = False
 

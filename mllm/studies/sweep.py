@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from mllm.studies.evaluate import evaluate
+from mllm.studies.evaluate import evaluate, measure_efficiency
 from mllm.studies.system import System
 from mllm.studies.train import ensure
 
@@ -47,7 +47,7 @@ def run_all(
       workdir: holds a study for each seed.
       progress: called with a line about each run.
     """
-    evaluations = []
+    evaluations, evaluated = [], []
     with ThreadPoolExecutor(1) as evaluator:
         for number, overrides in enumerate(runs, 1):
             chosen = config.copy_and_resolve_references()
@@ -55,12 +55,16 @@ def run_all(
             name = chosen.objective.name
             progress(f"[{number}/{len(runs)}] {name} {overrides}")
             run = ensure(name, chosen, workdir / f"seed{chosen.seed}", system, benchmark)
+            evaluated.append((run, chosen))
             evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
             for evaluation in evaluations:
                 if evaluation.done() or not evaluates_while_training():
                     evaluation.result()  # raises what went wrong, before another run is trained
         for evaluation in evaluations:
             evaluation.result()
+    if config.evaluation.efficiency:
+        for run, chosen in evaluated:
+            measure_efficiency(run, chosen, system, benchmark)
 
 
 def evaluates_while_training() -> bool:

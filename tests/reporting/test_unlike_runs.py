@@ -43,8 +43,8 @@ def test_equally_frequent_kinds_keep_the_one_that_leads_the_tables(tmp_path, wri
 
 
 def test_what_belongs_to_the_model_may_differ(tmp_path, write, report):
-    write(tmp_path, "lookout", manifest={"processor": "a", "system_prompt": None})
-    write(tmp_path, "large", manifest={"processor": "b", "system_prompt": "Look closely."})
+    write(tmp_path, "lookout", manifest={"answerer": {"processor": "a"}})
+    write(tmp_path, "large", manifest={"answerer": {"processor": "b"}})
     assert collect(tmp_path, report.layout).problems == ()
 
 
