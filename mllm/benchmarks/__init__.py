@@ -8,6 +8,7 @@ from mllm.registry import lookup
 
 BENCHMARKS: dict[str, str] = {
     "mllmu": "mllm.benchmarks.mllmu",
+    "scale": "mllm.benchmarks.scale",
 }
 
 

@@ -1,0 +1,63 @@
+"""What every configuration of the study of large and small models has."""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+stage = common.stage
+
+
+def get_config() -> ConfigDict:
+    """Return everything but the models."""
+    config = common.get_config()
+    config.benchmark.update(name="scale", config="tiny")
+    # The names of what is compared, the smallest first; each is one of the sections that follow:
+    # models that are taught here (``model`` and ``schedule``), folders with published weights, and
+    # endpoints (see ``endpoint``).
+    config.compared = ()
+    config.models = ConfigDict()
+    config.folders = ConfigDict()
+    config.endpoints = ConfigDict()
+    config.evaluation.update(
+        protocol="zero_shot",
+        split="test",
+        wordings=3,  # wordings and orders of the options in which each item is asked
+        reply_tokens=32,
+        # Whether options are also scored by their log-probabilities, which services do not give.
+        logprobs=True,
+        efficiency=True,
+        pictures="native",  # "montage" shows all pictures of an item as one
+    )
+    return config
+
+
+def sweep(config: ConfigDict):
+    """Yield what is compared, then the baselines; of an endpoint there is no blind one."""
+    shown = [name for name in config.compared if name not in config.endpoints]
+    for name in (*config.compared, "oracle", "random", "majority", *(["blind"] if shown else [])):
+        yield {"objective.name": name}
+
+
+def endpoint(url: str, model: str, **values) -> ConfigDict:
+    """Return how a service in the format of OpenAI's chat completions is asked.
+
+    The key is read from the environment variable ``key_variable`` and stands in no file;
+    ``replay`` answers from the answers on disk and calls nobody. Prices are of a million tokens.
+    """
+    defaults = dict(
+        key_variable="OPENAI_API_KEY",
+        concurrency=4,
+        patience={},
+        limit_name="max_tokens",
+        parameters={},
+        prompt_price=0.0,
+        completion_price=0.0,
+        choices="letters",
+        replay=False,
+    )
+    unknown = set(values) - set(defaults)
+    if unknown:
+        raise ValueError(
+            f"endpoint() got unknown keys {sorted(unknown)}, known: {sorted(defaults)}"
+        )
+    return ConfigDict({"url": url, "model": model, **defaults, **values})
