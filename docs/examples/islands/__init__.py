@@ -1,0 +1,1 @@
+"""Islands: a picture shows the flag of one of four islands, and a model names its capital."""
