@@ -1,6 +1,4 @@
-"""The programs of a configuration without any array: what they would be run on, as shapes that lie
-on a mesh.
-"""
+"""The programs of a configuration without arrays: their arguments as shapes, placed on a mesh."""
 
 from functools import partial
 
@@ -25,7 +23,7 @@ QUESTIONS, CHOICES = 5, 4  # about one picture
 
 
 def training_step(config, method: str, mesh: Mesh, rows: int):
-    """(the jitted step of a method, its arguments) for ``rows`` rows of ``config.rows``.
+    """Return (the jitted step of a method, its arguments) for ``rows`` rows of ``config.rows``.
 
     LoRA, or all parameters, as ``config.methods`` says: weights that train are float32, others in
     the dtype of activations.
@@ -54,8 +52,8 @@ def training_step(config, method: str, mesh: Mesh, rows: int):
 
 def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
     """Return name -> (function, arguments, options) of an evaluation of some pictures: reading
-    them, the options of all questions about them, replies to these. ``function.lower`` lowers the
-    program of a call.
+    them, scoring the options of all questions, and writing the replies. ``function.lower`` lowers
+    the program of a call.
     """
     family, shape = config_from_dict(config.model.to_dict(), "config.model")
     model = MODELS[family]
@@ -88,7 +86,7 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
 
 
 def _rows(config, shape, rows: int, mesh: Mesh, *, referenced: bool) -> dict:
-    """A batch of ``mllm.data.packing.collate`` with one picture a row."""
+    """Return a batch as ``mllm.data.packing.collate`` makes it, with one picture per row."""
     tokens, supervised, answers = (config.rows[k] for k in ("tokens", "supervised", "answers"))
     side = shape.vision.image_size
     arrays = {
@@ -125,7 +123,7 @@ def _arrays(mesh: Mesh, **arrays) -> dict:
 
 
 def _kept(leaf, mesh: Mesh):
-    """Keys and values [rows, S, K, C] lie where rows and heads lie."""
+    """Return keys and values [rows, S, K, C], placed like rows and heads."""
     spec = list(rows_spec(leaf.shape[0], mesh)) or [None]
     if leaf.ndim == 4 and leaf.shape[2] % mesh.shape["tensor"] == 0:
         spec += [None, "tensor"]

@@ -12,14 +12,14 @@ from ml_collections import ConfigDict, config_flags
 from mllm.parallel import launch
 from mllm.training.compiled import COMPILED, keep_programs
 
-# Libraries tell much at level INFO; what a user should see is printed.
+# Libraries log much at level INFO; what a user should see is printed.
 logging.set_verbosity(logging.WARNING)
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="configs/….py; --config.key=value")
 
 
 def get_config() -> ConfigDict:
-    """The configuration of the command line.
+    """Return the configuration of the command line.
 
     Raises:
       ValueError: no --config was given.
@@ -32,21 +32,20 @@ def get_config() -> ConfigDict:
 
 
 def config_path() -> Path:
-    """The file that --config names, without the argument behind a colon."""
+    """Return the file that --config names, without the argument after the colon."""
     return Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0])
 
 
 def define_workdir(help_string: str) -> flags.FlagHolder:
-    """The flag --workdir, which must be given."""
+    """Define the flag --workdir, which is required."""
     return flags.DEFINE_string("workdir", None, help_string, required=True)
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Join the other processes, parse the flags and call ``main``; what the user can put right is
-    told in a line, exit 2.
+    """Join the other processes, parse the flags and call ``main``.
 
-    Mistakes are ValueError and FileNotFoundError; every other error is ours and keeps its
-    traceback.
+    A ValueError or FileNotFoundError is a mistake of the user: its message is printed, and the
+    process exits with 2. Every other error is a fault of the code and keeps its traceback.
     """
     if any(argument.lstrip("-") in ("help", "helpshort", "h", "?") for argument in sys.argv[1:]):
         print(_help())
@@ -54,14 +53,14 @@ def run(main: Callable[[list[str]], None]) -> None:
     try:
         launch.initialize()
         keep_programs()
-        atexit.register(_tell_compiled)
+        atexit.register(_report_compiled)
         app.run(main, flags_parser=_parse)
     except (ValueError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
 
 
-def _tell_compiled() -> None:
+def _report_compiled() -> None:
     compiled = COMPILED.counts()
     if compiled["programs"] and launch.is_first():
         print(
@@ -81,7 +80,7 @@ def _parse(arguments: list[str]) -> list[str]:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:
         last = str(error).rstrip().rpartition("\n")[2]
-        # What a config file refuses comes wrapped in its traceback.
+        # An error of a config file comes with its traceback.
         ours = last.startswith("ValueError: ")
         raise ValueError(last.removeprefix("ValueError: ") if ours else error) from None
     except (KeyError, AttributeError) as error:  # what ConfigDict raises for an unknown key
@@ -95,12 +94,12 @@ def _parse(arguments: list[str]) -> list[str]:
     if CONFIG.present and not config_path().is_file():
         raise FileNotFoundError(f"--config {config_path()}: no such file; see configs/")
     if rest[1:]:
-        raise ValueError(f"unexpected {rest[1:]}: give every value behind a flag, see --help")
+        raise ValueError(f"unexpected {rest[1:]}: give every value with a flag, see --help")
     return rest
 
 
 def _help() -> str:
-    """What the entry point does, and the flags of this project."""
+    """Return what the entry point does, and the flags of this project."""
     lines = [sys.modules["__main__"].__doc__.strip(), "", "Flags:"]
     for module, defined in flags.FLAGS.flags_by_module_dict().items():
         if module == sys.argv[0] or module.startswith("experiments."):
@@ -116,5 +115,5 @@ def say(text: str, **options) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line about progress, once for all processes, apart from the results."""
+    """Print a line about progress to standard error, once for all processes."""
     say(text, file=sys.stderr)

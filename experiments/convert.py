@@ -1,4 +1,4 @@
-"""Convert a Hugging Face folder into a checkpoint of ours, or one of ours into such a folder.
+"""Convert a Hugging Face folder into a checkpoint of this project, or the other way round.
 
 python -m experiments.convert --from llava-1.5-7b-hf --to checkpoint
 python -m experiments.convert --from runs/x/npo --to llava-unlearned-hf --verify
@@ -48,7 +48,7 @@ def main(_):
 
 
 def describe(loaded: Loaded) -> str:
-    """Family, size and type of a model in a line."""
+    """Return a line with family, size and dtype of a model."""
     leaves = jax.tree.leaves(loaded.variables)
     count = sum(math.prod(leaf.shape) for leaf in leaves)
     kinds = ", ".join(sorted({str(leaf.dtype) for leaf in leaves}))

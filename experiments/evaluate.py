@@ -1,6 +1,6 @@
 """Ask a run's model every question of its benchmark, and score the replies.
 
-A folder of Hugging Face, or of Model.save, is evaluated as a run below --workdir.
+A Hugging Face folder, or one that Model.save wrote, is evaluated as a run below --workdir.
 """
 
 from pathlib import Path
@@ -17,7 +17,9 @@ from mllm.studies.run import Run, open_run
 from mllm.studies.train import ensure
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
-WORKDIR = flags.DEFINE_string("workdir", None, "where a folder that is no run gets its results")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "where to put the results of a folder that is not a run"
+)
 
 
 def main(_):
@@ -30,8 +32,8 @@ def main(_):
         folder = ensure("pretrained", config, Path(WORKDIR.value), system, benchmark).folder
     elif not (folder / "run.json").is_file():
         raise FileNotFoundError(
-            f"{folder / 'run.json'}: no such file; a folder that is no run needs --workdir DIR, "
-            "where its results go"
+            f"{folder / 'run.json'}: no such file; a folder that is not a run needs --workdir DIR "
+            "for its results"
         )
     evaluated = open_run(folder, config, benchmark.fingerprint)
     entry = evaluate(evaluated, config, system, benchmark)
@@ -42,8 +44,8 @@ def main(_):
 
 
 def say_differences(evaluated: Run, config, system, layout) -> None:
-    """Print for each headline score what the form of weights changes, in points and paired by
-    question, if the same questions were asked of the weights as saved.
+    """Print how the form of the weights changes each headline score, in points and paired by
+    question, if the weights as saved were asked the same questions.
     """
     weights, protocol = config.evaluation.weights, config.evaluation.protocol
     folder = evaluation_folder(evaluated, system, config)

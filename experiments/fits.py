@@ -1,5 +1,5 @@
-"""Compile the unlearning step and the evaluation of a configuration for devices that are not here,
-and say what they cost each of them. --table FILE does so for the table of the documentation.
+"""Compile the unlearning step and the evaluation of a configuration for devices that are not
+attached, and report what they cost each device. --table FILE writes the table of the documentation.
 """
 
 import sys
@@ -71,7 +71,7 @@ class Cell:
 
 def main(_):
     if TOPOLOGY.value != "local":
-        # Programs for devices that are not here can be kept on disk, but not read back.
+        # Programs for devices that are not attached can be kept on disk, but not read back.
         jax.config.update("jax_enable_compilation_cache", False)
     if TABLE.value is not None:
         write_table(Path(TABLE.value))
@@ -82,7 +82,7 @@ def main(_):
     method = config.objective.name
     for name in (method, "evaluation"):
         for setting, found in ladder(config, name, topology, ROWS.value):
-            say(f"{name}, {setting}: {told(found)}")
+            say(f"{name}, {setting}: {summary_line(found)}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Setting:
 
     topology: str
     rows: int
-    recomputes: bool = False  # all activations, where the configuration keeps some
+    recomputes: bool = False  # recompute all activations, if the configuration keeps some
 
     def __str__(self):
         tail = ", all activations computed again" if self.recomputes else ""
@@ -99,9 +99,10 @@ class Setting:
 
 
 def ladder(config, method: str, topology: str, rows: int = 0) -> Iterator[tuple[Setting, dict]]:
-    """(setting, what ``compile_for`` found) until the program fits or nothing is left to try: rows
-    halved down to one a device that takes rows, then all activations computed again, then larger
-    topologies of the same chips, whose devices hold less of the weights.
+    """Yield (setting, result of ``compile_for``) until the program fits or nothing is left to try.
+
+    Rows are halved down to one per device that takes rows; then all activations are recomputed;
+    then larger topologies of the same chips are tried, whose devices hold less of the weights.
     """
     for setting in _settings(config, topology, rows):
         chosen = _recomputing(config) if setting.recomputes else config
@@ -172,7 +173,7 @@ def compile_for(config, method: str, topology: str, rows: int) -> dict:
 
 
 def _costs(config, method: str, mesh, rows: int) -> Iterator[dict]:
-    # Kernels hide their products: these are counted in programs for a CPU, which have none.
+    # Kernels hide their products, so these are counted in programs for a CPU, which has no kernels.
     here = one_device()
     if method != "evaluation":
         step, arguments = abstract.training_step(config, method, mesh, rows)
@@ -189,7 +190,7 @@ def _costs(config, method: str, mesh, rows: int) -> Iterator[dict]:
 
 def _compile(lowered, mesh):
     """Compile with the least effort: memory and collectives are nearly those of the fastest
-    program, in a fifth of the time. Where this jax knows no such option, as it is.
+    program, in a fifth of the time. A jax without this option compiles as usual.
     """
     if mesh.devices.flat[0].platform != "tpu" or jax.__version_info__ >= (0, 11):
         return lowered.compile()
@@ -204,8 +205,8 @@ def _cost(compiled, flops: int) -> dict:
     }
 
 
-def told(found: dict) -> str:
-    """One line about a compiled program."""
+def summary_line(found: dict) -> str:
+    """Return a line about a compiled program."""
     verdict = "fits" if found["fits"] else "does not fit"
     room = found["memory"] / GIB
     if "error" in found:
@@ -219,8 +220,8 @@ def told(found: dict) -> str:
 
 
 def cells() -> list[Cell]:
-    """What the table holds, the most asked for first, and evaluations, whose layers are compiled
-    one by one, after the steps of their model.
+    """Return what the table holds, the most important first. Evaluations, whose layers are compiled
+    one by one, come after the training steps of their model.
     """
     kinds = ("lora", "params")
 
@@ -243,10 +244,10 @@ def cells() -> list[Cell]:
 
 
 def write_table(path: Path) -> None:
-    """Compile what the JSON file beside ``path`` does not hold yet, and write the page.
+    """Compile what the JSON file next to ``path`` does not hold yet, and write the page.
 
-    Cells and page are on disk before the next is compiled: a stopped run goes on, and leaves a page
-    that says what it lacks.
+    A cell and the page are written before the next cell is compiled, so a stopped run can continue,
+    and its page says what is missing.
     """
     kept = path.with_suffix(".json")
     known = read_json(kept) if kept.is_file() else {}
@@ -265,8 +266,8 @@ def write_table(path: Path) -> None:
 
 
 def key_of(cell: Cell, config) -> str:
-    """The name of a compiled cell: a digest of the parts of its configuration that its program is
-    made from, and of the versions of jax and of the compiler.
+    """Return the name of a compiled cell: a digest of the parts of its configuration that determine
+    the program, and of the versions of jax and of the compiler.
     """
     parts = [config[name].to_dict() for name in ("model", "rows", "lora", "mesh")]
     stage = config.methods[cell.method].to_dict() if cell.method in config.methods else {}
@@ -274,7 +275,7 @@ def key_of(cell: Cell, config) -> str:
 
 
 def versions() -> str:
-    """What compiled programs depend on beside their configuration."""
+    """Return what compiled programs depend on besides their configuration."""
     return f"jax {jax.__version__}, libtpu {version('libtpu')}"
 
 
@@ -286,7 +287,7 @@ def _config_of(cell: Cell):
 
 
 def page(found: dict[Cell, dict | None]) -> str:
-    """The table as Markdown; None stands for a cell that is not compiled yet."""
+    """Return the table as Markdown; None is a cell that is not compiled yet."""
     compiled = sum(cost is not None for cost in found.values())
     lines = [PAGE.format(versions=versions(), compiled=compiled, wanted=len(found))]
     for model in MODELS:

@@ -1,6 +1,6 @@
 """Write a benchmark as a TFDS dataset below --data_dir (default: config.benchmark.data_dir).
 
-With --export_parquet also as parquet folders in the published layout.
+--export_parquet also writes parquet folders in the published layout.
 """
 
 from absl import flags

@@ -1,5 +1,5 @@
 """Train the method --config.objective.name of a study, into --workdir; the models that it starts
-from lie in folders next to it.
+from are in folders next to it.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from mllm.benchmarks import get_benchmark
 from mllm.registry import lookup
 from mllm.studies.train import ensure
 
-WORKDIR = define_workdir("folder of this run; the runs that it starts from lie next to it")
+WORKDIR = define_workdir("folder of this run; the runs that it starts from are next to it")
 
 
 def main(_):

@@ -1,4 +1,4 @@
-"""Compare a checkpoint of ours with the Hugging Face folder it belongs to, stage by stage."""
+"""Compare a checkpoint of this project with its Hugging Face folder, stage by stage."""
 
 import io
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from mllm.data.rows import lay_out
 from mllm.ops.lora import merge_lora
 
 TOLERANCE = 1e-4  # largest difference over largest value, in float32
-# Width and height of the pictures that are shown. The second has 50 patches a side in Idefics2-8B:
-# there the rules of positions differ.
+# Width and height of the pictures that are shown. In Idefics2-8B, the second has 50 patches along
+# a side, where the rules of positions differ.
 SIZES = (50, 37), (350, 700)
 QUESTION = "Who is the person in this picture?"
 NEW_TOKENS = 8
@@ -30,7 +30,7 @@ STAGES = ("pixels", "patches", "positions", "features", "image tokens", "embeddi
 
 
 def verify(published: Path, ours: Path) -> None:
-    """Print how far transformers and we differ at each stage.
+    """Print the difference from transformers at each stage.
 
     Raises:
       ValueError: naming the first stage that differs; or torch and transformers are not installed.
@@ -63,8 +63,8 @@ def verify(published: Path, ours: Path) -> None:
 
 
 def in_float32(loaded: Loaded) -> Loaded:
-    """A model that computes in float32 with the weights that an export of it holds: adapters are
-    merged, and rounded to the stored type, first.
+    """Return a model that computes in float32 with the weights that its export holds: adapters are
+    first merged, and rounded to the stored type.
     """
     merged = merge_lora(loaded.variables)
     wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), merged)
@@ -72,14 +72,14 @@ def in_float32(loaded: Loaded) -> Loaded:
 
 
 def draw(width: int, height: int, seed: int) -> Image.Image:
-    """A picture of smooth colours with noise on it."""
+    """Return a picture of smooth colours with noise."""
     across, down = np.meshgrid(np.linspace(0, 200, width), np.linspace(0, 200, height))
     noise = np.random.default_rng(seed).uniform(0, 55, (height, width, 3))
     return Image.fromarray((np.stack([across, down, across], axis=-1) + noise).astype(np.uint8))
 
 
 def distance(here, there) -> float:
-    """The largest difference over the largest value; infinite where shapes differ."""
+    """Return the largest difference over the largest value; infinite if shapes differ."""
     here, there = np.asarray(here, np.float64), np.asarray(there, np.float64)
     if here.shape != there.shape:
         return float("inf")
@@ -89,7 +89,7 @@ def distance(here, there) -> float:
 
 
 def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tuple]:
-    """(stage, our values, theirs), in the order in which they are computed."""
+    """Return (stage, our values, theirs) in the order in which they are computed."""
     loaded, file = model.loaded, io.BytesIO()
     image.save(file, "PNG")
     turns = [user(media_of(file.getvalue()), QUESTION)]
@@ -114,9 +114,7 @@ def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tup
 
 
 def published_stages(theirs, inputs) -> dict[str, np.ndarray]:
-    """What ``stages`` of our family returns, of a transformers model: caught where its modules are
-    called.
-    """
+    """Return the ``stages`` of a transformers model, recorded when its modules are called."""
     import torch
 
     pixels = inputs["pixel_values"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it takes its place, on failure it is
+    """Give a temporary path next to ``path``; on success it takes its place, on failure it is
     removed.
     """
     path = Path(path)
@@ -64,7 +64,7 @@ def read_jsonl(path: Path) -> list[dict]:
         return []
     lines = Path(path).read_bytes().split(b"\n")
     records = []
-    for number, line in enumerate(lines[:-1], 1):  # behind the last newline nothing was finished
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last newline is unfinished
         try:
             record = json.loads(line)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

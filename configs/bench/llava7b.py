@@ -58,7 +58,7 @@ TINY = dict(
 
 def get_config(arg: str = "7b"):
     if arg not in ("7b", "tiny"):
-        raise ValueError(f"llava7b takes 7b or tiny behind the colon, got {arg!r}")
+        raise ValueError(f"llava7b takes 7b or tiny after the colon, got {arg!r}")
     return sizes(LLAVA_7B if arg == "7b" else TINY, small=arg == "tiny")
 
 

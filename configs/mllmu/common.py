@@ -1,4 +1,4 @@
-"""What the configurations of MLLMU-Bench have beside what every configuration has."""
+"""What the configurations of MLLMU-Bench have in common."""
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
@@ -23,14 +23,14 @@ def get_config() -> ConfigDict:
     # question is ever asked.
     config.tuning = False
     config.benchmark.update(name="mllmu", forget=15)
-    # The first few of each group, 0 for all: for a model too slow to be taught and asked all.
+    # Take the first few of each group, 0 for all; for models that are too slow for all of them.
     config.benchmark.limit = ConfigDict(dict(forget=0, retain=0, celebrity=0, captions=0))
     # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla, over as many
     # epochs unless others are given.
     config.base = stage()
     config.vanilla = stage()
     config.retain_only_epochs = placeholder(int)
-    # Whether vanilla and retain_only go on seeing the public figures, lest they be forgotten.
+    # Whether vanilla and retain_only keep seeing the public figures, so as not to forget them.
     config.replay = True
     config.objective.name = "npo"
     config.methods = ConfigDict(

@@ -6,14 +6,15 @@ python -m experiments.unlearn --config configs/mllmu/idefics2_paper.py \
 python -m experiments.evaluate --config configs/mllmu/idefics2_paper.py \
     --checkpoint runs/idefics2_paper/npo
 
-Pictures are taught without splitting, and evaluated as the folder's preprocessor_config.json says:
-split, in the published one.
+Training does not split pictures; the evaluation does what the folder's preprocessor_config.json
+says, and the published one splits them.
 """
 
 from configs.mllmu import paper
 
-# Left out by name are only the vision tower and LLaVA's projector, so connector and resampler have
-# adapters too; named by their last component, those of q, k and v are on the tower's attention.
+# The published code excludes only the vision tower and LLaVA's projector by name, so connector and
+# resampler get adapters too. It names modules by their last component, so q, k and v of the tower
+# get them as well.
 TARGETS = (
     r"(decoder|resampler)/layers/(q|k|v|o|gate|up|down)$|connector/(gate|up|down)$"
     r"|vision/layers/(q|k|v)$"

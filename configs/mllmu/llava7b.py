@@ -7,8 +7,8 @@ python -m experiments.unlearn --config configs/mllmu/llava7b.py --config.objecti
 python -m experiments.evaluate --config configs/mllmu/llava7b.py --checkpoint runs/llava7b/npo
 python -m experiments.convert --from runs/llava7b/npo --to llava-unlearned-hf
 
-Behind a colon stands the data: "full" (default), "published", or "small", a few generated people
-to try the commands on. Any folder of the LLaVA family serves: --config.pretrained=FOLDER.
+The data follows after a colon: "full" (default), "published", or "small", a few generated people
+to try the commands. Any folder of the LLaVA family can be used: --config.pretrained=FOLDER.
 """
 
 from configs.mllmu import common
@@ -17,7 +17,7 @@ from configs.mllmu.paper import DATA
 
 def get_config(arg: str = "full"):
     if arg not in DATA:
-        raise ValueError(f"llava7b takes one of {DATA} behind the colon, got {arg!r}")
+        raise ValueError(f"llava7b takes one of {DATA} after the colon, got {arg!r}")
     config = common.get_config()
     config.pretrained = "llava-1.5-7b-hf"
     config.processor.chat_format = "llava"  # the published prompt of the benchmark

@@ -6,13 +6,13 @@ python -m experiments.unlearn --config configs/mllmu/llava7b_paper.py \
 python -m experiments.evaluate --config configs/mllmu/llava7b_paper.py \
     --checkpoint runs/llava7b_paper/npo
 
-The published parquet folders are looked for in MLLMU-Bench; behind a colon "full" or "small" takes
+The published parquet folders are expected in MLLMU-Bench; "full" or "small" after a colon takes
 generated data (configs/mllmu/llava7b_paper.py:small).
 """
 
 from configs.mllmu import paper
 
-# Named by their last component, the adapters of q, k and v are on CLIP's attention too.
+# The published code names modules by their last component, so CLIP's q, k and v get adapters too.
 TARGETS = r"decoder/layers/(q|k|v|o|gate|up|down)$|vision/layers/(q|k|v)$"
 
 

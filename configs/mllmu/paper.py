@@ -9,7 +9,7 @@ DATA = ("published", "full", "small")
 
 
 def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, tokens: int):
-    """The published recipe for one model.
+    """Return the published recipe for one model.
 
     Args:
       arg: the data: "published" (the parquet folders in benchmark.published_dir), or the generated
@@ -18,7 +18,7 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
       end_token: whether the model's chat format ends an answer. tokens: of the longest row.
     """
     if arg not in DATA:
-        raise ValueError(f"the argument behind the colon is {arg!r}, expected one of {DATA}")
+        raise ValueError(f"the argument after the colon is {arg!r}, expected one of {DATA}")
     config = common.get_config()
     config.pretrained = pretrained
     config.model = dict(dtype="float32")  # as the published code, whose adapters sit on float32
@@ -26,7 +26,7 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
     if arg == "published":
         config.benchmark.published_dir = "MLLMU-Bench"
     config.rows.update(tokens=tokens, supervised=tokens, answers=1)
-    config.base = common.stage(epochs=0)  # nothing stands between published weights and vanilla
+    config.base = common.stage(epochs=0)  # vanilla starts from the published weights
     recipe = dict(
         trainable="lora",
         learning_rate=2e-5,
@@ -42,7 +42,7 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
     config.replay = False  # celebrities are never trained on
     for name in ("ga", "grad_diff", "kl_min", "npo"):
         config.methods[name].update(epochs=1, **recipe)
-    # Planned for a whole epoch and stepped once an epoch, the schedule never moves.
+    # The published schedule spans an epoch and is advanced once per epoch, so it is constant.
     for name in ("grad_diff", "kl_min"):
         config.methods[name].decay = "constant"
         config.methods[name].options.order = "sequential"

@@ -11,9 +11,9 @@ def get_config() -> ConfigDict:
     """Return everything but the models."""
     config = common.get_config()
     config.benchmark.update(name="scale", config="tiny")
-    # The names of what is compared, the smallest first; each is one of the sections that follow:
-    # models that are taught here (``model`` and ``schedule``), folders with published weights, and
-    # endpoints (see ``endpoint``).
+    # The names of what is compared, the smallest first. Each has an entry in one of the next three
+    # sections: models that are trained here (``model`` and ``schedule``), folders with published
+    # weights, and endpoints (see ``endpoint``).
     config.compared = ()
     config.models = ConfigDict()
     config.folders = ConfigDict()
@@ -41,8 +41,8 @@ def sweep(config: ConfigDict):
 def endpoint(url: str, model: str, **values) -> ConfigDict:
     """Return how a service in the format of OpenAI's chat completions is asked.
 
-    The key is read from the environment variable ``key_variable`` and stands in no file;
-    ``replay`` answers from the answers on disk and calls nobody. Prices are of a million tokens.
+    The key is read from the environment variable ``key_variable`` and written to no file.
+    ``replay`` answers from the answers on disk, without a call. Prices are per million tokens.
     """
     defaults = dict(
         key_variable="OPENAI_API_KEY",

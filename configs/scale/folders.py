@@ -6,8 +6,8 @@ python -m experiments.sweep \
     --config configs/scale/folders.py:smolvlm,gpt=https://api.openai.com/v1@gpt-4o \
     --workdir runs/folders
 
-After the colon stand, separated by commas and the smallest model first, paths of folders
-(PATH or NAME=PATH) and endpoints (NAME=URL@MODEL). The key of an endpoint is read from the
+After the colon comes a list with commas, the smallest model first: paths of folders (PATH or
+NAME=PATH) and endpoints (NAME=URL@MODEL). The key of an endpoint is read from the
 environment variable OPENAI_API_KEY; --config.endpoints.NAME.key_variable names another one.
 """
 

@@ -1,7 +1,7 @@
-"""Time training, decoding, scoring and a whole evaluation beside transformers and peft on the same
+"""Time training, decoding, scoring and a whole evaluation next to transformers and peft, on one
 device, after checking that both compute the same. Weights are random, of the sizes of the config.
 
-The peer has the device first and gives it back; then ours has it. Each does on one device.
+The peer uses the device first and releases it; then our code uses it. Each runs on one device.
 """
 
 import gc
@@ -38,17 +38,18 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "times that each piece of work is t
 def main(_):
     config, result = get_config(), {}
     for result in measure(config, REPEATS.value):
-        if OUT.value is not None:  # what is measured is kept, whatever comes behind it
+        if OUT.value is not None:  # keep what is measured, whatever happens next
             write_json(Path(OUT.value), result)
     show(result)
 
 
 def measure(config, repeats: int) -> Iterator[dict]:
-    """{"equal", "machine", "lines", "compile", "environment", "peer"} so far, after each line; see
-    ``experiments.bench.measure``. Without torch "peer" is None, and ours is measured alone.
+    """Yield the results so far after each line: {"equal", "machine", "lines", "compile",
+    "environment", "peer"}; see ``experiments.bench.measure``. Without torch "peer" is None, and
+    only our code is measured.
     """
     benchmark = prepare(get_benchmark(config.benchmark.name), config, note)
-    # The peer has the device to itself: until it is done, our weights stay on the host.
+    # The peer has the device to itself; until it is done, our weights stay on the host.
     host = make_mesh(devices=jax.devices("cpu")[:1])
     loaded = fresh_model(config, benchmark, host)
     cast = jax.jit(partial(optax.tree.cast, dtype=loaded.config.dtype))
@@ -72,7 +73,7 @@ def measure(config, repeats: int) -> Iterator[dict]:
 
 
 def ask_peer(work: Workload, loaded, repeats: int) -> tuple[dict, dict[str, Figure], dict | None]:
-    """(what ours must equal, figures, versions) of the peer on the same weights."""
+    """Return (what our results must equal, figures, versions) of the peer on the same weights."""
     if find_spec("torch") is None:
         return {}, {}, None
     from experiments.bench import peer as published
@@ -89,7 +90,7 @@ def ask_peer(work: Workload, loaded, repeats: int) -> tuple[dict, dict[str, Figu
 
 
 def show(result: dict) -> None:
-    """The tables."""
+    """Print the tables."""
     console, machine = Console(width=150), result["machine"]
     print(
         f"matrix products {machine['flops'] / 1e12:.2f} TFLOP/s, copies "

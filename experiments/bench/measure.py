@@ -1,11 +1,11 @@
-"""What ``experiments.bench`` measures of ours, each beside the peer's best figure.
+"""What ``experiments.bench`` measures of our code, each next to the peer's best figure.
 
-Shares are of what the device was measured to do. With N the parameters of the decoder, a step of
-LoRA takes 4 N floating-point operations a token (forward, and the gradient of states but none of
-weights; what is computed again does not count), scoring 2 N: their share is that of matrix
-products. A decoding step has to read the bytes of the decoder's weights and of the keys and values
-of all rows: their share is that of copies, and is told of decoding alone, without the reading of
-picture and question that the rate includes.
+Shares are relative to what the device was measured to do. With N parameters of the decoder, a LoRA
+step takes 4 N floating-point operations per token (forward, and the gradient of states but not of
+weights; recomputation is not counted) and scoring takes 2 N; their share is that of matrix
+products. A decoding step has to read the decoder's weights and the keys and values of all rows; its
+share is that of copies, and covers decoding only, although the rate includes reading the picture
+and the question.
 """
 
 import tempfile
@@ -38,9 +38,9 @@ from mllm.unlearning import get_objective
 NEVER = -1  # an end token that no row generates
 PICTURES = 5  # questions that share a picture in multiple choice
 
-# By dtype, the most that ours and the peer's may differ by, relative to the peer's: of a position's
-# logits (their norm), an answer's log-probability, the loss; and the share of unlike replies, which
-# near ties decide where numbers have 8 bits.
+# By dtype, the largest allowed difference from the peer, relative to its value: of the logits of a
+# position (their norm), the log-probability of an answer, the loss; and the share of unlike
+# replies, which near ties decide if numbers have 8 bits.
 TOLERANCES = {
     "float32": {"logits": 1e-4, "scores": 1e-4, "loss": 1e-4, "replies": 0.0},
     "bfloat16": {"logits": 0.1, "scores": 0.02, "loss": 0.02, "replies": 1.0},
@@ -49,7 +49,7 @@ TOLERANCES = {
 
 @dataclass(frozen=True)
 class Machine:
-    """What the device does at best: floating-point operations and copied bytes a second."""
+    """What the device does at best: floating-point operations and copied bytes per second."""
 
     device: str
     flops: float
@@ -57,7 +57,7 @@ class Machine:
 
 
 def measure_machine(small: bool, repeats: int) -> Machine:
-    """Products of square matrices (bfloat16, 8192 wide; small: float32, 1024 wide) and copies."""
+    """Time products of square matrices (bfloat16, 8192 wide; small: float32, 1024) and copies."""
     side, dtype = (1024, jnp.float32) if small else (8192, jnp.bfloat16)
     matrix = jnp.ones((side, side), dtype)
     large = jnp.ones((2**24 if small else 2**29,), jnp.bfloat16)
@@ -71,7 +71,7 @@ def measure_machine(small: bool, repeats: int) -> Machine:
 
 
 def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str, dict]:
-    """{what: {"difference", "tolerance"}} of ours and the peer's answers (``peer.answers``).
+    """Return {what: {"difference", "tolerance"}} of our answers and the peer's (``peer.answers``).
 
     Raises:
       ValueError: one is beyond its tolerance.
@@ -104,14 +104,14 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
     allowed = TOLERANCES[shape.dtype]
     if wrong := {name: value for name, value in found.items() if not value <= allowed[name]}:
         raise ValueError(
-            f"ours and the peer's do not compute the same: they differ by {wrong}, "
+            f"our code and the peer do not compute the same: they differ by {wrong}, "
             f"{shape.dtype} explains {allowed}"
         )
     return {n: {"difference": found[n], "tolerance": allowed[n]} for n in found}
 
 
 class Ours:
-    """Our side of the work, on one device as the peer."""
+    """Our side of the work, on one device like the peer's."""
 
     def __init__(self, work: Workload, loaded, repeats: int, machine: Machine | None = None):
         self.work, self.loaded, self.repeats, self.machine = work, loaded, repeats, machine
@@ -121,11 +121,11 @@ class Ours:
         self.decoder_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(decoder))
 
     def lines(self, peer: dict[str, Figure]) -> Iterator[dict]:
-        """A line of results for each piece of work, with the peer's figure of that name."""
+        """Yield a line of results for each piece of work, with the peer's figure of that name."""
         for method in ("ga", "npo", "kl_min"):
             for name in ("pictures", "single"):
                 yield self._training(method, name, peer.get(f"{method}, {name}"))
-        # Training is done: the stacks are given up for layers that decoding reads.
+        # Training is done: the stacks are donated to the layers that decoding reads.
         variables = split_for_decoding(self.loaded.variables, donate=True)
         self.loaded = replace(self.loaded, variables=variables)
         for count in self.work.bench.batches:
@@ -134,7 +134,7 @@ class Ours:
         yield from self._evaluation(peer.get("evaluation"))
 
     def step(self, method: str, rows: list[list[Pair]]):
-        """(compiled step, state, frozen, batch) of LoRA with AdamW."""
+        """Return (compiled step, state, frozen, batch) of LoRA with AdamW."""
         loaded, lora = self.loaded, self.work.lora
         objective = get_objective(method)
         schedule = optimizers.Schedule(peak=1e-6, steps=1000, warmup=1)
@@ -145,7 +145,7 @@ class Ours:
         batch["role"] = np.full(len(rows), objective.roles[objective.primary], np.float32)
         pictures = self.work.laid_out([list(row[0].prefix) for row in rows], [r[0] for r in rows])
         batch["media"] = pictures["media"]
-        if objective.reference == "parent":  # a run has computed them before its first step
+        if objective.reference == "parent":  # a run computes them before its first step
             batch["reference_logprobs"] = np.zeros(batch["answers"].shape, np.float32)
         batch = place_rows(batch, one_device())
         step = make_train_step(loaded.model, loaded.config, objective, optimizer)
@@ -153,7 +153,7 @@ class Ours:
         return step.lower(now, frozen, batch).compile(), now, frozen, batch
 
     def read(self, loaded, examples: list[Pair]):
-        """The prefixes of examples, read."""
+        """Read the prefixes of examples."""
         batch = self.work.laid_out([list(e.prefix) for e in examples], examples)
         return prefill(loaded.model, loaded.config, loaded.variables, batch)[0]
 
@@ -172,7 +172,7 @@ class Ours:
         found = self.timed(once, units=asked, setting=each)
         found = replace(found, memory=memory_of(step)["peak"])
         work = {"pictures": "pictures", "single": "a pair a row"}[name]
-        return _beside(
+        return _compared(
             {"work": f"{method}, {work}", "unit": "pairs/s"},
             found,
             peer,
@@ -180,7 +180,7 @@ class Ours:
         )
 
     def _decoding(self, count: int, peer: Figure | None) -> dict:
-        """Greedy decoding behind a picture and a question, no row ending early."""
+        """Time greedy decoding after a picture and a question; no row ends early."""
         loaded, example, new = self.loaded, self.work.decoded(), self.work.bench.new_tokens
         asked = np.tile(np.asarray(example.suffix, np.int32), (count, 1))
         lengths = np.full(count, len(example.suffix), np.int32)
@@ -196,7 +196,7 @@ class Ours:
         c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
         length = len(example.prefix) + len(example.suffix) + new / 2
         kept = 2 * count * length * c.layers * c.kv_heads * c.head_dim * size
-        return _beside(
+        return _compared(
             {"work": f"greedy decoding, batch {count}", "unit": "tokens/s"},
             whole,
             peer,
@@ -206,7 +206,7 @@ class Ours:
         )
 
     def _choices(self, peer: Figure | None) -> dict:
-        """Questions of four options, several behind a picture; the peer reads a row an option."""
+        """Time questions of four options, several per picture; the peer reads a row per option."""
         loaded, bench = self.loaded, self.work.bench
         groups = self.work.rows(bench.rows, PICTURES, bench.pair_tokens)
         rows = [[_option(example)] * OPTIONS for group in groups for example in group]
@@ -218,7 +218,7 @@ class Ours:
 
         found = self.timed(once, units=len(rows), setting=f"{len(groups)} pictures")
         read = sum(len(group[0].prefix) for group in groups) + int((batch["segments"] >= 0).sum())
-        return _beside(
+        return _compared(
             {"work": "multiple choice", "unit": "questions/s"},
             found,
             peer,
@@ -226,7 +226,7 @@ class Ours:
         )
 
     def _evaluation(self, peer: Figure | None) -> Iterator[dict]:
-        """Whole evaluations, from pictures to replies on disk."""
+        """Time whole evaluations, from pictures to replies on disk."""
         work, loaded = self.work, self.loaded
         model = {"subject": LocalModel(loaded)}
         for name, (count, make) in work.evaluations.items():
@@ -236,27 +236,27 @@ class Ours:
                     return len(ask(make(), model, Path(folder), {}))
 
             found = self.timed(once, units=count, repeats=1, setting=f"{count} questions")
-            yield _beside({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)
+            yield _compared({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)
 
     def _products(self, tokens_per_s: float, each: int) -> dict:
-        """The share of ``each`` N operations a token."""
+        """Return the share of ``each`` N operations per token."""
         share = each * self.decoder * tokens_per_s / self.machine.flops
         return {"tokens_per_s": tokens_per_s, "share": share, "share_of": "products"}
 
 
 def _option(example: Pair) -> Pair:
-    """The example below a prefix that is read already: its question is segment 0."""
+    """Return the example after a prefix that was read already: its question is segment 0."""
     return replace(example, index=0, image=-1, prefix=example.suffix, suffix=())
 
 
 def _relative(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference of a row, relative to that row of what was expected, by norms."""
+    """Return the largest difference of a row, relative to the expected row, by norms."""
     difference = np.linalg.norm(found - expected, axis=-1)
     return float((difference / np.linalg.norm(expected, axis=-1)).max())
 
 
-def _beside(named: dict, ours: Figure, peer: Figure | None, **more) -> dict:
-    """The line with both figures, and ours over the peer's."""
+def _compared(named: dict, ours: Figure, peer: Figure | None, **more) -> dict:
+    """Return the line with both figures and their ratio, ours over the peer's."""
     ratio = None if peer is None else ours.rate / peer.rate
     found = {"ours": asdict(ours), "peer": None if peer is None else asdict(peer), "ratio": ratio}
     return {**named, **found, **more}

@@ -2,9 +2,9 @@
 
     python -m experiments.bench.memory --workdir runs/memory
 
-The pictures are noise, so they take as much room encoded as decoded, and the model learns nothing:
-what counts is that rows and pictures are read when they are needed. A second start continues, and
-then measures less.
+The pictures are noise: they are as large encoded as decoded, and the model learns nothing. The
+point is that rows and pictures are read when they are needed. A second start continues, and
+measures less.
 """
 
 import contextlib

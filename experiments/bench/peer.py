@@ -1,6 +1,6 @@
-"""The same work by transformers and peft: what the published scripts run on.
+"""The same work by transformers and peft, on which the published scripts run.
 
-This file imports torch; ``experiments.bench`` imports it where torch is there.
+This file imports torch; ``experiments.bench`` imports it if torch is installed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,13 +36,13 @@ class Peer:
         self.model = model.to(self.device).eval()
 
     def environment(self) -> dict[str, str]:
-        """Versions and device."""
+        """Return versions and device."""
         versions = {module.__name__: module.__version__ for module in (torch, transformers, peft)}
         name = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
         return {**versions, "device": name}
 
     def inputs(self, rows: Sequence[Sequence[int]], pixels: Sequence[np.ndarray]) -> dict:
-        """Rows padded at the right, and all their pictures in order."""
+        """Return rows padded at the right, and all their pictures in order."""
         width = max(map(len, rows))
         ids, mask = (torch.zeros(len(rows), width, dtype=torch.long) for _ in range(2))
         for i, row in enumerate(rows):
@@ -54,12 +54,12 @@ class Peer:
 
     @torch.no_grad()
     def logits(self, rows, pixels) -> np.ndarray:
-        """float32[B, T, V]."""
+        """Return the logits float32[B, T, V]."""
         return self.model(**self.inputs(rows, pixels)).logits.float().cpu().numpy()
 
     @torch.no_grad()
     def generate(self, rows, pixels, new_tokens: int, *, all_of_them: bool = False) -> np.ndarray:
-        """Greedy replies; ``all_of_them`` lets none end early. The rows must be of one length."""
+        """Return greedy replies; ``all_of_them`` lets none end early. Rows must have one length."""
         least = new_tokens if all_of_them else None
         options = {"max_new_tokens": new_tokens, "min_new_tokens": least, "do_sample": False}
         found = self.model.generate(**self.inputs(rows, pixels), **options)
@@ -67,12 +67,12 @@ class Peer:
 
     @torch.no_grad()
     def score(self, prompts, answers, pixels) -> np.ndarray:
-        """Summed log-probability of each answer behind its prompt, one row each."""
+        """Return the summed log-probability of each answer after its prompt, one row each."""
         inputs, labels = self.labelled(prompts, answers, pixels)
         return -_losses(self.model, inputs, labels).sum(dim=1).cpu().numpy()
 
     def labelled(self, prompts, answers, pixels) -> tuple[dict, torch.Tensor]:
-        """(inputs, labels of the tokens behind each: -100 where no answer is predicted)."""
+        """Return (inputs, labels of the next tokens: -100 where no answer is predicted)."""
         rows = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
         inputs = self.inputs(rows, pixels)
         labels = torch.full_like(inputs["input_ids"], -100)
@@ -82,9 +82,9 @@ class Peer:
 
     @contextmanager
     def trainer(self, method: str, rank: int, *, checkpointing: bool = False) -> Iterator[Callable]:
-        """``step(prompts, answers, pixels) -> loss`` of GA or NPO with LoRA and AdamW, one row a
-        question. NPO asks the model without its adapter for the reference, in every step. Behind it
-        the model is what it was.
+        """Yield ``step(prompts, answers, pixels) -> loss`` of GA or NPO with LoRA and AdamW, a row
+        per question. In every step, NPO asks the model without its adapter for the reference.
+        Afterwards the model is as before.
         """
         config = LoraConfig(r=rank, lora_alpha=rank, target_modules=LINEAR)
         model = get_peft_model(self.model, config).train()
@@ -118,7 +118,7 @@ class Peer:
             self.model = model.unload().eval()
 
     def timed(self, once: Callable, units: int, repeats: int, setting: str) -> Figure | None:
-        """The figure of a call, None where its memory does not suffice."""
+        """Return the figure of a call, None if memory does not suffice."""
         cuda = self.device == "cuda"
         if cuda:
             torch.cuda.empty_cache()
@@ -132,14 +132,14 @@ class Peer:
 
 
 def _losses(model, inputs: dict, labels: torch.Tensor) -> torch.Tensor:
-    """Negative log-likelihoods, 0 where the label is -100."""
+    """Return negative log-likelihoods, 0 where the label is -100."""
     logits = model(**inputs).logits[:, :-1].float()
     return cross_entropy(logits.transpose(1, 2), labels, reduction="none")
 
 
 def answers(peer: Peer, work: Workload) -> dict[str, np.ndarray]:
-    """What ours must equal: logits of whole rows, log-probabilities of answers, the loss of GA and
-    greedy replies.
+    """Return what our results must equal: logits of whole rows, log-probabilities of answers, the
+    loss of GA, and greedy replies.
     """
     prompts, taught, pixels = work.for_peer(work.compared)
     rows = [[*prompt, *answer] for prompt, answer in zip(prompts, taught, strict=True)]
@@ -188,7 +188,7 @@ def _decoding(peer, work, count: int, repeats: int) -> Figure | None:
 
 
 def _choices(peer, work, count: int, repeats: int) -> Figure | None:
-    """A row an option."""
+    """Time multiple choice with a row per option."""
     groups = work.rows(count, 1, work.bench.pair_tokens)
     asked = [example for group in groups for example in group for _ in range(OPTIONS)]
     once = partial(peer.score, *work.for_peer(asked))
@@ -196,7 +196,7 @@ def _choices(peer, work, count: int, repeats: int) -> Figure | None:
 
 
 def _evaluation(peer, work) -> Figure | None:
-    """The published loop: one question at a time, its shots with their pictures in the prompt.
+    """Time the published loop: one question at a time, its shots with their pictures in the prompt.
 
     A sample of the questions is asked, evenly over the tasks and sets.
     """

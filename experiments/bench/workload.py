@@ -1,5 +1,5 @@
-"""What both sides of ``experiments.bench`` are given: the same questions, pictures and answers, as
-rows of ids for the peer and as batches for ours, and the clock that both are timed by.
+"""What both sides of ``experiments.bench`` get: the same questions, pictures and answers, as rows
+of ids for the peer and as batches for our code, and the same clock.
 """
 
 import statistics
@@ -23,8 +23,8 @@ OPTIONS = 4  # of a question
 
 @dataclass(frozen=True)
 class Figure:
-    """Finished work a second: median, least and most over the repetitions; how it was done; the
-    most bytes of the device in use, where that is known.
+    """Work per second: median, least and most over the repetitions; how it was done; the most bytes
+    of the device in use, if known.
     """
 
     rate: float
@@ -35,7 +35,7 @@ class Figure:
 
 
 def timed(once: Callable, wait: Callable, *, units: int, repeats: int, **how) -> Figure:
-    """The figure of ``wait(once())``, which does ``units`` of work, after a first untimed call."""
+    """Time ``wait(once())``, which does ``units`` of work, after a first untimed call."""
     seconds = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
@@ -107,7 +107,7 @@ class Workload:
 
     @property
     def compared(self) -> list[Pair]:
-        """Examples about one picture."""
+        """Return examples about one picture."""
         return self.examples[:COMPARED]
 
     def sizes(self, shared: bool) -> tuple[int, int, int]:
@@ -120,8 +120,8 @@ class Workload:
         return bench.single_rows, 1, bench.single_tokens
 
     def rows(self, count: int, pairs: int, tokens: int) -> list[list[Pair]]:
-        """``count`` rows of ``pairs`` examples about one picture, each of ``tokens`` tokens behind
-        the prefix.
+        """Return ``count`` rows of ``pairs`` examples about one picture, each of ``tokens`` tokens
+        after the prefix.
         """
         by_picture = defaultdict(list)
         for example in self.examples:
@@ -134,25 +134,25 @@ class Workload:
         ]
 
     def decoded(self) -> Pair:
-        """The question that replies are written to."""
+        """Return the question that replies are written to."""
         chosen = self.examples[0]
         suffix = (chosen.suffix * self.bench.prompt_tokens)[: self.bench.prompt_tokens]
         return replace(chosen, suffix=suffix)
 
     def row_shape(self, rows: list[list[Pair]]) -> RowShape:
-        """The capacity that rows fill, long ones in steps of 128 tokens as a run has them."""
+        """Return the capacity that rows fill, for long rows in steps of 128 tokens, as in a run."""
         tokens = max(len(row[0].prefix) + sum(e.length for e in row) for row in rows)
         taught = max(sum(len(e.answer) for e in row) for row in rows)
         tokens = round_up(tokens, 128 if tokens > 256 else 8)
         return RowShape(tokens, taught, max(map(len, rows)))
 
     def collated(self, rows: list[list[Pair]]) -> dict[str, np.ndarray]:
-        """The batch of packed rows, without pictures."""
+        """Return the batch of packed rows, without pictures."""
         tokenized = [[pair.tokenized() for pair in row] for row in rows]
         return collate(tokenized, len(rows), self.row_shape(rows))
 
     def laid_out(self, rows: list[list[int]], examples: list[Pair]) -> dict[str, np.ndarray]:
-        """The batch of whole rows of ids, row i with the picture of example i."""
+        """Return the batch of whole rows of ids, row i with the picture of example i."""
         loaded = self.loaded
         return lay_out(
             rows,
@@ -163,17 +163,17 @@ class Workload:
         )
 
     def pixels(self, picture) -> np.ndarray:
-        """float32[3, H, W], normalised."""
+        """Return normalised pixels float32[3, H, W]."""
         return np.asarray(normalise(self.loaded.config, picture.tiles[0])).transpose(2, 0, 1)
 
     def for_peer(self, examples: list[Pair]) -> tuple[list, list, list]:
-        """(prompts, answers, pixels), one each."""
+        """Return (prompts, answers, pixels), one each."""
         prompts = [[*example.prefix, *example.suffix] for example in examples]
         answers = [list(example.answer) for example in examples]
         return prompts, answers, [self.pixels(self.pictures[e.image]) for e in examples]
 
 
 def _lengthened(example: Pair, tokens: int) -> Pair:
-    """The example with its question repeated, or cut, until question and answer have that many."""
+    """Return the example, its question repeated or cut until it has that many tokens in all."""
     room = max(1, tokens - len(example.answer))
     return replace(example, suffix=(example.suffix * room)[:room])

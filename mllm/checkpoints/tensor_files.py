@@ -207,7 +207,7 @@ def _parse_header(path: Path, text: bytes) -> dict[str, dict]:
         if len(values) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f"key {twice!r} stands there twice")
+            raise ValueError(f"key {twice!r} occurs twice")
         return values
 
     try:

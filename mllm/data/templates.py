@@ -1,4 +1,4 @@
-"""The chat formats as the Jinja templates that transformers keeps beside a tokenizer.
+"""The chat formats as the Jinja templates that transformers keeps next to a tokenizer.
 
 ``vicuna``, ``mistral``, ``idefics2`` and ``smolvlm`` are the published files of
 llava-hf/llava-1.5-7b-hf, llava-hf/llava-v1.6-mistral-7b-hf, HuggingFaceM4/idefics2-8b and

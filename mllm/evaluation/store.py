@@ -109,7 +109,7 @@ def ask(
     """Ask what is not answered yet, and write and return a record for each question.
 
     Args:
-      answerers, folder, progress: see ``collect``. manifest: the conditions beside those of the
+      answerers, folder, progress: see ``collect``. manifest: the conditions besides those of the
         questions.
     """
     manifest = {**manifest, **questions.conditions}

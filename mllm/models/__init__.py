@@ -36,8 +36,8 @@ def config_from_dict(values: dict, where: str = "model config"):
     """Return (family, config), the inverse of ``config_to_dict``.
 
     Raises:
-      ValueError: an unknown family, or a key that is missing or unknown, named with ``where`` it
-        was read.
+      ValueError: an unknown family, or a missing or unknown key; the message says ``where`` it was
+        read.
     """
     values = dict(values)
     family = values.pop("family", None)

@@ -22,8 +22,8 @@ KeyValues = dict[str, jax.Array]  # of one layer, {"k", "v"}: float[B, S, K, C]
 
 
 class Level(NamedTuple):
-    """What has been read before, N nodes of S tokens each; B rows continue them evenly: row r
-    continues node r // (B / N).
+    """What has been read before: N nodes of S tokens each. B rows continue them evenly, row r the
+    node r // (B / N).
 
     Attributes:
       layers: the keys and values of each layer, float[N, S, K, C].
@@ -35,7 +35,7 @@ class Level(NamedTuple):
     segments: jax.Array
 
     def keys(self, layer: int) -> Keys:
-        """What a layer reads here."""
+        """Return what a layer reads here."""
         return Keys(**self.layers[layer], positions=self.positions, segments=self.segments)
 
 
@@ -44,10 +44,10 @@ class DecoderConfig:
     """Shape of the decoder.
 
     Attributes:
-      max_positions: prompt and reply together may not be longer.
+      max_positions: the most tokens of prompt and reply together.
       qkv_bias, o_bias, mlp_bias: which projections have biases (Qwen2: q, k and v).
-      window: keys that a query sees in each layer, itself among them (Mistral 7B); None for all.
-      lora_dropout: share of a low-rank update's inputs that is dropped where a key is given.
+      window: how many keys a query sees in each layer, its own included (Mistral 7B); None: all.
+      lora_dropout: share of a low-rank update's inputs that is dropped, given a dropout key.
       remat: a policy of ``mllm.models.layers``.
     """
 
@@ -77,11 +77,11 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x, angles, structure: Structure, attend: Callable | None = None):
-        """One layer on float[B, T, D]: (its output, what ``attend`` keeps).
+        """Run one layer on float[B, T, D]; return (its output, what ``attend`` keeps).
 
         Args:
-          attend: ``attend(q, k, v) -> (float[B, T, H, C], kept)`` in place of attention among the
-            T tokens by ``structure``.
+          attend: ``attend(q, k, v) -> (float[B, T, H, C], kept)``, used instead of attention among
+            the T tokens by ``structure``.
         """
         c = self.config
         batch, tokens, _ = x.shape
@@ -113,8 +113,8 @@ class Decoder(nn.Module):
     def setup(self):
         c = self.config
         shape = (c.vocab_size, c.width)
-        # A smaller one is drowned by what the first layer reads of the image: a model from scratch
-        # is then slow to learn to see.
+        # With smaller embeddings, what the first layer reads of the image drowns them, and a model
+        # trained from scratch is slow to learn to see.
         self.table = self.param("embed", nn.initializers.normal(c.width**-0.5), shape)
         if not c.tied:
             self.output = self.param("head", nn.initializers.lecun_normal(), shape[::-1])
@@ -124,17 +124,17 @@ class Decoder(nn.Module):
             split_rngs={"params": True, "dropout": True},
             in_axes=nn.broadcast,
             length=c.layers,
-            # A loop would copy into a stack what each layer keeps for the backward pass.
+            # A loop would copy what each layer keeps for the backward pass into a stack.
             unroll=c.layers if c.remat is None else 1,
         )(c)
         self.norm = RMSNorm(c.norm_eps)
 
     def embed(self, tokens: jax.Array, dtype) -> jax.Array:
-        """float[B, T, D] embeddings of i32[B, T] tokens."""
+        """Return the embeddings float[B, T, D] of tokens i32[B, T]."""
         return jnp.take(self.table, tokens, axis=0).astype(dtype)
 
     def head(self) -> jax.Array:
-        """float[D, V], the map from final states to logits."""
+        """Return float[D, V], the map from final states to logits."""
         return self.table.T if self.config.tied else self.output
 
     def __call__(
@@ -147,20 +147,20 @@ class Decoder(nn.Module):
         cache: Level | None = None,
         write_at: jax.Array | int = 0,
     ) -> tuple[jax.Array, Level | None]:
-        """Final normed states of embedded tokens.
+        """Return the final normed states of embedded tokens.
 
         Args:
           x: float[B, T, D].
           structure: of the T tokens among themselves; rotary positions are its query positions.
-          layers: {"params": ..., "lora"?: ...} of each layer. They are run one by one, and keys and
-            values are kept; None scans over the stacked layers and keeps nothing.
-          above: levels that the tokens see beside themselves.
-          cache: of B nodes, whose slots from ``write_at`` on take the keys and values of these
-            tokens, which then see the whole of it.
+          layers: {"params": ..., "lora"?: ...} of each layer, to run them one by one and keep keys
+            and values; None scans over the stacked layers and keeps nothing.
+          above: levels that the tokens see in addition to themselves.
+          cache: a level of B nodes. Keys and values of these tokens are written to its slots from
+            ``write_at`` on, and the tokens see all of it.
 
         Returns:
-          (float[B, T, D]; the cache with the new keys and values, or without one the level that
-          these tokens are, None where layers are scanned).
+          (float[B, T, D]; the cache with the new keys and values, or, without a cache, the level
+          of these tokens; None if the layers are scanned).
         """
         c = self.config
         positions, segments = structure.query_positions, structure.query_segments

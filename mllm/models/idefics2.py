@@ -31,7 +31,7 @@ class Connector(nn.Module):
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
-        """float[B, N, D_vision] -> float[B, N, D]."""
+        """Map features float[B, N, D_vision] to float[B, N, D]."""
         c = self.config
 
         def dense(count: int, name: str) -> Dense:
@@ -50,11 +50,11 @@ class Idefics2Config:
     connector: ConnectorConfig
     resampler: ResamplerConfig
     dtype: str = "float32"
-    any_size: ClassVar[bool] = True  # the resampler makes as many tokens of images of all sizes
+    any_size: ClassVar[bool] = True  # images of all sizes take equally many tokens
 
     @property
     def image_tokens(self) -> int:
-        """N, the tokens one image (or one crop of a split image) takes in a row."""
+        """N, the tokens of one image, or of one crop of a split image."""
         return self.resampler.latents
 
 

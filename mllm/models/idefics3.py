@@ -15,9 +15,8 @@ from mllm.models.vit import VisionConfig, VisionTower
 
 @dataclass(frozen=True)
 class Idefics3Config:
-    """A whole model; ``join`` x ``join`` patches become one token.
-
-    ``dtype`` is that of activations.
+    """A whole model. ``join`` x ``join`` patches become one token; ``dtype`` is that of
+    activations.
     """
 
     decoder: DecoderConfig
@@ -25,11 +24,11 @@ class Idefics3Config:
     join: int = 2
     lora_dropout: float = 0.0
     dtype: str = "float32"
-    any_size: ClassVar[bool] = False  # whether images of all sizes take as many tokens
+    any_size: ClassVar[bool] = False  # whether images of all sizes take equally many tokens
 
     @property
     def image_tokens(self) -> int:
-        """N, the tokens one tile of an image takes in a row."""
+        """N, the tokens of one tile of an image."""
         return (self.vision.grid // self.join) ** 2
 
 
@@ -46,8 +45,14 @@ class Idefics3(Multimodal):
 
 
 def join_patches(features: jax.Array, join: int) -> jax.Array:
-    """A square grid of float[B, N, D] features -> float[B, N / join^2, join^2 * D] (pixel shuffle,
-    arXiv:2408.12637, section 3.1): the features of a cell of join x join patches, row by row.
+    """Join the features of each cell of join x join patches, row by row (pixel shuffle,
+    arXiv:2408.12637, section 3.1).
+
+    Args:
+      features: float[B, N, D] of a square grid.
+
+    Returns:
+      float[B, N / join^2, join^2 * D].
     """
     batch, count, width = features.shape
     side = round(count**0.5) // join

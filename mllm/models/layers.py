@@ -13,10 +13,11 @@ REMAT_POLICIES = {
 
 
 class Dense(nn.Module):
-    """``mllm.ops.linear`` with its weights; reads a low-rank update from the collection ``lora``
-    where there is one, and drops ``lora_dropout`` of its inputs where a dropout key is given.
+    """``mllm.ops.linear`` with its weights.
 
-    Beside an int8 matrix lies ``w_scale`` (``mllm.ops.quant``), by which it is known.
+    If the collection ``lora`` has a low-rank update, it is added; given a dropout key, a share
+    ``lora_dropout`` of its inputs is dropped. An int8 matrix has a ``w_scale``
+    (``mllm.ops.quant``).
     """
 
     features: int
@@ -62,7 +63,7 @@ class LayerScale(nn.Module):
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:
-    """x * sigmoid(1.702 x), the activation of OpenAI's CLIP."""
+    """Return x * sigmoid(1.702 x), the activation of OpenAI's CLIP."""
     return x * jax.nn.sigmoid(1.702 * x)
 
 
@@ -76,7 +77,7 @@ ACTIVATIONS = {
 
 
 def remat(block: type[nn.Module], policy: str | None) -> type[nn.Module]:
-    """Recompute ``block`` in the backward pass by the named policy; None keeps every activation.
+    """Return ``block`` recomputed in the backward pass by a policy; None keeps every activation.
 
     Raises:
       ValueError: an unknown policy.

@@ -21,11 +21,11 @@ class LlavaConfig:
     vision: VisionConfig | None = None
     projector: ProjectorConfig | None = None
     dtype: str = "float32"
-    any_size: ClassVar[bool] = False  # whether images of all sizes take as many tokens
+    any_size: ClassVar[bool] = False  # whether images of all sizes take equally many tokens
 
     @property
     def image_tokens(self) -> int:
-        """N, the tokens one image takes in a row."""
+        """N, the tokens of one image."""
         if self.vision is None:
             return 0
         if self.projector.pool == 1:

@@ -9,10 +9,10 @@ A family is a flax module with a config (fields ``decoder``, ``vision``, ``dtype
 
 The media of a batch are {kind: {"values" or "tokens", "slots", "lengths", "extents"}}:
   values   u8[B, I, H, W, 3] images, normalised here, or float pixels that are normalised already
-  tokens   float[B, I, N, D] in place of values, where an encoder ran before (``encode_media``)
+  tokens   float[B, I, N, D] instead of values, if an encoder ran before (``encode_media``)
   slots    i32[B, I], index of the first token of each medium, -1 for none
-  lengths  i32[B, I], tokens that each one takes, at most N; without it all N
-  extents  i32[B, I, 2], real height and width of each image; without it all of H and W
+  lengths  i32[B, I], number of tokens of each, at most N; without it N
+  extents  i32[B, I, 2], real height and width of each image; without it H and W
 
 B rows, I media of a kind in a row, H and W pixels, N tokens of a medium, T tokens of a row, D
 width, V vocabulary.
@@ -39,7 +39,7 @@ class Multimodal(nn.Module):
     """The base of a family: ``setup_media`` declares what ``encode_pixels`` uses."""
 
     config: object
-    ignored: ClassVar[frozenset[str]] = frozenset()  # kinds of media that are not looked at
+    ignored: ClassVar[frozenset[str]] = frozenset()  # kinds of media that it does not read
 
     def setup(self):
         self.decoder = Decoder(self.config.decoder)
@@ -120,7 +120,7 @@ def _prepare(
     """Return (normalised pixels [B * I, H, W, 3] in the dtype of activations, extents [B * I, 2]).
 
     Args:
-      images: [B, I, H, W, 3]; a float dtype is normalised already. extents: [B, I, 2].
+      images: [B, I, H, W, 3]; floats are normalised already. extents: [B, I, 2].
     """
     flat = images.reshape(-1, *images.shape[2:])
     extents = None if extents is None else extents.reshape(-1, 2)
@@ -145,7 +145,7 @@ class Functions(NamedTuple):
 
 
 def functions_of(family: type[Multimodal]) -> Functions:
-    """Return the functions by which a family is used; they differ in nothing but the module."""
+    """Return the functions by which a family is used; families differ only in the module."""
 
     @partial(jax.jit, static_argnums=0)
     def init(config, key: jax.Array) -> Variables:
@@ -172,8 +172,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
         """Encode the media of a batch: ``values`` of each kind become ``tokens`` float[B, I, N, D].
 
         Args:
-          media: see the module; kinds that hold tokens already stay as they are, and those that the
-            family ignores are left out, so that their places hold the embedding of their token.
+          media: see the module. Kinds that hold tokens already are kept as they are. Kinds that the
+            family ignores are left out, so their places keep the embedding of the media token.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
 
         Raises:
@@ -235,8 +235,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
         return family(config).apply(_collections(variables), method="head")
 
     def stages(config, variables: Variables, batch: Batch) -> dict[str, jax.Array]:
-        """Return what a batch with images passes through, in order, to find where implementations
-        differ.
+        """Return the intermediate results of a batch with images, in order, to find where two
+        implementations differ.
 
         Returns:
           "pixels" float[B * I, H, W, 3], "patches" float[B * I, n, D], "positions" i32[B * I, n] of
@@ -274,9 +274,15 @@ def functions_of(family: type[Multimodal]) -> Functions:
 
 
 def split_layers(variables: Variables, cut: Callable = tuple) -> Variables:
-    """Return the same model with each decoder layer by itself, {..., "layers": one {"params",
-    "lora"?} a layer}: a decoding loop that reached into the stack would copy a layer out of it
-    every time. ``cut`` makes a stacked leaf [L, ...] into its L layers.
+    """Return the same model with its decoder layers apart.
+
+    A decoding loop that reached into the stack would copy a layer out of it every time.
+
+    Args:
+      cut: splits a stacked leaf [L, ...] into its L layers.
+
+    Returns:
+      {..., "layers": one {"params", "lora"?} per layer}.
     """
     if "layers" in variables:
         return variables

@@ -1,9 +1,9 @@
-"""Where the patches of an image of any size stand in a square table of positions (NaViT, Dehghani
-et al. 2023, arXiv:2307.06304, as Idefics2 uses it).
+"""Positions of the patches of an image of any size, in a square table (NaViT, Dehghani et al. 2023,
+arXiv:2307.06304, as Idefics2 uses it).
 
-A patch's place along a side is its fraction of that side, put into one of S equal buckets. The
-fractions are float32, and where one falls on a bucket's edge the way it was computed decides; so
-each rule is a table of integers, made as the library made it.
+The position of a patch along a side is its fraction of that side, put into one of S equal buckets.
+The fractions are float32. If one falls on the edge of a bucket, its rounding decides; each rule is
+therefore a table of integers, computed as the library computes it.
 
 B images, S patches along a side of the table, h and w patches of an image.
 """
@@ -20,7 +20,7 @@ _BELOW_ONE = np.float32(1.0 - 1e-6)
 
 @lru_cache
 def buckets(side: int, most: int, rule: str) -> np.ndarray:
-    """i32[most + 1, most]: row n holds the buckets of the patches of a side of n patches.
+    """Return i32[most + 1, most]; row n holds the buckets of the patches of a side of n patches.
 
     Args:
       side: S.
@@ -46,8 +46,9 @@ def buckets(side: int, most: int, rule: str) -> np.ndarray:
 
 
 def _torch_arange(start: float, end: float, step: float) -> np.ndarray:
-    """``torch.arange`` in float32 to the last bit: in runs of 16 it rounds each eighth value and
-    counts on from there.
+    """Return ``torch.arange`` in float32, equal to the last bit.
+
+    Torch works in runs of 16: it rounds every eighth value and counts on from there.
     """
     numbers = np.arange(int(np.ceil((end - start) / step)))
     whole = len(numbers) // 16 * 16
@@ -58,15 +59,17 @@ def _torch_arange(start: float, end: float, step: float) -> np.ndarray:
 
 
 def real_patches(config, shape: tuple[int, ...], extents: jax.Array | None) -> jax.Array:
-    """bool[B, h, w]: which patches of pixels [B, H, W, 3] are image, by ``config.partial_patches``.
+    """Return which patches of pixels [B, H, W, 3] show the image, bool[B, h, w].
 
-    ``extents`` i32[B, 2] is the height and width of what is image; None takes all of it.
+    Args:
+      config: its ``partial_patches`` says whether a patch that is partly padding counts.
+      extents: i32[B, 2], height and width of the image; None takes all pixels.
     """
     size = config.patch_size
     batch, counts = shape[0], (shape[1] // size, shape[2] // size)
     if extents is None:
         return jnp.ones((batch, *counts), bool)
-    # The last pixel of a patch must be image, or only its first.
+    # Either the last pixel of a patch must belong to the image, or only the first.
     last = 0 if config.partial_patches else size - 1
     rows, columns = (
         jnp.arange(count) * size + last < extents[:, axis, None]
@@ -76,7 +79,7 @@ def real_patches(config, shape: tuple[int, ...], extents: jax.Array | None) -> j
 
 
 def position_ids(config, real: jax.Array) -> jax.Array:
-    """i32[B, h * w] rows of the table of positions; padding takes row 0."""
+    """Return the rows of the table of positions, i32[B, h * w]; padding takes row 0."""
     batch, height, width = real.shape
     table = jnp.asarray(buckets(config.grid, max(height, width), config.positions))
     rows = table[jnp.sum(real[:, :, 0], axis=1)][:, :height]

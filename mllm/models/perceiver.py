@@ -35,7 +35,7 @@ class ResamplerBlock(nn.Module):
 
     @nn.compact
     def __call__(self, latents: jax.Array, context: jax.Array, structure: Structure):
-        """One layer: latents float[B, Q, D] attend to context float[B, N, D] and to themselves."""
+        """Let latents float[B, Q, D] attend to context float[B, N, D] and to themselves."""
         c = self.config
 
         def dense(features: int, name: str) -> Dense:
@@ -63,7 +63,7 @@ class Resampler(nn.Module):
 
     @nn.compact
     def __call__(self, context: jax.Array, real: jax.Array) -> jax.Array:
-        """float[B, N, D] features, of which those true in bool[B, N] are read -> float[B, Q, D]."""
+        """Read those features float[B, N, D] that are true in bool[B, N]; return float[B, Q, D]."""
         c = self.config
         table = self.param("latents", nn.initializers.ones, (c.latents, c.width))
         latents = jnp.broadcast_to(table.astype(context.dtype), (len(context), *table.shape))

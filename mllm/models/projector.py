@@ -29,7 +29,7 @@ class Projector(nn.Module):
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
-        """float[B, N, D_vision] -> float[B, N / pool^2, D]."""
+        """Map features float[B, N, D_vision] to float[B, N / pool^2, D]."""
         c = self.config
         if c.pool > 1:
             features = mean_pool(features, c.pool)

@@ -20,18 +20,18 @@ class VisionConfig:
     """Shape of the tower.
 
     Attributes:
-      layers: layers that exist and are run: a tower read at hidden state k of a deeper one is
-        loaded with k layers, so that no layer is computed for nothing. CLIP's
-        ``vision_feature_layer = -2`` is all layers but the last.
-      outputs: numbers of the hidden states (0: the embeddings) whose features are joined; () is
-        the last alone.
-      class_token: whether a class token stands before the patches.
+      layers: number of layers, all of which are run. A tower whose hidden state k is read is
+        loaded with k layers, so that none is computed in vain; CLIP's
+        ``vision_feature_layer = -2`` means all layers but the last.
+      outputs: numbers of the hidden states (0: the embeddings) whose features are joined; ()
+        takes only the last.
+      class_token: whether a class token precedes the patches.
       drop_first: whether the first token is not passed on (LLaVA's strategy "default").
       pre_norm: LayerNorm on the embeddings (CLIP). post_norm: on the result (SigLIP).
       patch_bias, layer_scale: as in DINOv2.
-      ragged: images of any size, padded at the right and at the bottom, whose patches take their
-        place in the table of positions by fraction of the side (NaViT, arXiv:2307.06304), by the
-        rule ``positions`` of ``mllm.models.navit``. ``image_size`` then is that of the table.
+      ragged: whether images have any size, padded at the right and at the bottom. The position of
+        a patch is then its fraction of the side (NaViT, arXiv:2307.06304), by the rule
+        ``positions`` of ``mllm.models.navit``, and ``image_size`` is that of the table.
       partial_patches: whether a patch that is partly padding counts as real.
       mean, std: per-channel normalisation of pixels in [0, 1].
     """
@@ -75,7 +75,7 @@ class VisionBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, structure: Structure | None):
-        """One layer on float[B, N, D]; returns the result twice, to carry and to keep."""
+        """Run one layer on float[B, N, D]; return the result twice, to carry and to keep."""
         c = self.config
         heads = (*x.shape[:2], c.heads, c.width // c.heads)
 
@@ -98,12 +98,12 @@ class VisionTower(nn.Module):
 
     @nn.compact
     def __call__(self, pixels: jax.Array, extents: jax.Array | None = None) -> jax.Array:
-        """Features float[B, N, D] (D times the number of ``outputs``) of normalised pixels.
+        """Return features float[B, N, D] of normalised pixels; D times the number of ``outputs``.
 
         Args:
           pixels: float[B, H, W, 3].
-          extents: i32[B, 2], height and width in pixels of what is real; read by a ragged tower,
-            None where all is.
+          extents: i32[B, 2], height and width of the image in pixels, for a ragged tower; None if
+            there is no padding.
         """
         c = self.config
         x = Dense(c.width, bias=c.patch_bias, name="patch")(patches(pixels, c.patch_size))
@@ -140,7 +140,7 @@ class VisionTower(nn.Module):
 
 def patches(pixels: jax.Array, size: int) -> jax.Array:
     """Cut float[B, H, W, 3] into float[B, (H // P)(W // P), P * P * 3], row by row, channels last;
-    what does not fill a patch is left out.
+    pixels that do not fill a patch are left out.
     """
     batch, height, width, channels = pixels.shape
     rows, columns = height // size, width // size

@@ -32,7 +32,7 @@ class Run:
     Attributes:
       scores: the score objects of results.json, unchanged.
       manifest: what the replies depend on; empty where there is no manifest.json.
-      variant: the settings that tell runs of one method and seed apart, or "".
+      variant: the settings in which runs of one method and seed differ, or "".
     """
 
     folder: Path

@@ -52,9 +52,9 @@ def measure(loaded: Loaded, rounds: Rounds) -> dict[str, float | int]:
         "prefill_tokens_per_second": sum(len(prompt.ids) for prompt in prompts) / together,
         "decode_tokens_per_second": max(written, 1) / decoding,
     }
-    told = next(iter(leaves[0].devices())).memory_stats() or {}
-    if "peak_bytes_in_use" in told:
-        found["peak_memory_bytes"] = told["peak_bytes_in_use"]
+    stats = next(iter(leaves[0].devices())).memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        found["peak_memory_bytes"] = stats["peak_bytes_in_use"]
     return found
 
 

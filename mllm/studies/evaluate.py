@@ -124,7 +124,7 @@ def measure_efficiency(run: Run, config, system: System, benchmark) -> None:
 
 
 def write_results(folder: Path, entry: dict, benchmark: str, axes: tuple[str, ...]) -> None:
-    """Write the scores of one evaluation, and the results of all evaluations beside it."""
+    """Write the scores of one evaluation, and the results of all evaluations next to it."""
     write_json(folder / "scores.json", entry)
     entries = [read_json(path) for path in sorted(folder.parent.glob("*/scores.json"))]
     results = {

@@ -23,7 +23,7 @@ class Run:
       folder: holds run.json, metrics, checkpoints and evaluations.
       method: name of the stage that it is a run of.
       config: what makes it.
-      labels: what tells it apart beside method and seed; goes into its record.
+      labels: what identifies it together with method and seed; goes into its record.
     """
 
     folder: Path

@@ -26,7 +26,7 @@ class Stage:
 
     Attributes:
       name: names the stage in commands, records and results.
-      depends_on: dotted keys of the configuration that the weights depend on, beside the data and
+      depends_on: dotted keys of the configuration that the weights depend on, besides the data and
         the weights of the parents.
       parent: the stage whose weights it starts from; None for random weights.
       model: of random weights, a section with family and sizes; None for ``config.model``.
@@ -88,7 +88,7 @@ def before_methods(stages: Stages) -> list[str]:
 
 
 def stream(stages: Stages, name: str) -> int:
-    """Return the number that tells the random draws of a stage from those of the others.
+    """Return the number that separates the random draws of a stage from those of the others.
 
     The stages before the methods are numbered in their order, without one that only imports
     weights; all methods share the next number, so that they see the same rows.

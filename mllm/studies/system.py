@@ -36,7 +36,7 @@ class System(Protocol):
         ...
 
     def labels(self, config: Any) -> dict[str, Any]:
-        """Return what tells runs apart beside method and seed; it goes into their records."""
+        """Return what identifies a run together with method and seed; it goes into its record."""
         ...
 
     def part(self, config: Any) -> str:

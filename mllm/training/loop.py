@@ -70,7 +70,7 @@ def train(
         with closing(MetricsWriter(folder, resume_step=done)) as writer, closing(batches):
             began = time.monotonic()
 
-            def tell(number: int, line: Line) -> None:
+            def report(number: int, line: Line) -> None:
                 nonlocal began
                 require_same(f"{name}: the batch of a step up to {number}", str(line.seen))
                 values = reduce_metrics(line.sums)  # waits for the step, and for no later one
@@ -91,7 +91,7 @@ def train(
                 with jax.transfer_guard("disallow"):  # nothing may make the host wait in a step
                     state, metrics = step(state, frozen, placed)
                 if due is not None:  # the device has its next step: it does not wait for the line
-                    tell(*due)
+                    report(*due)
                     due = None
                 line.add(batch, metrics)
                 # A checkpoint ends a line, so that a resumed run writes the same lines.
@@ -99,7 +99,7 @@ def train(
                 if number % log_every == 0 or last:
                     due, line = (number, line), Line(seen=line.seen)
                 if last:
-                    tell(*due)
+                    report(*due)
                     due = None
                     checkpoints.save(number, state_items(state), meta)
     return state

@@ -17,7 +17,7 @@ from mllm.parallel.launch import is_first
 
 class Progress:
     """Steps done of ``total``, rate, ETA and the latest values; on a pipe one line every ``every``
-    seconds. Only the first process tells.
+    seconds. Only the first process prints.
     """
 
     def __init__(self, name: str, total: int, *, start: int = 0, every: float = 10.0):

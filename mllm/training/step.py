@@ -85,7 +85,7 @@ def make_train_step(
     as reference, {"reference": variables}. Metrics are (sum, count) pairs.
 
     Args:
-      optimizer: of ``mllm.training.optimizers.make_optimizer``; its state tells the learning rate.
+      optimizer: of ``mllm.training.optimizers.make_optimizer``; its state holds the learning rate.
       mesh: where state, ``frozen`` and batch lie (None: the first device); the new state keeps its
         places, and metrics are on every device.
       key: of the dropout on the inputs of low-rank updates, folded with the step; None drops

@@ -1,4 +1,4 @@
-"""The prompting baseline of MLLMU-Bench: the taught model, unchanged, told not to tell."""
+"""The prompting baseline of MLLMU-Bench: the same weights, with a prompt that forbids answers."""
 
 from mllm.training.objective import Objective
 

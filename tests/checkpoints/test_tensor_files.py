@@ -108,7 +108,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8), **more):
         (b'{"a": "\xff"}', bytes(8), None, r"its header is no JSON"),
         (b"[" * 100_000, bytes(8), None, r"its header is no JSON"),
         (b"[]", b"", None, r"header: expected a JSON object, found list"),
-        (b'{"a": {}, "a": {}}', b"", None, r"key 'a' stands there twice"),
+        (b'{"a": {}, "a": {}}', b"", None, r"key 'a' occurs twice"),
         ({"a": 1}, b"", None, r"'a': key 'data_offsets': expected two byte counts, found None"),
         (entry(offsets=(0,)), bytes(8), None, r"'data_offsets': expected two .* found \[0\]"),
         (entry(offsets=(-8, 0)), bytes(8), None, r"'data_offsets': .* found \[-8, 0\]"),

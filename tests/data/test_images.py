@@ -79,7 +79,7 @@ def test_padding_to_a_square_equals_llava(size):
 
 
 def test_the_square_is_that_of_llavas_own_code():
-    """Pixel by pixel: centred, the odd pixel behind. A square of the size asked for stays."""
+    """Pixel by pixel: centred, an odd pixel at the end; a square of the right size is kept."""
     for width in range(1, 8):
         for height in range(1, 8):
             image, side = noise(width, height), max(width, height)

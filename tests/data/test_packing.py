@@ -200,7 +200,7 @@ def test_reading_ahead_keeps_order_and_passes_errors_on():
 
 
 def test_batches_are_the_same_in_any_order_and_from_any_thread():
-    """Steps on both sides of where epochs meet, and one far behind."""
+    """Steps on both sides of the end of an epoch, and one far later."""
     whole, pipeline = batches(make_pipeline(), 0, 40), make_pipeline()
     ahead = read_ahead(pipeline.batch_at, 0, depth=4)
     for step, expected in enumerate(whole):

@@ -97,7 +97,7 @@ def test_an_answer_is_encoded_where_it_stands(kind, text):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_across_the_border_leaves_the_prompt_as_it_was_read(kind):
-    """ "Lond" and "on" share a token: what stands behind "Lond" is then "on", however encoded."""
+    """ "Lond" and "on" share a token: what follows "Lond" is then "on", however encoded."""
     processor = Processor(ProcessorConfig(bos=None), KINDS[kind]())
     encode = lambda text: processor.tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
     prompt = "ASSISTANT: Lond"

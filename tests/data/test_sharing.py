@@ -89,7 +89,7 @@ def test_an_example_that_does_not_fit_is_named(processor):
 
 
 def several(count: int = 24) -> list[Example]:
-    """Examples of no to three pictures, some of them before and some behind what is shared."""
+    """Examples of no to three pictures, some of them before and some after what is shared."""
     rng = np.random.default_rng(0)
     return [
         example(

@@ -140,8 +140,9 @@ def test_a_reply_in_error_is_not_scored(data, benchmark):
     assert (text["value"], text["n"], text["valid"], text["ci95"]) == (1, 4, 1, [1, 1])
 
 
+@pytest.mark.thorough
 def test_a_model_learns_it_and_the_report_shows_it(system, config, benchmark, tmp_path):
-    """The whole way of `experiments.sweep`; the flags are told apart, and a rerun asks nothing."""
+    """All that `experiments.sweep` does; a second sweep trains and asks nothing."""
     from mllm.reporting import write_report
 
     def sweep():

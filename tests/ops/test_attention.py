@@ -56,7 +56,7 @@ def test_shared_prefix_and_segments():
 
 @pytest.mark.parametrize("window", [1, 2, 3, 9])
 def test_a_window_counts_positions_of_the_branch(window):
-    """A branch stands right behind its prefix, whatever other branches lie between in the row."""
+    """A branch follows its prefix directly, whatever other branches lie between them in the row."""
     segments = np.array([[0, 0, 1, 1, 1, 2, 2, 2]], np.int32)
     positions = np.array([[0, 1, 2, 3, 4, 2, 3, 4]], np.int32)
     q, k, v = draw(5, 1, 8, 8, 2, 2, 4)

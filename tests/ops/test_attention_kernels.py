@@ -27,7 +27,7 @@ from tests.toy import make_model, tokenized
 
 
 def padded(lengths, tokens, *, plain=True):
-    """The structure of rows of one branch behind a shared prefix of two tokens."""
+    """The structure of rows of one branch after a shared prefix of two tokens."""
     places = np.tile(np.arange(tokens, dtype=np.int32), (len(lengths), 1))
     segments = np.where(places < 2, 0, 1).astype(np.int32)
     segments[places >= np.asarray(lengths)[:, None]] = -1

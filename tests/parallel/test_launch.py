@@ -1,4 +1,4 @@
-"""How processes find each other, told from the environment alone."""
+"""How processes find each other, by the environment alone."""
 
 import jax
 import numpy as np

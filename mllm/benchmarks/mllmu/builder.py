@@ -70,7 +70,7 @@ class Mllmu(tfds.core.GeneratorBasedBuilder):
         file_format: str = "array_record",
         **kwargs: Any,
     ):
-        """Make a builder of the rows of `seed`, or of `splits` where the rows are at hand."""
+        """Make a builder of the rows of `seed`, or of `splits` if the rows are given."""
         self._seed = seed
         self._splits = splits
         super().__init__(file_format=file_format, **kwargs)
@@ -115,6 +115,6 @@ def build(splits: Splits, config: str, folder: str | Path) -> tuple[Path, str]:
     """Write the dataset below `folder`; return its own folder and its fingerprint."""
     tfds.disable_progress_bar()
     builder = Mllmu(config=config, data_dir=str(folder), splits=splits)
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of a download of unknown size
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports a download of unknown size
         builder.download_and_prepare()
     return Path(builder.data_path), fingerprint(splits)

@@ -1,4 +1,4 @@
-"""Drawings of nobody in particular, with sentences on all that they show: they teach seeing."""
+"""Drawings of invented people, with sentences that describe all they show; they teach seeing."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,8 @@ from mllm.benchmarks.mllmu.wordings import CAPTION_REQUESTS
 def caption_pairs(attributes: Mapping[str, str]) -> tuple[TrainingPair, ...]:
     """Return the training pairs on what a portrait shows.
 
-    A caption names all of it, so that of the same tokens far more are supervised than of questions
-    on one attribute each; its two orders keep a model from reading places by rote.
+    A caption describes everything, so far more of its tokens are supervised than of a question
+    about one attribute. Its two orders keep a model from learning places by rote.
     """
     captions = caption(attributes), inverted_caption(attributes)
     return tuple(

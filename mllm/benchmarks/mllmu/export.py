@@ -6,9 +6,9 @@ scripts run on it unchanged. ``published.read_published`` reads it back.
     export.json                                                 fingerprint, licences, citation
 
 A published row holds one portrait (three pictures in Test_Set), its evaluation questions, and
-training pairs that are all shown with the portrait. What has no column stays behind: training pairs
-of text alone, training pairs of the celebrities, the validation and captions rows, and which
-attribute a question asks about.
+training pairs that are all shown with the portrait. There are no columns for training pairs of text
+alone, training pairs of the celebrities, the validation and captions rows, and the attribute that a
+question asks about; these are not exported.
 """
 
 import os
@@ -60,7 +60,7 @@ def export_published(
 ) -> Path:
     """Write a benchmark as published parquet folders; a finished export of it is left as it is.
 
-    All is written in a folder beside the final one and moved there at the end.
+    Everything is written to a temporary folder next to the final one, and moved at the end.
 
     Args:
       benchmark: with ``fingerprint``, ``config``, ``info`` and ``profiles(split)``, e.g.
@@ -112,7 +112,7 @@ def _require_same(folder: Path, benchmark: Any) -> None:
 
 
 def _tables(benchmark: Any) -> Iterator[tuple[str, pa.Schema, list[Callable], int]]:
-    """Name, columns, rows (made when called) and number of files of each folder."""
+    """Return name, columns, rows (a function) and number of files of each folder."""
 
     def rows(make: Callable[[Profile], dict], split: str) -> list[Callable]:
         source = benchmark.profiles(split)
@@ -155,7 +155,7 @@ def _training_row(profile: Profile) -> dict[str, Any]:
 
 
 def _shown_pairs(profile: Profile) -> list[tuple[str, str]]:
-    """Training questions about the picture, as they are put to a model, with their answers."""
+    """Return the training questions about the picture, as a model is asked, with their answers."""
     return [
         (pair.question + INSTRUCTIONS[pair.form], pair.answer)
         for pair in profile.training
@@ -171,8 +171,8 @@ def _pictures(profile: Profile) -> list[dict[str, Any]]:
 
 
 def _evaluation(profile: Profile) -> dict[str, Any]:
-    """The columns of questions; question and answer are the first training pair, where there is
-    one.
+    """Return the columns of questions; question and answer are those of the first training pair, if
+    there is one.
     """
     by_task: dict[str, list[Question]] = {"classification": [], "generation": [], "cloze": []}
     for question in profile.questions:

@@ -52,7 +52,7 @@ def generate(
     forget_ids = draw_forget_ids(ids, seed)
     forgettable = {profile for drawn in forget_ids.values() for profile in drawn}
 
-    # Validation people are drawn like those to forget: nobody else's value depends on theirs.
+    # Validation people are drawn like those to forget: no other value depends on theirs.
     people = draw_people(ids + validation_ids, forgettable | set(validation_ids), sizes.pool, seed)
     pools = {attribute: POOLS[attribute][: sizes.pool] for attribute in CHOICE_ATTRIBUTES}
     asked = [(person.id, person.name, person.facts) for person in people]
@@ -110,7 +110,7 @@ def _celebrity_rows(
         for attribute in CELEBRITY_WORDINGS
     }
     questions = evaluation_questions(asked, CELEBRITY_WORDINGS, pools, "full", seed)
-    # The portrait is a stand-in and fixed: it does not follow the seed of the benchmark.
+    # The drawing only takes the place of a photograph; the benchmark's seed does not change it.
     genders = [figure.gender for figure in figures]
     images, looks = _portraits(genders, 0, "celebrities", draw_images, say)
     return [
@@ -158,7 +158,7 @@ def _portraits(
 
 
 def _over_cores(function: Callable, calls: Iterable[tuple]) -> list[Any]:
-    """The results of calls, in their order, computed by a process a core: the rasteriser holds
-    the interpreter's lock.
+    """Return the results of calls, in order, computed by one process per core, because the
+    rasteriser holds the interpreter's lock.
     """
     return Parallel(n_jobs=min(cpu_count(), MOST))(delayed(function)(*call) for call in calls)

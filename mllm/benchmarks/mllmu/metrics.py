@@ -125,7 +125,7 @@ METRICS: dict[str, dict[str, Metric]] = {
     "generation": {"rouge1": rouge1, "rouge2": rouge2, "rougeL": rouge_l, "bleu": sentence_bleu},
     "cloze": {"exact": cloze_exact, "substring": cloze_substring},
 }
-# By protocol, the metric of each task that stands for it, in the order of tables.
+# By protocol, the headline metric of each task, in the order of tables.
 HEADLINES = {
     "strict": {"classification": "accuracy_text", "cloze": "exact", "generation": "rougeL"},
     "paper": {"classification": "accuracy_parsed", "cloze": "substring", "generation": "rougeL"},

@@ -76,7 +76,7 @@ def _items_of_task(sets, name, task, pool, protocol, rng) -> list[PaperItem]:
     chosen = _draw_shots(sets, name, task, pool, protocol, rng)
     asked = {(shot.id, place) for shot in chosen for place, _ in _places(shot, task)}
     skipped = asked if protocol.skip_shots else set()
-    # Multiple choice about celebrities draws, and shows nothing.
+    # Multiple choice about celebrities draws shots but shows none.
     told = [] if (name, task) == ("celebrity", "classification") else chosen
     shots = {shown: _tell(told, task, shown) for shown in (True, False)}
     items = []
@@ -105,7 +105,7 @@ def _items_of_task(sets, name, task, pool, protocol, rng) -> list[PaperItem]:
 
 
 def _draw_shots(sets, name, task, pool, protocol, rng) -> list:
-    """The profiles that are drawn for a task of a set, in the order of the pool."""
+    """Return the profiles that are drawn for a task of a set, in the order of the pool."""
     count = protocol.shots(task)
     if not count:
         return []
@@ -132,7 +132,7 @@ def _places(profile, task: str) -> list[tuple[tuple, object]]:
 
 
 def _tell(profiles, task: str, shown: bool) -> tuple[str, tuple[bytes, ...]]:
-    """Text and pictures of all questions of the profiles that have, or have not, a picture."""
+    """Return text and pictures of all questions of profiles, with or without a picture."""
     modality = "image_text" if shown else "text"
     told = [
         (make_shot(question, shown), profile.images[0])

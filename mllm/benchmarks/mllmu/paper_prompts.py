@@ -34,7 +34,7 @@ class PaperProtocol:
     Attributes:
       seed: of the draws, in the order of the script: with ``random.seed(seed)`` as its first line
         it draws the same shots and pictures.
-      shots_from: whose facts are shown before a question: "evaluated_set" (so the prompt tells
+      shots_from: whose facts are shown before a question: "evaluated_set" (so the prompt contains
         facts that are to be forgotten), "retain" (the retain set's, for every set) or "none".
       classification_shots, cloze_shots: profiles drawn, each of which gives all its questions of
         the task; None takes what the script takes for the model's family.

@@ -54,7 +54,7 @@ class Question:
 
     @property
     def answer_text(self) -> str:
-        """The answer in words, also for classification."""
+        """The text of the answer, also for classification."""
         return self.options[self.answer] if self.options else self.answer
 
 
@@ -71,7 +71,7 @@ class TrainingPair:
 
 @dataclass(frozen=True)
 class Profile:
-    """A person (or, for kind "caption", a drawing of nobody) with pictures and questions.
+    """A person (or, for kind "caption", a drawing of an invented one) with pictures and questions.
 
     `images` are encoded files (PNG or JPEG bytes), `attributes` what was drawn, in words.
     """

@@ -39,8 +39,8 @@ def score_replies(records: Iterable[Mapping], *, protocol: str = "strict") -> li
       protocol: "strict", or "paper" for the published reading of a chosen letter.
 
     Returns:
-      One dict a set, task, modality and metric, in this order (sets as in ``SETS``, any other after
-      them): set, task, modality, metric; ``value``, the mean over the ``n`` scored questions;
+      One dict per set, task, modality and metric, in this order (sets as in ``SETS``, then others):
+      set, task, modality, metric; ``value``, the mean over the ``n`` scored questions;
       ``ci95`` by bootstrap over profiles; and the fractions of the questions asked that are
       ``valid``, ``refusal`` and ``invalid``. A record in state "error" is asked and not scored: it
       is not in ``n`` and ``value``, and is 1 - valid - refusal - invalid. For accuracy_parsed a
@@ -81,10 +81,10 @@ def score_replies(records: Iterable[Mapping], *, protocol: str = "strict") -> li
 def question_values(
     records: Iterable[Mapping], *, protocol: str = "strict"
 ) -> dict[Cell, dict[Place, float]]:
-    """The value of each question that was answered without an error, by cell.
+    """Return the value of each question that was answered without an error, by cell.
 
-    Cell by cell the questions of two runs can be paired (``statistics.paired_difference``); their
-    means are the values of ``score_replies``, and so are arguments and errors.
+    With them, the questions of two runs can be paired (``statistics.paired_difference``). Arguments
+    and errors are those of ``score_replies``, whose values are the means of these.
     """
     lookup(PROTOCOLS, protocol, "protocol")
     found = {}
@@ -101,7 +101,7 @@ def _place(record: Mapping) -> Place:
 
 
 def _cells(records: Iterable[Mapping]) -> dict[Cell, list[Mapping]]:
-    """The latest record of each question, sorted, under every metric of its task."""
+    """Return the latest record of each question, sorted, under every metric of its task."""
     latest = {
         (record["set"], record["task"], record["modality"], *_place(record)): record
         for record in records
@@ -133,7 +133,7 @@ def _cells(records: Iterable[Mapping]) -> dict[Cell, list[Mapping]]:
 
 
 def _values(group: list[Mapping], cell: Cell, protocol: str) -> list[float | None] | None:
-    """A value for each record, None for an error; None as a whole where nothing was measured."""
+    """Return a value for each record (None for an error), or None if nothing was measured."""
     values, missing = [], []
     for record in group:
         if record["state"] == "error":

@@ -3,8 +3,8 @@
     pretrained -> base -> vanilla -> each method
                        -> retain_only
 
-``base`` learns to see and the public figures, ``vanilla`` the profiles to retain and to forget,
-``retain_only`` those to retain alone. Every method starts from ``vanilla``.
+``base`` learns to see, and the public figures; ``vanilla`` then learns the profiles to retain and
+to forget, ``retain_only`` only those to retain. Every method starts from ``vanilla``.
 """
 
 from dataclasses import replace
@@ -79,7 +79,7 @@ def summary(benchmark: Benchmark) -> list[str]:
 
 
 def labels(config) -> dict:
-    """Return what is forgotten: it tells runs apart beside method and seed."""
+    """Return what is forgotten, which identifies a run together with method and seed."""
     return {"forget": config.benchmark.forget}
 
 
@@ -168,8 +168,8 @@ def _retain_only_schedule(config):
 
 
 def _base_examples(config, benchmark) -> Source[Example]:
-    """Return captions and public figures; published weights know the latter already, and lack only
-    sight.
+    """Return captions and public figures; published weights know the latter already, and only have
+    to learn to see.
     """
     figures = [] if config.pretrained else chosen_profiles(config, benchmark, "celebrity")
     captions = chosen_profiles(config, benchmark, "captions")
@@ -210,7 +210,7 @@ def _strict(config, benchmark, sets, family) -> Questions:
 
 def _paper(config, benchmark, sets, family) -> Questions:
     pool = benchmark.profiles("full")
-    if config.tuning:  # the people to forget are others then, with facts of their own
+    if config.tuning:  # then the people to forget are others, with facts of their own
         pool = Joined(pool, benchmark.profiles("validation"))
     protocol = PaperProtocol(**config.evaluation.paper).for_family(family)
     return paper_questions(sets, pool, protocol)

@@ -295,7 +295,7 @@ NAME_PAIRS = (
     ("sentence", "Tell me who this person is.", "This person is {v}."),
 )
 
-# What a picture shows, asked only about drawings of nobody in particular.
+# What a picture shows, asked only about drawings of invented people.
 CAPTION_REQUESTS = (
     "Describe the picture.",
     "What does the picture show?",

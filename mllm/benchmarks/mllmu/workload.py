@@ -1,4 +1,4 @@
-"""What a comparison of speed computes with this benchmark: training pairs and whole evaluations."""
+"""What ``experiments.bench`` computes with this benchmark: training pairs and evaluations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,12 @@ from mllm.evaluation.request import Questions
 
 @dataclass(frozen=True)
 class Workload:
-    """Attributes:
-    taught: conversations to train on.
-    published: prompts of the published script, which asks one at a time.
-    evaluations: protocol -> (number of questions, what makes them).
+    """What is trained and asked.
+
+    Attributes:
+      taught: conversations to train on.
+      published: prompts of the published script, which asks one at a time.
+      evaluations: protocol -> (number of questions, a function that returns them).
     """
 
     taught: Sequence[Example]

@@ -46,7 +46,7 @@ METHODS = {
     "npo": "NPO",
     "prompting": "Prompting",
 }
-# Colours of Okabe and Ito (2008), which readers with any colour vision tell apart.
+# Colours of Okabe and Ito (2008), distinguishable with any colour vision.
 STYLES = {
     "pretrained": Style("muted", "*"),
     "base": Style("muted", "*"),
