@@ -58,7 +58,7 @@ def test_a_tiny_model_fits(method):
     pytest.importorskip("libtpu", reason="compiling for a TPU needs libtpu (requirements-tpu.txt)")
     found = fits.compile_for(tiny(), method, "v5e:2x2", 4)
     assert found["fits"] and found["flops"] > 0 and found["collectives"]["all-gather"] > 0
-    assert "fits: peak" in fits.told(found)
+    assert "fits: peak" in fits.summary_line(found)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_peak_above_the_memory_does_not_fit(here, monkeypatch, spare, fits_in)
     monkeypatch.setattr(fits, "devices_of", lambda name: (devices, peak + spare))
     again = fits.compile_for(tiny(), "ga", "eight CPUs", 8)
     assert again["fits"] == fits_in and again["peak"] == peak
-    assert fits.told(again).startswith("fits: " if fits_in else "does not fit: ")
+    assert fits.summary_line(again).startswith("fits: " if fits_in else "does not fit: ")
 
 
 def test_the_ladder_halves_rows_then_computes_again_then_takes_more_chips(monkeypatch):
@@ -178,7 +178,7 @@ def test_what_the_compiler_refuses_is_an_answer_and_other_failures_are_not(monke
     monkeypatch.setattr(jax.stages.Lowered, "compile", refuse)
     message = "RESOURCE_EXHAUSTED: Ran out of memory: 29G of 15G"
     found = fits.compile_for(tiny(), "ga", "eight CPUs", 8)
-    assert not found["fits"] and "29G of 15G" in fits.told(found)
+    assert not found["fits"] and "29G of 15G" in fits.summary_line(found)
     message = "INTERNAL: the compiler is broken"
     with pytest.raises(jax.errors.JaxRuntimeError, match="is broken"):
         fits.compile_for(tiny(), "ga", "eight CPUs", 8)
