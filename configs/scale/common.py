@@ -10,7 +10,8 @@ stage = common.stage
 def get_config() -> ConfigDict:
     """Return everything but the models."""
     config = common.get_config()
-    config.benchmark.update(name="scale", config="tiny")
+    # ``file`` is a TSV of VLMEvalKit or a JSONL to ask about in place of the generated items.
+    config.benchmark.update(name="scale", config="tiny", file="")
     # The names of what is compared, the smallest first. Each has an entry in one of the next three
     # sections: models that are trained here (``model`` and ``schedule``), folders with published
     # weights, and endpoints (see ``endpoint``).
@@ -34,7 +35,9 @@ def get_config() -> ConfigDict:
 def sweep(config: ConfigDict):
     """Yield what is compared, then the baselines; of an endpoint there is no blind one."""
     shown = [name for name in config.compared if name not in config.endpoints]
-    for name in (*config.compared, "oracle", "random", "majority", *(["blind"] if shown else [])):
+    counted = [] if config.benchmark.file else ["majority"]
+    blind = ["blind"] if shown else []
+    for name in (*config.compared, "oracle", "random", *counted, *blind):
         yield {"objective.name": name}
 
 

@@ -38,7 +38,7 @@ class Scale(tfds.core.GeneratorBasedBuilder):
             f"pictures of {sizes.side} pixels",
         )
         for name, sizes in SIZES.items()
-    ]
+    ] + [tfds.core.BuilderConfig(name="imported", description="items of a file")]
 
     def __init__(
         self,

@@ -101,7 +101,8 @@ def gold(request: Request) -> str:
 
 
 def guesses(find: Callable[[str], Item]) -> Callable[[Request], Sequence[str]]:
-    """Return the function from a request to the answers that a guess is drawn from.
+    """Return the function from a request to the answers that a guess is drawn from; to a free
+    question of an imported file a guess is empty.
 
     Args:
       find: returns the item of an id.
@@ -112,6 +113,6 @@ def guesses(find: Callable[[str], Item]) -> Callable[[Request], Sequence[str]]:
             return request.tags["options"]
         if request.tags["form"] == "letter":
             return "ABCDEFGH"[: len(request.tags["options"])]
-        return find(request.tags["item"]).candidates
+        return find(request.tags["item"]).candidates or ("",)
 
     return candidates

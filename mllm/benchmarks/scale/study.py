@@ -13,6 +13,7 @@ from typing import Any
 
 from mllm.benchmarks.scale import benchmark as dataset
 from mllm.benchmarks.scale.benchmark import Benchmark
+from mllm.benchmarks.scale.imported import Imported, open_section, prepare_imported
 from mllm.benchmarks.scale.prompts import answer, forms_of
 from mllm.benchmarks.scale.protocol import Protocol, gold, guesses, rounds
 from mllm.benchmarks.scale.score import AXES, records_of, scores_of
@@ -38,15 +39,17 @@ __all__ = [
 ]
 
 
-def prepare(config, progress=None) -> Benchmark:
-    """Write the benchmark of a configuration unless it is there, and open it."""
+def prepare(config, progress=None) -> Benchmark | Imported:
+    """Write the benchmark of a configuration, or import its file, unless it is there; open it."""
     chosen = config.benchmark
+    if chosen.file:
+        return prepare_imported(chosen.data_dir, chosen.file, progress)
     return dataset.prepare(chosen.data_dir, chosen.config, seed=chosen.seed, progress=progress)
 
 
-def open_benchmark(config) -> Benchmark:
+def open_benchmark(config) -> Benchmark | Imported:
     """Open the prepared benchmark of a configuration."""
-    return Benchmark.open(config.benchmark.data_dir, config.benchmark.config)
+    return open_section(config.benchmark.to_dict())
 
 
 def summary(benchmark: Benchmark) -> list[str]:
@@ -73,7 +76,8 @@ def stages(config) -> dict[str, Stage]:
     found = [_compared(config, name) for name in config.compared]
     found.append(Stage("oracle", (), answerer=_oracle, method=True))
     found.append(Stage("random", ("seed",), answerer=partial(_random, config.seed), method=True))
-    found.append(Stage("majority", (), answerer=_majority, method=True))
+    if not config.benchmark.file:  # there is no split to count answers in
+        found.append(Stage("majority", (), answerer=_majority, method=True))
     seen = [stage.name for stage in found if stage.answerer is None]
     if seen:
         found.append(Stage("blind", (), parent=seen[-1], answerer=_blind, method=True))

@@ -61,7 +61,7 @@ def test_choices_hints_and_categories_of_a_tsv(tmp_path):
     assert first.layout == (0, 'Hint: Look at the "ears".\nBoth of them.')
     assert first.pictures == (picture(),)
     assert second.options == ("a cat", "a dog", "a cow", "a hen") and second.answers == ("a cat",)
-    assert second.capability == "all" and second.layout == (0,)
+    assert second.capability == "uncategorised" and second.layout == (0,)
     assert from_row(to_row(first)) == first
 
 

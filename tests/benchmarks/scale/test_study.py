@@ -1,12 +1,15 @@
 """A whole study of two toy models: brackets, repeated and stopped runs, and a service."""
 
+import base64
+import io
 import json
 import shutil
 
 import pytest
 from chat_server import completion, serving, text_of
+from PIL import Image
 
-from configs.scale import common, tiny
+from configs.scale import common, folders, tiny
 from mllm.benchmarks import get_report
 from mllm.benchmarks.scale import study
 from mllm.benchmarks.scale.benchmark import prepare
@@ -194,3 +197,30 @@ def test_a_failing_service_is_evaluated_to_the_end_and_replayed_without_it(
 
 def scores_by_method(results):
     return {run["method"]: run["scores"] for run in results["runs"]}
+
+
+def test_a_file_that_somebody_has_is_asked_about(tmp_path):
+    encoded = io.BytesIO()
+    Image.new("RGB", (32, 32), "blue").save(encoded, "PNG")
+    picture = base64.b64encode(encoded.getvalue()).decode()
+    rows = [
+        ("index", "image", "question", "A", "B", "answer", "category"),
+        ("7", picture, "Which colour?", "red", "blue", "B", "colours"),
+        ("9", "7", "How many?", "", "", "3", ""),
+    ]
+    file = tmp_path / "mine.tsv"
+    file.write_text("".join("\t".join(row) + "\n" for row in rows))
+    config = folders.get_config()
+    config.benchmark.update(file=str(file), data_dir=str(tmp_path / "data"))
+    study.prepare(config)
+    run(config, tmp_path / "runs")
+    for method, expected in (("oracle", 1.0), ("random", None)):
+        found = cells_of(tmp_path / "runs", method)
+        assert set(found) == {
+            ("mine", "single", "colours"),
+            ("mine", "single", "uncategorised"),
+        }
+        assert expected is None or {score["value"] for score in found.values()} == {expected}
+    file.write_text(file.read_text().replace("How many?", "How many are there?"))
+    with pytest.raises(FileNotFoundError, match="prepare"):
+        study.open_benchmark(config)

@@ -173,7 +173,7 @@ def item_of_row(
         id=f"{name}/{number}",
         suite=name,
         format=form,
-        capability=str(category).strip() or "all",
+        capability=str(category).strip() or "uncategorised",
         pictures=tuple(pictures),
         layout=tuple(shown),
         questions=questions,

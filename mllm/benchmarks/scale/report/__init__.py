@@ -1,6 +1,6 @@
 """What reporting needs to draw the report of this benchmark."""
 
-from mllm.benchmarks.scale.benchmark import Benchmark
+from mllm.benchmarks.scale.imported import open_section
 from mllm.benchmarks.scale.report.finding import FINDING_RULE, finding
 from mllm.benchmarks.scale.report.layout import LAYOUT
 from mllm.benchmarks.scale.report.sections import sections
@@ -11,5 +11,5 @@ REPORT = Report(
     sections=sections,
     finding=finding,
     finding_rule=FINDING_RULE,
-    open_benchmark=lambda section: Benchmark.open(section["data_dir"], section["config"]),
+    open_benchmark=open_section,
 )

@@ -5,6 +5,7 @@ import math
 from mllm.benchmarks.scale.agreement import error_agreement
 from mllm.benchmarks.scale.benchmark import Benchmark
 from mllm.benchmarks.scale.gap import ALPHA, gaps
+from mllm.benchmarks.scale.imported import Imported, open_section
 from mllm.benchmarks.scale.report.brackets import check_all, verdict
 from mllm.benchmarks.scale.report.gaps import capability_gaps, points, signed
 from mllm.benchmarks.scale.report.layout import label
@@ -31,12 +32,11 @@ def finding(comparison: Comparison) -> str:
     return " ".join([*warning, *filter(None, (_overall(study), _classes(study), _errors(study)))])
 
 
-def _benchmark(comparison: Comparison) -> Benchmark | None:
+def _benchmark(comparison: Comparison) -> Benchmark | Imported | None:
     """Return the benchmark that the runs used, None where it is not on this machine."""
     run = next(run for runs in comparison.runs.values() for run in runs)
     try:
-        section = run.config["benchmark"]
-        found = Benchmark.open(section["data_dir"], section["config"])
+        found = open_section(run.config["benchmark"])
     except (KeyError, TypeError, ValueError, OSError, ImportError):
         return None
     return found if found.fingerprint == run.data_fingerprint else None
