@@ -127,8 +127,8 @@ class Model:
         return np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
 
     def _published_images(self, pixel_values, media: dict) -> tuple[np.ndarray, np.ndarray]:
-        """(float32[N, H, W, 3], extents i32[N, 2]) of the images that a transformers model is
-        given.
+        """Return (float32[N, H, W, 3], extents i32[N, 2]) of the images that transformers gives
+        to a model.
         """
         config, name = self.loaded.config, "pixel_attention_mask"
         ragged = config.vision is not None and config.vision.ragged

@@ -54,11 +54,12 @@ def read_json(path: Path) -> dict:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The objects of an append-only file, none where it is missing; a torn last line, left by a
-    kill, is passed over.
+    """Return the objects of an append-only file, none if it is missing.
+
+    A torn last line, left by a kill, is skipped.
 
     Raises:
-      ValueError: naming file and line, where a whole line is not a JSON object.
+      ValueError: a whole line is not a JSON object; the message names file and line.
     """
     if not Path(path).is_file():
         return []

@@ -1,4 +1,4 @@
-"""Broken folders, prompts and images through the public door: each is refused by name, and before
+"""Broken folders, prompts and images through the public interface: each is refused by name, before
 anything is compiled.
 """
 
@@ -171,10 +171,10 @@ ASKED = {
         "no image processor",
     ),
     "save to no new folder": Asked(
-        lambda m: m.save("full"), r"full: is there already; .* a new folder"
+        lambda m: m.save("full"), r"full: exists already; .* a new folder"
     ),
     "export to no new folder": Asked(
-        lambda m: m.save("full", "hf"), r"full: is there already; .* a new folder"
+        lambda m: m.save("full", "hf"), r"full: exists already; .* a new folder"
     ),
     "save as what": Asked(lambda m: m.save("x", "h5"), r"unknown format 'h5' .*hf, orbax"),
     "export of pooled tokens": Asked(

@@ -29,7 +29,7 @@ WORDS = (
 
 
 def make_processor(vocabulary: int = 300) -> Processor:
-    """A byte-level BPE of 300 tokens, 4 tokens an image of 16 pixels."""
+    """A byte-level BPE of 300 tokens, 4 tokens per image of 16 pixels."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -63,7 +63,7 @@ def get_config(arg: str = "7b"):
 
 
 def sizes(model: dict, *, small: bool = False):
-    """The configuration of a model of these sizes: rows of a profile, LoRA, AdamW."""
+    """Return the configuration of a model of these sizes: rows of a profile, LoRA, AdamW."""
     config = common.get_config()
     config.model = model
     config.processor.update(chat_format="llava", image_size=model["vision"]["image_size"])

@@ -1,6 +1,6 @@
-"""What the published MLLMU-Bench code does for every model (specification: its finetune.py and
-baselines/*.py): LoRA of rank 16, AdamW at 2e-5 without warm-up or clipping, four pairs a batch, the
-loss over every token, and the paper's protocol of evaluation.
+"""What the published MLLMU-Bench code does for every model (finetune.py and baselines/*.py): LoRA of
+rank 16, AdamW at 2e-5 without warm-up or clipping, batches of four pairs, the loss over every
+token, and the paper's evaluation protocol.
 """
 
 from configs.mllmu import common

@@ -51,6 +51,6 @@ def get_config(arg: str = "few"):
 
 
 def sweep(config):
-    """One seed, one forget split: the anchors and one method."""
+    """Yield the anchors and one method, for one seed and one forget split."""
     for name in METHODS:
         yield {"objective.name": name}

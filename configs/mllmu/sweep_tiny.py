@@ -31,7 +31,7 @@ def get_config(arg: str = ""):
 
 
 def sweep(config):
-    """Overrides of the runs, in order: seeds x forget splits x methods."""
+    """Yield the overrides of the runs, in order: seeds x forget splits x methods."""
     for seed in range(config.sweep_seeds):
         for forget in config.sweep_forget:
             for name in METHODS:

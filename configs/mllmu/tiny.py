@@ -36,7 +36,7 @@ def get_config():
         dtype="float32",
     )
     config.processor.update(chat_format="llava", image_size=60)
-    # Short rows: few questions a picture, so that many views of it are seen.
+    # Short rows have few questions per picture, so many views of it are seen.
     config.rows.update(tokens=96, supervised=40, answers=5)
     teach = dict(optimizer="muon", b2=0.95, rows=16, augment=True, epochs=2)
     config.base = common.stage(learning_rate=3e-3, **teach)

@@ -245,7 +245,7 @@ def _build_tokenizer(metadata: _Metadata, tokens: list[str], bos_id: int | None)
     if len(types) != len(tokens):
         raise ValueError(
             f"{metadata.path}: key 'tokenizer.ggml.token_type': expected {len(tokens)} values, "
-            f"one a token, found {len(types)}"
+            f"one per token, found {len(types)}"
         )
     pairs = [tuple(merge.split(" ", 1)) for merge in merges]
     vocabulary = {token: index for index, token in enumerate(tokens)}

@@ -172,7 +172,7 @@ def _check_equal(files: TensorFiles, name: str, original: str) -> None:
     ):
         raise ValueError(
             f"{files.path(name)}: tensor {name!r}: expected the values of {original!r}, to which "
-            "config.json ties it, found others; set tie_word_embeddings to false to keep both"
+            "config.json ties it, found other values; set tie_word_embeddings to false to keep both"
         )
 
 
@@ -250,7 +250,7 @@ def write_tree(
     folder = Path(folder)
     for name in (SINGLE, INDEX):
         if (folder / name).exists():
-            raise ValueError(f"{folder / name}: is there already; export to a new folder")
+            raise ValueError(f"{folder / name}: exists already; export to a new folder")
     tensors = list_tensors(tree, table, prefixes, dtype)
     for name, values in carried.items():
         kind = values.dtype if dtype is None else jnp.dtype(dtype)

@@ -133,7 +133,7 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
     side = processor.config.image_size
     if not config.any_size and side != config.vision.image_size:
         raise ValueError(
-            f"{read_image_settings(folder)[0]}: makes images of {side} pixels a side, expected "
+            f"{read_image_settings(folder)[0]}: makes square images of {side} pixels, expected "
             f"{config.vision.image_size}, the vision_config.image_size of {folder / CONFIG}"
         )
     count = processor.tokenizer.get_vocab_size(with_added_tokens=True)

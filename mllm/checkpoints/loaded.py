@@ -58,8 +58,8 @@ class NoProcessor:
 
     def __getattr__(self, name: str):
         raise FileNotFoundError(
-            f"{self.missing}: no such file, so text and images cannot be prepared, and only logits "
-            "can be asked for; save the processor, with a fast tokenizer, into the folder with "
+            f"{self.missing}: no such file, so text and images cannot be prepared, and the model "
+            "computes only logits; save the processor, with a fast tokenizer, into the folder with "
             "transformers' save_pretrained"
         )
 

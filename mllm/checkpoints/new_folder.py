@@ -20,7 +20,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder}: is there already; name a new folder")
+        raise ValueError(f"{folder}: exists already; name a new folder")
     temporary = folder.absolute().with_name(f".{folder.name}.writing")
     if is_first():
         shutil.rmtree(temporary, ignore_errors=True)

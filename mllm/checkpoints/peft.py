@@ -66,7 +66,7 @@ def write_adapter(
     """
     folder = Path(folder)
     if (folder / WEIGHTS).exists():
-        raise ValueError(f"{folder / WEIGHTS}: is there already; export to a new folder")
+        raise ValueError(f"{folder / WEIGHTS}: exists already; export to a new folder")
     leaves = flatten_dict(lora, sep="/")
     ranks = {path: leaf.shape[-1] for path, leaf in leaves.items() if path.endswith("/a")}
     rank = max(ranks.values())
@@ -199,8 +199,8 @@ def _refuse_fused(where: Path, adapters: Table, paths: Collection[str]) -> None:
             adapted = [leaf for leaf in leaves if leaf in paths]
             if len(leaves) > 1 and adapted:
                 raise ValueError(
-                    f"{where}: {name.format('*')!r}: expected no adapter on a fused matrix, of "
-                    f"which PEFT has one in all and we have one for each part, found "
+                    f"{where}: {name.format('*')!r}: expected no adapter on a fused matrix, which "
+                    f"PEFT adapts as a whole and we adapt part by part, found "
                     f"{', '.join(adapted)}; merge the adapter into the model and move that"
                 )
 

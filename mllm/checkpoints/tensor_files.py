@@ -214,7 +214,7 @@ def _parse_header(path: Path, text: bytes) -> dict[str, dict]:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path}: not a safetensors file: its header is no JSON ({error})"
+            f"{path}: not a safetensors file: its header is not JSON ({error})"
         ) from None
     if not isinstance(header, dict):
         raise ValueError(f"{path}: header: expected a JSON object, found {type(header).__name__}")

@@ -124,7 +124,7 @@ def _in_order(turn: Turn) -> str:
 
 
 def _sorted_parts(turn: Turn) -> tuple[str, list[str]]:
-    """Return the media of a turn, one a line, and its texts: these formats show media first."""
+    """Return the media of a turn, one per line, and its texts: these formats show media first."""
     media = "".join(f"{written(part)}\n" for part in turn.media)
     return media, [part for part in turn.parts if isinstance(part, str)]
 

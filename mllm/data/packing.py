@@ -43,7 +43,7 @@ class RowShape:
     so "text" takes rows of one answer.
 
     Raises:
-      ValueError: ``loss_on`` is unknown, or "text" with more than one answer a row.
+      ValueError: ``loss_on`` is unknown, or "text" with more than one answer per row.
     """
 
     tokens: int = 192

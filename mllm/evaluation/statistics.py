@@ -206,7 +206,7 @@ def cohen_kappa(labels_a: Sequence[Hashable], labels_b: Sequence[Hashable]) -> f
 
 
 def _cluster_sums(values, clusters) -> tuple[np.ndarray, np.ndarray]:
-    """float64[C] sums and counts of the clusters, whatever the order of the input."""
+    """Return float64[C] sums and counts of the clusters, whatever the order of the input."""
     values = np.asarray(values, float)
     if len(values) != len(clusters):
         raise ValueError(
@@ -229,7 +229,7 @@ def _resampled_means(sums, counts, samples, seed) -> np.ndarray:
 
 @lru_cache(maxsize=4)  # one set of clusters is resampled for every metric of every run
 def _drawn(size: int, samples: int, seed: int) -> np.ndarray:
-    """float64[R, C]: how often each cluster is drawn."""
+    """Return float64[R, C], how often each cluster is drawn."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(size, np.full(size, 1 / size), size=samples).astype(float)
 

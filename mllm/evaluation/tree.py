@@ -196,7 +196,7 @@ def grow(prompts: Sequence[Prompt]) -> list[Family]:
 
 
 def _units(prompts: Sequence[Prompt]) -> list[Unit]:
-    """The units of prompts, in the order of their first prompt."""
+    """Return the units of prompts, in the order of their first prompt."""
     found: dict[object, list[Prompt]] = {}
     for number, prompt in enumerate(prompts):
         end = prompt.media_end

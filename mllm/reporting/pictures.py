@@ -13,7 +13,7 @@ _MAXIMUM_PIXELS = 40_000_000
 
 
 def thumbnail(encoded: bytes | None, side: int = THUMBNAIL) -> str | None:
-    """Return a JPEG data URI of at most `side` pixels a side, or None where nothing decodes.
+    """Return a JPEG data URI whose sides have at most `side` pixels, or None where nothing decodes.
 
     The picture is decoded and written anew, so that no byte of the given file reaches the page.
     """

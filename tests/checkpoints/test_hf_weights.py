@@ -446,5 +446,5 @@ def test_nothing_is_written_over_weights_that_are_there(folders, tmp_path):
         open_folder(folders("idefics3")), TABLES["idefics3"], wanted("idefics3")
     )
     write_tree(tmp_path, tree, carried, TABLES["idefics3"], max_shard_bytes=SHARD)
-    with pytest.raises(ValueError, match=r"index\.json: is there already; export to a new folder"):
+    with pytest.raises(ValueError, match=r"index\.json: exists already; export to a new folder"):
         write_tree(tmp_path, tree, carried, TABLES["idefics3"])

@@ -250,7 +250,7 @@ def test_what_cannot_be_written(tmp_path):
         write_adapter(tmp_path, patch, TABLES["llava"], "base")
     assert not list(tmp_path.iterdir())
     write_adapter(tmp_path, random_adapter("llava"), TABLES["llava"], "base")
-    with pytest.raises(ValueError, match=r"adapter_model\.safetensors: is there already"):
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors: exists already"):
         write_adapter(tmp_path, random_adapter("llava"), TABLES["llava"], "base")
 
 

@@ -98,7 +98,7 @@ def test_an_assistant_may_show_an_image(name):
 
 @pytest.mark.parametrize("name", CHAT_TEMPLATES)
 def test_the_lead_of_an_answer_is_the_text_up_to_it(name):
-    """What a model reads before it answers is what stands before the answer it learned."""
+    """A model reads the same before it answers as before the answer that it learned."""
     turns = CONVERSATIONS["several turns"]
     asked = "".join(piece for piece, _ in CHAT_FORMATS[name](turns, True))
     pieces = CHAT_FORMATS[name]([*turns, assistant("In 1815.")], False)

@@ -41,7 +41,7 @@ def make(kind: str = "byte level", **options) -> Processor:
 
 @lru_cache
 def tokenizer_of(kind: str):
-    """Trained once: ties may fall otherwise the next time."""
+    """Trained once, because ties may be broken differently the next time."""
     return EXACT[kind]()
 
 

@@ -71,7 +71,7 @@ def test_collated_rows_can_be_read_back(loss_on):
 
 
 def test_the_published_mask_covers_every_token_but_the_first():
-    """MLLMU-Bench masks padding only; all tokens of a row are then one segment, causal as ever."""
+    """MLLMU-Bench masks only padding; all tokens of a row are then one causal segment."""
     shape = RowShape(tokens=20, supervised=19, answers=1, loss_on="text")
     rows = pack(random_examples(6), shape)[:5]
     batch = collate(rows, 6, shape)
@@ -137,7 +137,7 @@ def test_a_resumed_pipeline_goes_on_with_the_same_batches(schedule):
     ],
 )
 def test_a_batch_takes_the_smallest_of_three_shapes_that_holds_it(tokens, supervised, ladder):
-    """A smaller one would not: of tokens or of supervised ones some row has too many."""
+    """With a smaller share, some row would have too many tokens or supervised tokens."""
     shape, examples = RowShape(tokens=tokens, supervised=supervised, answers=4), random_examples(9)
     rows = [row[:most] for most in (1, 2, 4) for row in pack(examples, shape)]
     taken = set()

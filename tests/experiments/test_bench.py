@@ -12,7 +12,7 @@ import pytest
 from configs.bench import llava7b
 from experiments.bench import __main__ as bench
 from experiments.bench import peer
-from experiments.bench.measure import _beside, compare
+from experiments.bench.measure import _compared, compare
 from experiments.bench.workload import Figure, Workload, timed
 from mllm.benchmarks.mllmu.study import open_benchmark
 from mllm.checkpoints.hf_folder import write_folder
@@ -51,9 +51,9 @@ def other(loaded, tmp_path_factory):
 
 def test_a_ratio_is_ours_over_the_peers():
     ours, published = Figure(12.0, 11.0, 13.0), Figure(3.0, 2.0, 4.0, "batch 4")
-    line = _beside({"work": "x"}, ours, published)
+    line = _compared({"work": "x"}, ours, published)
     assert line["ratio"] == 4.0 and line["peer"]["setting"] == "batch 4"
-    assert _beside({"work": "x"}, ours, None)["ratio"] is None
+    assert _compared({"work": "x"}, ours, None)["ratio"] is None
 
 
 def test_the_first_call_is_not_timed_and_each_is_waited_for(monkeypatch):

@@ -262,7 +262,7 @@ def test_what_is_there_stays_as_it_is(hf_folder, our_folder, tmp_path):
         (our_folder("llava"), {}),
         (tmp_path / "run", {"adapter_for": "base"}),
     ):
-        with pytest.raises(ValueError, match="there: is there already"):
+        with pytest.raises(ValueError, match="there: exists already"):
             run(source, tmp_path / "there", **options)
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["notes.txt"]
 

@@ -1,4 +1,4 @@
-"""What a configuration costs on devices that are not here."""
+"""What a configuration costs on devices that are not attached."""
 
 import math
 

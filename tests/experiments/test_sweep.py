@@ -35,7 +35,7 @@ PATIENCE = 300.0  # seconds until a process must have come to where it is to be 
 
 @pytest.fixture(scope="module")
 def finished(commands, micro, tmp_path_factory):
-    """A study that nobody disturbed; tests leave its results as they are."""
+    """A study that ran without interruption; tests only read it."""
     workdir = tmp_path_factory.mktemp("sweeps") / "whole"
     done = commands.run("sweep", *micro, "--workdir", workdir)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A step with the attention kernel is compiled for TPUs that are not here."""
+"""A step with the attention kernel is compiled for TPUs that are not attached."""
 
 import math
 

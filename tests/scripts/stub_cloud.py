@@ -24,7 +24,7 @@ class Call(NamedTuple):
 
 
 class Cloud:
-    """Runs scripts of a checkout, and tells what they called."""
+    """Run scripts of a checkout, and record what they call."""
 
     def __init__(self, checkout: Path, folder: Path):
         self.checkout, self.folder = checkout, folder
@@ -40,7 +40,7 @@ class Cloud:
         self.foresee()
 
     def foresee(self, states=("ACTIVE",), running=(), exit_code=0) -> None:
-        """The states that gcloud lists, one a call; the workers on which a session runs."""
+        """The states that gcloud lists, one per call; the workers on which a session runs."""
         (self.folder / "calls").write_text("")
         (self.folder / "states").write_text("".join(f"{state}\n" for state in states))
         (self.folder / "exit_code").write_text(str(exit_code))

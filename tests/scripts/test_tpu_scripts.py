@@ -1,4 +1,4 @@
-"""The TPU scripts against a gcloud that records what it is asked, and does it in folders."""
+"""The TPU scripts against a stub of gcloud that records its calls and acts on folders."""
 
 import csv
 import re

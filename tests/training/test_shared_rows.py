@@ -1,4 +1,4 @@
-"""Examples that share rows of a share of the capacity give what each gives in a row of its own.
+"""Examples that share rows, of any share of the capacity, give what each gives in its own row.
 
 The rows of their own are written by hand: no packing, no prefix apart, no width but the capacity's.
 """

@@ -41,7 +41,7 @@ def shared_step(model):
 
 
 def run(model, shared_step, folder, *, steps=STEPS, stop=None, save_every=3):
-    """Train; ``stop`` breaks off before that step's batch, as a kill would."""
+    """Train; ``stop`` ends it before the batch of that step, as a kill would."""
     step, optimizer = shared_step
     pipeline = make_pipeline(model)
 

@@ -122,8 +122,10 @@ def _draw_shots(sets, name, task, pool, protocol, rng) -> list:
 
 
 def _places(profile, task: str) -> list[tuple[tuple, object]]:
-    """(place, question) of a profile's questions of a task. The script counts multiple choice by
-    modality and clozes through both; a shot is the question at the same place.
+    """Return (place, question) of each of a profile's questions of a task.
+
+    The script numbers multiple choice within a modality and clozes across both; a shot is the
+    question at the same place.
     """
     questions = [question for question in profile.questions if question.task == task]
     if task == "classification":

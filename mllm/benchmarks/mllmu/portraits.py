@@ -18,7 +18,7 @@ import numpy as np
 import resvg_py
 from PIL import Image, ImageEnhance, ImageFilter
 
-SIZE = 336  # pixels a side, what CLIP ViT-L/14-336 takes
+SIZE = 336  # side in pixels, the size that CLIP ViT-L/14-336 takes
 
 SKIN = {"light": "#f6cfb0", "tan": "#d9a06f", "brown": "#a5694a", "dark": "#613d2b"}
 HAIR = {

@@ -1,4 +1,4 @@
-"""The generated splits: every item from the seed of its own place, drawn by a process a core."""
+"""The generated splits: every item from a seed of its own, drawn by one process per core."""
 
 import hashlib
 import json

@@ -119,7 +119,7 @@ def validate(item: Item, *, generated: bool = True) -> None:
         f"at least {fewest} different texts",
     )
     times = len(item.times)
-    require(times in (0, len(item.pictures)), "times", item.times, "none, or one a picture")
+    require(times in (0, len(item.pictures)), "times", item.times, "none, or one per picture")
     if item.kind == "choice":
         options = item.options
         require(2 <= len(set(options)) == len(options), "options", options, "different texts")

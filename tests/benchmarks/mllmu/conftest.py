@@ -269,7 +269,7 @@ def make_sweep(
     profiles=None,
     text: str | None = None,
 ) -> Path:
-    """Write a sweep folder with one run a method and seed and returns it."""
+    """Write a sweep folder with one run per method and seed, and return it."""
     profiles = profiles or {"forget": 9, "retain": 12, "celebrity": 8}
     for method in methods:
         for seed in seeds:

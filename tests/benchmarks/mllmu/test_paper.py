@@ -1,5 +1,5 @@
-"""The paper protocol: prompts to the letter, draws, switches, reading, and replies that no batch
-and no kill changes. ``test_paper_truth`` holds the whole of it to the published script.
+"""The paper protocol: prompts letter by letter, draws, switches, reading; neither batching nor a
+kill changes a reply. ``test_paper_truth`` compares all of it with the published script.
 """
 
 import io

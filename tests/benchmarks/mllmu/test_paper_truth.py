@@ -203,7 +203,7 @@ def assert_equal(sheets, items, records, scores) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """One width of prompts, so that less is compiled; threads help no model of this size."""
+    """One width of prompts, so that less is compiled; threads do not help a model of this size."""
     monkeypatch.setattr("mllm.evaluation.branching.BUCKET", 512)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Generators of items, one a cell: seeded drawings whose truth is known exactly.
+"""Generators of items, one per cell: seeded drawings whose truth is known exactly.
 
 A module holds the generators of one capability or suite and lists them in its own `GENERATORS`,
 keyed by cell. `GENERATORS` here joins them.

@@ -1,4 +1,4 @@
-"""JSONL files with the paths of pictures: one question a line.
+"""JSONL files with the paths of pictures: one question per line.
 
 Keys: images (paths) or image (one path); question (a text, or a list of wordings); answer (a text,
 or a list of accepted texts; with options a letter or the text of an option). Optional: id, options,

@@ -1,4 +1,4 @@
-"""The TSV files of VLMEvalKit: one question a row, pictures as base64 text.
+"""The TSV files of VLMEvalKit: one question per row, pictures as base64 text.
 
 Columns: index, question, answer; image (base64; a list of base64 texts for several pictures; or the
 index of another row, whose picture it shares) or image_path (a path, or a list of paths); options

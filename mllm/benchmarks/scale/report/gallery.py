@@ -18,7 +18,7 @@ from mllm.reporting.section import Answer, Card, Gallery, Paragraph, Sample, Sec
 from mllm.reporting.text import clean_text, slug
 
 _TEXT_LIMIT, _LOOP_LIMIT = 320, 80
-_NARROW = 112  # pixels a side where four pictures share a row
+_NARROW = 112  # side in pixels if four pictures share a row
 _GOLDEN = 0.6180339887498949  # multiples of it are spread evenly over [0, 1)
 _RULE = (
     "For each capability one item that the large model gets wrong, whatever the small one says, "

@@ -157,7 +157,7 @@ def p_text(value: float) -> str:
 
 
 def gap_figure(study: Study, theme: Theme = LIGHT):
-    """Draw the differences with their intervals, one row a capability."""
+    """Draw the differences with their intervals, one row per capability."""
     rows = [("All items", study.overall)]
     rows += [(_place_name(place), gap) for place, gap in capability_gaps(study)]
     bars = tuple(
