@@ -1,5 +1,5 @@
-"""What the published MLLMU-Bench code does for every model (finetune.py and baselines/*.py): LoRA of
-rank 16, AdamW at 2e-5 without warm-up or clipping, batches of four pairs, the loss over every
+"""What the published MLLMU-Bench code does for every model (finetune.py and baselines/*.py): LoRA
+of rank 16, AdamW at 2e-5 without warm-up or clipping, batches of four pairs, the loss over every
 token, and the paper's evaluation protocol.
 """
 
