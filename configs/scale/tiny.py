@@ -24,7 +24,7 @@ def get_config() -> ConfigDict:
 
 
 def _model(width: int, layers: int, mlp: int, learning_rate: float) -> ConfigDict:
-    """Return a LLaVA whose decoder has ``layers`` layers, and how it is taught."""
+    """Return a LLaVA whose decoder has ``layers`` layers, and how it is trained."""
     model = dict(
         family="llava",
         decoder=dict(

@@ -163,7 +163,7 @@ class Processor:
         if turns and turns[0].role == "raw":
             text = self._raw_text(turns[0], grids, where)
             tokens, said = self.tokenizer.encode(text, add_special_tokens=False).ids, []
-            answered = [] if answer is None else _behind(self._encode_raw, text, answer)
+            answered = [] if answer is None else _following(self._encode_raw, text, answer)
         else:
             pieces = self._pieces(turns, generate or answer is not None, grids, where)
             tokens, said = self._encode_pieces(pieces, cut=not generate and answer is None)
@@ -299,12 +299,12 @@ class Processor:
         pieces = CHAT_FORMATS[self.config.chat_format](turns, False)
         (place,) = (i for i, (_, said) in enumerate(pieces) if said)
         context = "".join(before for before, _ in pieces[:place])
-        ids = _behind(self._encode, context, pieces[place][0])
+        ids = _following(self._encode, context, pieces[place][0])
         return [*ids, self.eos_id] if ended else ids
 
     def continuation(self, text: str, more: str) -> list[int]:
         """Return the ids of ``more`` as it follows the raw prompt ``text``."""
-        return _behind(self._encode_raw, _typed(text), _typed(more))
+        return _following(self._encode_raw, _typed(text), _typed(more))
 
     def until_end(self, ids: list[int]) -> list[int]:
         """Return generated ids before the first end token, all of them if there is none."""
@@ -362,7 +362,7 @@ def _unmarked(part: str | Media) -> str | Media:
     return _typed(part) if isinstance(part, str) else part
 
 
-def _behind(encode, context: str, text: str) -> list[int]:
+def _following(encode, context: str, text: str) -> list[int]:
     """Return the ids of the text as it follows the context.
 
     Where the two would share a token, the text is encoded after ``ANCHOR`` instead: the ids of the

@@ -1,9 +1,11 @@
-"""The study of islands: one model is taught their capitals."""
+"""The study of islands: a model is taught their capitals, and compared with two baselines."""
 
+from functools import partial
 from pathlib import Path
 
 from mllm.benchmarks.islands import benchmark as data
 from mllm.benchmarks.islands.benchmark import AXES, Islands
+from mllm.evaluation.baselines import Fixed, oracle, random_choice
 from mllm.evaluation.request import Questions
 from mllm.studies.stage import Stage
 from mllm.unlearning import get_objective
@@ -46,7 +48,7 @@ def summary(benchmark: Islands) -> list[str]:
 
 
 def stages(config) -> dict[str, Stage]:
-    """Return the graph of the study: a single stage, which starts from random weights."""
+    """Return the graph of the study: a model that starts from random weights, and the baselines."""
     taught = Stage(
         "taught",
         ("seed", "model", "processor", "rows", "taught"),
@@ -55,7 +57,22 @@ def stages(config) -> dict[str, Stage]:
         examples=lambda benchmark: benchmark.examples("train"),
         method=True,
     )
-    return {taught.name: taught}
+    guesser = partial(_random, config.seed)
+    brackets = [
+        Stage("oracle", (), answerer=_oracle, method=True),
+        Stage("random", ("seed",), answerer=guesser, method=True),
+    ]
+    return {stage.name: stage for stage in (taught, *brackets)}
+
+
+def _oracle(benchmark: Islands, folder: Path, parent: None) -> Fixed:
+    """Return the answerer that knows the capitals."""
+    return oracle(lambda request: data.CAPITALS[request.cluster])
+
+
+def _random(seed: int, benchmark: Islands, folder: Path, parent: None) -> Fixed:
+    """Return the answerer that guesses one of the options."""
+    return random_choice(lambda request: request.ask.texts, seed)
 
 
 def labels(config) -> dict:
