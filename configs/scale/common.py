@@ -10,7 +10,7 @@ stage = common.stage
 def get_config() -> ConfigDict:
     """Return everything but the models."""
     config = common.get_config()
-    # ``file``: a TSV file of VLMEvalKit or a JSONL file to ask about instead of the generated items.
+    # ``file``: a TSV file of VLMEvalKit, or a JSONL file, to ask instead of the generated items.
     config.benchmark.update(name="scale", config="tiny", file="")
     # The names of what is compared, the smallest first. Each has an entry in one of the next three
     # sections: models that are trained here (``model`` and ``schedule``), folders with published
