@@ -16,16 +16,16 @@ from mllm.api import load
 from mllm.checkpoints.hf_folder import is_hf_folder, write_adapter_folder
 from mllm.checkpoints.loaded import Loaded
 
-FROM = flags.DEFINE_string("from", None, "folder to read (or a .gguf file)", required=True)
+FROM = flags.DEFINE_string("from", None, "folder, or .gguf file, to read", required=True)
 TO = flags.DEFINE_string("to", None, "folder to write, which must be new", required=True)
 DTYPE = flags.DEFINE_enum(
-    "dtype", None, ["float32", "bfloat16", "float16"], "of all weights; default: as stored"
+    "dtype", None, ["float32", "bfloat16", "float16"], "dtype of all weights; default: as stored"
 )
 VERIFY = flags.DEFINE_bool(
-    "verify", False, "compare with transformers (needs torch), stage by stage, in float32"
+    "verify", False, "compare with transformers stage by stage, in float32 (needs torch)"
 )
 ADAPTER_FOR = flags.DEFINE_string(
-    "adapter_for", None, "write the adapter alone, in PEFT's format, for this exported model"
+    "adapter_for", None, "write only the adapter, in PEFT's format, for this exported model"
 )
 
 

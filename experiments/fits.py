@@ -23,9 +23,11 @@ from mllm.parallel.topology import GIB, TOPOLOGIES, devices_of
 from mllm.studies.environment import digest
 
 TOPOLOGY = flags.DEFINE_string(
-    "topology", None, f"{', '.join(TOPOLOGIES)}, or local for the devices that are here"
+    "topology", None, f"{', '.join(TOPOLOGIES)}, or local for the attached devices"
 )
-ROWS = flags.DEFINE_integer("rows", 0, "rows of a step, pictures of an evaluation; 0: two a device")
+ROWS = flags.DEFINE_integer(
+    "rows", 0, "rows of a step, pictures of an evaluation; 0: two per device"
+)
 TABLE = flags.DEFINE_string("table", None, "write the table of configs/bench to this file")
 
 MODELS = {"LLaVA-1.5-7B": "configs.bench.llava7b", "Idefics2-8B": "configs.bench.idefics2_8b"}

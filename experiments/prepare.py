@@ -11,7 +11,9 @@ from mllm.parallel.launch import is_first
 from mllm.studies.start import prepare
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "root of the TFDS datasets")
-EXPORT = flags.DEFINE_string("export_parquet", None, "folder for the published parquet layout")
+EXPORT = flags.DEFINE_string(
+    "export_parquet", None, "folder to write the published parquet layout to"
+)
 
 
 def export(system, config, benchmark, folder: str) -> None:

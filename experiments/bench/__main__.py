@@ -31,8 +31,8 @@ from mllm.studies.environment import environment
 from mllm.studies.start import fresh_model, prepare
 from mllm.training.compiled import COMPILED
 
-OUT = flags.DEFINE_string("out", None, "JSON file for every number")
-REPEATS = flags.DEFINE_integer("repeats", 5, "times that each piece of work is timed")
+OUT = flags.DEFINE_string("out", None, "JSON file to write all numbers to")
+REPEATS = flags.DEFINE_integer("repeats", 5, "how often each piece of work is timed")
 
 
 def main(_):
