@@ -1,4 +1,4 @@
-"""How media stand in the text of a conversation.
+"""How media are written in the text of a conversation.
 
 A special token is written with ``MARK`` in front of its name. Nobody can type the mark, so the
 text ``<image>`` in a question stays text.

@@ -41,14 +41,14 @@ END_OF_TURN = "<end_of_utterance>"
 
 
 def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor:
-    """Read the processor of a folder, for a model whose images take ``image_tokens`` tokens a run.
+    """Read the processor of a folder, for a model with ``image_tokens`` tokens per image or tile.
 
     Args:
-      family: llava, idefics2 or idefics3 (SmolVLM too). A folder whose chat template is one that we
-        write keeps that format; any other one takes the published template of its family.
+      family: llava, idefics2 or idefics3 (SmolVLM too). A folder with a chat template that we
+        also write has that format; any other has the published template of its family.
 
     Raises:
-      FileNotFoundError, ValueError: naming the file, the key, what was found and expected.
+      FileNotFoundError, ValueError: the message names the file, the key, found and expected.
     """
     lookup(KINDS, family, "family of processors")
     if not (folder / "tokenizer.json").is_file():

@@ -1,5 +1,5 @@
-"""Examples that show and say the same at their start share a row: what they share once, then the
-rest of each example as a segment.
+"""Pack examples into rows. Examples that begin with the same content share a row, which holds that
+content once and then the rest of each example as a segment.
 
 Segment 0 is the shared prefix, segment k the rest of the k-th example, -1 padding; if the loss is
 on the prefix too, it belongs to segment 1 and nothing is shared. Positions go on from the prefix in

@@ -95,7 +95,7 @@ class Pipeline:
                     for i in range(len(pairs))
                 ]
                 plan = [a + b for a, b in zip(pairs, drawn, strict=True)]
-        # Steps are asked for nearly in order, where one epoch ends and the next begins.
+        # Steps are asked for nearly in order; around the end of an epoch, two plans are in use.
         self._plans = {n: kept for n, kept in self._plans.items() if n == number - 1}
         self._plans[number] = plan
         return plan

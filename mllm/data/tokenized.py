@@ -99,9 +99,9 @@ def compact(index: int, example: Example, encoded: Encoded) -> Tokenized:
 def share(examples: Sequence[Tokenized]) -> list[Tokenized]:
     """Find by content which tokens each example shares with others.
 
-    The prefix of an example ends where its deepest medium ends that another example of its role
-    shows after the same content. If there is none, it ends after its last medium, and without media
-    after the first token.
+    The prefix of an example ends after the deepest medium that another example of its role also
+    shows after the same content. If there is none, it ends after its last medium; without media, it
+    ends after the first token.
     """
 
     def digests(example: Tokenized) -> dict[int, bytes]:

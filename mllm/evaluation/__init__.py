@@ -1,1 +1,1 @@
-"""Questions become replies (runner), replies become scores (scores); they meet in a file."""
+"""What answers requests, how replies are kept on disk, and what is computed from them."""

@@ -154,7 +154,7 @@ class _Asker:
         self.root: Prefix | None = None
 
     def replies(self) -> Iterator[list[Reply]]:
-        """Yield the replies that are missing, an ask of a kind of a group at a time."""
+        """Yield the missing replies, for one ask of one kind of prompts in a group at a time."""
         if self.family.root:
             part = Part(self.family.units[0].first.encoded, 0, self.family.root)
             self.root = read_level(self.loaded, [part])

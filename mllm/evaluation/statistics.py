@@ -140,9 +140,9 @@ def wilson(successes: int, count: int, level: float = 0.95) -> tuple[float, floa
 def mcnemar(right_a: Sequence[bool], right_b: Sequence[bool]) -> float:
     """Return the exact two-sided p-value of McNemar's test on paired right and wrong answers.
 
-    Where the two do not differ, each question that only one answers rightly is as likely to be
-    either's: the p-value is that of a fair coin, 1 where there is no such question. Questions are
-    taken as independent (McNemar 1947).
+    If the two do not differ, either is equally likely to be the one that is right on a question
+    that only one answers correctly. The p-value is that of a fair coin, and 1 if there is no such
+    question. Questions are taken as independent (McNemar 1947).
 
     Args:
       right_a, right_b: [N], aligned: entry i of both answers question i.

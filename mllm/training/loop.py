@@ -65,7 +65,7 @@ def train(
             batch = batch_at(number)
             return batch, place_rows(batch, mesh)
 
-        # What is drawn ahead lies on the devices before the step before it is waited for.
+        # A batch is placed on the devices while the step before it is still running.
         batches = read_ahead(draw, done)
         with closing(MetricsWriter(folder, resume_step=done)) as writer, closing(batches):
             began = time.monotonic()

@@ -43,5 +43,5 @@ def create(
             raise ValueError(f"trainable leaf {name} is {leaf.dtype}, expected float32")
     mesh = mesh or one_device()
     trainable, step = place(trainable, mesh), place(np.zeros((), np.int32), mesh)
-    # Counters too: left to the compiler they lie on one device, where no later step can use them.
+    # Counters too: the compiler would put them on one device, where no later step can use them.
     return TrainState(step, trainable, make_on(mesh, optimizer.init, trainable))
