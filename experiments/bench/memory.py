@@ -7,7 +7,6 @@ point is that rows and pictures are read when they are needed. A second start co
 measures less.
 """
 
-import contextlib
 import io
 import resource
 import sys
@@ -23,7 +22,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from configs import common
 from experiments.common import define_workdir, note, run, say
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset
+from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, write_rows
 from mllm.data.conversation import Example, assistant, image, user
 from mllm.data.source import Mapped, Source
 from mllm.evaluation.request import Choices, Questions, Request, Rounds, content_key
@@ -111,11 +110,7 @@ AXES = ("all",)
 
 def build(folder: Path, pictures: int) -> tuple[Path, dict]:
     """Write the dataset and a tokenizer of its few words."""
-    tfds.disable_progress_bar()
-    builder = Noise(pictures=pictures, data_dir=str(folder))
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints a download of unknown size
-        builder.download_and_prepare()
-    written = Path(builder.data_path)
+    written = write_rows(Noise(pictures=pictures, data_dir=str(folder)))
     words = {
         "<pad>",
         "<s>",

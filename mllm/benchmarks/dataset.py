@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import os
 import shutil
 import tempfile
@@ -118,6 +119,14 @@ def build_dataset(final: Path, build: Build) -> None:
             os.replace(folder, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_rows(builder: tfds.core.DatasetBuilder) -> Path:
+    """Let a TFDS builder write its rows without printing; return the dataset's own folder."""
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints a download of unknown size
+        builder.download_and_prepare()
+    return Path(builder.data_path)
 
 
 def require_seed(dataset: Dataset, seed: int | None) -> None:

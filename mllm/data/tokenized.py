@@ -119,21 +119,3 @@ def share(examples: Sequence[Tokenized]) -> list[Tokenized]:
         end = max(several or known)
         shared.append(replace(example, prefix=end, key=known[end]))
     return shared
-
-
-def branches(ids: Sequence[int], answers: Sequence[Sequence[int]]) -> list[Tokenized]:
-    """Return answers that follow the same tokens, as the examples of one row."""
-    nothing, start = np.zeros(0, np.int64), len(ids)
-    return [
-        Tokenized(
-            index=0,
-            name=f"answer {number}",
-            role="",
-            ids=np.array([*ids, *answer], np.int32),
-            media=nothing,
-            spans=np.zeros((0, 3), np.int32),
-            supervised=np.array([[start, start + len(answer)]], np.int32),
-            prefix=start,
-        )
-        for number, answer in enumerate(answers)
-    ]

@@ -13,12 +13,11 @@ import mllm
 from mllm.checkpoints.digest import weights_digest
 from mllm.checkpoints.folder import load_model, save_model
 from mllm.data.conversation import user
-from mllm.data.packing import RowShape, collate
-from mllm.data.tokenized import branches
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
 from mllm.decoding.split import split_for_decoding
+from mllm.evaluation.branching import lay_out_choices
 from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import make_mesh, mesh_of, one_device
 from mllm.parallel.place import fetch, place, place_rows
@@ -139,8 +138,8 @@ def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
     nodes, count = 8, 16  # whoever asks fills up what devices do not divide
     asked = [user("Who is the person in the picture ?")]
     ids = model.processor.encode(asked, generate=True).ids
-    rows = [branches([5], [range(7, 8 + k + r % 6) for k in range(3)]) for r in range(count)]
-    choices = collate(rows, count, RowShape(32, 32, 3))
+    options = [[range(7, 8 + k + r % 6) for k in range(3)] for r in range(count)]
+    choices = lay_out_choices([[5]] * count, options)
     shared = {
         "tokens": np.asarray([ids, ids[::-1]] * (nodes // 2), np.int32),
         "positions": np.tile(np.arange(len(ids), dtype=np.int32), (nodes, 1)),

@@ -1,13 +1,12 @@
 """The TFDS builder, in array_record format: importing, building and reading need no TensorFlow."""
 
-import contextlib
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
+from mllm.benchmarks.dataset import write_rows
 from mllm.benchmarks.mllmu.generate import SIZES, generate
 from mllm.benchmarks.mllmu.published import read_published
 from mllm.benchmarks.mllmu.schema import Profile, fingerprint, to_row, validate
@@ -113,8 +112,5 @@ class Mllmu(tfds.core.GeneratorBasedBuilder):
 
 def build(splits: Splits, config: str, folder: str | Path) -> tuple[Path, str]:
     """Write the dataset below `folder`; return its own folder and its fingerprint."""
-    tfds.disable_progress_bar()
     builder = Mllmu(config=config, data_dir=str(folder), splits=splits)
-    with contextlib.redirect_stdout(io.StringIO()):  # it reports a download of unknown size
-        builder.download_and_prepare()
-    return Path(builder.data_path), fingerprint(splits)
+    return write_rows(builder), fingerprint(splits)

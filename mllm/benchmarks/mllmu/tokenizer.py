@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
+from mllm.benchmarks import tokenizer as bpe
 from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.schema import Profile
 from mllm.data.chat import llava
 from mllm.data.conversation import assistant, user
 
-SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")  # ids 0 to 3
 VOCABULARY = 2048
 
 
@@ -28,14 +26,4 @@ def train_tokenizer(profiles: Sequence[Profile], path: str | Path) -> None:
 
     The same pairs give the same file. A small corpus may yield fewer than VOCABULARY tokens.
     """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(training_text(profiles), trainer)
-    tokenizer.save(str(path))
+    bpe.train_tokenizer(training_text(profiles), path, VOCABULARY)

@@ -12,7 +12,8 @@ from mllm.benchmarks.scale.builder import CITATION, VERSION, build
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, from_row
 from mllm.benchmarks.scale.taxonomy import Cell, cell_name
-from mllm.benchmarks.scale.tokenizer import item_texts, train_tokenizer
+from mllm.benchmarks.scale.tokenizer import VOCABULARY, item_texts
+from mllm.benchmarks.tokenizer import train_tokenizer
 from mllm.data import source
 from mllm.registry import lookup
 
@@ -162,7 +163,8 @@ def prepare(
         }
         say("training the tokenizer")
         taught = Benchmark(Dataset(written, record)).items("train")
-        train_tokenizer((t for item in taught for t in item_texts(item)), written / TOKENIZER)
+        texts = (text for item in taught for text in item_texts(item))
+        train_tokenizer(texts, written / TOKENIZER, VOCABULARY)
         return written, record
 
     build_dataset(final, build_below)

@@ -1,13 +1,12 @@
 """The TFDS builder, in array_record format: building and reading need no TensorFlow."""
 
-import contextlib
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
+from mllm.benchmarks.dataset import write_rows
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, to_row
 
@@ -84,8 +83,4 @@ class Scale(tfds.core.GeneratorBasedBuilder):
 
 def build(splits: Mapping[str, Iterable[Item]], config: str, folder: str | Path) -> Path:
     """Write the dataset below `folder`, one item after the other; return its own folder."""
-    tfds.disable_progress_bar()
-    builder = Scale(config=config, data_dir=str(folder), splits=splits)
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints a download of unknown size
-        builder.download_and_prepare()
-    return Path(builder.data_path)
+    return write_rows(Scale(config=config, data_dir=str(folder), splits=splits))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.scale.importers.rows import Place, item_of_row
+from mllm.benchmarks.scale.importers.rows import Place, item_of_row, read_items
 from mllm.benchmarks.scale.item import LETTERS, Item
 
 
@@ -43,19 +43,16 @@ def read_jsonl(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not found")
-    pictures = Path(folder) if folder is not None else path.parent
-    seen: set[str] = set()
+    name, seen = name or path.stem, set[str]()
     with open(path, "rb") as file:
-        for line, data in enumerate(file, 1):
-            if not data.strip():
-                continue
-            place = Place(path, line, pictures, absolute)
-            try:
-                yield _item(place, data, name or path.stem, kind, seen)
-            except ValueError as error:
-                if skip is None:
-                    raise
-                skip(str(error))
+        yield from read_items(
+            path,
+            ((line, data) for line, data in enumerate(file, 1) if data.strip()),
+            lambda place, data: _item(place, data, name, kind, seen),
+            folder=folder,
+            absolute=absolute,
+            skip=skip,
+        )
 
 
 def _item(place: Place, data: bytes, name: str, kind: str | None, seen: set[str]) -> Item:

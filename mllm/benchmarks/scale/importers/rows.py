@@ -4,10 +4,10 @@ import base64
 import binascii
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -19,6 +19,7 @@ MOST_PIXELS = 50_000_000
 KEPT = ("PNG", "JPEG")  # formats that are stored as they are; others are stored as PNG
 IMPORTED = tuple(kind for kind in KINDS if kind != "format")  # whose rule a generator states
 EXAMPLES = {"yes_no": "yes", "number": "7", "box": "[10, 20, 30, 40]", "order": "2, 1, 3"}
+Row = TypeVar("Row")
 TAGS = {"number": "F2", "box": "F3", "transcript": "F4", "order": "F6"}
 
 
@@ -114,6 +115,36 @@ def _decoded(data: bytes) -> bytes:
         stream = io.BytesIO()
         image.convert("RGB").save(stream, "PNG")
         return stream.getvalue()
+
+
+def read_items(
+    path: Path,
+    rows: Iterable[tuple[int, Row]],
+    make: Callable[[Place, Row], Item],
+    *,
+    folder: str | Path | None,
+    absolute: bool,
+    skip: Callable[[str], None] | None,
+) -> Iterator[Item]:
+    """Yield the items of a file's rows.
+
+    Args:
+      path: the file.
+      rows: (number of the row's first line, row) of each row.
+      make: makes an item of a row; ValueError where the row cannot be used.
+      folder: where relative paths start; the file's folder where None.
+      absolute: whether paths may leave that folder.
+      skip: receives the error of each row that cannot be used, which is then left out; where None
+        the first such row raises.
+    """
+    pictures = Path(folder) if folder is not None else path.parent
+    for line, row in rows:
+        try:
+            yield make(Place(path, line, pictures, absolute), row)
+        except ValueError as error:
+            if skip is None:
+                raise
+            skip(str(error))
 
 
 def item_of_row(

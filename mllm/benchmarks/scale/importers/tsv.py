@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.scale.importers.rows import MOST_BYTES, Place, item_of_row
+from mllm.benchmarks.scale.importers.rows import MOST_BYTES, Place, item_of_row, read_items
 from mllm.benchmarks.scale.item import LETTERS, Item
 
 REFERENCE = 64  # an image text of up to this many characters is the index of another row
@@ -46,17 +46,15 @@ def read_tsv(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not found")
-    pictures = Path(folder) if folder is not None else path.parent
-    shared = _shared_images(path)
-    seen: set[str] = set()
-    for line, row in _rows(path):
-        place = Place(path, line, pictures, absolute)
-        try:
-            yield _item(place, row, name or path.stem, kind, shared, seen)
-        except ValueError as error:
-            if skip is None:
-                raise
-            skip(str(error))
+    name, shared, seen = name or path.stem, _shared_images(path), set[str]()
+    yield from read_items(
+        path,
+        _rows(path),
+        lambda place, row: _item(place, row, name, kind, shared, seen),
+        folder=folder,
+        absolute=absolute,
+        skip=skip,
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
