@@ -73,6 +73,7 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
         answers=((asked, CHOICES), jnp.int32),
     )
     prompts = _arrays(mesh, prompts=((asked, 128), jnp.int32), lengths=((asked,), jnp.int32))
+    written = prompts["prompts"], prompts["lengths"]
     prefix, _ = jax.eval_shape(
         lambda variables, batch: prefill(model, shape, variables, batch), variables, shown
     )
@@ -81,7 +82,7 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
     return {
         "pictures": (prefill, (model, shape, variables, shown), {}),
         "options": (score_choices, (model, shape, variables, prefix, options), {}),
-        "replies": (generate, (model, shape, variables, prefix, *prompts.values()), limits),
+        "replies": (generate, (model, shape, variables, prefix, *written), limits),
     }
 
 

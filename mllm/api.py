@@ -203,9 +203,13 @@ class Model:
         _require_list(prompts)
         if len(choices) != len(prompts):
             raise ValueError(f"{len(prompts)} prompts but {len(choices)} lists of choices")
-        for texts in choices:
+        for number, texts in enumerate(choices):
             if isinstance(texts, str):
                 raise ValueError(f"choices: expected a list of texts per prompt, found {texts!r}")
+            if not texts:
+                raise ValueError(
+                    f"choices of prompt {number}: expected at least one text, found []"
+                )
         asks = [Choices(tuple(texts), ended=False) for texts in choices]
         replies = self._answer(prompts, images, asks)
         for number, reply in enumerate(replies):

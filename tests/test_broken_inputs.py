@@ -97,7 +97,8 @@ ASKED = {
         r"prompts: expected a list of texts",
     ),
     "too long": Asked(
-        lambda m: m.generate(["Ada " * 300], None, max_new_tokens=2), r"prompt of \d+ .*512 positi"
+        lambda m: m.generate(["Ada " * 300], None, max_new_tokens=2),
+        r"prompt 0.* has 602 tokens and needs 2 more .*room for 512: shorten the text",
     ),
     "no new tokens": Asked(
         lambda m: m.generate([TEXT_PROMPT], None, max_new_tokens=0), r"max_new_tokens.*found 0"
@@ -106,7 +107,9 @@ ASKED = {
         lambda m: m.generate([TEXT_PROMPT], None, max_new_tokens=2, temperature=-1),
         r"temperature.*found -1",
     ),
-    "no choices": Asked(lambda m: m.score([TEXT_PROMPT], None, [[]]), r"choices \[\]"),
+    "no choices": Asked(
+        lambda m: m.score([TEXT_PROMPT], None, [[]]), r"choices of prompt 0: .* found \[\]"
+    ),
     "no lists of choices": Asked(lambda m: m.score([TEXT_PROMPT], None, []), r"1 prompts but 0"),
     "an empty choice": Asked(
         lambda m: m.score([TEXT_PROMPT], None, [["a", ""]]), r"\['a', ''\]: each must have"
