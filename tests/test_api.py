@@ -141,7 +141,7 @@ def test_wrong_calls_are_explained(model, call, message):
         call(model)
 
 
-def test_loading_what_is_no_model_is_explained(tmp_path):
+def test_loading_something_else_than_a_model_is_explained(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         mllm.load(tmp_path / "missing")
     with pytest.raises(ValueError, match=r"expected a folder with config.json .* or a .gguf file"):

@@ -154,7 +154,7 @@ def test_round_trip(tmp_path):
     assert again.fingerprint == made.fingerprint
 
 
-def test_missing_questions_are_no_error(tmp_path):
+def test_missing_questions_are_not_an_error(tmp_path):
     tables = published_rows()
     tables["Full_Set"][0]["Classification_Task"]["Image_Textual_Questions"] = None
     tables["Full_Set"][1]["Classification_Task"]["Pure_Text_Questions"] = []

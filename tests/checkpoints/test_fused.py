@@ -173,7 +173,7 @@ def test_an_adapter_of_peft_on_a_fused_matrix_is_not_read(phi3, tmp_path, names)
         read_folder(tmp_path)
 
 
-def test_an_adapter_beside_the_fused_matrices_goes_to_peft_and_back(phi3, tmp_path):
+def test_an_adapter_of_other_than_fused_matrices_goes_to_peft_and_back(phi3, tmp_path):
     adapted = adapt(read_folder(phi3[0]), r"decoder/layers/(o|down)$")
     write_adapter_folder(tmp_path / "adapter", adapted, str(phi3[0]))
     found = read_folder(tmp_path / "adapter").variables["lora"]

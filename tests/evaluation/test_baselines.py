@@ -36,7 +36,7 @@ def test_what_is_done_is_not_answered():
     assert [r.key for r in replies(answerer, [request("a"), request("b")], done={"a"})] == ["b"]
 
 
-def test_an_answer_that_is_no_choice_names_the_request():
+def test_the_error_about_an_answer_that_is_not_a_choice_names_the_request():
     with pytest.raises(ValueError, match="request a: oracle answers 'pink', expected one of"):
         replies(oracle(lambda asked: "pink"), [request("a", Choices(COLOURS))])
 

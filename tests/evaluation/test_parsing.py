@@ -92,7 +92,7 @@ def test_guesses_nothing(reply):
     assert parse_choice(reply, OPTIONS) is None
 
 
-def test_a_dog_is_no_letter_where_no_option_is_a_dog():
+def test_a_dog_is_not_a_letter_if_no_option_is_a_dog():
     options = {"A": "cat", "B": "dog", "C": "bird", "D": "fish"}
     for reply in ("a dog", "A dog", "the answer is a dog", "A: dog"):
         assert parse_choice(reply, options) is None

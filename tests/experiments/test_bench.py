@@ -64,7 +64,7 @@ def test_the_first_call_is_not_timed_and_each_is_waited_for(monkeypatch):
     assert found == Figure(4.0, 2.0, 8.0) and waited == list("abcd")
 
 
-def test_rows_are_pairs_behind_one_picture_of_the_length_asked_for(work):
+def test_rows_are_pairs_of_the_given_length_about_one_picture(work):
     for pairs, tokens in ((3, 24), (1, 40)):
         rows = work.rows(5, pairs, tokens)
         assert len(rows) == 5
@@ -75,7 +75,7 @@ def test_rows_are_pairs_behind_one_picture_of_the_length_asked_for(work):
     assert len(set(indices)) == 5
 
 
-def test_ours_equals_the_peer_and_what_differs_is_told(work, loaded, other):
+def test_our_code_equals_the_peer_and_a_difference_is_named(work, loaded, other):
     answers = peer.answers(other, work)
     found = compare(work, loaded, answers)
     assert set(found) == set(answers) == {"logits", "scores", "loss", "replies"}
@@ -88,7 +88,7 @@ def test_ours_equals_the_peer_and_what_differs_is_told(work, loaded, other):
         compare(work, loaded, wrong)
 
 
-def test_the_peer_is_what_it_was_behind_its_training(work, other):
+def test_the_peer_is_unchanged_after_its_training(work, other):
     before = {name: value.clone() for name, value in other.model.state_dict().items()}
     for method in ("ga", "npo"):
         with other.trainer(method, 4, checkpointing=True) as step:

@@ -32,7 +32,7 @@ def test_help(commands, name):
         ("--config.objective.name=npp", "'npp'; did you mean 'npo'?"),
     ],
 )
-def test_mistakes_are_told_in_a_line(commands, micro, tmp_path, flag, message):
+def test_mistakes_are_reported_in_a_line(commands, micro, tmp_path, flag, message):
     found = commands.refused("unlearn", *micro, "--workdir", tmp_path / "npo", flag)
     assert message in found
     assert len(found.splitlines()) == 1

@@ -15,7 +15,7 @@ FOLDERS = ("strict", "strict-int8")
 
 
 @pytest.mark.slow
-def test_int8_results_lie_beside_the_float_ones_and_are_compared(
+def test_int8_results_are_kept_next_to_the_float_ones_and_compared(
     commands, micro, data_dir, tmp_path
 ):
     config = micro_config()

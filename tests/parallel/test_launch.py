@@ -61,7 +61,7 @@ def test_the_variables_say_who_the_processes_are(joined, monkeypatch):
         (None, ["/dev/vfio"], False, False),  # a disk or a GPU that was passed through
     ],
 )
-def test_a_tpu_vm_is_told_from_its_device_files(
+def test_a_tpu_vm_is_recognised_by_its_device_files(
     joined, monkeypatch, platforms, files, installed, joins
 ):
     if platforms is not None:

@@ -48,7 +48,7 @@ def test_missing_runs_are_listed_with_their_reason(tmp_path, write, report):
         assert all(name in text for name in reasons)
 
 
-def test_a_score_that_is_no_number_makes_the_run_unreadable(tmp_path, write, report):
+def test_a_score_that_is_not_a_number_makes_the_run_unreadable(tmp_path, write, report):
     folder = write(tmp_path, "lookout")
     path = folder / "eval/watch/results.json"
     results = json.loads(path.read_text())
@@ -101,7 +101,7 @@ def test_a_folder_without_finished_runs_still_gets_a_report(tmp_path, write, rep
         write_report(tmp_path / "figures", report)
 
 
-def test_same_method_and_seed_are_told_apart_or_refused(tmp_path, write, report):
+def test_runs_of_one_method_and_seed_are_distinguished_or_refused(tmp_path, write, report):
     write(tmp_path, "large", name="a", config={"objective": {"beta": 0.1}})
     write(tmp_path, "large", name="b", config={"objective": {"beta": 0.4}})
     assert [run.variant for run in collect(tmp_path, report.layout).runs] == [

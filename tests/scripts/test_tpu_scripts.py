@@ -165,7 +165,7 @@ def test_what_must_be_given(cloud, script, flag):
         ("fetch.sh", ["gs://"], "found 'gs://', expected a folder of the checkout such as runs/x"),
     ],
 )
-def test_mistakes_are_told_in_a_line(cloud, script, arguments, message):
+def test_mistakes_are_reported_in_a_line(cloud, script, arguments, message):
     done = cloud.run(script, *arguments)
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -242,14 +242,14 @@ def test_create_reads_the_environment(cloud):
 
 
 @pytest.mark.parametrize("state", ["WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"])
-def test_create_leaves_what_is_there(cloud, state):
+def test_create_leaves_an_existing_request_alone(cloud, state):
     cloud.foresee(states=[state])
     done = cloud.run("create.sh")
     assert (done.returncode, done.stdout) == (0, f"my-tpu already exists: {state}\n")
     assert cloud.gcloud() == [LIST]
 
 
-def test_create_waits_until_the_tpu_is_there(cloud):
+def test_create_waits_until_the_tpu_exists(cloud):
     waiting = ["", "WAITING_FOR_RESOURCES", "WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"]
     cloud.foresee(states=waiting)
     done = cloud.run("create.sh", "--wait")
@@ -437,7 +437,7 @@ def test_delete_asks(cloud, reply):
     assert cloud.gcloud() == [LIST]
 
 
-def test_delete_does_not_call_gone_what_still_is_there(cloud):
+def test_delete_does_not_report_as_gone_what_still_exists(cloud):
     cloud.foresee(states=["ACTIVE", "DELETING"])
     done = cloud.run("delete.sh", "--yes")
     assert done.returncode == 1

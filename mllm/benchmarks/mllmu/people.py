@@ -152,7 +152,7 @@ def _draw_values(
 
 
 def _balanced(pool: Sequence[str], count: int, generator: random.Random) -> list[str]:
-    """Return `count` values in random order, each of the pool equally often (give or take one)."""
+    """Return `count` values in random order; how often two of them occur differs by at most one."""
     order = generator.sample(list(pool), len(pool))
     values = [order[number % len(order)] for number in range(count)]
     generator.shuffle(values)

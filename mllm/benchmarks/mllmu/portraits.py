@@ -229,7 +229,7 @@ def _draw_look(
 
 
 def _maybe(component: str, variant: str) -> dict[str, Any]:
-    """Return the options that force a component to this variant, or away where it is ""."""
+    """Return the options that force a component to this variant, or leave it out if it is ""."""
     if not variant:
         return {f"{component}Probability": 0}
     return {f"{component}Variant": [variant], f"{component}Probability": 100}

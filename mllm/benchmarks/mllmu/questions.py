@@ -27,9 +27,8 @@ def evaluation_questions(
 ) -> dict[str, tuple[Question, ...]]:
     """Return the 18 questions of each person.
 
-    Which attributes are asked in which form is the same for both variants. Options are drawn
-    anew for each: the right one and three of the other values, uniformly, the place of the right
-    one equally often at each letter.
+    Both variants ask the same attributes in the same form. Options are drawn for each variant: the
+    right one and three of the other values, uniformly; each letter is right equally often.
 
     Args:
         people: (id, name, facts) of each.
@@ -75,7 +74,7 @@ def evaluation_questions(
 def assign_attributes(
     attributes: Sequence[str], generator: random.Random
 ) -> tuple[list[str], list[str], list[str]]:
-    """Share attributes out to 5 choice, 2 generation and 2 cloze questions of one modality.
+    """Assign attributes to 5 choice, 2 generation and 2 cloze questions of one modality.
 
     Every attribute is asked at least once.
     """
@@ -127,7 +126,7 @@ def _asking(wording: Wording, variant: str) -> Asking:
 
 
 def _letters(count: int, seed: int, purpose: str) -> Iterator[str]:
-    """Yield letters in random order, each equally often (give or take one)."""
+    """Yield letters in random order, with counts that differ by at most one."""
     letters = [LETTERS[number % 4] for number in range(count)]
     random.Random(f"{seed}/letters/{purpose}").shuffle(letters)
     return iter(letters)

@@ -165,7 +165,9 @@ def test_equal_runs_are_like_vanilla_and_none_is_best(tmp_path, write, small_pro
     assert like_vanilla(comparison, "npo", CELL)
 
 
-def test_best_is_nearest_to_retain_only_and_told_from_every_other(tmp_path, write, small_profiles):
+def test_best_is_nearest_to_retain_only_and_distinguishable_from_every_other(
+    tmp_path, write, small_profiles
+):
     values = {
         "vanilla": (0.97, [0.96, 0.98]),
         "retain_only": (0.26, [0.25, 0.27]),

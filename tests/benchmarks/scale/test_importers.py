@@ -252,7 +252,7 @@ def test_a_damaged_line_is_named(tmp_path, monkeypatch, fault):
 @pytest.mark.parametrize(
     "data", [b"{", b"[1]", b"\xff", b'{"a":' * 3000, b"nonsense"], ids=range(5)
 )
-def test_a_line_that_is_no_object_is_named(tmp_path, data):
+def test_a_line_that_is_not_an_object_is_named(tmp_path, data):
     (tmp_path / "bad.jsonl").write_bytes(b"\n" + data + b"\n")
     with pytest.raises(ValueError, match=r"bad\.jsonl, line 2: found .*, expected an object"):
         list(read_jsonl(tmp_path / "bad.jsonl"))
