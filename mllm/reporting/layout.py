@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mllm.reporting.text import clean_text
-
-if TYPE_CHECKING:
-    from mllm.reporting.comparison import Comparison
 
 BRACKETS = ("oracle", "random", "blind")
 # Keys of an evaluation's manifest that belong to the model and may differ between runs.
@@ -87,19 +84,19 @@ class Marking:
     """The marks of the tables and what they mean.
 
     Attributes:
-      of: (comparison, cell) -> the marks of the rows that have any.
+      of: (``mllm.reporting.comparison.Comparison``, cell) -> the marks of the rows that have any.
       rule: a paragraph that defines the marks.
       legend: one line for a terminal, where an asterisk stands for bold.
       signs: sign -> its meaning.
     """
 
-    of: Callable[[Comparison, Cell], Mapping[Key, Mark]]
+    of: Callable[[Any, Cell], Mapping[Key, Mark]]
     rule: str = ""
     legend: str = ""
     signs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def _no_marks(comparison: Comparison, cell: Cell) -> Mapping[Key, Mark]:
+def _no_marks(comparison: Any, cell: Cell) -> Mapping[Key, Mark]:
     return {}
 
 
