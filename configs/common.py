@@ -14,8 +14,8 @@ def stage(**values) -> ConfigDict:
     hold fewer activations at a time; ``trainable`` is "params" (all of them), "lora" or a part of
     the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and answer) or
     "text" (every token of the row; it needs ``rows.answers`` = 1); ``end_token`` is whether an
-    answer ends with one; ``split`` overrides the processor on whether pictures are split into
-    crops.
+    answer ends with one; ``alike`` puts rows of like length into one batch; ``split`` overrides the
+    processor on whether pictures are split into crops.
     """
     defaults = dict(
         epochs=1,
@@ -32,6 +32,7 @@ def stage(**values) -> ConfigDict:
         trainable="params",
         loss_on="answer",
         end_token=True,
+        alike=False,
         split=placeholder(bool),
     )
     unknown = set(values) - set(defaults)

@@ -71,7 +71,7 @@ class RowShape:
         Raises:
           ValueError: the whole capacity does not hold them.
         """
-        tokens = max(row[0].prefix + sum(e.length for e in row) for row in rows)
+        tokens = max(map(row_tokens, rows))
         supervised = max(sum(len(self.places_of(e)) for e in row) for row in rows)
         step = 128 if self.tokens % 128 == 0 else 8
         for share in SHARES:
@@ -83,6 +83,11 @@ class RowShape:
             f"a row has {tokens} tokens, {supervised} of them supervised; its capacity is "
             f"{self.tokens} and {self.supervised}"
         )
+
+
+def row_tokens(row: Sequence[Tokenized]) -> int:
+    """Return how many tokens a row of packed examples has."""
+    return row[0].prefix + sum(example.length for example in row)
 
 
 def round_up(count: int, multiple: int) -> int:

@@ -13,7 +13,7 @@ import grain
 import numpy as np
 
 from mllm.data import conversation
-from mllm.data.packing import RowShape, collate, pack
+from mllm.data.packing import RowShape, collate, pack, row_tokens
 from mllm.data.pictures import Pictures
 from mllm.data.tokenized import Tokenized
 from mllm.registry import lookup
@@ -21,6 +21,7 @@ from mllm.registry import lookup
 Item = TypeVar("Item")
 Rows = list[list[Tokenized]]
 
+POOL = 16  # batches whose rows are sorted by length together
 SCHEDULES = ("all", "primary", "joint", "sequential")
 
 
@@ -39,6 +40,8 @@ class Pipeline:
         the primary ones; "sequential" passes over the primary rows, then over the others.
       primary: name of the role that the schedule is about. roles: the number of each role that the
         objective reads; empty if it reads none.
+      alike: whether rows of like length share a batch, which then holds less padding; they are
+        sorted within ``POOL`` batches, for the schedule "all".
       reference: f32[len(examples)] summed log-probabilities under the reference, or None.
     """
 
@@ -51,6 +54,7 @@ class Pipeline:
     schedule: str = "all"
     primary: str = ""
     roles: Mapping[str, float] = field(default_factory=dict)
+    alike: bool = False
     reference: np.ndarray | None = None
     _plans: dict[int, list] = field(default_factory=dict)  # of the last epochs asked for
     _starts: list[int] = field(default_factory=lambda: [0])  # first steps of epochs known so far
@@ -79,7 +83,13 @@ class Pipeline:
             return [rows[i : i + size] for i in range(0, len(rows), size)]
 
         if self.schedule == "all":
-            plan = batches(shuffled_rows(list(self.examples)), self.rows)
+            rows = shuffled_rows(list(self.examples))
+            if self.alike:
+                pools = batches(rows, POOL * self.rows)
+                rows = [row for pool in pools for row in sorted(pool, key=row_tokens)]
+            plan = batches(rows, self.rows)
+            if self.alike:
+                plan = [plan[i] for i in rng.permutation(len(plan))]
         else:
             primary = shuffled_rows([e for e in self.examples if e.role == self.primary])
             others = shuffled_rows([e for e in self.examples if e.role != self.primary])

@@ -43,6 +43,7 @@ def make_pipeline(
         schedule=objective.rows,
         primary=objective.primary,
         roles=objective.roles,
+        alike=schedule.alike,
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toy import tokenized
 
-from mllm.data.packing import RowShape, collate, pack
+from mllm.data.packing import RowShape, collate, pack, row_tokens
 from mllm.data.pipeline import Pipeline, read_ahead
 from mllm.data.tokenized import Tokenized
 
@@ -212,3 +212,20 @@ def test_batches_are_the_same_in_any_order_and_from_any_thread():
                     pipeline.batch_at(other)["tokens"], whole[other]["tokens"]
                 )
     ahead.close()
+
+
+def test_rows_of_like_length_share_a_batch_and_none_is_lost():
+    mixed, alike = make_pipeline(), make_pipeline()
+    alike.alike = True
+
+    def spread(pipeline):
+        lengths = [list(map(row_tokens, batch)) for batch in pipeline.epoch(0)]
+        return sum(max(batch) - min(batch) for batch in lengths)
+
+    def indices(pipeline):
+        return sorted(e.index for batch in pipeline.epoch(0) for row in batch for e in row)
+
+    assert spread(alike) < spread(mixed)
+    assert indices(alike) == indices(mixed) and alike.steps(1) == mixed.steps(1)
+    longest = [max(map(row_tokens, batch)) for batch in alike.epoch(0)]
+    assert longest != sorted(longest)  # long batches come between short ones
