@@ -14,10 +14,10 @@ sweep = common.sweep
 def get_config() -> ConfigDict:
     config = common.get_config()
     config.processor.update(chat_format="inline", image_size=SIDE)
-    config.rows.update(tokens=256, supervised=40, answers=3)
+    config.rows.update(tokens=248, supervised=40, answers=3)
     config.compared = ("small", "large")
-    config.models.small = _model(width=128, layers=2, mlp=256, learning_rate=4e-3)
-    config.models.large = _model(width=288, layers=4, mlp=768, learning_rate=2.5e-3)
+    config.models.small = _model(width=160, layers=2, mlp=384, learning_rate=4e-3)
+    config.models.large = _model(width=320, layers=3, mlp=960, learning_rate=2.5e-3)
     config.evaluation.reply_tokens = 24
     config.checkpoint_every = 400
     return config
@@ -35,6 +35,7 @@ def _model(width: int, layers: int, mlp: int, learning_rate: float) -> ConfigDic
             kv_heads=width // 32,
             head_dim=32,
             mlp_width=mlp,
+            tied=False,
         ),
         vision=dict(
             image_size=SIDE,
@@ -49,6 +50,6 @@ def _model(width: int, layers: int, mlp: int, learning_rate: float) -> ConfigDic
         dtype="float32",
     )
     schedule = common.stage(
-        optimizer="muon", b2=0.95, rows=16, epochs=1, learning_rate=learning_rate
+        optimizer="muon", b2=0.95, rows=16, epochs=1, learning_rate=learning_rate, alike=True
     )
     return ConfigDict(dict(model=model, schedule=schedule))

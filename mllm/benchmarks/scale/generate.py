@@ -36,7 +36,7 @@ class Sizes:
 
 SIZES = {
     "micro": Sizes(side=64, train=6, validation=2, test=3),
-    "tiny": Sizes(side=64, train=40, validation=4, test=12),
+    "tiny": Sizes(side=64, train=32, validation=4, test=8),
     "small": Sizes(side=336, train=40, validation=8, test=24),
 }
 
