@@ -9,6 +9,8 @@ import pytest
 from mllm.benchmarks.mllmu import Benchmark, export_published, prepare
 from mllm.benchmarks.mllmu.published import read_published
 
+pytestmark = pytest.mark.thorough  # the whole small benchmark is exported
+
 EVALUATION = {"ID", "biography", "question", "answer"}
 EVALUATION |= {"Classification_Task", "Generation_Task", "Mask_Task"}
 SUFFIX = {"plain": "", "blank": " Fill in the blank.", "sentence": " Answer in one sentence."}

@@ -253,6 +253,7 @@ def test_evaluation_wordings_use_taught_words_in_other_sentences(attribute):
         assert words <= known, f"{text!r} uses words never taught: {sorted(words - known)}"
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
     first, second, other = (generate(TINY, seed)[0] for seed in (0, 0, 1))
     assert first == second

@@ -50,6 +50,7 @@ def torch_twin(torch, path):
     return model
 
 
+@pytest.mark.thorough
 def test_hidden_state_equals_transformers(onnx_path):
     torch = pytest.importorskip("torch")
     model = torch_twin(torch, onnx_path)

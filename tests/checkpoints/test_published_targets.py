@@ -20,6 +20,7 @@ TARGETS = {"llava": llava7b_paper.TARGETS, "idefics2": idefics2_paper.TARGETS}
 EXCLUDED = ("multi_modal_projector", "vision_model", "vision_tower", "lm_head")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", TARGETS)
 def test_targets(family, tmp_path):
     model = published.write(family, tmp_path / "model")

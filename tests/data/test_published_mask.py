@@ -87,6 +87,7 @@ def test_loss_and_gradient_are_those_of_plain_rows(name, model, batch):
     assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(wanted)) > 1e-2
 
 
+@pytest.mark.thorough
 def test_the_reference_sums_the_same_tokens(model, batch):
     values = packed_logprobs(model.model, model.config, model.variables, batch)
     sums = segment_sums(values, batch["segments"], 1)

@@ -117,6 +117,7 @@ def test_cached_generation_equals_uncached_row_by_row(variables, prompts):
     assert len(lengths) > 1, "rows end together: the test would not see a lost `done`"
 
 
+@pytest.mark.thorough
 def test_batch_size_and_padding_change_no_reply(variables, prompts):
     _, _, questions, _ = prompts
     prefix = make_prefix(variables, prompts)
@@ -126,6 +127,7 @@ def test_batch_size_and_padding_change_no_reply(variables, prompts):
         np.testing.assert_array_equal(alone, together[i::3])
 
 
+@pytest.mark.thorough
 def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
     prefix = make_prefix(variables, prompts)
     question, group = prompts[2][1], 0

@@ -50,6 +50,7 @@ def test_a_bound_that_is_not_positive_is_refused(registered):
         get_objective("bounded_ga", bound=0)
 
 
+@pytest.mark.thorough
 def test_training_climbs_to_the_bound_and_stops_there(registered):
     """Plain SGD on one batch: the loss falls to zero, after which the weights stand still."""
     model = make_model()

@@ -35,6 +35,7 @@ def test_its_parameters_are_those_of_the_decoder(loaded):
     assert jax.tree.map(lambda leaf: leaf.shape, abstract) == shapes
 
 
+@pytest.mark.thorough
 def test_it_answers_as_the_seeing_model_does_where_there_is_no_image(loaded):
     seeing = make_model()
     batch = make_pipeline(seeing).batch_at(0)
@@ -55,6 +56,7 @@ def test_the_picture_changes_nothing(loaded):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.thorough
 def test_it_computes_the_same_on_a_mesh(loaded):
     mesh = make_mesh(2, 2, 2)
     batch = make_pipeline(loaded).batch_at(0)

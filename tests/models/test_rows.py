@@ -183,6 +183,7 @@ def step(variables, batch, cache, write_at):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("counts", [(12,), (5, 4, 1, 1, 1)])
 def test_steps_through_a_cache_equal_one_pass(variables, counts):
     rows, length, slots = 2, 12, 16
@@ -244,6 +245,7 @@ def test_an_adapter_equals_merged_weights(variables, packed):
     )
 
 
+@pytest.mark.thorough
 def test_bfloat16_activations(variables, packed):
     config = replace(CONFIG, dtype="bfloat16")
     states = run(variables, packed, config)

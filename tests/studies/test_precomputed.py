@@ -14,6 +14,7 @@ def model():
     return make_model(1)
 
 
+@pytest.mark.thorough
 def test_batches_with_media_are_those_with_images(model):
     pipeline, once = make_pipeline(model), make_pipeline(model)
     assert precomputed.fits_in_memory(model, once)

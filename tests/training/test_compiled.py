@@ -26,6 +26,7 @@ def run(cache, **variables):
     return found.returncode, found.stderr, found.stdout
 
 
+@pytest.mark.thorough
 def test_a_second_process_reads_what_the_first_compiled(tmp_path):
     first, second = (json.loads(run(tmp_path)[2]) for _ in range(2))
     assert first["programs"] == second["programs"] > 0

@@ -65,6 +65,7 @@ def run(model, shared_step, folder, *, steps=STEPS, stop=None, save_every=3):
     )
 
 
+@pytest.mark.thorough
 def test_one_update_equals_optax_on_the_dense_likelihood(model, shared_step):
     step, optimizer = shared_step
     batch = make_pipeline(model).batch_at(0)
@@ -137,6 +138,7 @@ def test_packed_logprobs_equal_separate_rows(model):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_stopped_run_resumes_to_the_same_bits(model, shared_step, tmp_path):
     whole = run(model, shared_step, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -162,6 +164,7 @@ def test_the_step_compiles_once_a_shape(model):
     assert step._cache_size() == len(shapes) <= 3
 
 
+@pytest.mark.thorough
 def test_lora_trains_only_the_adapter_and_merging_changes_nothing(model, tmp_path):
     adapter = init_lora(
         model.variables["params"], jax.random.key(1), rank=4, targets="decoder/layers"
@@ -183,6 +186,7 @@ def test_lora_trains_only_the_adapter_and_merging_changes_nothing(model, tmp_pat
     assert np.abs(np.asarray(kept - plain)).max() > 1e-3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("trainable", ["lora", "params"])
 def test_the_divergence_starts_at_zero_and_needs_no_copy_under_lora(model, trainable):
     step, optimizer = make_step(model, "kl_min", order="joint")

@@ -108,6 +108,7 @@ def test_latex_table_has_even_rows(reported):
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {8}
 
 
+@pytest.mark.thorough
 def test_the_same_runs_give_the_same_bytes(tmp_path, write):
     profiles = {"forget": 6, "retain": 6, "celebrity": 6}
     for method in ("vanilla", "npo"):

@@ -20,6 +20,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.chromium
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium binary was found on the path")
 def test_page_leaves_no_request_and_no_console_message(tmp_path, sweep):
