@@ -127,7 +127,6 @@ def test_batch_size_and_padding_change_no_reply(variables, prompts):
         np.testing.assert_array_equal(alone, together[i::3])
 
 
-@pytest.mark.thorough
 def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
     prefix = make_prefix(variables, prompts)
     question, group = prompts[2][1], 0
