@@ -117,7 +117,6 @@ def test_cached_generation_equals_uncached_row_by_row(variables, prompts):
     assert len(lengths) > 1, "rows end together: the test would not see a lost `done`"
 
 
-@pytest.mark.thorough
 def test_batch_size_and_padding_change_no_reply(variables, prompts):
     _, _, questions, _ = prompts
     prefix = make_prefix(variables, prompts)
