@@ -25,6 +25,7 @@ def decoder_flops(config, tokens: int, rows: int) -> int:
     return 2 * rows * tokens * d.layers * layer
 
 
+@pytest.mark.thorough
 def test_a_longer_row_costs_its_products_and_its_scores():
     config = tiny()
 

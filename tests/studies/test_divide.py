@@ -30,6 +30,7 @@ def test_the_parts_are_the_whole(model, trainable):
     assert weights.media_stay == (trainable == "decoder")
 
 
+@pytest.mark.thorough
 def test_an_adapter_leaves_the_weights_frozen(model):
     weights = divided(model, "lora")
     assert set(weights.trainable) == {"lora"} and weights.parts is None

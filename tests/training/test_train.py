@@ -105,6 +105,7 @@ def test_one_update_equals_optax_on_the_dense_likelihood(model, shared_step):
     assert compared > 0.3 * sum(leaf.size for leaf in jax.tree.leaves(before))
 
 
+@pytest.mark.thorough
 def test_packed_logprobs_equal_separate_rows(model):
     pipeline = make_pipeline(model)
     batch = pipeline.batch_at(0)
@@ -153,6 +154,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(model, shared_step, tmp_path):
     assert losses["stopped"] == losses["whole"]
 
 
+@pytest.mark.thorough
 def test_the_step_compiles_once_a_shape(model):
     step, optimizer = make_step(model)
     now = state.create({"params": jax.tree.map(jnp.copy, model.variables["params"])}, optimizer)
