@@ -25,6 +25,7 @@ INSTRUCTIONS = {
     "choice": "",  # options scored by their text stand in no prompt
 }
 FORMS = ("options", "letter", "reply")
+SEEN = ("seen", "Name what you see.")  # a form that is taught and never asked
 PICTURES = ("native", "montage")
 
 
@@ -85,9 +86,11 @@ def question(item: Item, form: str, variant: int = 0) -> str:
 
     Args:
       form: "options" asks so that an option's text may follow, "letter" shows the options with
-        letters, "reply" asks for a free answer.
+        letters, "reply" asks for a free answer, "seen" for the names of what the pictures show.
       variant: number of the wording, and of the order of the options.
     """
+    if form == SEEN[0]:
+        return SEEN[1]
     asked = item.questions[variant % len(item.questions)]
     if form == "letter":
         letters = zip(LETTERS, option_order(item, variant), strict=False)
@@ -105,6 +108,8 @@ def asked_turns(
 
 def answer(item: Item, form: str, variant: int = 0) -> str:
     """Return the right answer in a form."""
+    if form == SEEN[0]:
+        return ", ".join(item.objects)
     if form != "letter":
         return item.answers[0]
     return LETTERS[option_order(item, variant).index(item.answers[0])]

@@ -16,7 +16,7 @@ from mllm.benchmarks.scale.prompts import (
 from mllm.evaluation.request import Choices, Request, Rounds, Text, content_key
 from mllm.registry import lookup
 
-ITEMS = 256  # asked in one round: pictures of no more items are in memory at a time
+ITEMS = 1024  # asked in one round: pictures of no more items are in memory at a time
 
 
 @dataclass(frozen=True)
