@@ -50,6 +50,6 @@ def _model(width: int, layers: int, mlp: int, learning_rate: float) -> ConfigDic
         dtype="float32",
     )
     schedule = common.stage(
-        optimizer="muon", b2=0.95, rows=8, epochs=2, learning_rate=learning_rate, alike=True
+        optimizer="muon", b2=0.95, rows=8, epochs=1, learning_rate=learning_rate, alike=True
     )
     return ConfigDict(dict(model=model, schedule=schedule))
