@@ -213,6 +213,7 @@ def test_trainable_leaves_must_be_float32(model):
         state.create({"params": narrow}, optax.sgd(1.0))
 
 
+@pytest.mark.thorough
 def test_a_transfer_inside_the_loop_raises(model, shared_step, tmp_path):
     step, optimizer = shared_step
     params = {"params": jax.tree.map(jnp.copy, model.variables["params"])}
@@ -233,6 +234,7 @@ def test_a_transfer_inside_the_loop_raises(model, shared_step, tmp_path):
         )
 
 
+@pytest.mark.thorough
 def test_lines_tell_the_share_of_places_that_hold_tokens(model, shared_step, tmp_path):
     run(model, shared_step, tmp_path, steps=2)
     pipeline = make_pipeline(model)
