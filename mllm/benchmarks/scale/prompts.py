@@ -1,6 +1,6 @@
 """Items as conversations: labels of pictures, wordings, options and instructions.
 
-Source of the instructions: the prompts of LLaVA-1.5 (Liu et al. 2024, arXiv:2310.03744, table 7).
+Source of the instructions: the prompts of LLaVA-1.5 (Liu et al. 2024, arXiv:2310.03744).
 """
 
 import io
@@ -24,7 +24,6 @@ INSTRUCTIONS = {
     "format": "",  # the question holds its own rule
     "choice": "",  # options scored by their text stand in no prompt
 }
-FORMS = ("options", "letter", "reply")
 SEEN = ("seen", "Name what you see.")  # a form that is taught and never asked
 PICTURES = ("native", "montage")
 

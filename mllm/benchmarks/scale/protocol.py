@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mllm.benchmarks.scale.item import Item
+from mllm.benchmarks.scale.item import LETTERS, Item
 from mllm.benchmarks.scale.prompts import (
     PICTURES,
     answer,
@@ -112,7 +112,7 @@ def guesses(find: Callable[[str], Item]) -> Callable[[Request], Sequence[str]]:
         if request.tags["form"] == "options":
             return request.tags["options"]
         if request.tags["form"] == "letter":
-            return "ABCDEFGH"[: len(request.tags["options"])]
+            return LETTERS[: len(request.tags["options"])]
         return find(request.tags["item"]).candidates or ("",)
 
     return candidates
