@@ -3,9 +3,11 @@ renamed.
 """
 
 import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -75,3 +77,16 @@ def read_jsonl(path: Path) -> list[dict]:
             raise ValueError(f"{path}, line {number}: expected a JSON object, found {found}")
         records.append(record)
     return records
+
+
+def file_digest(path: Path) -> str:
+    """Return sha256 (hex) of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digests(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return sha256 (hex) of the content of files, several of which are read at once."""
+    paths = list(paths)
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        return dict(zip(paths, pool.map(file_digest, paths), strict=True))
