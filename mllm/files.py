@@ -1,29 +1,52 @@
 """Files that are whole or absent: JSON read with errors that name the file, written aside and
-renamed.
+renamed, and sealed where a number depends on it.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+SEAL = "seal"  # the key of a sealed object that holds the digest of all its other keys
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path next to ``path``; on success it takes its place, on failure it is
-    removed.
+    removed. What a killed process left there for the same path is removed too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove the temporary files of a path whose processes have ended."""
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = found.name.removesuffix(".tmp").rpartition(".")[2]
+        if process.isdigit() and not _runs(int(process)):
+            found.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # somebody else's
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,3 +113,40 @@ def file_digests(paths: Iterable[Path]) -> dict[Path, str]:
     paths = list(paths)
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
         return dict(zip(paths, pool.map(file_digest, paths), strict=True))
+
+
+def seal(value: Mapping[str, Any], *context: Any) -> dict[str, Any]:
+    """Return a JSON object with the key "seal", a digest of its other keys and of JSON values that
+    it belongs to.
+    """
+    bare = {key: part for key, part in value.items() if key != SEAL}
+    return {**bare, SEAL: _digest(bare, context)}
+
+
+def is_sealed(value: Mapping[str, Any], *context: Any) -> bool:
+    """Return whether an object is as ``seal`` returned it in the same context."""
+    return SEAL in value and value[SEAL] == seal(value, *context)[SEAL]
+
+
+def _digest(value: Mapping[str, Any], context: tuple) -> str:
+    text = json.dumps([value, context], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with its seal."""
+    write_json(path, seal(value))
+
+
+def read_sealed(path: Path) -> dict:
+    """Read a JSON object that ``write_sealed`` wrote, without its seal.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the file; also where it was changed since.
+    """
+    value = read_json(path)
+    if not is_sealed(value):
+        found = "was changed after it was written" if SEAL in value else f"has no key {SEAL!r}"
+        raise ValueError(f"{path}: {found}; put back the file as it was written, or make it again")
+    del value[SEAL]
+    return value

@@ -1,0 +1,75 @@
+"""Files on disk: whole or absent, clean after a kill, and sealed where a number depends on them."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mllm.files import is_sealed, read_json, read_sealed, replacing, seal, write_json, write_sealed
+
+VALUE = {
+    "text": "Ä “quoted”",
+    "number": 0.1 + 0.2,
+    "tiny": -1e-300,
+    "count": 3,
+    "none": None,
+    "list": [1, [2.5, "a"], {"deep": True}],
+}
+
+
+def changes(value):
+    """Yield every value that differs from a JSON value in one leaf or one key."""
+    if isinstance(value, dict):
+        for key in value:
+            yield {k: v for k, v in value.items() if k != key}
+            yield from ({**value, key: changed} for changed in changes(value[key]))
+        yield {**value, "new": 1}
+    elif isinstance(value, list):
+        for place in range(len(value)):
+            yield value[:place] + value[place + 1 :]
+            for changed in changes(value[place]):
+                yield [*value[:place], changed, *value[place + 1 :]]
+    elif isinstance(value, bool) or value is None:
+        yield "other"
+    elif isinstance(value, str):
+        yield value + " "
+    else:
+        yield value * 2 + 1
+
+
+def test_every_change_of_a_sealed_file_is_noticed_by_name(tmp_path):
+    path = tmp_path / "record.json"
+    write_sealed(path, VALUE)
+    assert read_sealed(path) == VALUE
+    whole = read_json(path)
+    changed = list(changes(copy.deepcopy(whole)))
+    assert len(changed) > 15 and whole not in changed
+    for one in changed:
+        write_json(path, one)
+        with pytest.raises(ValueError, match=r"record\.json: (was changed|has no key 'seal')"):
+            read_sealed(path)
+
+
+def test_a_seal_holds_in_its_context_only():
+    whole = json.loads(json.dumps(seal(VALUE, {"weights": "a"}, 1)))
+    assert is_sealed(whole, {"weights": "a"}, 1)
+    assert not is_sealed(whole, {"weights": "b"}, 1) and not is_sealed(whole)
+    assert is_sealed(dict(reversed(whole.items())), {"weights": "a"}, 1)  # order says nothing
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    path = tmp_path / "report[1].html"
+    mine = tmp_path / f".report[1].html.{dead.pid}.tmp"
+    living = tmp_path / f".report[1].html.{os.getppid()}.tmp"
+    other = tmp_path / f".report2.html.{dead.pid}.tmp"
+    for left in (mine, living, other):
+        left.write_text("half")
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert not mine.exists() and living.exists() and other.exists()
