@@ -16,6 +16,7 @@ from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
 from mllm.checkpoints.peft import read_adapter, write_adapter
+from mllm.checkpoints.small_files import read_small_files
 from mllm.checkpoints.tables import Table, table_of
 from mllm.checkpoints.tensor_files import open_folder
 from mllm.data.hf_processor import read_hf_processor, read_image_settings, write_hf_processor
@@ -27,21 +28,6 @@ from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import spec_of
 
 IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-# Files kept with a model that comes from a folder, and written back byte for byte.
-SMALL_FILES = (
-    CONFIG,
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "generation_config.json",
-    "merges.txt",
-    *IMAGE_FILES,
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "vocab.json",
-)
 
 
 def is_hf_folder(folder: Path) -> bool:
@@ -79,7 +65,7 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     )
     stored = dtype or str(tree["decoder"]["embed"].dtype)
     config = replace(config, dtype=str(jnp.dtype(stored)))
-    small = {n: (folder / n).read_bytes() for n in SMALL_FILES if (folder / n).is_file()}
+    small = read_small_files(folder)
     processor, image_id = _read_processor(folder, family, config, raw)
     origin = Origin(small, find_prefixes(files, table), carried)
     origin = origin if dtype is None else origin.cast(dtype)
@@ -205,6 +191,7 @@ def write_folder(
     with new_folder(folder) as temporary:
         if is_first():
             for name, content in files.items():
+                (temporary / name).parent.mkdir(exist_ok=True)
                 (temporary / name).write_bytes(content)
             if loaded.origin is None:
                 write_json(temporary / CONFIG, raw)

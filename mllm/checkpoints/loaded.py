@@ -25,7 +25,7 @@ class Origin:
     """What a Hugging Face folder holds in addition to the weights that the model uses.
 
     Attributes:
-      files: its small files by name, including config.json.
+      files: its small files by their path below it, including config.json.
       prefixes: the prefixes of its tensor names, from ``mllm.checkpoints.hf.find_prefixes``.
       carried: tensors that the model does not use, by published name.
     """
@@ -124,7 +124,11 @@ def read_origin(folder: Path) -> Origin:
       FileNotFoundError, ValueError: the message names the file.
     """
     ours = (CARRIED, PREFIXES)
-    files = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.name not in ours}
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ours
+    }
     carried = TensorFiles(folder / CARRIED, [folder / CARRIED])
     prefixes = tuple(read_json(folder / PREFIXES)["prefixes"])
     return Origin(files, prefixes, {name: carried.read(name) for name in carried})

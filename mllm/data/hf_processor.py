@@ -298,6 +298,8 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     if family == "idefics2" and processor.prepends:
         options |= {"tokenizer_class": "LlamaTokenizer", "legacy": True}
         options["add_bos_token"] = config.bos is not None
+    # Without it, tokenizers of transformers 4 return token_type_ids, which no model here takes.
+    options["model_input_names"] = ["input_ids", "attention_mask"]
     write_json(folder / "tokenizer_config.json", {**named, **options, **kind})
     pictures = _written_images(folder, config, kinds[config.transform], vision)
     write_json(folder / "preprocessor_config.json", {**pictures, **kind})

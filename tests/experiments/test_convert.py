@@ -37,6 +37,7 @@ pytestmark = pytest.mark.thorough
 
 PROMPT = "USER: <image>\nWho is it?\nASSISTANT:"
 WEIGHTS = "*.safetensors*"
+OTHERS = ("LICENSE", "tokenizer.model.v3", "additional_chat_templates/tool_use.jinja")
 # Of a table of 30 patches a side: where a picture has 25, the rules of positions differ.
 FINE = {"image_size": 60, "patch_size": 2}
 
@@ -50,6 +51,8 @@ def hf_folder(tmp_path_factory):
     def write(family: str, dtype: torch.dtype) -> Path:
         name, options = ("idefics2", {"vision": FINE}) if family == "fine" else (family, {})
         published.write(name, root / f"{family}-{dtype}", dtype=dtype, **options)
+        for file in OTHERS:
+            write_text(root / f"{family}-{dtype}" / file, "x")
         return root / f"{family}-{dtype}"
 
     return lambda family, dtype=torch.float32: write(family, dtype)
@@ -84,7 +87,8 @@ def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
 
 def small_files(folder: Path) -> dict[str, bytes]:
     weights = set(folder.glob(WEIGHTS))
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path not in weights}
+    files = {path for path in folder.rglob("*") if path.is_file()} - weights
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def load_published(folder: Path):
