@@ -1,6 +1,7 @@
 """A run's folder and its record: what was asked for, whether it is finished, what it cost."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,19 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.files import read_json, read_jsonl, write_json
 from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.studies.environment import command_line, environment
+from mllm.studies.identity import describe, differences, how_to_continue, identity
+
+RECORD = "run.json"
+# What a run may have written before its first checkpoint.
+LEFTOVERS = (
+    RECORD,
+    "model.json",
+    "huggingface",
+    "checkpoints",
+    "reference.npz",
+    "metrics.jsonl",
+    "tensorboard",
+)
 
 
 @dataclass(frozen=True)
@@ -33,30 +47,82 @@ class Run:
 
     def record(self) -> dict:
         """Return run.json, or {} before the run began."""
-        path = self.folder / "run.json"
+        path = self.folder / RECORD
         return read_json(path) if path.exists() else {}
 
-    def finished(self, identity: str) -> bool:
+    def finished(self, source: Mapping[str, Any]) -> bool:
         """Return whether the run is done and is the one asked for.
 
+        A run of another identity that has no checkpoint and no replies yet claims nothing: its
+        folder is free.
+
         Args:
-          identity: of ``mllm.studies.stage.identity``.
+          source: what the run asked for is made from, of ``mllm.studies.identity.made_from``.
 
         Raises:
           ValueError: the folder holds a run of another configuration, data or parent, or processes
             disagree on what is asked for or on what the folder holds.
         """
+        record, wanted = self.record(), identity(source)
+        require_same(f"{self.folder}: the run asked for", wanted)
+        require_same(f"{self.folder / RECORD}", json.dumps(record))
+        if record.get("identity") == wanted:
+            return record.get("status") == "finished"
+        claimed = bool(record) and self.claimed()
+        require_same(f"{self.folder}: whether it holds results", str(claimed))
+        if claimed:
+            raise ValueError(self._other(record, source))
+        return False
+
+    def claimed(self) -> bool:
+        """Return whether the folder holds work: a checkpoint, replies, or weights that another run
+        of the study starts from.
+        """
+        saved = (path.name.isdigit() for path in (self.folder / "checkpoints").glob("*"))
+        replies = (path.stat().st_size for path in self.folder.glob("eval/*/*/replies*.jsonl"))
+        if any(saved) or any(replies):
+            return True
         record = self.record()
-        require_same(f"{self.folder}: the run asked for", identity)
-        require_same(f"{self.folder / 'run.json'}", json.dumps(record))
-        if record and record["identity"] != identity:
-            raise ValueError(
-                f"{self.folder}: holds a run of method {record['method']!r} with identity "
-                f"{record['identity'][:12]}, expected {identity[:12]}: its config, data or "
-                "parent is another one. Choose another --workdir, or delete this folder to run it "
-                "again"
-            )
-        return record.get("status") == "finished"
+        if record.get("status") != "finished":
+            return False
+        if "made_from" not in record:  # an older record, as those of the runs that start from it
+            return True
+        others = (path.parent for path in self.folder.parent.glob(f"*/{RECORD}"))
+        return any(
+            Run(other, "", self.config)._starts_from(record)
+            for other in others
+            if not other.samefile(self.folder)
+        )
+
+    def _starts_from(self, above: Mapping[str, Any]) -> bool:
+        """Return whether a run holds work that was made from that of another one's record."""
+        parents = self.record().get("made_from", {}).get("parents", {})
+        return parents.get(above["method"]) == above["checkpoint_digest"] and self.claimed()
+
+    def begin(self, source: Mapping[str, Any]) -> None:
+        """Claim the folder: write run.json of a run that is to be made, or goes on.
+
+        It is called when all inputs have been looked at, so that a command that fails leaves
+        nothing. What an unclaimed run of another identity left is removed.
+        """
+        wanted = identity(source)
+        if is_first() and self.record().get("identity") != wanted:
+            for name in LEFTOVERS:
+                _remove(self.folder / name)
+        values = {"identity": wanted, "made_from": source, "data_fingerprint": source["data"]}
+        self.write("running", **values)
+
+    def _other(self, record: Mapping[str, Any], source: Mapping[str, Any]) -> str:
+        """Return why a folder's run is refused, key by key, and what would go on."""
+        found = differences(record, source)
+        lines = [
+            f"{self.folder}: holds a run of method {record.get('method')!r}, made otherwise than "
+            "asked:",
+            *describe(found),
+            f"It goes on {how_to_continue(found)}. For what is asked, choose another --workdir, or "
+            "delete this folder to run it again",
+        ]
+        return "\n".join(lines)
 
     def write(self, status: str, **values) -> None:
         """Update run.json; when this returns, every process reads the new one.
@@ -83,7 +149,7 @@ class Run:
             "status": status,
             **values,
         }
-        write_json(self.folder / "run.json", record)
+        write_json(self.folder / RECORD, record)
 
     def cost(self, loaded: Loaded, trainable: int) -> dict:
         """Return what the run took, over all its sessions, and the sizes of its model.
@@ -106,6 +172,14 @@ class Run:
         }
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def open_run(folder: Path, config: ConfigDict, fingerprint: str) -> Run:
     """Return the finished run of a folder.
 
@@ -115,7 +189,7 @@ def open_run(folder: Path, config: ConfigDict, fingerprint: str) -> Run:
     Raises:
       ValueError: the run is not finished, or was trained on other data.
     """
-    record = read_json(folder / "run.json")
+    record = read_json(folder / RECORD)
     if record.get("status") != "finished":
         raise ValueError(
             f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"

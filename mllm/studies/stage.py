@@ -1,7 +1,8 @@
 """The graph of a study: its stages, what each starts from, and all that follows from it.
 
 A system gives its stages as a mapping from name to ``Stage`` in the order in which they are run.
-Parents, order, random streams, folder names and the identity of a run follow from the mapping.
+Parents, order, random streams and folder names follow from the mapping, and the identity of a run
+(``mllm.studies.identity``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,6 @@ from ml_collections import ConfigDict
 from mllm.data.conversation import Example
 from mllm.evaluation.request import Answerer
 from mllm.registry import lookup
-from mllm.studies.environment import digest
 from mllm.training.objective import Objective
 
 PARENT = "parent"  # an objective whose reference is the model that training starts from
@@ -100,22 +100,3 @@ def stream(stages: Stages, name: str) -> int:
 def folder_name(stages: Stages, name: str) -> str:
     """Return the name of a run's folder within its study."""
     return find(stages, name).folder or name
-
-
-def identity(stage: Stage, config: ConfigDict, fingerprint: str, parents: Sequence[str]) -> str:
-    """Return a digest of all that the weights of a stage depend on.
-
-    Args:
-      fingerprint: of the data.
-      parents: digests of the weights of ``stage.parents``.
-    """
-    chosen = {key: value_of(config, key) for key in stage.depends_on}
-    return digest([stage.name, chosen, fingerprint, list(parents)])
-
-
-def value_of(config: ConfigDict, key: str) -> Any:
-    """Return the value of a dotted key, sections as dicts."""
-    found = config
-    for part in key.split("."):
-        found = found[part]
-    return found.to_dict() if isinstance(found, ConfigDict) else found

@@ -57,12 +57,13 @@ def fresh_model(config, benchmark, mesh: Mesh, model=None) -> Loaded:
     return Loaded(family, shape, variables, processor)
 
 
-def import_pretrained(run: Run, name: str) -> None:
+def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
     """Make a run of published weights: those of packages are assembled into a model folder, and to
     a folder that exists the run only points.
 
     Args:
       name: of packages, or the path of a folder.
+      begin: claims the run's folder, once the weights have been read.
 
     Raises:
       FileNotFoundError: it is neither.
@@ -72,12 +73,14 @@ def import_pretrained(run: Run, name: str) -> None:
     if name in PRETRAINED:
         loaded = PRETRAINED[name](model, run.config.processor.to_dict(), run.config.seed)
         loaded = replace(loaded, variables=place(loaded.variables, mesh))
+        begin()
         save_model(run.folder, loaded)
     elif folder.is_dir():
         dtype = model.get("dtype")
         loaded = load_model(folder, dtype=dtype, mesh=mesh)
         if (chat := run.config.processor.chat_format) is not None:
             loaded = replace(loaded, processor=loaded.processor.with_chat_format(chat))
+        begin()
         described = replace(loaded, variables={}, lora=None)
         write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
     else:
@@ -89,12 +92,12 @@ def import_pretrained(run: Run, name: str) -> None:
     run.write("finished", checkpoint_digest=loaded.digest(), parent=None, cost=cost)
 
 
-def pass_on(run: Run, start: Loaded, parent: Path | None) -> None:
+def pass_on(run: Run, start: Loaded, parent: Path | None, begin: Callable[[], None]) -> None:
     """Finish a run that trains nothing: its folder points at that of its parent.
 
     Args:
       start: the parent's model, with the system prompt of this run.
-      parent: the parent's folder.
+      parent: the parent's folder. begin: claims the run's folder.
 
     Raises:
       ValueError: there is no parent to point at.
@@ -104,6 +107,7 @@ def pass_on(run: Run, start: Loaded, parent: Path | None) -> None:
             f"{run.method} has no examples or no epochs, and no weights to start from: set "
             "config.pretrained, or choose a benchmark with examples to learn from"
         )
+    begin()
     described = replace(start, variables={}, lora=None)
     write_description(run.folder, described, collections=[], parent=parent)
     digest = Run(parent, "", run.config).record()["checkpoint_digest"]  # known: not hashed again

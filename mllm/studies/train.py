@@ -1,5 +1,6 @@
 """Train the stages of a study, each from its parent's weights into a run's folder."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,10 @@ from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
 from mllm.studies.examples import make_pipeline
+from mllm.studies.identity import identity, made_from
 from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
 from mllm.studies.run import Run
-from mllm.studies.stage import PARENT, Stage, find, folder_name, identity, stream
+from mllm.studies.stage import PARENT, Stage, find, folder_name, stream
 from mllm.studies.start import device_mesh, fresh_model, import_pretrained, pass_on
 from mllm.studies.system import System
 from mllm.training import optimizers, state
@@ -43,24 +45,27 @@ def ensure(
     labels = {**system.labels(config), "split": system.part(config)}
     run = Run(folder or workdir / folder_name(stages, name), name, config, labels)
     parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
-    digests = [parent.record()["checkpoint_digest"] for parent in parents]
-    wanted = identity(stage, config, benchmark.fingerprint, digests)
-    if run.finished(wanted):
+    digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
+    source = made_from(stage, config, benchmark.fingerprint, digests)
+    if run.finished(source):
         return run
-    run.write("running", identity=wanted, data_fingerprint=benchmark.fingerprint)
+    begin = partial(run.begin, source)
     if stage.answerer is not None:
+        begin()
         above = f"../{parents[0].folder.name}" if parents else None
-        run.write("finished", checkpoint_digest=wanted, parent=above, cost={})
+        run.write("finished", checkpoint_digest=identity(source), parent=above, cost={})
         return run
     if stage.schedule is None:
-        import_pretrained(run, stage.pretrained or config.pretrained)
+        import_pretrained(run, stage.pretrained or config.pretrained, begin)
         return run
     mesh = device_mesh(config)
     models = [load_model(parent.folder, mesh=mesh) for parent in parents]
     start = models[0] if stage.parent else fresh_model(config, benchmark, mesh, stage.model)
     seed = 10 * config.seed + stream(stages, name)
     above = parents[0].folder if stage.parent else None
-    train_stage(run, stage, start, benchmark, parent=above, reference=models[1:], seed=seed)
+    train_stage(
+        run, stage, start, benchmark, parent=above, reference=models[1:], seed=seed, begin=begin
+    )
     return run
 
 
@@ -73,6 +78,7 @@ def train_stage(
     parent: Path | None,
     reference: list[Loaded],
     seed: int,
+    begin: Callable[[], None],
 ) -> None:
     """Train a stage into its run's folder, from the last checkpoint there if there is one.
 
@@ -80,18 +86,23 @@ def train_stage(
       start: the model that it starts from. parent: the folder of that model, None if it is new.
       reference: the model of the objective's reference, if that is not ``start``.
       seed: of the draws of rows and views.
+      begin: claims the folder, once the inputs have been looked at.
     """
     schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.counts()
     source = stage.examples(benchmark) if stage.trains else ()
     if not source:
         prompted = objective.system_prompt or start.system_prompt
-        pass_on(run, replace(start, system_prompt=prompted), parent)
+        pass_on(run, replace(start, system_prompt=prompted), parent, begin)
         return
     mesh = device_mesh(run.config)
     start = replace(start, variables=place(merge_lora(start.variables), mesh), lora=None)
     pipeline = make_pipeline(run.config, schedule, start, source, objective, seed)
     weights = divide(start, schedule.trainable, run.config, mesh)
     frozen = {**weights.frozen, **reference_weights(stage, start)}
+    steps = pipeline.steps(schedule.epochs)  # packs all rows: an example that none holds is found
+    optimizer = make_optimizer(schedule, steps)
+    step = make_step(run.config, stage, start, weights, optimizer, mesh)
+    begin()
     add_precomputed(pipeline, stage, start, weights, run, reference)
     described = replace(start, variables={}, lora=weights.lora)
     write_description(
@@ -101,10 +112,8 @@ def train_stage(
         parts=weights.parts,
         parent=parent,
     )
-    steps = pipeline.steps(schedule.epochs)
-    optimizer = make_optimizer(schedule, steps)
     done = train(
-        make_step(run.config, stage, start, weights, optimizer, mesh),
+        step,
         state.create(weights.trainable, optimizer, mesh),
         frozen,
         pipeline.batch_at,

@@ -5,8 +5,19 @@ import sys
 import pytest
 from ml_collections import ConfigDict
 
-from mllm.files import read_json
+from mllm.files import read_json, write_json
+from mllm.studies.identity import identity
 from mllm.studies.run import Run, open_run
+
+ONE = {"stage": "npo", "config": {"rate": 1e-3, "rows": {"tokens": 24}}, "data": "data"}
+ONE["parents"] = {"base": "a" * 64}
+OTHERS = {  # key by key, and what goes on with the run that is there
+    "rate": ({"config": {"rate": 2e-3, "rows": {"tokens": 24}}}, "--config.rate=0.001"),
+    "rows.tokens": ({"config": {"rate": 1e-3, "rows": {"tokens": 9}}}, "--config.rows.tokens=24"),
+    "data": ({"data": "other"}, "on the data set that it was trained on"),
+    "weights of base": ({"parents": {"base": "b" * 64}}, "from the same weights of base"),
+    "stage": ({"stage": "ga"}, "as another stage of the study"),
+}
 
 
 @pytest.fixture
@@ -17,30 +28,83 @@ def run(tmp_path):
 
 def test_a_record_keeps_its_labels_and_how_it_was_made(run, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["a command", "--workdir", "a folder"])
-    assert run.record() == {} and not run.finished("one")
-    run.write("running", identity="one", data_fingerprint="data")
+    assert run.record() == {} and not run.finished(ONE)
+    run.begin(ONE)
     run.write("finished", checkpoint_digest="abc")
     record = read_json(run.folder / "run.json")
     assert record == run.record()
     assert (record["method"], record["seed"], record["part"]) == ("npo", 3, 5)
     assert (record["protocol"], record["status"]) == ("short", "finished")
-    assert record["identity"] == "one" and record["checkpoint_digest"] == "abc"
+    assert record["identity"] == identity(ONE) and record["made_from"] == ONE
+    assert record["checkpoint_digest"] == "abc"
     assert record["config"] == run.config.to_dict()
     assert record["command"].endswith(" --workdir 'a folder'")
     assert {"jax", "python", "backend", "git"} <= set(record["environment"])
 
 
 def test_only_a_finished_run_of_the_same_identity_is_taken(run):
-    run.write("running", identity="one", data_fingerprint="data")
-    assert not run.finished("one")
-    run.write("finished")
-    assert run.finished("one")
-    with pytest.raises(ValueError, match=r"npo_5: holds a run of method 'npo' with identity one"):
-        run.finished("two")
+    run.begin(ONE)
+    assert not run.finished(ONE)
+    run.write("finished", checkpoint_digest="abc")
+    assert run.finished(ONE)
+
+
+def holds(run, what: str) -> None:
+    """Put into a run's folder what its record alone does not claim."""
+    if what == "weights of another run":
+        child = Run(run.folder.parent / "child", "child", run.config)
+        child.begin({**ONE, "stage": "child", "parents": {run.method: "abc"}})
+        holds(child, "a checkpoint")
+        return
+    places = {"a checkpoint": "checkpoints/5", "replies": "eval/short/part"}
+    place = run.folder / places[what]
+    place.mkdir(parents=True)
+    (place / "replies.jsonl").write_text("{}\n")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("what", ["a checkpoint", "replies", "weights of another run"])
+def test_a_run_that_holds_work_is_refused_key_by_key(run, other, what):
+    run.begin(ONE)
+    run.write("finished", checkpoint_digest="abc")
+    holds(run, what)
+    changed, goes_on = OTHERS[other]
+    with pytest.raises(ValueError) as refused:
+        run.finished({**ONE, **changed})
+    first, *differing, last = str(refused.value).splitlines()
+    assert first.startswith(f"{run.folder}: holds a run of method 'npo'")
+    assert [line.strip().partition(":")[0] for line in differing] == [other]
+    assert goes_on in last and "choose another --workdir, or delete this folder" in last
+    assert run.record()["made_from"] == ONE
+
+
+def test_a_record_of_before_is_compared_by_its_configuration(run):
+    run.begin(ONE)
+    record = run.record()
+    del record["made_from"]
+    write_json(run.folder / "run.json", {**record, "config": {"rate": 3e-3}})
+    holds(run, "a checkpoint")
+    with pytest.raises(ValueError, match=r"rate: 0\.003 there, 0\.001 asked for"):
+        run.finished({**ONE, "config": {"rate": 1e-3}})
+
+
+@pytest.mark.parametrize("status", ["running", "finished"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_run_without_work_takes_the_new_configuration(run, other, status):
+    run.begin(ONE)
+    run.write(status, checkpoint_digest="abc", old=True)
+    (run.folder / "checkpoints" / "5.orbax-checkpoint-tmp").mkdir(parents=True)
+    (run.folder / "metrics.jsonl").write_text("{}\n")
+    (run.folder / "mine.txt").write_text("kept")
+    asked = {**ONE, **OTHERS[other][0]}
+    assert not run.finished(asked)
+    run.begin(asked)
+    assert run.record()["made_from"] == asked and "old" not in run.record()
+    assert {path.name for path in run.folder.iterdir()} == {"run.json", "mine.txt"}
 
 
 def test_a_run_is_opened_for_its_own_data_once_it_is_finished(run):
-    run.write("running", identity="one", data_fingerprint="data")
+    run.begin(ONE)
     with pytest.raises(ValueError, match="status is 'running', not 'finished'"):
         open_run(run.folder, run.config, "data")
     run.write("finished")

@@ -5,14 +5,13 @@ from ml_collections import ConfigDict
 
 from configs.mllmu import tiny
 from mllm.benchmarks.mllmu import study
+from mllm.studies.identity import identity, made_from, value_of
 from mllm.studies.stage import (
     Stage,
     before_methods,
     find,
     folder_name,
-    identity,
     stream,
-    value_of,
 )
 
 
@@ -23,7 +22,10 @@ def config():
 
 def digests(config, fingerprint: str = "data", parents: str = "weights") -> dict[str, str]:
     stages = study.stages(config)
-    return {name: identity(s, config, fingerprint, [parents]) for name, s in stages.items()}
+    return {
+        name: identity(made_from(s, config, fingerprint, {"parent": parents}))
+        for name, s in stages.items()
+    }
 
 
 def changed(config, before: dict[str, str]) -> set[str]:
