@@ -12,7 +12,7 @@ import numpy as np
 
 from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
-from mllm.checkpoints.hf_folder import is_hf_folder, write_folder
+from mllm.checkpoints.hf_folder import write_folder
 from mllm.checkpoints.new_folder import new_folder
 from mllm.data.conversation import Turn, image, raw, raw_prompt
 from mllm.data.processor import Processor, ProcessorConfig
@@ -44,12 +44,11 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
         loaded = _from_gguf(path, dtype)
         if mesh is not None:
             loaded = replace(loaded, variables=place(loaded.variables, mesh))
-    elif path.is_dir() and ((path / "model.json").is_file() or is_hf_folder(path)):
+    elif path.is_dir():
         loaded = load_model(path, dtype=dtype, mesh=mesh)
     else:
-        found = "a file" if path.is_file() else f"a folder of {len(list(path.iterdir()))} entries"
         raise ValueError(
-            f"{path}: found {found}, expected a folder with config.json (Hugging Face), "
+            f"{path}: found a file, expected a folder with config.json (Hugging Face), "
             "adapter_config.json (PEFT) or model.json (ours), or a .gguf file"
         )
     return Model(loaded)

@@ -60,15 +60,53 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+# How files begin that were left in the place of others, and what to do about it.
+_STAND_INS = {
+    b"version https://git-lfs.github.com/spec/": (
+        "a Git LFS pointer, which only names the file; fetch its content with `git lfs install` "
+        "and `git lfs pull` in the clone, or download the file again"
+    ),
+    b"/annex/objects/": (
+        "a git-annex pointer, which only names the file; fetch its content with `git annex get`"
+    ),
+    **dict.fromkeys(
+        (b"<!doctype html", b"<html"),
+        "a web page, perhaps one that shows the file or asks to log in; download the file itself "
+        "(on the Hugging Face Hub, /resolve/ instead of /blob/)",
+    ),
+}
+
+
+def require_file(path: Path) -> Path:
+    """Return the path of a file after checking that it holds content of its own.
+
+    Raises:
+      FileNotFoundError: there is no such file, or a link leads nowhere.
+      ValueError: the file is only a pointer of Git LFS or git-annex, or a web page.
+    """
+    path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(
+            f"{path}: is a link to {os.readlink(path)}, which is not there; fetch the file again, "
+            "or mount the disk that it lies on"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
+    for begin, what in _STAND_INS.items():
+        if start.startswith(begin):
+            raise ValueError(f"{path}: is {what}")
+    return path
+
+
 def read_json(path: Path) -> dict:
     """Read a JSON object.
 
     Raises:
       FileNotFoundError, ValueError: naming the file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+    path = require_file(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

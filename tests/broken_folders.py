@@ -1,6 +1,7 @@
 """Folders of models that are broken in one way each, and what ``mllm.load`` says of them."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -54,12 +55,21 @@ def setting_of_index(change: Callable[[dict], object]) -> Damage:
     return damage
 
 
-def link_out(folder: Path):
-    path = shard_of(folder, EMBED)
-    outside = folder / "below" / path.name
-    outside.parent.mkdir()
-    path.rename(outside)
-    path.symlink_to(outside)
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 4959999999\n"
+
+
+def stand_in(name: str, content: str, what: str, kind: str = "llava") -> "Broken":
+    """A file of which something else is in its place."""
+    return Broken(text(name, content), rf"{re.escape(name)}: is a {what}", kind=kind)
+
+
+def link_to_nothing(name: str) -> "Broken":
+    def damage(folder: Path):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to("../../blobs/1234")
+
+    message = rf"{re.escape(name)}: is a link to \.\./\.\./blobs/1234, which is not there"
+    return Broken(damage, message, FileNotFoundError)
 
 
 def only_pickled(folder: Path):
@@ -170,7 +180,6 @@ BROKEN_WEIGHTS = {
     "shard that is a pickle": Broken(weights(NORM, "x.bin"), r"index.*plain name.*'x.bin'"),
     "index empty": Broken(text(INDEX, '{"weight_map": {}}'), r"'weight_map': .*found none"),
     "index no json": Broken(text(INDEX, "{"), r"index.json: not JSON"),
-    "link out": Broken(link_out, r"00002.*is a link out of its folder"),
     "only pickled": Broken(only_pickled, r"pytorch_model.bin.*can run code", FileNotFoundError),
     "no weights": Broken(
         lambda f: [p.unlink() for p in f.glob("model*")], r"expected model", FileNotFoundError
@@ -336,4 +345,32 @@ BROKEN_PROCESSORS = {
         setting("processor.json", "transfrom", "crop"), r"processor.json.*'transfrom'", kind="ours"
     ),
 }
-FOLDERS = BROKEN_WEIGHTS | BROKEN_CONFIGS | BROKEN_PROCESSORS
+SMALL = (
+    "chat_template.jinja",
+    "config.json",
+    "generation_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+KEPT = ("tokenizer.model", "video_preprocessor_config.json")  # carried, though nothing reads them
+SHARD = "model-00002-of-00006.safetensors"
+UNFETCHED = {
+    **{
+        f"pointer {name}": stand_in(name, POINTER, "Git LFS pointer.*git lfs pull")
+        for name in (*SMALL, *KEPT, INDEX, SHARD)
+    },
+    **{
+        f"pointer {name}": stand_in(name, POINTER, "Git LFS pointer", "peft")
+        for name in ("adapter_config.json", "adapter_model.safetensors")
+    },
+    "annex": stand_in(
+        SHARD, "/annex/objects/SHA256E-s43520--1234\n", "git-annex pointer.*annex get"
+    ),
+    **{
+        f"web page {name}": stand_in(name, "\n<!DOCTYPE html><html>", "web page.*/resolve/")
+        for name in ("config.json", "tokenizer.json", SHARD)
+    },
+    **{f"link {name}": link_to_nothing(name) for name in (*SMALL, *KEPT, INDEX, SHARD)},
+}
+FOLDERS = BROKEN_WEIGHTS | BROKEN_CONFIGS | BROKEN_PROCESSORS | UNFETCHED

@@ -8,7 +8,16 @@ import sys
 
 import pytest
 
-from mllm.files import is_sealed, read_json, read_sealed, replacing, seal, write_json, write_sealed
+from mllm.files import (
+    is_sealed,
+    read_json,
+    read_sealed,
+    replacing,
+    require_file,
+    seal,
+    write_json,
+    write_sealed,
+)
 
 VALUE = {
     "text": "Ä “quoted”",
@@ -73,3 +82,32 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
         temporary.write_text("whole")
     assert path.read_text() == "whole"
     assert not mine.exists() and living.exists() and other.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", "Git LFS pointer"),
+        (b"/annex/objects/MD5-s3--12", "git-annex pointer"),
+        (b"<!DOCTYPE HTML>\n", "web page"),
+        (b"\n  <html lang='en'>", "web page"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_file_is_named(tmp_path, content, message):
+    path = tmp_path / "weights"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"weights: is a {message}"):
+        require_file(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"version 1", b"<|end|>", bytes(200), b"\xff" * 9])
+def test_files_of_any_content_and_links_to_them_are_taken(tmp_path, content):
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(content)
+    link.symlink_to(path)
+    assert require_file(path) == path and require_file(link) == link
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"link: is a link to .*file, which is not there"):
+        require_file(link)
+    with pytest.raises(FileNotFoundError, match=r"file: no such file"):
+        require_file(path)

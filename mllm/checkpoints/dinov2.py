@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mllm.files import require_file
 from mllm.models.vit import VisionConfig
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -197,9 +198,7 @@ def _load_graph(path: Path):
             f"reading {path} needs the package {error.name!r}: "
             "install it with `pip install --no-deps -r requirements-smol.txt`"
         ) from error
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
     try:
-        return onnx.load(path).graph
+        return onnx.load(require_file(path)).graph
     except DecodeError as error:
         raise ValueError(f"{path}: expected an ONNX file, found {error}; fetch it again") from error

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
-from mllm.checkpoints.hf_folder import is_hf_folder, read_folder
+from mllm.checkpoints.hf_folder import is_hf_folder, no_model, read_folder
 from mllm.checkpoints.loaded import Loaded, read_origin, write_origin
 from mllm.checkpoints.orbax import Checkpoints, abstract_on
 from mllm.data.processor import Processor
@@ -89,7 +89,9 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
     """
     folder, mesh = Path(folder), mesh or one_device()
     where = folder / "model.json"
-    if not where.is_file() and is_hf_folder(folder):
+    if not os.path.lexists(where) and folder.is_dir():
+        if not is_hf_folder(folder):
+            raise no_model(folder)
         return read_folder(folder, dtype=dtype, mesh=mesh)
     description = read_json(where)
     keys = {"model", "collections", "parts", "lora", "parent", "system_prompt"}

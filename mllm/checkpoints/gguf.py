@@ -14,6 +14,7 @@ from gguf import GGUFReader, ReaderTensor
 from gguf.quants import dequantize
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
+from mllm.files import require_file
 from mllm.models import llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
@@ -101,7 +102,7 @@ def interleaved_to_half_split(rows: np.ndarray, heads: int) -> np.ndarray:
 
 
 def _open(path: Path) -> GGUFReader:
-    with path.open("rb") as file:
+    with require_file(path).open("rb") as file:
         magic = file.read(4)
     if magic != b"GGUF":
         raise ValueError(f"{path}: not a GGUF file: expected magic b'GGUF', found {magic!r}")

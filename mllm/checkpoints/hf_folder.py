@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
 from mllm.checkpoints.peft import read_adapter, write_adapter
+from mllm.checkpoints.quantised import Dequantised, open_weights, without_quantisation
 from mllm.checkpoints.small_files import read_small_files
 from mllm.checkpoints.tables import Table, table_of
-from mllm.checkpoints.tensor_files import open_folder
 from mllm.data.hf_processor import read_hf_processor, read_image_settings, write_hf_processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS
@@ -32,7 +33,19 @@ IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 
 def is_hf_folder(folder: Path) -> bool:
     """Return whether a folder is a Hugging Face model, or a PEFT adapter for one."""
-    return (folder / CONFIG).is_file() or (folder / ADAPTER).is_file()
+    return any(os.path.lexists(folder / name) for name in (CONFIG, ADAPTER))
+
+
+def no_model(folder: Path) -> ValueError:
+    """Return the error to raise about a folder that holds no model."""
+    held = [path.parent for path in sorted(folder.glob("snapshots/*/config.json"))]
+    held += [path.parent for path in sorted(folder.glob("*/*config.json"))]
+    hint = f"; one is in {held[0]}" if held else ""
+    return ValueError(
+        f"{folder}: found a folder of {len(list(folder.iterdir()))} entries, expected a "
+        "folder with config.json (Hugging Face), adapter_config.json (PEFT) or model.json (ours), "
+        f"or a .gguf file{hint}"
+    )
 
 
 def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
@@ -48,12 +61,13 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
       FileNotFoundError, ValueError: the message names file, key, expected and found.
     """
     folder = Path(folder)
-    if (folder / ADAPTER).is_file():
+    if os.path.lexists(folder / ADAPTER):
         return _read_adapted(folder, dtype, mesh)
     where = folder / CONFIG
     raw = read_json(where)
     family = family_of(where, raw)
-    files = open_folder(folder)
+    small = read_small_files(folder)
+    files = open_weights(folder, raw)
     config = read_config(where, raw, _pixel_statistics(folder), dtype or "float32")
     table = table_of(family, text_kind_of(raw))
     tree, carried = read_tree(
@@ -65,8 +79,9 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     )
     stored = dtype or str(tree["decoder"]["embed"].dtype)
     config = replace(config, dtype=str(jnp.dtype(stored)))
-    small = read_small_files(folder)
     processor, image_id = _read_processor(folder, family, config, raw)
+    if isinstance(files, Dequantised):
+        small[CONFIG] = json.dumps(without_quantisation(raw), indent=2).encode()
     origin = Origin(small, find_prefixes(files, table), carried)
     origin = origin if dtype is None else origin.cast(dtype)
     return Loaded(family, config, {"params": tree}, processor, origin=origin, image_id=image_id)

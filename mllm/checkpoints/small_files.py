@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mllm.files import require_file
+
 # Weights and states of training are no small files, whatever their size.
 WEIGHTS = (
     ".bin",
@@ -28,6 +30,10 @@ def read_small_files(folder: Path) -> dict[str, bytes]:
 
     These are all files of the folder itself that hold no weights, and those of ``FOLDERS``: what a
     later version of transformers adds is kept without being known here.
+
+    Raises:
+      FileNotFoundError, ValueError: one is a link that leads nowhere, or only the pointer or web
+        page that a download left in its place.
     """
     paths = [
         path
@@ -41,6 +47,8 @@ def read_small_files(folder: Path) -> dict[str, bytes]:
 
 
 def _is_small(path: Path) -> bool:
-    if path.suffix in WEIGHTS or path.name.endswith(INDEX) or not path.is_file():
+    if path.suffix in WEIGHTS or path.name.endswith(INDEX) or path.is_dir():
         return False
-    return path.stat().st_size <= LARGEST
+    if not path.name.startswith(".") and path.suffix not in (".html", ".htm"):
+        require_file(path)
+    return path.is_file() and path.stat().st_size <= LARGEST

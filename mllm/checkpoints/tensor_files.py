@@ -6,6 +6,7 @@ parts, but its errors do not name the tensor, and it needs all tensors of a file
 
 import json
 import math
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from mllm.files import read_json, replacing
+from mllm.files import read_json, replacing, require_file
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 # The format's names for the types that our trees may hold; of other types only sizes are known.
@@ -23,14 +24,26 @@ FLOATS = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
-_BYTES = {
-    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
-    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
-    **dict.fromkeys(("U32", "I32", "F32"), 4),
-    **dict.fromkeys(("U64", "I64", "F64"), 8),
+# What quantised weights are made of: read only by mllm.checkpoints.quantised.
+CODES = {
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
+    "F8_E8M0": np.dtype(ml_dtypes.float8_e8m0fnu),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
+}
+_BITS = {
+    "F4": 4,
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"), 8),
+    **dict.fromkeys(("F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+    **dict.fromkeys(("U32", "I32", "F32"), 32),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the format
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+_FOREIGN = (".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".npz")
 
 
 @dataclass(frozen=True)
@@ -78,19 +91,22 @@ class TensorFiles:
         """Return the full shape of a tensor."""
         return self._stored[name].shape
 
+    def kind(self, name: str) -> str:
+        """Return the format's name for the type of a tensor, such as ``BF16``."""
+        return self._stored[name].kind
+
     def dtype(self, name: str) -> np.dtype:
         """Return the dtype of a tensor: float32, float16 or bfloat16.
 
         Raises:
           ValueError: the tensor has another type.
         """
-        stored = self._stored[name]
-        if stored.kind not in FLOATS:
+        if self.kind(name) not in FLOATS:
             raise ValueError(
-                f"{stored.path}: tensor {name!r}: expected one of {', '.join(FLOATS)}, "
-                f"found {stored.kind}; save the model in one of these"
+                f"{self.path(name)}: tensor {name!r}: expected one of {', '.join(FLOATS)}, "
+                f"found {self.kind(name)}; save the model in one of these"
             )
-        return FLOATS[stored.kind]
+        return FLOATS[self.kind(name)]
 
     def read(self, name: str, index: tuple[slice, ...] = ()) -> np.ndarray:
         """Copy the part ``tensor[index]`` from the disk without reading the rest.
@@ -98,17 +114,31 @@ class TensorFiles:
         Raises:
           ValueError: the tensor has an unsupported type, or the part holds NaN or infinity.
         """
-        stored, dtype = self._stored[name], self.dtype(name)
+        return self.require_finite(name, self._copy(name, self.dtype(name), index))
+
+    def read_codes(self, name: str, index: tuple[slice, ...] = ()) -> np.ndarray:
+        """Copy a part of a tensor of any type in ``CODES``, or of those that ``read`` takes."""
+        return self._copy(name, (FLOATS | CODES)[self.kind(name)], index)
+
+    def require_finite(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Return values of a tensor after checking that they are numbers.
+
+        Raises:
+          ValueError: one is NaN or infinity.
+        """
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{self.path(name)}: tensor {name!r} holds NaN or infinity; the file is damaged, "
+                "or the run that wrote it diverged"
+            )
+        return values
+
+    def _copy(self, name: str, dtype: np.dtype, index: tuple[slice, ...]) -> np.ndarray:
+        stored = self._stored[name]
         if math.prod(stored.shape) == 0:  # an empty tensor cannot be mapped
             return np.empty(stored.shape, dtype)[index]
         whole = np.memmap(stored.path, dtype, "r", offset=stored.start, shape=stored.shape)
-        values = np.array(whole[index])
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"{stored.path}: tensor {name!r} holds NaN or infinity; the file is damaged, or "
-                "the run that wrote it diverged"
-            )
-        return values
+        return np.array(whole[index])
 
 
 def open_folder(folder: Path) -> TensorFiles:
@@ -122,18 +152,32 @@ def open_folder(folder: Path) -> TensorFiles:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
-    if (folder / SINGLE).is_file():
-        return TensorFiles(folder / SINGLE, [_inside(folder, SINGLE, folder)])
-    if not (folder / INDEX).is_file():
-        pickled = sorted(p.name for p in folder.iterdir() if p.suffix in _PICKLED)
-        found = (
-            f"found {pickled[0]}, whose reading can run code; load it with transformers and write "
-            "it with save_pretrained(folder, safe_serialization=True)"
-            if pickled
-            else "found neither"
+    if os.path.lexists(folder / SINGLE):
+        return TensorFiles(folder / SINGLE, [folder / SINGLE])
+    if os.path.lexists(folder / INDEX):
+        return _open_shards(folder, folder / INDEX)
+    raise FileNotFoundError(f"{folder}: expected {SINGLE} or {INDEX}, found {_find_other(folder)}")
+
+
+def _find_other(folder: Path) -> str:
+    """Say which other weights a folder holds, and what to do with them."""
+    names = sorted(path.name for path in folder.iterdir())
+    shards = [name for name in names if name.endswith(".safetensors")]
+    if shards:
+        return (
+            f"{shards[0]} ({len(shards)} in all); fetch the index too if these are shards of it, "
+            f"or give a single file the name {SINGLE}"
         )
-        raise FileNotFoundError(f"{folder}: expected {SINGLE} or {INDEX}, {found}")
-    return _open_shards(folder, folder / INDEX)
+    pickled = [name for name in names if name.endswith(_PICKLED)]
+    if pickled:
+        return (
+            f"{pickled[0]}, whose reading can run code; load it with transformers and write it "
+            "with save_pretrained(folder, safe_serialization=True)"
+        )
+    foreign = [name for name in names if name.endswith(_FOREIGN)]
+    return (
+        f"{foreign[0]}, of another library; convert it with that library" if foreign else "neither"
+    )
 
 
 def _open_shards(folder: Path, index: Path) -> TensorFiles:
@@ -142,9 +186,20 @@ def _open_shards(folder: Path, index: Path) -> TensorFiles:
         raise ValueError(f"{index}: key 'weight_map': expected tensor names with their file names")
     if not shards:
         raise ValueError(f"{index}: key 'weight_map': expected tensors, found none")
-    files = TensorFiles(
-        index, (_inside(folder, name, index) for name in sorted(set(shards.values())))
-    )
+    names = sorted(set(shards.values()))
+    for name in names:
+        # The user named this folder, so links in it may lead anywhere; a name in a file may not.
+        if "/" in name or "\\" in name or "\0" in name or not name.endswith(".safetensors"):
+            raise ValueError(
+                f"{index}: expected the plain name of a .safetensors file, found {name!r}"
+            )
+    absent = [name for name in names if not os.path.lexists(folder / name)]
+    if absent:
+        raise FileNotFoundError(
+            f"{folder / absent[0]}: no such file, {index} names it; {len(absent)} of "
+            f"{len(names)} shards are missing, fetch them again"
+        )
+    files = TensorFiles(index, (folder / name for name in names))
     for name, shard in shards.items():
         if name not in files or files.path(name).name != shard:
             raise ValueError(f"{folder / shard}: tensor {name!r} is missing: {index} names it")
@@ -154,27 +209,9 @@ def _open_shards(folder: Path, index: Path) -> TensorFiles:
     return files
 
 
-def _inside(folder: Path, name: str, where: Path) -> Path:
-    """Return the path of a file in the folder.
-
-    Links may lead into the folder itself, or to where the Hub's cache keeps its content.
-    """
-    path = folder / name
-    if "/" in name or "\\" in name or "\0" in name or path.suffix != ".safetensors":
-        raise ValueError(f"{where}: expected the plain name of a .safetensors file, found {name!r}")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file, {where} names it; fetch it again")
-    home, target = folder.resolve(), path.resolve()
-    if target.parent not in (home, home.parent.parent / "blobs"):
-        raise ValueError(f"{path}: is a link out of its folder, to {target}; put a copy there")
-    return path
-
-
 def _read_header(path: Path) -> dict[str, Stored]:
     """Return the tensors of one file, after checking that they fill it without overlaps or gaps."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    size = path.stat().st_size
+    size = require_file(path).stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, _LONGEST_HEADER):
@@ -235,13 +272,13 @@ def _offsets(path: Path, name: str, entry: object) -> list[int]:
 def _check_entry(path: Path, name: str, entry: dict) -> tuple[str, tuple[int, ...], list[int]]:
     kind, shape, offsets = entry.get("dtype"), entry.get("shape"), entry["data_offsets"]
     where = f"{path}: tensor {name!r}"
-    if not isinstance(kind, str) or kind not in _BYTES:
+    if not isinstance(kind, str) or kind not in _BITS:
         raise ValueError(
-            f"{where}: key 'dtype': expected one of {', '.join(sorted(_BYTES))}, found {kind!r}"
+            f"{where}: key 'dtype': expected one of {', '.join(sorted(_BITS))}, found {kind!r}"
         )
     if not _are_counts(shape):
         raise ValueError(f"{where}: key 'shape': expected a list of sizes, found {str(shape)[:80]}")
-    expected, found = math.prod(shape) * _BYTES[kind], offsets[1] - offsets[0]
+    expected, found = -(-math.prod(shape) * _BITS[kind] // 8), offsets[1] - offsets[0]
     if expected != found:
         raise ValueError(
             f"{where}: expected {expected} bytes for {kind} {shape}, found {found} in data_offsets"

@@ -36,7 +36,7 @@ from mllm.data.conversation import IMAGE_MARK, Media, Turn, assistant, image, us
 from mllm.data.encoded import Encoded, check_order, content_number, expand, joined
 from mllm.data.images import ImageConfig, Picture
 from mllm.data.private import privately_named
-from mllm.files import read_json, write_json
+from mllm.files import read_json, require_file, write_json
 from mllm.registry import lookup
 
 KEPT = 256 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
@@ -377,8 +377,7 @@ def _following(encode, context: str, text: str) -> list[int]:
 
 def read_tokenizer(path: Path) -> Tokenizer:
     """Read a ``tokenizer.json``; raise FileNotFoundError or ValueError naming it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected a tokenizer.json")
+    require_file(path)
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception

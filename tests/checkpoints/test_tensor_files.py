@@ -218,31 +218,65 @@ def test_an_index_that_does_not_fit_its_shards(tmp_path, shards, weight_map, mes
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none: no such folder"):
         open_folder(tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match=rf"expected {NAME} or {INDEX}, found neither"):
-        open_folder(tmp_path)
-    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
-    with pytest.raises(FileNotFoundError, match=r"found pytorch_model\.bin.*safe_serialization"):
-        open_folder(tmp_path)
     write_shards(tmp_path, {X: {"a": VALUES}}, {"a": X, "b": Y})
-    with pytest.raises(FileNotFoundError, match=r"y\.safetensors: no such file, .*names it"):
+    with pytest.raises(FileNotFoundError, match=r"y\.safetensors: no such file, .*1 of 2 shards"):
         open_folder(tmp_path)
     (tmp_path / INDEX).write_text("{")
     with pytest.raises(ValueError, match=r"index\.json: not JSON"):
         open_folder(tmp_path)
 
 
-def test_links_may_lead_to_the_cache_of_the_hub_and_nowhere_else(tmp_path):
+def test_links_of_a_folder_are_followed_wherever_they_lead(tmp_path):
     snapshot, blobs = tmp_path / "model/snapshots/1234", tmp_path / "model/blobs"
     snapshot.mkdir(parents=True)
     blobs.mkdir()
     save_file({"a": VALUES}, blobs / "5678")
     (snapshot / NAME).symlink_to("../../blobs/5678")
     np.testing.assert_array_equal(open_folder(snapshot).read("a"), VALUES)
-    save_file({"a": VALUES}, tmp_path / "elsewhere")
-    (snapshot / NAME).unlink()
-    os.symlink(tmp_path / "elsewhere", snapshot / NAME)
-    with pytest.raises(ValueError, match=r"is a link out of its folder, to .*elsewhere"):
-        open_folder(snapshot)
+    (tmp_path / "link").symlink_to(snapshot)
+    np.testing.assert_array_equal(open_folder(tmp_path / "link").read("a"), VALUES)
+    elsewhere = tmp_path / "store" / "shards"
+    elsewhere.mkdir(parents=True)
+    write_shards(elsewhere, SHARDS, {"a": X, "b": Y})
+    view = tmp_path / "view"
+    view.mkdir()
+    for path in elsewhere.iterdir():
+        (view / path.name).symlink_to(path)
+    assert sorted(open_folder(view)) == ["a", "b"]
+    (elsewhere / Y).unlink()
+    with pytest.raises(FileNotFoundError, match=r"view/y\.safetensors: is a link to .*not there"):
+        open_folder(view)
+    (view / INDEX).unlink()
+    os.symlink(tmp_path / "gone", view / NAME)
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: is a link to .*gone, which"):
+        open_folder(view)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], r"found neither"),
+        (
+            ["pytorch_model.bin"],
+            r"found pytorch_model\.bin, whose reading can run code.*safe_serial",
+        ),
+        (
+            ["model-00001-of-00002.safetensors"],
+            r"found model-00001.* \(1 in all\); fetch the index",
+        ),
+        (
+            ["model.fp16.safetensors"],
+            r"found model\.fp16.*give a single file the name model\.safet",
+        ),
+        (["tf_model.h5"], r"found tf_model\.h5, of another library"),
+        (["flax_model.msgpack", "config.json"], r"found flax_model\.msgpack, of another library"),
+    ],
+)
+def test_other_weights_than_those_expected_are_named(tmp_path, names, message):
+    for name in names:
+        (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(FileNotFoundError, match=rf"expected {NAME} or {INDEX}, {message}"):
+        open_folder(tmp_path)
 
 
 def test_single_files_can_be_named(tmp_path):
