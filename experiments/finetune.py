@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments.common import define_workdir, get_config, run, say
 from mllm.benchmarks import get_benchmark
+from mllm.studies.lock import hold
 from mllm.studies.stage import before_methods
 from mllm.studies.train import ensure
 
@@ -16,9 +17,10 @@ def main(_):
     config, workdir = get_config(), Path(WORKDIR.value)
     system = get_benchmark(config.benchmark.name)
     benchmark = system.open_benchmark(config)
-    for name in before_methods(system.stages(config)):
-        run = ensure(name, config, workdir, system, benchmark)
-        say(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
+    with hold(workdir):
+        for name in before_methods(system.stages(config)):
+            run = ensure(name, config, workdir, system, benchmark)
+            say(f"{run.folder}: {run.record()['checkpoint_digest'][:12]}")
 
 
 if __name__ == "__main__":

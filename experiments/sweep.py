@@ -8,6 +8,7 @@ from experiments.common import config_path, define_workdir, get_config, note, ru
 from mllm.benchmarks import get_benchmark, get_report
 from mllm.parallel.launch import is_first
 from mllm.reporting import print_table, write_report
+from mllm.studies.lock import hold
 from mllm.studies.start import prepare
 from mllm.studies.sweep import overrides_of, run_all
 
@@ -17,12 +18,13 @@ WORKDIR = define_workdir("folder of the sweep")
 def main(_):
     config, workdir = get_config(), Path(WORKDIR.value)
     system, runs = get_benchmark(config.benchmark.name), overrides_of(config, config_path())
-    run_all(config, runs, workdir, system, prepare(system, config, note), note)
-    if is_first():
-        report = get_report(config.benchmark.name)
-        paths = write_report(workdir, report)
-        print_table(workdir, report)
-        print(f"report: {paths['html']}")
+    with hold(workdir):
+        run_all(config, runs, workdir, system, prepare(system, config, note), note)
+        if is_first():
+            report = get_report(config.benchmark.name)
+            paths = write_report(workdir, report)
+            print_table(workdir, report)
+            print(f"report: {paths['html']}")
 
 
 if __name__ == "__main__":

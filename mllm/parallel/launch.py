@@ -93,6 +93,17 @@ def require_same(what: str, value: bytes | str) -> None:
         )
 
 
+def from_first(text: str) -> str:
+    """Return the text of the first process, at most 4,000 bytes of it, on all processes."""
+    if jax.process_count() == 1:
+        return text
+    data = np.zeros(4000, np.uint8)
+    told = np.frombuffer(text.encode(), np.uint8)[: data.size]
+    data[: told.size] = told
+    found = np.asarray(multihost_utils.broadcast_one_to_all(data))
+    return found.tobytes().rstrip(b"\0").decode(errors="ignore")
+
+
 def _number(name: str, text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{name} is {text!r}, expected a number")

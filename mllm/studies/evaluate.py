@@ -18,6 +18,7 @@ from mllm.parallel.place import place
 from mllm.registry import lookup
 from mllm.studies.efficiency import measure
 from mllm.studies.environment import environment
+from mllm.studies.lock import hold
 from mllm.studies.run import Run
 from mllm.studies.stage import find, folder_name
 from mllm.studies.start import device_mesh
@@ -58,7 +59,15 @@ def evaluate(run: Run, config, system: System, benchmark) -> dict:
 
     Writes ``eval/<protocol>/<part>/`` (replies, scores) and ``eval/<protocol>/results.json`` (all
     parts so far); a run may be evaluated under several protocols, side by side.
+
+    Raises:
+      ValueError: another command asks the same run the same.
     """
+    with hold(evaluation_folder(run, system, config)):
+        return _evaluate(run, config, system, benchmark)
+
+
+def _evaluate(run: Run, config, system: System, benchmark) -> dict:
     record, folder = run.record(), evaluation_folder(run, system, config)
     questions, answerer = questions_for(run, config, system, benchmark)
     manifest = {

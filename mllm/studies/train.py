@@ -1,9 +1,10 @@
 """Train the stages of a study, each from its parent's weights into a run's folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +20,10 @@ from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
 from mllm.studies.examples import make_pipeline
 from mllm.studies.identity import identity, made_from
+from mllm.studies.lock import hold
 from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
 from mllm.studies.run import Run
-from mllm.studies.stage import PARENT, Stage, find, folder_name, stream
+from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, stream
 from mllm.studies.start import device_mesh, fresh_model, import_pretrained, pass_on
 from mllm.studies.system import System
 from mllm.training import optimizers, state
@@ -47,26 +49,38 @@ def ensure(
     parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
     digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
     source = made_from(stage, config, benchmark.fingerprint, digests)
-    if run.finished(source):
-        return run
-    begin = partial(run.begin, source)
+    if not run.finished(source):
+        with hold(run.folder):
+            if not run.finished(source):  # nobody has made it in the meantime
+                make(run, stages, parents, source, benchmark)
+    return run
+
+
+def make(
+    run: Run, stages: Stages, parents: list[Run], source: Mapping[str, Any], benchmark
+) -> None:
+    """Make a run of a study that is not finished.
+
+    Args:
+      parents: finished runs of ``Stage.parents``. source: what it is made from.
+    """
+    stage, config, begin = find(stages, run.method), run.config, partial(run.begin, source)
     if stage.answerer is not None:
         begin()
         above = f"../{parents[0].folder.name}" if parents else None
         run.write("finished", checkpoint_digest=identity(source), parent=above, cost={})
-        return run
+        return
     if stage.schedule is None:
         import_pretrained(run, stage.pretrained or config.pretrained, begin)
-        return run
+        return
     mesh = device_mesh(config)
     models = [load_model(parent.folder, mesh=mesh) for parent in parents]
     start = models[0] if stage.parent else fresh_model(config, benchmark, mesh, stage.model)
-    seed = 10 * config.seed + stream(stages, name)
+    seed = 10 * config.seed + stream(stages, run.method)
     above = parents[0].folder if stage.parent else None
     train_stage(
         run, stage, start, benchmark, parent=above, reference=models[1:], seed=seed, begin=begin
     )
-    return run
 
 
 def train_stage(

@@ -1,10 +1,13 @@
 """What every entry point owes its user: help, and errors that say what to do."""
 
+import os
+
 import pytest
 
 from mllm.benchmarks.mllmu import Benchmark
 from mllm.benchmarks.mllmu.sets import chosen_profiles, evaluation_sets
 from mllm.files import write_json
+from mllm.studies.lock import hold
 
 pytestmark = pytest.mark.thorough
 
@@ -43,6 +46,15 @@ def test_a_run_that_is_not_finished_is_not_evaluated(commands, micro, tmp_path):
     write_json(tmp_path / "run.json", {"method": "npo", "status": "running"})
     message = commands.refused("evaluate", *micro, "--checkpoint", tmp_path)
     assert "run.json: status is 'running', not 'finished'" in message
+
+
+@pytest.mark.parametrize("name", ["finetune", "sweep"])
+def test_a_second_command_in_a_folder_is_refused(commands, micro, tmp_path, name):
+    with hold(tmp_path / "study"):
+        message = commands.refused(name, *micro, "--workdir", tmp_path / "study")
+    assert f"error: {tmp_path / 'study'}: in use by `" in message
+    assert f"process {os.getpid()} on {os.uname().nodename}, since 2" in message
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from mllm.checkpoints.folder import load_model
 from mllm.files import read_json, read_jsonl
+from mllm.studies.lock import hold
 
 pytestmark = pytest.mark.thorough
 
@@ -140,3 +141,11 @@ def test_processes_that_were_given_different_work_stop(data_dir, tmp_path):
     for _, err in finish(*start_two("finetune", *common, other=("--config.seed=1",)), status=2):
         assert "base: the run asked for is not the same on all processes: [1] differ" in err
     assert not (tmp_path / "base" / "run.json").exists()
+
+
+def test_a_folder_in_use_is_refused_to_all_processes(data_dir, tmp_path):
+    common = [*SHORT, f"--config.benchmark.data_dir={data_dir}", "--workdir", tmp_path]
+    with hold(tmp_path):
+        for _, err in finish(*start_two("finetune", *common), status=2):
+            assert f"error: {tmp_path}: in use by" in err and f"process {os.getpid()} on" in err
+    assert not list(tmp_path.iterdir())
