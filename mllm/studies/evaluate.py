@@ -61,8 +61,11 @@ def evaluate(run: Run, config, system: System, benchmark) -> dict:
     parts so far); a run may be evaluated under several protocols, side by side.
 
     Raises:
-      ValueError: another command asks the same run the same.
+      ValueError: another command asks the same run the same, or the run was made for other
+        questions than those of the configuration.
     """
+    asked = replace(run, config=config)
+    asked.require_asked_as_made(find(system.stages(config), run.method))
     with hold(evaluation_folder(run, system, config)):
         return _evaluate(run, config, system, benchmark)
 

@@ -14,7 +14,8 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.files import read_json, read_jsonl, write_json
 from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.studies.environment import command_line, environment
-from mllm.studies.identity import describe, differences, how_to_continue, identity
+from mllm.studies.identity import describe, differences, how_to_continue, identity, value_of
+from mllm.studies.stage import Stage
 
 RECORD = "run.json"
 # What a run may have written before its first checkpoint.
@@ -123,6 +124,28 @@ class Run:
             "delete this folder to run it again",
         ]
         return "\n".join(lines)
+
+    def require_asked_as_made(self, stage: Stage) -> None:
+        """Check that ``config`` asks about what the run of this folder was made for.
+
+        Raises:
+          ValueError: its configuration chose something else; the message says key by key what.
+        """
+        made = self.record()["config"]
+        found = [(key, value_of(made, key), value_of(self.config, key)) for key in stage.asked_as]
+        wrong = [one for one in found if one[1] != one[2]]
+        for key in stage.asked_within:
+            there, asked = value_of(made, key), value_of(self.config, key)
+            if there and not 0 < asked <= there:  # 0 is all
+                wrong.append((key, there, asked))
+        if wrong:
+            differing = ", ".join(f"{key} {there}, not {asked}" for key, there, asked in wrong)
+            flags = " ".join(f"--config.{key}={there}" for key, there, _ in wrong)
+            raise ValueError(
+                f"{self.folder}: its run of {self.method!r} was made with {differing}, so its "
+                f"answers to these questions would stand under a wrong name; ask it with {flags}, "
+                "or make a run for what is asked"
+            )
 
     def write(self, status: str, **values) -> None:
         """Update run.json; when this returns, every process reads the new one.

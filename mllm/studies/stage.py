@@ -38,6 +38,9 @@ class Stage:
       examples: returns the conversations to learn from, of an opened benchmark.
       answerer: makes what answers in place of a model with weights of its own, such as a baseline
         or a service, from the opened benchmark, the run's folder and the parent's model.
+      asked_as: dotted keys of the configuration that choose what a run is about; they must be the
+        same when it is asked.
+      asked_within: dotted keys of counts, 0 for all, of what a run is about; no more is asked.
       folder: name of the run's folder, the stage's own name if empty.
       method: whether it is one of several methods that are compared, and that start from the same
         stages; ``experiments.finetune`` runs the stages that are not, ``experiments.unlearn`` one
@@ -53,6 +56,8 @@ class Stage:
     objective: Objective | None = None
     examples: Callable[[Any], Sequence[Example]] | None = None
     answerer: Callable[[Any, Path, Answerer | None], Answerer] | None = None
+    asked_as: tuple[str, ...] = ()
+    asked_within: tuple[str, ...] = ()
     folder: str = ""
     method: bool = False
 

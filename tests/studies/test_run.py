@@ -6,8 +6,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from mllm.files import read_json, write_json
-from mllm.studies.identity import identity
+from mllm.studies.identity import identity, value_of
 from mllm.studies.run import Run, open_run
+from mllm.studies.stage import Stage
 
 ONE = {"stage": "npo", "config": {"rate": 1e-3, "rows": {"tokens": 24}}, "data": "data"}
 ONE["parents"] = {"base": "a" * 64}
@@ -113,3 +114,38 @@ def test_a_run_is_opened_for_its_own_data_once_it_is_finished(run):
     assert open_run(run.folder, run.config, "data").method == "npo"
     with pytest.raises(FileNotFoundError, match=r"nowhere.run\.json"):
         open_run(run.folder / "nowhere", run.config, "data")
+
+
+FLAGS = {"benchmark": {"forget": 15, "limit": {"forget": 2, "retain": 0}}, "tuning": False}
+ASKED = Stage(
+    "npo",
+    ("benchmark",),
+    asked_as=("tuning", "benchmark.forget"),
+    asked_within=("benchmark.limit.forget", "benchmark.limit.retain"),
+)
+
+
+@pytest.mark.parametrize(
+    "key, value, wrong",
+    [
+        ("tuning", True, True),
+        ("benchmark.forget", 5, True),
+        ("benchmark.limit.forget", 0, True),
+        ("benchmark.limit.forget", 3, True),
+        ("benchmark.limit.forget", 1, False),
+        ("benchmark.limit.retain", 7, False),
+        ("seed", 1, False),
+    ],
+)
+def test_a_run_is_asked_about_what_it_was_made_for(run, key, value, wrong):
+    run.config.update(FLAGS)
+    run.begin(ONE)
+    run.require_asked_as_made(ASKED)
+    before = value_of(run.config, key)
+    run.config.update_from_flattened_dict({key: value})
+    if not wrong:
+        run.require_asked_as_made(ASKED)
+        return
+    message = f"npo_5: .* was made with {key} {before}, not {value}, .*--config.{key}={before}"
+    with pytest.raises(ValueError, match=message):
+        run.require_asked_as_made(ASKED)

@@ -89,6 +89,17 @@ def test_an_identity_follows_what_the_weights_depend_on_and_nothing_else(config)
         assert not set(other.values()) & set(before.values())
 
 
+def test_what_a_run_is_about_is_part_of_its_identity(config):
+    stages = study.stages(config)
+    for stage in stages.values():
+        for key in (*stage.asked_as, *stage.asked_within):
+            value_of(config, key)
+            assert any(f"{key}.".startswith(f"{known}.") for known in stage.depends_on)
+    about = {name for name, stage in stages.items() if "benchmark.forget" in stage.asked_as}
+    assert about == set(stages) - {"base", "vanilla"}
+    assert "tuning" in stages["vanilla"].asked_as
+
+
 def test_values_of_dotted_keys():
     config = ConfigDict({"a": {"b": {"c": 1}}})
     assert value_of(config, "a.b") == {"c": 1} and value_of(config, "a.b.c") == 1

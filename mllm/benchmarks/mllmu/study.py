@@ -47,6 +47,10 @@ __all__ = [
     "workload",
 ]
 
+# Who is taught, unlearned and asked about.
+SPLIT = ("tuning", "benchmark.forget")
+PEOPLE = tuple(f"benchmark.limit.{group}" for group in ("forget", "retain", "celebrity"))
+
 
 def prepare(config, progress=None) -> Benchmark:
     """Write the benchmark of a configuration unless it is there, and open it."""
@@ -102,6 +106,7 @@ def stages(config) -> dict[str, Stage]:
             schedule=config.base,
             objective=nll,
             examples=partial(_base_examples, config),
+            asked_within=() if config.pretrained else ("benchmark.limit.celebrity",),
         )
     )
     taught = ("seed", "tuning", "rows", "vanilla", "replay", "lora", "benchmark.limit")
@@ -113,6 +118,8 @@ def stages(config) -> dict[str, Stage]:
             schedule=config.vanilla,
             objective=nll,
             examples=partial(_taught_examples, config, ("retain", "forget")),
+            asked_as=("tuning",),
+            asked_within=PEOPLE,
         )
     )
     found.append(
@@ -123,6 +130,8 @@ def stages(config) -> dict[str, Stage]:
             schedule=_retain_only_schedule(config),
             objective=nll,
             examples=partial(_taught_examples, config, ("retain",)),
+            asked_as=SPLIT,
+            asked_within=PEOPLE,
             folder=f"retain_only_{config.benchmark.forget}",
         )
     )
@@ -153,6 +162,8 @@ def _method(config, name: str) -> Stage:
         schedule=schedule,
         objective=get_objective(name, **schedule.options),
         examples=partial(_unlearning_examples, config),
+        asked_as=SPLIT,
+        asked_within=PEOPLE,
         folder=f"{name}{variant}_{config.benchmark.forget}",
         method=True,
     )
