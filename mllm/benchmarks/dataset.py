@@ -6,20 +6,22 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tensorflow_datasets as tfds
 
+from mllm.benchmarks.record import RECORD, check_files, is_outdated, read_record, write_record
 from mllm.data.source import Mapped
-from mllm.files import read_json, write_json
+from mllm.files import read_json
 from mllm.registry import lookup
 
-RECORD = "benchmark.json"
+SHARD = ".array_record"
 ROWS_KEPT = 64  # rows of a split that stay in memory; one may hold megabytes of pictures
-KEYS = ("schema", "config", "fingerprint")
 
 Row = TypeVar("Row")
 Build = Callable[[Path], tuple[Path, Mapping[str, Any]]]
@@ -27,6 +29,8 @@ Build = Callable[[Path], tuple[Path, Mapping[str, Any]]]
 
 class Dataset:
     """A finished dataset: its record and its rows.
+
+    The files of a split are checked against the record when its rows are first asked for.
 
     Attributes:
       folder: that TFDS wrote. record: the values of benchmark.json.
@@ -36,6 +40,7 @@ class Dataset:
         self.folder, self.record = folder, record
         self._builder = tfds.builder_from_directory(str(folder))
         self.rows = cache(self._rows)
+        self._stored = cache(self._open_split)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -54,15 +59,45 @@ class Dataset:
           make: makes a row of its features; text is bytes, pictures are encoded files.
 
         Raises:
-          ValueError: the dataset has no such split.
+          FileNotFoundError, ValueError: the dataset has no such split, or one of its files is
+            missing or damaged.
         """
         lookup(dict.fromkeys(self.splits), split, f"split of {self.folder}")
-        features = self._builder.info.features
+        return Mapped(self._stored(split), make, kept=ROWS_KEPT)
+
+    def _open_split(self, split: str) -> "StoredRows":
+        info = self._builder.info
+        shards = [Path(os.fspath(path)) for path in info.splits[split].filepaths]
+        if "files" in self.record:  # not yet while the dataset is being built
+            check_files(self.folder, self.record, [shard.name for shard in shards])
         encoded = {
-            name: KeepEncoded() for name, feature in features.items() if _holds_pictures(feature)
+            name: KeepEncoded()
+            for name, feature in info.features.items()
+            if _holds_pictures(feature)
         }
         source = self._builder.as_data_source(split=split, decoders=encoded)
-        return Mapped(source, make, kept=ROWS_KEPT)
+        return StoredRows(source, shards, info.splits[split].shard_lengths)
+
+
+class StoredRows(Sequence):
+    """The rows of a split as TFDS reads them; an error names the file that it comes from."""
+
+    def __init__(self, source: Sequence, shards: Sequence[Path], lengths: Sequence[int]):
+        self._source, self._shards, self._ends = source, shards, list(accumulate(lengths))
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, number: int) -> Mapping[str, Any]:
+        try:
+            return self._source[number]
+        except (ValueError, RuntimeError, OSError) as error:
+            shard = self._shards[bisect_right(self._ends, number)]
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{shard}: row {number} cannot be read ({reason}); the file was damaged or removed "
+                f"since it was opened: delete {shard.parent} and prepare it again"
+            ) from None
 
 
 class KeepEncoded(tfds.decode.SkipDecoding):
@@ -78,23 +113,19 @@ def _holds_pictures(feature: Any) -> bool:
     return isinstance(inner, tfds.features.Image)
 
 
-def open_dataset(folder: Path) -> Dataset:
+def open_dataset(folder: Path, **made_from: Any) -> Dataset:
     """Open a dataset that ``build_dataset`` wrote.
 
+    Args:
+      made_from: what it must have been made from: values of its record by key.
+
     Raises:
-      FileNotFoundError: it has not been prepared.
-      ValueError: its record lacks a key.
+      FileNotFoundError: it has not been prepared, or one of its files is missing.
+      ValueError: it was made from something else, or a file other than those of the rows is not
+        what was prepared.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: not found; make it with `python -m experiments.prepare` and the same config"
-        )
-    record = read_json(path)
-    if missing := [key for key in KEYS if key not in record]:
-        raise ValueError(
-            f"{path}: keys {missing} are missing; delete {folder} and prepare it again"
-        )
+    record = read_record(folder, **made_from)
+    check_files(folder, record, [name for name in record["files"] if SHARD not in name])
     return Dataset(folder, record)
 
 
@@ -102,23 +133,46 @@ def build_dataset(final: Path, build: Build) -> None:
     """Build a dataset unless it is there; one process at a time does.
 
     All is built in a folder next to the final one and moved there at the end, so that an
-    interrupted build leaves nothing that looks finished; its remains go with the next build.
+    interrupted build leaves nothing that looks finished; its remains go with the next build. A
+    dataset that is there is neither locked nor written to, so it may lie on a disk that is
+    read-only. One that an earlier version wrote without digests is made again.
 
     Args:
       final: the dataset's folder.
       build: writes a dataset below an empty folder; returns the dataset's own folder in it and the
         values of its record, the fingerprint among them.
+
+    Raises:
+      ValueError: what is made again has other rows than before.
     """
+    if _is_built(final):
+        return
     with _only_one(final.parent):
-        if final.exists():
+        if _is_built(final):
             return
         temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
         try:
             folder, record = build(temporary)
-            write_json(folder / RECORD, {"schema": 1, **record})
+            write_record(folder, record)
+            if final.exists():
+                _require_same_rows(final, record["fingerprint"])
+                os.replace(final, temporary / "earlier")
             os.replace(folder, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_built(final: Path) -> bool:
+    return final.exists() and not is_outdated(final)
+
+
+def _require_same_rows(final: Path, fingerprint: str) -> None:
+    if (before := read_json(final / RECORD).get("fingerprint")) != fingerprint:
+        raise ValueError(
+            f"{final}: was prepared by an earlier version with fingerprint {str(before)[:12]}, and "
+            f"has {fingerprint[:12]} when it is made again; keep it for the runs that used it, and "
+            "choose another data_dir"
+        )
 
 
 def write_rows(builder: tfds.core.DatasetBuilder) -> Path:
@@ -127,20 +181,6 @@ def write_rows(builder: tfds.core.DatasetBuilder) -> Path:
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints a download of unknown size
         builder.download_and_prepare()
     return Path(builder.data_path)
-
-
-def require_seed(dataset: Dataset, seed: int | None) -> None:
-    """Check that a dataset was generated from a seed; None for data that no seed makes.
-
-    Raises:
-      ValueError: it was made with another one.
-    """
-    made = dataset.record["seed"]
-    if made != seed:
-        raise ValueError(
-            f"{dataset.folder}: made with seed {made}, not {seed}; delete it or choose another "
-            "data_dir"
-        )
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
 from mllm.registry import lookup
 
@@ -99,11 +99,53 @@ def decode(data: bytes, where: str = "image", alpha: str = "white") -> Image.Ima
         with ``where``. Or ``alpha`` is unknown.
     """
     to_rgb = lookup(ALPHA, alpha, "alpha")
+    return to_rgb(_read(data, where))
+
+
+def as_png(data: bytes, where: str = "image") -> bytes:
+    """Return a picture of any format as a PNG that ``decode`` shows alike, its transparency kept.
+
+    Raises:
+      ValueError: as ``decode`` does.
+    """
+    image = _read(data, where)
+    file = io.BytesIO()
+    image.convert("RGBA" if image.has_transparency_data else "RGB").save(file, "PNG")
+    return file.getvalue()
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of a loaded image, from 1 to 8; 1, upright, where none can be
+    read, because EXIF data that is damaged does not make a picture unusable.
+    """
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return int(found) if found in _UPRIGHT else 1
+    except Exception:  # Pillow's parser answers damaged data with all sorts
+        return 1
+
+
+_UPRIGHT = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _read(data: bytes, where: str) -> Image.Image:
+    """Return the image upright, with 8 bits a channel, in any mode."""
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels")
-        return to_rgb(_eight_bits(ImageOps.exif_transpose(image)))
+        image.load()
+        turned = _UPRIGHT[orientation(image)]
+        return _eight_bits(image if turned is None else image.transpose(turned))
     except UnidentifiedImageError:
         reason = f"no known format in {len(data)} bytes"
     except Exception as error:  # decoders answer damaged files with all sorts

@@ -286,8 +286,10 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
 
 
 def test_missing_folders_and_files(tmp_path):
-    with pytest.raises(ValueError, match="published_dir"):
+    with pytest.raises(FileNotFoundError, match=r"nothing has been imported .*published_dir"):
         prepare(tmp_path / "data", "published")
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder.*published_dir"):
+        prepare(tmp_path / "data", "published", published_dir=tmp_path / "nowhere")
     source = write(tmp_path / "published", published_rows())
     broken = source / "forget_5" / "train-00000-of-00001.parquet"
     broken.write_bytes(b"PAR1 no")

@@ -1,10 +1,12 @@
 """Importer of the published parquet folders (Hugging Face `MLLMMU/MLLMU-Bench`).
 
-Ten folders with `train-*.parquet`: Full_Set, Test_Set, Retain_Set (which holds the celebrities),
-ft_Data (the training pairs), forget_5/10/15 and retain_95/90/85. Evaluation rows are taken from
-the folder of their own split; training pairs are joined to them by ID.
+Ten folders of parquet files: Full_Set, Test_Set, Retain_Set (which holds the celebrities), ft_Data
+(the training pairs), forget_5/10/15 and retain_95/90/85. Evaluation rows are taken from the folder
+of their own split; training pairs are joined to them by ID.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,10 @@ from mllm.benchmarks.mllmu.published_fields import (
     parse_training,
 )
 from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, Profile, TrainingPair
+from mllm.benchmarks.mllmu.shards import shards_of
+from mllm.files import file_digests, require_file
 
+IMPORTER = 1  # raise it whenever the same files give other rows: they are then imported again
 FULL, TEST, CELEBRITY, TRAINING = "Full_Set", "Test_Set", "Retain_Set", "ft_Data"
 EVALUATION_COLUMNS = (
     "ID",
@@ -30,7 +35,29 @@ EVALUATION_COLUMNS = (
     "Generation_Task",
     "Mask_Task",
 )
+FOLDERS = (
+    FULL,
+    TEST,
+    CELEBRITY,
+    TRAINING,
+    *(f"forget_{ratio}" for ratio in FORGET_RATIOS),
+    *(f"retain_{100 - ratio}" for ratio in FORGET_RATIOS),
+)
 ROWS_AT_ONCE = 16  # a row may hold megabytes of pictures
+
+
+def source_digest(folder: str | Path) -> str:
+    """Return sha256 (hex) of what an import depends on: the content of all files, in the order in
+    which they are read, and this importer.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``read_published`` does, where the files are not all
+            there.
+    """
+    files = {name: _files(Path(folder), name) for name in FOLDERS}
+    digests = file_digests(path for paths in files.values() for path in paths)
+    content = {name: [digests[path] for path in paths] for name, paths in files.items()}
+    return hashlib.sha256(json.dumps([IMPORTER, content]).encode()).hexdigest()
 
 
 def read_published(
@@ -160,43 +187,67 @@ def _rows(
     folder: Path, name: str, columns: tuple[str, ...]
 ) -> Iterator[tuple[Place, Mapping[str, Any]]]:
     """Yield the rows of a folder with their place; ValueError where a column is missing."""
-    files = sorted((folder / name).glob("train-*.parquet"))
-    if not files:
-        raise FileNotFoundError(
-            f"{folder / name}: no train-*.parquet; download all ten folders of the dataset"
-        )
-    for path in files:
+    for path in _files(folder, name):
         label = f"{name}/{path.name}"
         try:
-            source = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{label}: not a readable parquet file: {error}") from error
-        with source:
-            found = source.schema_arrow.names
-            for column in columns:
-                if column not in found:
-                    raise ValueError(
-                        f"{label}: column {column!r} is missing; found {', '.join(found)}"
-                    )
-            if "image" not in found and "images" not in found:
-                raise ValueError(
-                    f"{label}: column 'image' or 'images' is missing; found {', '.join(found)}"
-                )
-            number = 0
-            for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
-                for row in batch.to_pylist():
-                    yield Place(label, number), row
-                    number += 1
+            yield from _rows_of(path, label, columns)
+        except (pa.ArrowException, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{label}: not a readable parquet file: {reason}; download it again"
+            ) from error
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """Return the files of one of the folders, in the order of its rows."""
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no such folder; benchmark.published_dir names the folder that holds "
+            f"{', '.join(FOLDERS)}"
+        )
+    files = shards_of(folder / name)
+    if not files:
+        raise FileNotFoundError(
+            f"{folder / name}: no parquet files; download all ten folders of the dataset"
+        )
+    return [require_file(path) for path in files]
+
+
+def _rows_of(
+    path: Path, label: str, columns: tuple[str, ...]
+) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    with pq.ParquetFile(path, page_checksum_verification=True) as source:
+        found = source.schema_arrow.names
+        for column in columns:
+            if column not in found:
+                raise ValueError(f"{label}: column {column!r} is missing; found {', '.join(found)}")
+        if "image" not in found and "images" not in found:
+            raise ValueError(
+                f"{label}: column 'image' or 'images' is missing; found {', '.join(found)}"
+            )
+        number = 0
+        for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
+            for row in batch.to_pylist():
+                yield Place(label, number), row
+                number += 1
 
 
 def _text_id(value: Any, place: Place) -> str:
     if value is None or not str(value).strip():
         raise place.error("ID", value, "a text that is not empty")
+    if isinstance(value, float) and value.is_integer():  # what pandas makes of numbers and gaps
+        value = int(value)
     return str(value).strip()
 
 
 def _require_known(where: Path, profiles: list[Profile], known: set[str]) -> None:
     strangers = sorted({profile.id for profile in profiles} - known)
+    alike = {name.lstrip("0"): name for name in known}
+    if strangers and (meant := alike.get(strangers[0].lstrip("0"))):
+        raise ValueError(
+            f"{where}: ID {strangers[0]!r} is written {meant!r} in {FULL}; a tool made numbers of "
+            "the IDs of one folder: write them alike in all of them"
+        )
     if strangers:
         raise ValueError(
             f"{where}: ID {strangers[0]!r} is not in {FULL} ({len(strangers)} such IDs); "

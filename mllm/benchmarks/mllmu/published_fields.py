@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from mllm.benchmarks.mllmu.schema import LETTERS, Question, TrainingPair
+from mllm.data.images import decode
 
 MAXIMUM_PIXELS = 50_000_000  # a portrait has well under a million
 MODALITY_OF_TYPE = {"Image_Textual": "image_text", "Pure_Text": "text"}
@@ -52,27 +53,37 @@ class ImageStore:
         return tuple(self._check(item, place, field) for field, item in items)
 
     def _check(self, item: Any, place: Place, field: str) -> bytes:
-        encoded = item.get("bytes") if isinstance(item, Mapping) else None
-        if not encoded:
+        if isinstance(item, Mapping) and not item.get("bytes") and item.get("path"):
+            raise place.error(
+                f"{field}.bytes",
+                f"none, but the path {item['path']!r}",
+                "the encoded picture itself; write the files with embedded pictures",
+            )
+        encoded = item.get("bytes") if isinstance(item, Mapping) else item
+        if not encoded or not isinstance(encoded, bytes):
             raise place.error(f"{field}.bytes", encoded, "an encoded picture")
         key = hashlib.sha256(encoded).digest()
         if key not in self._kept:
-            try:
-                with Image.open(io.BytesIO(encoded)) as image:
-                    width, height = image.size
-                    if width * height > MAXIMUM_PIXELS:
-                        raise place.error(
-                            f"{field}.bytes",
-                            f"{width} x {height} pixels",
-                            f"at most {MAXIMUM_PIXELS} pixels",
-                        )
-                    image.convert("RGB")
-            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-                raise place.error(
-                    f"{field}.bytes", f"{len(encoded)} bytes", f"a picture that decodes ({error})"
-                ) from error
+            self._require_decodes(encoded, place, f"{field}.bytes")
             self._kept[key] = encoded
         return self._kept[key]
+
+    def _require_decodes(self, encoded: bytes, place: Place, field: str) -> None:
+        """Decode a picture as training and evaluation will."""
+        try:
+            with Image.open(io.BytesIO(encoded)) as image:
+                width, height = image.size
+            if width * height > MAXIMUM_PIXELS:
+                found = f"{width} x {height} pixels"
+                raise place.error(field, found, f"at most {MAXIMUM_PIXELS} pixels")
+        except (OSError, SyntaxError, Image.DecompressionBombError):
+            pass  # ``decode`` says what is wrong with it
+        try:
+            decode(encoded)
+        except ValueError as error:
+            reason = str(error).removeprefix("image: ")
+            found = f"{len(encoded)} bytes"
+            raise place.error(field, found, f"a picture that decodes ({reason})") from error
 
 
 def parse_biography(text: Any, place: Place) -> dict[str, Any]:

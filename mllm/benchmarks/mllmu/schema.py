@@ -6,14 +6,12 @@ neither writes nor reads nested sequences.
 
 import dataclasses
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from PIL import Image
+from mllm.benchmarks.digests import picture_digest
 
 TASKS = ("classification", "generation", "cloze")
 MODALITIES = ("image_text", "text")
@@ -155,30 +153,25 @@ def validate(profile: Profile) -> None:
         require(bool(pair.answer), f"{where}.answer", pair.answer, "a text")
 
 
-def image_digest(encoded: bytes) -> bytes:
-    """Return sha256 of an image: of its pixels where the file is lossless, else of the file.
-
-    PNG files of the same picture differ between zlib versions; the picture is what counts.
-    """
-    with Image.open(io.BytesIO(encoded)) as image:
-        if image.format != "PNG":
-            return hashlib.sha256(encoded).digest()
-        pixels = np.asarray(image.convert("RGB"))
-    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
-
-
 def fingerprint(splits: Mapping[str, Iterable[Profile]]) -> str:
-    """Return sha256 (hex) over all rows of all splits, independent of how they are stored."""
+    """Return sha256 (hex) over all rows of all splits, independent of how they are stored.
+
+    Their order counts where it is not that of the IDs: what a seed draws depends on it.
+    """
     images: dict[bytes, bytes] = {}
     total = hashlib.sha256()
     for split in sorted(splits):
-        for profile in sorted(splits[split], key=lambda profile: profile.id):
+        rows = list(splits[split])
+        ids = [profile.id for profile in rows]
+        if ids != sorted(ids):
+            total.update(json.dumps([split, ids]).encode())
+        for profile in sorted(rows, key=lambda profile: profile.id):
             row = to_row(profile)
             encoded = row.pop("images")
             text = json.dumps([split, row], ensure_ascii=False, sort_keys=True)
             total.update(hashlib.sha256(text.encode("utf-8")).digest())
             for image in encoded:
                 if image not in images:
-                    images[image] = image_digest(image)
+                    images[image] = picture_digest(image)
                 total.update(images[image])
     return total.hexdigest()

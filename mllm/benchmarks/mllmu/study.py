@@ -66,7 +66,13 @@ def prepare(config, progress=None) -> Benchmark:
 
 def open_benchmark(config) -> Benchmark:
     """Open the prepared benchmark of a configuration."""
-    return Benchmark.open(config.benchmark.data_dir, config.benchmark.config)
+    chosen = config.benchmark
+    return Benchmark.open(
+        chosen.data_dir,
+        chosen.config,
+        seed=chosen.seed,
+        published_dir=chosen.published_dir or None,
+    )
 
 
 def summary(benchmark: Benchmark) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_seed
+from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset
 from mllm.benchmarks.scale.builder import CITATION, VERSION, build
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, from_row
@@ -34,14 +34,22 @@ class Benchmark:
         self._dataset = dataset
 
     @classmethod
-    def open(cls, data_dir: str | Path, config: str = "tiny") -> "Benchmark":
+    def open(
+        cls, data_dir: str | Path, config: str = "tiny", *, seed: int | None = None
+    ) -> "Benchmark":
         """Open the dataset of a config.
 
+        Args:
+          seed: that the dataset must have been made from; any if None.
+
         Raises:
-          ValueError: unknown config.
+          ValueError: unknown config, or the dataset was made from something else or changed.
           FileNotFoundError: it has not been prepared.
         """
-        return cls(open_dataset(dataset_folder(data_dir, config)))
+        made_from = {"config": config, "version": VERSION} | (
+            {} if seed is None else {"seed": seed}
+        )
+        return cls(open_dataset(dataset_folder(data_dir, config), **made_from))
 
     @property
     def config(self) -> str:
@@ -151,6 +159,7 @@ def prepare(
         written = build({split: drawn.items(split) for split in SPLITS}, config, folder)
         record = {
             "config": config,
+            "version": VERSION,
             "seed": seed,
             "side": SIZES[config].side,
             "items_per_cell": {split: drawn.count(split) for split in SPLITS},
@@ -168,9 +177,7 @@ def prepare(
         return written, record
 
     build_dataset(final, build_below)
-    dataset = open_dataset(final)
-    require_seed(dataset, seed)
-    return Benchmark(dataset)
+    return Benchmark.open(data_dir, config, seed=seed)
 
 
 def _aloud(progress: Callable[[str], None]) -> Callable[[str], None]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from joblib import Parallel, cpu_count, delayed
 
+from mllm.benchmarks.digests import picture_digest
 from mllm.benchmarks.scale.generators import GENERATORS
 from mllm.benchmarks.scale.item import (
     Item,
     content_digest,
-    picture_digest,
     place,
     to_row,
     validate,

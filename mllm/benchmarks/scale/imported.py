@@ -13,6 +13,7 @@ from mllm.benchmarks.scale.importers import IMPORTERS
 from mllm.benchmarks.scale.item import Item, from_row
 from mllm.benchmarks.scale.taxonomy import Cell
 from mllm.data import source
+from mllm.files import require_file
 from mllm.registry import lookup
 
 CONFIG = "imported"
@@ -86,8 +87,11 @@ def prepare_imported(
         if progress is not None:
             progress(f"importing {path}")
         written = build({SPLIT: noted(_read(path))}, CONFIG, folder)
+        if _fingerprint(path) != fingerprint:
+            raise ValueError(f"{path}: changed while it was read; run the command again")
         record = {
             "config": CONFIG,
+            "version": VERSION,
             "file": path.name,
             "fingerprint": fingerprint,
             "ids": ids,
@@ -98,7 +102,7 @@ def prepare_imported(
         return written, record
 
     build_dataset(_folder(data_dir, fingerprint), build_below)
-    return Imported(open_dataset(_folder(data_dir, fingerprint)))
+    return _open(data_dir, fingerprint)
 
 
 def open_imported(data_dir: str | Path, file: str | Path) -> Imported:
@@ -107,7 +111,12 @@ def open_imported(data_dir: str | Path, file: str | Path) -> Imported:
     Raises:
       FileNotFoundError: the file is not there, or has not been prepared since it changed.
     """
-    return Imported(open_dataset(_folder(data_dir, _fingerprint(file))))
+    return _open(data_dir, _fingerprint(file))
+
+
+def _open(data_dir: str | Path, fingerprint: str) -> Imported:
+    made_from = {"config": CONFIG, "version": VERSION, "fingerprint": fingerprint}
+    return Imported(open_dataset(_folder(data_dir, fingerprint), **made_from))
 
 
 def _folder(data_dir: str | Path, fingerprint: str) -> Path:
@@ -117,6 +126,7 @@ def _folder(data_dir: str | Path, fingerprint: str) -> Path:
 def _read(path: Path) -> Iterator[Item]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; config.benchmark.file names what to import")
+    require_file(path)
     return lookup(IMPORTERS, path.suffix, f"kind of file ({path})")(path)
 
 
@@ -131,7 +141,8 @@ def open_section(section: Mapping[str, Any]) -> Benchmark | Imported:
 
     Raises:
       FileNotFoundError: it has not been prepared.
+      ValueError: what is there was made from something else, or changed.
     """
     if section.get("file"):
         return open_imported(section["data_dir"], section["file"])
-    return Benchmark.open(section["data_dir"], section["config"])
+    return Benchmark.open(section["data_dir"], section["config"], seed=section["seed"])

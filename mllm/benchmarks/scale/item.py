@@ -9,14 +9,10 @@ An item is one question about one or more pictures. Two rules hold for every ite
 
 import dataclasses
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from mllm.benchmarks.scale.taxonomy import FORMATS
 
@@ -173,18 +169,6 @@ def content_digest(item: Draft) -> str:
     for picture in item.pictures:
         total.update(hashlib.sha256(picture).digest())
     return total.hexdigest()
-
-
-def picture_digest(encoded: bytes) -> bytes:
-    """Return sha256 of a picture: of its pixels where the file is a PNG, else of the file.
-
-    PNG files of the same picture differ between versions of zlib; the picture is what counts.
-    """
-    with Image.open(io.BytesIO(encoded)) as image:
-        if image.format != "PNG":
-            return hashlib.sha256(encoded).digest()
-        pixels = np.asarray(image.convert("RGB"))
-    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
 
 
 def _dump(value: Any) -> str:

@@ -1,6 +1,6 @@
 """What reporting needs to draw the report of this benchmark."""
 
-from mllm.benchmarks.mllmu.benchmark import Benchmark
+from mllm.benchmarks.mllmu.benchmark import open_section
 from mllm.benchmarks.mllmu.report.finding import FINDING_RULE, finding
 from mllm.benchmarks.mllmu.report.layout import LAYOUT
 from mllm.benchmarks.mllmu.report.sections import sections
@@ -11,5 +11,5 @@ REPORT = Report(
     sections=sections,
     finding=finding,
     finding_rule=FINDING_RULE,
-    open_benchmark=lambda section: Benchmark.open(section["data_dir"], section["config"]),
+    open_benchmark=open_section,
 )

@@ -13,6 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from mllm.benchmarks.scale.item import KINDS, LETTERS, Item, validate
 from mllm.benchmarks.scale.scorers import score
+from mllm.data.images import as_png, decode
+from mllm.files import require_file
 
 MOST_BYTES = 50_000_000
 MOST_PIXELS = 50_000_000
@@ -76,9 +78,14 @@ class Place:
                 self.fail(column, name, f"a file; {path} is not there")
             if path.stat().st_size > MOST_BYTES:
                 self.fail(column, name, f"a file of at most {MOST_BYTES} bytes")
-            return self.check(path.read_bytes(), column, name)
+            data = path.read_bytes()
         except OSError as error:
             self.fail(column, name, f"a file that can be read ({error.strerror or error})")
+        try:
+            require_file(path)
+        except ValueError as error:
+            self.fail(column, name, f"the picture itself; {error}")
+        return self.check(data, column, name)
 
     def check(self, data: bytes, column: str, name: str = "") -> bytes:
         """Return a picture that decodes, as PNG or JPEG."""
@@ -109,12 +116,11 @@ def _decoded(data: bytes) -> bytes:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise _TooLarge(f"{width} x {height} pixels")
-        image.load()
-        if image.format in KEPT:
-            return data
-        stream = io.BytesIO()
-        image.convert("RGB").save(stream, "PNG")
-        return stream.getvalue()
+        found = image.format
+    if found not in KEPT:
+        return as_png(data)
+    decode(data)
+    return data
 
 
 def read_items(
