@@ -3,10 +3,11 @@
 import io
 
 import numpy as np
+import odd_pictures
 import pytest
 from PIL import Image, ImageOps
 
-from mllm.data.images import MAX_PIXELS, ImageConfig, augment, decode, make_picture
+from mllm.data.images import MAX_PIXELS, ImageConfig, as_png, augment, decode, make_picture
 
 SIZES = [(64, 48), (48, 64), (51, 37), (37, 51), (16, 16), (20, 16), (7, 5), (1, 1), (2, 1), (1, 9)]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -293,6 +294,31 @@ def test_pictures_stand_upright(orientation):
     exif[ImageOps.ExifTags.Base.Orientation] = orientation
     upright = np.asarray(decode(encoded(image, exif=exif)))
     np.testing.assert_array_equal(upright, TURNS[orientation](np.asarray(image)))
+
+
+@pytest.mark.filterwarnings("ignore")  # of Pillow, about EXIF data
+def test_damaged_exif_data_leaves_a_picture_as_it_is_or_turns_it():
+    plain = np.asarray(Image.open(io.BytesIO(odd_pictures.encoded(odd_pictures.RGB, "JPEG"))))
+    for name, (data, turned) in odd_pictures.EXIF.items():
+        expected = TURNS[6](plain) if turned else plain
+        np.testing.assert_array_equal(np.asarray(decode(data)), expected, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_pictures_of_any_format_are_shown_alike_as_png():
+    for name, data in odd_pictures.SHOWN.items():
+        as_stored = as_png(data)
+        assert Image.open(io.BytesIO(as_stored)).format == "PNG"
+        for alpha in ("white", "drop"):
+            np.testing.assert_array_equal(
+                np.asarray(decode(as_stored, alpha=alpha)),
+                np.asarray(decode(data, alpha=alpha)),
+                err_msg=f"{name}, {alpha}",
+            )
+    for name, data in odd_pictures.REFUSED.items():
+        for call in (as_png, decode):
+            with pytest.raises(ValueError, match=r"^scan: cannot be decoded"):
+                pytest.fail(f"{name}: {call(data, 'scan')}")
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's, before it gives up
