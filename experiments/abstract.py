@@ -78,7 +78,7 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
         lambda variables, batch: prefill(model, shape, variables, batch), variables, shown
     )
     prefix = jax.tree.map(partial(_kept, mesh=mesh), prefix)
-    limits = {"max_new_tokens": 50, "eos_id": 2}
+    limits = {"max_new_tokens": 50, "ends": (2,)}
     return {
         "pictures": (prefill, (model, shape, variables, shown), {}),
         "options": (score_choices, (model, shape, variables, prefix, options), {}),

@@ -12,8 +12,6 @@ from PIL import Image
 
 from mllm.api import Model, load
 from mllm.checkpoints.loaded import Loaded
-from mllm.data.blocks import MARK
-from mllm.data.chat import CHAT_FORMATS
 from mllm.data.conversation import image as media_of
 from mllm.data.conversation import user
 from mllm.data.rows import lay_out
@@ -93,8 +91,7 @@ def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tup
     loaded, file = model.loaded, io.BytesIO()
     image.save(file, "PNG")
     turns = [user(media_of(file.getvalue()), QUESTION)]
-    pieces = CHAT_FORMATS[loaded.processor.config.chat_format](turns, True)
-    text = "".join(piece for piece, _ in pieces).replace(MARK, "")
+    text = loaded.processor.text(turns)
     encoded = loaded.processor.encode(turns, generate=True)
     prompt, picture = list(encoded.ids), loaded.processor.prepare(*encoded.media)
     inputs = processor(text=text, images=[image], return_tensors="pt")

@@ -14,7 +14,9 @@ from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.checkpoints.new_folder import new_folder
+from mllm.data.chat_template import dated
 from mllm.data.conversation import Turn, image, raw, raw_prompt
+from mllm.data.hf_chat import with_ends, with_template
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.rows import place_images
 from mllm.evaluation.request import Choices, Reply, Request, Text, content_key
@@ -60,18 +62,23 @@ def _from_gguf(path: Path, dtype: str | None) -> Loaded:
     adds_bos = file.tokenizer.encode("").ids == [file.bos_id]
     pad = file.eos_id if file.pad_id is None else file.pad_id
     config = ProcessorConfig(
-        chat_format="chatml" if "<|im_start|>" in (file.chat_template or "") else "llava",
         bos=names(file.bos_id) if adds_bos else None,
         eos=names(file.eos_id),
         pad=names(pad),
         image=None,
         image_tokens=0,
     )
+    processor, ends = Processor(config, file.tokenizer), [file.eos_id, *file.more_ends]
+    if file.chat_template:
+        roles = {"bos_token": file.bos_id, "eos_token": file.eos_id, "pad_token": file.pad_id}
+        tokens = {role: names(index) for role, index in roles.items() if index is not None}
+        processor = with_template(processor, dated(file.chat_template, tokens))
+    processor = with_ends(processor, [names(index) for index in ends])
     shape, variables = file.config, jax.tree.map(jnp.asarray, file.variables)
     if dtype is not None:
         shape = replace(shape, dtype=str(jnp.dtype(dtype)))
         variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
-    return Loaded("llava", shape, variables, Processor(config, file.tokenizer))
+    return Loaded("llava", shape, variables, processor)
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,7 @@ class Model:
         max_new_tokens: int,
         seed: int | None = None,
         temperature: float = 0.0,
+        stop: str | Sequence[str] = (),
     ) -> list[str]:
         """Continue prompts, greedily or by sampling at ``temperature`` > 0 with ``seed``.
 
@@ -174,6 +182,8 @@ class Model:
           prompts: whole texts as the model should read them; ``<image>`` stands for an image, names
             of special tokens for those tokens.
           images: per prompt an encoded image (bytes), a list of them, or None.
+          stop: texts, or names of special tokens, at which a reply ends, besides those that the
+            model's generation_config.json names; no reply holds them.
 
         Raises:
           ValueError: a prompt's ``<image>``s do not match its images, an image cannot be decoded,
@@ -181,11 +191,14 @@ class Model:
         """
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens: expected 1 or more, found {max_new_tokens}")
-        first = 0 if seed is None else seed
+        first, stops = (
+            0 if seed is None else seed,
+            (stop,) if isinstance(stop, str) else tuple(stop),
+        )
         _require_list(prompts)
         asks = [
             # Each prompt draws from a stream of its own, also where two are the same.
-            Text(max_new_tokens, temperature, int(content_key(first, number), 16) % 2**32)
+            Text(max_new_tokens, temperature, int(content_key(first, number), 16) % 2**32, stops)
             for number in range(len(prompts))
         ]
         return [reply.text for reply in self._answer(prompts, images, asks)]

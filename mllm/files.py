@@ -100,6 +100,19 @@ def require_file(path: Path) -> Path:
     return path
 
 
+def read_text(path: Path) -> str:
+    """Read UTF-8 text.
+
+    Raises:
+      FileNotFoundError, ValueError: naming the file.
+    """
+    require_file(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error})") from None
+
+
 def read_json(path: Path) -> dict:
     """Read a JSON object.
 

@@ -184,7 +184,7 @@ class Ours:
         loaded, example, new = self.loaded, self.work.decoded(), self.work.bench.new_tokens
         asked = np.tile(np.asarray(example.suffix, np.int32), (count, 1))
         lengths = np.full(count, len(example.suffix), np.int32)
-        limits = {"max_new_tokens": new, "eos_id": NEVER}
+        limits = {"max_new_tokens": new, "ends": (NEVER,)}
 
         def decode(prefix):
             where = loaded.model, loaded.config, loaded.variables

@@ -50,6 +50,7 @@ class GGUFModel:
       tokenizer: adds no token, unless the file says that text starts with ``bos_id``.
       chat_template: Jinja source, or None.
       bos_id, eos_id, pad_id: token ids, None if the file names none.
+      more_ends: ids of the other tokens that end a turn or a message.
     """
 
     config: LlavaConfig
@@ -59,6 +60,7 @@ class GGUFModel:
     bos_id: int | None
     eos_id: int | None
     pad_id: int | None
+    more_ends: tuple[int, ...] = ()
 
 
 def read_gguf(path: str | PathLike) -> GGUFModel:
@@ -81,6 +83,7 @@ def read_gguf(path: str | PathLike) -> GGUFModel:
         metadata.read(f"tokenizer.ggml.{name}_token_id", int, None)
         for name in ("bos", "eos", "padding")
     )
+    ends = (metadata.read(f"tokenizer.ggml.{name}_token_id", int, None) for name in ("eot", "eom"))
     return GGUFModel(
         config=config,
         variables={"params": {"decoder": _read_decoder(path, config, tensors)}},
@@ -89,6 +92,7 @@ def read_gguf(path: str | PathLike) -> GGUFModel:
         bos_id=bos_id,
         eos_id=eos_id,
         pad_id=pad_id,
+        more_ends=tuple(index for index in ends if index is not None),
     )
 
 

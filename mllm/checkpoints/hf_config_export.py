@@ -31,7 +31,9 @@ def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dic
     _require_exportable(config)
     processor, vision, decoder = loaded.processor, config.vision, config.decoder
     kind = str(jnp.dtype(dtype or loaded.variables["params"]["decoder"]["embed"].dtype))
-    ids = {"eos_token_id": processor.eos_id, "pad_token_id": processor.pad_id}
+    ends = processor.end_ids
+    ids = {"eos_token_id": ends[0] if len(ends) == 1 else list(ends)}
+    ids["pad_token_id"] = processor.pad_id
     if processor.config.bos is not None:
         ids["bos_token_id"] = processor.token_id(processor.config.bos)
     raw = {

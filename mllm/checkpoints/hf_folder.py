@@ -137,12 +137,15 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
             f"{read_image_settings(folder)[0]}: makes square images of {side} pixels, expected "
             f"{config.vision.image_size}, the vision_config.image_size of {folder / CONFIG}"
         )
-    count = processor.tokenizer.get_vocab_size(with_added_tokens=True)
-    if count > config.decoder.vocab_size:
-        raise ValueError(
-            f"{tokenizer}: holds {count} tokens, expected at most {config.decoder.vocab_size}, the "
-            f"vocab_size of {folder / CONFIG}; take the tokenizer that the weights were saved with"
-        )
+    rows = config.decoder.vocab_size
+    if max(processor.tokenizer.get_vocab(with_added_tokens=True).values()) >= rows:
+        try:
+            processor = processor.with_rows(rows)
+        except ValueError as error:
+            raise ValueError(
+                f"{tokenizer}: {error}; expected a tokenizer that fits vocab_size {rows} of "
+                f"{folder / CONFIG}, the one that the weights were saved with"
+            ) from None
     if processor.image_id != image_id:
         raise ValueError(
             f"{tokenizer}: its image token {processor.config.image!r} has id {processor.image_id}, "

@@ -2,17 +2,19 @@
 
 The files read are tokenizer.json, tokenizer_config.json, special_tokens_map.json,
 added_tokens.json, preprocessor_config.json, processor_config.json (transformers 5 nests the image
-processor in it), generation_config.json and config.json. ``AutoProcessor`` of transformers 5 reads
-what is written.
+processor in it), those of ``mllm.data.hf_chat``, and config.json. ``AutoProcessor`` of transformers
+4 and 5 reads what is written.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, processors
 
+from mllm.data.hf_chat import read_ends, read_limits, read_template, with_ends, with_template
 from mllm.data.images import CLIP_MEAN
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.data.templates import CHAT_TEMPLATES
@@ -37,15 +39,14 @@ PROCESSORS = {
     "idefics2": "Idefics2Processor",
     "idefics3": "Idefics3Processor",
 }
-END_OF_TURN = "<end_of_utterance>"
 
 
 def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor:
     """Read the processor of a folder, for a model with ``image_tokens`` tokens per image or tile.
 
     Args:
-      family: llava, idefics2 or idefics3 (SmolVLM too). A folder with a chat template that we
-        also write has that format; any other has the published template of its family.
+      family: llava, idefics2 or idefics3 (SmolVLM too). A folder without a chat template has the
+        published one of its family.
 
     Raises:
       FileNotFoundError, ValueError: the message names the file, the key, found and expected.
@@ -68,14 +69,10 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
             f"{folder / 'tokenizer.json'}: has no image token {image!r}; add it as a special token "
             "to tokenizer and embedding, and save the folder again with transformers"
         )
-    ends = _ends(tokenizer, folder, names)
-    chat = _chat_format(folder, names)
-    if chat is None:
-        starts = family == "idefics3" and bos is None
-        starts = starts and tokenizer.token_to_id("<|im_start|>") is not None
-        chat = "smolvlm" if starts else FORMATS[family]
-    eos = END_OF_TURN if END_OF_TURN in ends else ends[0]
-    pad = _name(names.get("pad_token")) or eos
+    ends, pad = read_ends(tokenizer, folder, names), _name(names.get("pad_token"))
+    template = read_template(folder, names)
+    starts = family == "idefics3" and bos is None
+    starts = starts and tokenizer.token_to_id("<|im_start|>") is not None
     sequence = _optional(folder / "processor_config.json").get("image_seq_len", image_tokens)
     if sequence != image_tokens:
         raise ValueError(
@@ -85,26 +82,23 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
     try:
         config = ProcessorConfig(
             **_read_images(folder, family),
-            chat_format=chat,
+            **read_limits(tokenizer, folder),
+            chat_format="smolvlm" if starts else FORMATS[family],
             image_block=BLOCKS[family],
             bos=bos,
-            eos=eos,
-            pad=pad,
+            eos=ends[0],
+            pad=pad or ends[0],
             image=image,
             image_tokens=image_tokens,
         )
+        processor = Processor(config, tokenizer)
+        if template is not None:
+            processor = with_template(processor, template)
+        processor = with_ends(processor, ends)
+        config = replace(processor.config, pad=pad or processor.config.eos)
         return Processor(config, tokenizer)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
-
-
-def _chat_format(folder: Path, names: dict) -> str | None:
-    """Return the chat format whose template the folder holds letter by letter, if there is one."""
-    found = _optional(folder / "chat_template.json").get("chat_template")
-    found = found or names.get("chat_template")
-    if (path := folder / "chat_template.jinja").is_file():
-        found = path.read_text(encoding="utf-8")
-    return next((name for name, template in CHAT_TEMPLATES.items() if template == found), None)
 
 
 def read_image_settings(folder: Path) -> tuple[Path, dict]:
@@ -228,29 +222,6 @@ def _bos(tokenizer: Tokenizer, folder: Path, names: dict) -> str | None:
     return tokenizer.id_to_token(added[0]) if added else None
 
 
-def _ends(tokenizer: Tokenizer, folder: Path, names: dict) -> list[str]:
-    """Return the names of the tokens at which a generation ends."""
-    config = _optional(folder / "config.json")
-    for where, values in (
-        ("generation_config.json", _optional(folder / "generation_config.json")),
-        ("config.json", config),
-        ("config.json", config.get("text_config") or {}),
-    ):
-        ids = values.get("eos_token_id")
-        if ids is None:
-            continue
-        ends = [tokenizer.id_to_token(i) for i in (ids if isinstance(ids, list) else [ids])]
-        if None in ends:
-            raise ValueError(f"{folder / where}: eos_token_id {ids} is not in tokenizer.json")
-        return ends
-    if not (name := _name(names.get("eos_token"))):
-        raise ValueError(
-            f"{folder}: no eos_token_id in generation_config.json or config.json, nor an eos_token "
-            "in tokenizer_config.json"
-        )
-    return [name]
-
-
 def _name(token: str | dict | None) -> str | None:
     """Return the name of a token, which older files hold with its options."""
     return token["content"] if isinstance(token, dict) else token
@@ -313,7 +284,9 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     else:
         layout = {"image_seq_len": config.image_tokens}
     write_json(folder / "processor_config.json", {**layout, **kind})
-    write_text(folder / "chat_template.jinja", CHAT_TEMPLATES[config.chat_format])
+    template = config.chat_template
+    source = CHAT_TEMPLATES[config.chat_format] if template is None else template.source
+    write_text(folder / "chat_template.jinja", source)
 
 
 def _written_images(folder: Path, config: ProcessorConfig, kind: str, vision) -> dict:

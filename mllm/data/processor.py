@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -32,85 +32,43 @@ from mllm.data.blocks import (
 )
 from mllm.data.cache import Cache
 from mllm.data.chat import CHAT_FORMATS, Pieces
+from mllm.data.chat_template import dated
 from mllm.data.conversation import IMAGE_MARK, Media, Turn, assistant, image, user
 from mllm.data.encoded import Encoded, check_order, content_number, expand, joined
-from mllm.data.images import ImageConfig, Picture
-from mllm.data.private import privately_named
-from mllm.files import read_json, require_file, write_json
-from mllm.registry import lookup
+from mllm.data.images import Picture
+from mllm.data.processor_config import TEMPLATE, ProcessorConfig
+from mllm.data.special_tokens import SpecialTokens
+from mllm.data.template_format import TemplateFormat
+from mllm.files import read_json, read_text, require_file, write_json
 
 KEPT = 256 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
 ANCHOR = "\ufdd1"  # a character that no token shares with another
 
 
 @dataclass(frozen=True)
-class ProcessorConfig(ImageConfig):
-    """How images are cut, names of the special tokens, and the formats of ``mllm.data.chat``.
-
-    ``bos`` is None where no token begins a row, ``image`` None in a text-only model.
-    """
-
-    chat_format: str = "llava"
-    image_block: str = "plain"
-    bos: str | None = "<s>"
-    eos: str = "</s>"
-    pad: str = "<pad>"
-    image: str | None = "<image>"
-    image_tokens: int = 16
+class Processor(SpecialTokens):
+    """A tokenizer, and what is shown to a model in which format."""
 
     def __post_init__(self):
         super().__post_init__()
-        lookup(CHAT_FORMATS, self.chat_format, "chat format")
-        lookup(IMAGE_BLOCKS, self.image_block, "image block")
+        if self.config.chat_template is None:
+            shown = [] if self.config.image is None else [image(b"")]
+            self._pieces([user(*shown, "")], True, [(0, 0)] * len(shown), "processor")
 
+    @cached_property
+    def format(self) -> Callable[[Sequence[Turn], bool], Pieces]:
+        """The chat format: turns, and whether an answer is to follow, to pieces of text."""
+        template = self.config.chat_template
+        if template is None:
+            return CHAT_FORMATS[self.config.chat_format]
+        return TemplateFormat(template, self.private_names, self.config.image)
 
-@dataclass(frozen=True)
-class Processor:
-    """A tokenizer, and what is shown to a model in which format."""
-
-    config: ProcessorConfig
-    tokenizer: Tokenizer
-
-    def __post_init__(self):
-        for token in self._named:
-            self.token_id(token)
-        shown = [] if self.config.image is None else [image(b"")]
-        self._pieces([user(*shown, "")], True, [(0, 0)] * len(shown), "processor")
-
-    def token_id(self, token: str) -> int:
-        """Return the id of a special token; raise ValueError if the tokenizer has none of that
-        name.
+    def text(self, turns: Sequence[Turn], generate: bool = True) -> str:
+        """Return a conversation as one text, special tokens by their names, as transformers'
+        ``apply_chat_template`` does.
         """
-        index = self.tokenizer.token_to_id(token)
-        if index is None:
-            raise ValueError(f"tokenizer has no token {token!r}, which the processor config names")
-        return index
-
-    @cached_property
-    def eos_id(self) -> int:
-        return self.token_id(self.config.eos)
-
-    @cached_property
-    def pad_id(self) -> int:
-        return self.token_id(self.config.pad)
-
-    @cached_property
-    def image_id(self) -> int | None:
-        return None if self.config.image is None else self.token_id(self.config.image)
-
-    @property
-    def _named(self) -> list[str]:
-        names = self.config.bos, self.config.eos, self.config.pad, self.config.image
-        return [name for name in names if name is not None]
-
-    @cached_property
-    def _private(self) -> Tokenizer:
-        return privately_named(self.tokenizer, self._named)
-
-    @cached_property
-    def prepends(self) -> bool:
-        """Whether the tokenizer itself puts a space before text that follows a special token."""
-        return '"Prepend"' in json.dumps(json.loads(self.tokenizer.to_str())["normalizer"])
+        text = "".join(piece for piece, _ in self.format(turns, generate))
+        return text.replace(IMAGE, self.config.image or "").replace(MARK, "")
 
     @cached_property
     def _begin(self) -> list[int]:
@@ -160,6 +118,7 @@ class Processor:
         self._check_kinds(media, where)
         grids = [self.grid(medium, where) for medium in media]
         answer = None if generate or turns[-1].media else turns.pop().text
+        begin = self._begin
         if turns and turns[0].role == "raw":
             text = self._raw_text(turns[0], grids, where)
             tokens, said = self.tokenizer.encode(text, add_special_tokens=False).ids, []
@@ -168,16 +127,24 @@ class Processor:
             pieces = self._pieces(turns, generate or answer is not None, grids, where)
             tokens, said = self._encode_pieces(pieces, cut=not generate and answer is None)
             answered = [] if answer is None else self.answer(answer, ended=False)
+            begin = [] if self._begins(pieces) else begin
         tiles = [rows * columns + 1 for rows, columns in grids]
         run = self.image_id, self.config.image_tokens
-        ids, spans, supervised = expand(self._begin, tokens, said, tiles, *run, where)
+        ids, spans, supervised = expand(begin, tokens, said, tiles, *run, where)
         if not generate:
             end = [self.eos_id] if ended else []
             supervised.append((len(ids), len(ids) + len(answered) + len(end)))
             ids += [*answered, *end]
         if not ids:
             raise ValueError(f"{where}: is empty")
+        self._check_known(ids, where)
         return Encoded(tuple(ids), media, tuple(spans), joined(supervised))
+
+    def _begins(self, pieces: Pieces) -> bool:
+        """Return whether a chat template has itself written the token that begins a row."""
+        template = self.config.chat_template
+        bos = template.tokens.get("bos_token") if template is not None else None
+        return bool(bos) and bool(pieces) and pieces[0][0].startswith(special(bos))
 
     def _check_kinds(self, media: Sequence[Media], where: str) -> None:
         taken = [] if self.config.image is None else ["image"]
@@ -194,7 +161,7 @@ class Processor:
     ) -> Pieces:
         """Return the text of turns in pieces, with the blocks of its images."""
         waiting = iter(grids)
-        pieces = CHAT_FORMATS[self.config.chat_format](turns, generate)
+        pieces = self.format(turns, generate)
         return [
             (self._show(text, list(islice(waiting, text.count(IMAGE))), where), said)
             for text, said in pieces
@@ -224,7 +191,7 @@ class Processor:
           cut: leave out what follows the last piece that an assistant says.
         """
         if cut:
-            last = max(i for i, (_, said) in enumerate(pieces) if said)
+            last = max((i for i, (_, said) in enumerate(pieces) if said), default=len(pieces) - 1)
             pieces = pieces[: last + 1]
         encoding = self._private.encode("".join(t for t, _ in pieces), add_special_tokens=False)
         # A token belongs to the piece in which it ends.
@@ -296,23 +263,19 @@ class Processor:
     def answer(self, text: str, ended: bool = True) -> list[int]:
         """Return the ids of an answer as it follows a prompt, with the end token if ``ended``."""
         turns = [user(""), assistant(_typed(text))]
-        pieces = CHAT_FORMATS[self.config.chat_format](turns, False)
-        (place,) = (i for i, (_, said) in enumerate(pieces) if said)
+        pieces = self._pieces(turns, False, [], "answer")
+        place = next((i for i, (_, said) in enumerate(pieces) if said), None)
+        if place is None:  # a template need not say where white space stands
+            pieces = [*self._pieces(turns[:1], True, [], "answer"), (_typed(text), True)]
+            place = len(pieces) - 1
         context = "".join(before for before, _ in pieces[:place])
         ids = _following(self._encode, context, pieces[place][0])
+        self._check_known(ids, f"answer {text!r}")
         return [*ids, self.eos_id] if ended else ids
 
     def continuation(self, text: str, more: str) -> list[int]:
         """Return the ids of ``more`` as it follows the raw prompt ``text``."""
         return _following(self._encode_raw, _typed(text), _typed(more))
-
-    def until_end(self, ids: list[int]) -> list[int]:
-        """Return generated ids before the first end token, all of them if there is none."""
-        return ids[: ids.index(self.eos_id)] if self.eos_id in ids else ids
-
-    def decode(self, ids: list[int]) -> str:
-        """Return the text of generated ids, special tokens left out, outer white space stripped."""
-        return self.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
     def picture(self, data: bytes, where: str = "image") -> Picture:
         """Return the tiles of an encoded image; raise ValueError starting with ``where``."""
@@ -325,22 +288,44 @@ class Processor:
     def with_chat_format(self, name: str) -> "Processor":
         """Return a processor that writes conversations in another format.
 
+        Args:
+          name: of ``CHAT_FORMATS``; the path of a Jinja template, which ends in ".jinja"; or
+            "template", the chat template that the processor has.
+
         Raises:
-          ValueError: the format is unknown, or needs a token that the tokenizer does not have.
+          FileNotFoundError, ValueError: there is no such file or format, or the format needs a
+            token that the tokenizer does not have.
         """
-        return Processor(replace(self.config, chat_format=name), self.tokenizer)
+        config, template = self.config, None
+        if name.endswith(".jinja"):
+            roles = {"bos_token": config.bos, "eos_token": config.eos, "pad_token": config.pad}
+            tokens = {role: token for role, token in roles.items() if token is not None}
+            known = {} if config.chat_template is None else config.chat_template.tokens
+            name, template = TEMPLATE, dated(read_text(Path(name)), tokens | known)
+        elif name == TEMPLATE:
+            template = config.chat_template
+        config = replace(config, chat_format=name, chat_template=template)
+        return Processor(config, self.tokenizer)
+
+    def with_rows(self, rows: int) -> "Processor":
+        """Return a processor that refuses texts with tokens beyond the rows of an embedding.
+
+        Raises:
+          ValueError: a token that every text needs is beyond them.
+        """
+        return Processor(replace(self.config, known_ids=rows), self.tokenizer)
 
     @cached_property
     def digest(self) -> str:
         """sha256 over all that changes what a model is shown."""
-        content = json.dumps(asdict(self.config), sort_keys=True) + self.tokenizer.to_str()
+        content = json.dumps(self.config.described(), sort_keys=True) + self.tokenizer.to_str()
         return hashlib.sha256(content.encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` and ``processor.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "tokenizer.json", json.loads(self.tokenizer.to_str()))
-        write_json(folder / "processor.json", asdict(self.config))
+        write_json(folder / "processor.json", self.config.described())
 
     @classmethod
     def load(cls, folder: Path) -> "Processor":

@@ -21,7 +21,7 @@ class SamplingState(NamedTuple):
       step: i32[], tokens generated so far.
       last: i32[R], the latest token of each row.
       done: bool[R], rows that have ended; carried, so that a row ends once whatever the others do.
-      tokens: i32[R, N], generated so far, the end token after the end.
+      tokens: i32[R, N], generated so far, an end token after the end.
       cache: keys and values of the generated tokens alone; those of prefix and prompt stay outside
         the loop.
     """
@@ -33,7 +33,7 @@ class SamplingState(NamedTuple):
     cache: Level
 
 
-@decoding_program("max_new_tokens", "eos_id")
+@decoding_program("max_new_tokens", "ends", "barred")
 def generate(
     model,
     config,
@@ -45,7 +45,8 @@ def generate(
     seeds: jax.Array | None = None,
     *,
     max_new_tokens: int,
-    eos_id: int,
+    ends: tuple[int, ...],
+    barred: tuple[int, ...] = (),
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Continue prompts, greedily or by sampling.
 
@@ -55,10 +56,13 @@ def generate(
       lengths: i32[R], at least 1.
       temperatures: f32[R], above 0; None decodes greedily.
       seeds: u32[R], of the sampled rows: what a row draws depends on its own seed alone.
+      ends: ids of the tokens that end a row, at least one.
+      barred: ids of tokens that are never chosen.
 
     Returns:
-      (tokens i32[R, N], the end token at and after the end; ended bool[R], whether a row reached
-      its end token; finite bool[R], whether the states at the end of its prompt are).
+      (tokens i32[R, N], at the end the token that ended the row, after it the first of ``ends``;
+      ended bool[R], whether a row came to an end; finite bool[R], whether the states at the end of
+      its prompt are).
     """
     rows, width = prompts.shape
     slots = jnp.broadcast_to(jnp.arange(width), prompts.shape)
@@ -70,18 +74,23 @@ def generate(
 
     def choose(states, step):
         logits = jnp.dot(states, head, preferred_element_type=jnp.float32)
+        if barred:
+            logits = logits.at[:, jnp.asarray(barred)].set(-jnp.inf)
         if temperatures is None:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
         draws = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), step))(seeds)
         drawn = jax.vmap(jax.random.categorical)(draws, logits / temperatures[:, None])
         return drawn.astype(jnp.int32)
 
+    def at_end(tokens):
+        return (tokens[:, None] == jnp.asarray(ends)).any(axis=1)
+
     last = jnp.take_along_axis(states, (lengths - 1)[:, None, None], axis=1)[:, 0]
     finite = jnp.all(jnp.isfinite(last), axis=-1)
     first = choose(last, 0)
-    tokens = jnp.full((rows, max_new_tokens), eos_id, jnp.int32).at[:, 0].set(first)
+    tokens = jnp.full((rows, max_new_tokens), ends[0], jnp.int32).at[:, 0].set(first)
     cache = _room(prefix.levels[-1], positions)
-    state = SamplingState(jnp.int32(1), first, first == eos_id, tokens, cache)
+    state = SamplingState(jnp.int32(1), first, at_end(first), tokens, cache)
 
     def unfinished(state: SamplingState):
         return (state.step < max_new_tokens) & ~jnp.all(state.done)
@@ -98,9 +107,9 @@ def generate(
             cache=state.cache,
             write_at=place,
         )
-        token = jnp.where(state.done, eos_id, choose(states[:, 0], state.step))
+        token = jnp.where(state.done, ends[0], choose(states[:, 0], state.step))
         tokens = state.tokens.at[:, state.step].set(token)
-        return SamplingState(state.step + 1, token, state.done | (token == eos_id), tokens, cache)
+        return SamplingState(state.step + 1, token, state.done | at_end(token), tokens, cache)
 
     state = jax.lax.while_loop(unfinished, advance, state)
     return state.tokens, state.done, finite

@@ -137,7 +137,8 @@ def reply(
         prefix,
         **loaded.place_rows(rows),
         max_new_tokens=asks[0].limit,
-        eos_id=loaded.processor.eos_id,
+        ends=loaded.processor.end_ids,
+        barred=loaded.processor.barred_ids,
     )
     ids, ended, finite = (fetch(array)[: len(asked)].tolist() for array in found)
     return list(zip(map(loaded.processor.until_end, ids), ended, finite, strict=True))

@@ -39,13 +39,14 @@ class Text:
     Attributes:
       limit: the most tokens of the reply.
       temperature: 0 decodes greedily; above 0 the reply is sampled with ``seed``.
-      stop: texts at which a reply ends; the reply does not hold them.
+      stop: texts, or names of special tokens, at which a reply ends; the reply does not hold them.
       echo: for protocols that read an answer out of prompt and reply decoded as one text: the
         number of tokens left out at the start of that text, which is then ``Reply.extra["echo"]``.
         None asks for no such text; an answerer that has no tokens cannot give one.
 
     Raises:
-      ValueError: ``limit`` is below 1 or ``temperature`` is negative or infinite.
+      ValueError: ``limit`` is below 1, ``temperature`` is negative or infinite, or a text of
+        ``stop`` is empty.
     """
 
     limit: int
@@ -59,6 +60,8 @@ class Text:
             raise ValueError(f"limit: expected 1 token or more, found {self.limit}")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature: expected 0 or more, found {self.temperature}")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ValueError(f"stop: expected a tuple of texts, none empty, found {self.stop!r}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ their prompts (``mllm.evaluation.tree``). A prompt with one ask is read in the s
 ask. A prompt with several is read once, and they branch from it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from mllm.data import conversation
 from mllm.data.conversation import Turn
 from mllm.data.encoded import Encoded, require_fit
 from mllm.data.packing import round_up
+from mllm.data.processor import Processor
 from mllm.decoding.prefix import Prefix
 from mllm.evaluation.branching import Part, fill_rows, read_level, reply, score
 from mllm.evaluation.groups import group_size, in_groups
@@ -237,8 +238,10 @@ class _Asker:
             else:
                 texts = [ask.ask for ask in asks]
                 found = reply(self.loaded, asked, prefix, texts, most=longest)
-                decode = self.loaded.processor.tokenizer.decode
-                replies = [_replied(prompts[row], asks[row], *found[row], decode) for row in read]
+                processor = self.loaded.processor
+                replies = [
+                    _replied(prompts[row], asks[row], *found[row], processor) for row in read
+                ]
             yield [
                 replace(reply, key=key)
                 for row, reply in zip(read, replies, strict=True)
@@ -265,10 +268,18 @@ def _scored(prompt: Prompt, asked: Asked, values: np.ndarray) -> Reply:
 
 
 def _replied(
-    prompt: Prompt, asked: Asked, ids: list[int], ended: bool, finite: bool, decode: Callable
+    prompt: Prompt,
+    asked: Asked,
+    ids: list[int],
+    ended: bool,
+    finite: bool,
+    processor: Processor,
 ) -> Reply:
     """Return the reply, without its key, of generated ids."""
-    text, stopped = cut_at(decode(ids, skip_special_tokens=True), asked.ask.stop)
+    decode, stop = processor.tokenizer.decode, (*processor.config.stop, *asked.ask.stop)
+    before = processor.until(ids, stop)
+    text, stopped = cut_at(decode(before, skip_special_tokens=True), stop)
+    stopped = stopped or len(before) < len(ids)
     extra = {**_counts(prompt), "reply_tokens": len(ids)}
     if asked.ask.echo is not None:
         whole = [*prompt.encoded.ids, *ids][asked.ask.echo :]

@@ -90,7 +90,7 @@ def padded(questions: list[list[int]], width: int):
 def run(variables, prefix, questions, width=8):
     tokens, lengths = padded(questions, width)
     out, ended, finite = generate(
-        llava, CONFIG, variables, prefix, tokens, lengths, max_new_tokens=NEW, eos_id=EOS
+        llava, CONFIG, variables, prefix, tokens, lengths, max_new_tokens=NEW, ends=(EOS,)
     )
     assert np.asarray(finite).all()
     return np.asarray(out), np.asarray(ended)
@@ -135,7 +135,7 @@ def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
     def draw(first: int):
         seeds = first + jnp.arange(800, dtype=jnp.uint32)
         where = llava, CONFIG, variables, prefix, tokens, lengths, temperatures, seeds
-        drawn, _, _ = generate(*where, max_new_tokens=2, eos_id=EOS)
+        drawn, _, _ = generate(*where, max_new_tokens=2, ends=(EOS,))
         return np.asarray(drawn)[:400]
 
     first = draw(0)

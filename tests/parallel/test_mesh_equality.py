@@ -156,7 +156,7 @@ def test_scores_and_replies_equal_those_of_one_device(model, variables, sizes):
         where = place_rows(asked, mesh)
         scores = score_choices(model.model, model.config, spread, prefix, place_rows(choices, mesh))
         replies = generate(
-            model.model, model.config, spread, prefix, **where, max_new_tokens=6, eos_id=2
+            model.model, model.config, spread, prefix, **where, max_new_tokens=6, ends=(2,)
         )
         return fetch(scores), fetch(replies[0]), fetch(replies[1])
 
