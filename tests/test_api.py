@@ -1,6 +1,7 @@
 """What ``import mllm`` offers, on a folder of ours."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -12,6 +13,7 @@ from toy import make_model, raw_ids
 import mllm
 from mllm.checkpoints.folder import save_model
 from mllm.checkpoints.loaded import Loaded, NoProcessor
+from mllm.data.processor import Processor
 from mllm.models import idefics2
 from mllm.models.decoder import DecoderConfig
 from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
@@ -41,6 +43,25 @@ def picture(color) -> bytes:
 
 
 PROMPTS = ["USER: <image>\nWho is it?\nASSISTANT:", "USER: Where was Ada born?\nASSISTANT:"]
+
+
+@pytest.mark.thorough
+def test_a_reply_ends_at_a_text_or_a_special_token(model):
+    """Whether the caller names it or the model's folder does."""
+
+    def say(model=model, **options):
+        return model.generate(PROMPTS[1:], None, max_new_tokens=12, **options)[0]
+
+    whole, processor = say(), model.loaded.processor
+    mark = whole[4:6]
+    before = whole[: whole.find(mark)]
+    assert say(stop=mark) == say(stop=["never", mark]) == before != whole
+    config = replace(processor.config, stop=(mark,))
+    stopping = Processor(config, processor.tokenizer)
+    assert say(mllm.Model(replace(model.loaded, processor=stopping))) == before
+    ids = processor.tokenizer.encode("a b<image>c </s>").ids
+    assert processor.until(ids, ["</s>", "b"]) == ids[:-1]
+    assert processor.until(ids, ["<image>"]) == ids[: ids.index(processor.image_id)]
 
 
 @pytest.mark.thorough
@@ -128,6 +149,10 @@ def test_every_parameter_has_a_rule():
         (
             lambda m: m.generate([""], [picture("red")], max_new_tokens=1),
             "0 times <image>, but 1 images",
+        ),
+        (
+            lambda m: m.generate(PROMPTS[1:], None, max_new_tokens=1, stop=["a", ""]),
+            r"stop: expected a tuple of texts, none empty, found \('a', ''\)",
         ),
         (lambda m: m.score(PROMPTS, None, [["a"]]), "2 prompts but 1 lists of choices"),
         (lambda m: m.score(PROMPTS[1:], None, [[""]]), "at least one token"),

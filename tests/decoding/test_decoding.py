@@ -126,6 +126,33 @@ def test_batch_size_and_padding_change_no_reply(variables, prompts):
         np.testing.assert_array_equal(alone, together[i::3])
 
 
+@pytest.mark.thorough
+def test_any_end_token_ends_a_row_and_no_barred_token_is_chosen(variables, prompts):
+    prefixes, images, questions, groups = prompts
+    prefix, (tokens, lengths) = make_prefix(variables, prompts), padded(questions, 8)
+
+    def reply(**options):
+        limits = {"max_new_tokens": NEW, **options}
+        found = generate(llava, CONFIG, variables, prefix, tokens, lengths, **limits)
+        return [np.asarray(values).tolist() for values in found[:2]]
+
+    free, _ = reply(ends=(-1,))
+    ends = (EOS, free[0][2], free[1][1])
+    out, ended = reply(ends=ends)
+    for row, whole, over in zip(out, free, ended, strict=True):
+        first = next((i for i, token in enumerate(whole) if token in ends), NEW)
+        assert over == (first < NEW)
+        assert row == whole[: first + 1] + [EOS] * (NEW - first - 1)
+    barred = (free[0][0], free[1][0])
+    out, _ = reply(ends=(-1,), barred=barred)
+    for row, question, group in zip(out, questions, groups, strict=True):
+        for place, token in enumerate(row):
+            row_logits = logits(variables, prefixes[group], images[group], question + row[:place])
+            table = np.array(row_logits[-1])
+            table[list(barred)] = -np.inf
+            assert token == table.argmax()
+
+
 def test_sampling_is_seeded_and_follows_the_distribution(variables, prompts):
     prefix = make_prefix(variables, prompts)
     question, group = prompts[2][1], 0
