@@ -293,7 +293,10 @@ BROKEN_PROCESSORS = {
         r"image_seq_len is 9, but an image of the model takes 4",
         kind="idefics2",
     ),
-    "dora": Broken(adapter("use_dora", True), r"adapter_config.json: key 'use_dora'", kind="peft"),
+    "dora": Broken(adapter("use_dora", True), r"lora_magnitude_vector' is missing", kind="peft"),
+    "qalora": Broken(
+        adapter("use_qalora", True), r"adapter_config.json: key 'use_qalora'", kind="peft"
+    ),
     "rank of others": Broken(
         adapter("r", 3),
         r"adapter_model.*lora_A.*expected shape \(3, 32\), found \(2, 3",

@@ -4,7 +4,7 @@ In both directions, little more than one leaf is in memory in addition to the mo
 from the disk what each device holds, and writing takes one layer at a time from the devices.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -70,9 +70,9 @@ def read_tree(
     """
     prefixes = find_prefixes(files, table)
     shapes = {path: leaf.shape for path, leaf in flatten_dict(wanted, sep="/").items()}
-    sources = _find_sources(table, prefixes, shapes)
+    sources = find_sources(table, prefixes, shapes)
     for source in sources.values():
-        _check_source(files, source)
+        check_source(files, source)
     carried = _explain_rest(files, table, prefixes, sources)
     first_device = SingleDeviceSharding(jax.devices()[0])
     tree = {}
@@ -82,20 +82,25 @@ def read_tree(
     return unflatten_dict(tree, sep="/"), {name: files.read(key) for name, key in carried.items()}
 
 
-def find_prefixes(files: TensorFiles, table: Table) -> tuple[str, ...]:
-    """Find, for each part of the table, the prefix under which the files hold most of its names."""
+def find_prefixes(stored: Iterable[str], table: Table) -> tuple[str, ...]:
+    """Find, for each part of the table, the prefix under which most of its names are stored."""
+    stored = list(stored)
 
     def count(part: Part, prefix: str) -> int:
-        names = (name.removeprefix(prefix) for name in files if name.startswith(prefix))
+        names = (name.removeprefix(prefix) for name in stored if name.startswith(prefix))
         return sum(part.find(name) != () for name in names)
 
     return tuple(max(part.prefixes, key=partial(count, part)) for part in table)
 
 
-def _find_sources(
+def find_sources(
     table: Table, prefixes: tuple[str, ...], shapes: dict[str, tuple[int, ...]]
 ) -> dict[str, Source]:
-    """Return the source of each leaf by path, in the order of ``shapes``."""
+    """Return the source of each leaf by path, in the order of ``shapes``.
+
+    Raises:
+      ValueError: the family has no tensor for a leaf.
+    """
     known = {
         leaf: (prefix + name, part.find(name), LAYOUTS[layout])
         for part, prefix in zip(table, prefixes, strict=True)
@@ -121,7 +126,7 @@ def _find_sources(
     return sources
 
 
-def _check_source(files: TensorFiles, source: Source) -> None:
+def check_source(files: TensorFiles, source: Source) -> None:
     for name in source.names:
         if name not in files:
             raise ValueError(
@@ -281,7 +286,7 @@ def list_tensors(
     """
     prefixes = prefixes or _published(table)
     leaves = flatten_dict(tree, sep="/")
-    sources = _find_sources(table, prefixes, {path: np.shape(x) for path, x in leaves.items()})
+    sources = find_sources(table, prefixes, {path: np.shape(x) for path, x in leaves.items()})
     tensors = []
     for path, source in sources.items():
         if path != source.leaves[0]:

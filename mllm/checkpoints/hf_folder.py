@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, NamedSharding
 
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
@@ -16,7 +17,8 @@ from mllm.checkpoints.hf_config_export import write_config
 from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
-from mllm.checkpoints.peft import read_adapter, write_adapter
+from mllm.checkpoints.peft import write_adapter
+from mllm.checkpoints.peft_read import EMBED, HEAD, Adapter, read_adapter
 from mllm.checkpoints.quantised import Dequantised, open_weights, without_quantisation
 from mllm.checkpoints.small_files import read_small_files
 from mllm.checkpoints.tables import Table, table_of
@@ -177,8 +179,37 @@ def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
         )
     base = read_folder(below, dtype=dtype, mesh=mesh)
     params = jax.eval_shape(lambda: base.variables["params"])
-    lora, options = read_adapter(folder, _table(base), params, place=_places(mesh))
-    return replace(base, variables={**base.variables, "lora": lora}, lora=options)
+    return _adapt(base, read_adapter(folder, _table(base), params, place=_places(mesh)), mesh)
+
+
+def _adapt(base: Loaded, adapter: Adapter, mesh: Mesh | None) -> Loaded:
+    """Return a model with an adapter of PEFT."""
+    leaves = flatten_dict(base.variables["params"], sep="/")
+    if adapter.untied:
+        base = _untie(base)
+        head = leaves[EMBED].T
+        leaves[HEAD] = jax.device_put(head, _places(mesh)(HEAD, head.shape))
+    for path, change in adapter.changes.items():
+        leaves[path] = change.apply(leaves[path])
+    carried = {
+        name: adapter.carried.get(name, values).astype(values.dtype)
+        for name, values in base.origin.carried.items()
+    }
+    variables = {"params": unflatten_dict(leaves, sep="/")}
+    if adapter.lora is not None:
+        variables["lora"] = adapter.lora
+    origin = replace(base.origin, carried=carried)
+    return replace(base, variables=variables, lora=adapter.options, origin=origin)
+
+
+def _untie(loaded: Loaded) -> Loaded:
+    """Return a model whose configurations have a head apart from the embedding."""
+    raw = json.loads(loaded.origin.files[CONFIG])
+    raw["tie_word_embeddings"] = False
+    raw["text_config"] = {**(raw.get("text_config") or {}), "tie_word_embeddings": False}
+    files = {**loaded.origin.files, CONFIG: json.dumps(raw, indent=2).encode()}
+    config = replace(loaded.config, decoder=replace(loaded.config.decoder, tied=False))
+    return replace(loaded, config=config, origin=replace(loaded.origin, files=files))
 
 
 def write_folder(

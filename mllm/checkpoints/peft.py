@@ -1,50 +1,23 @@
-"""Adapters in PEFT's files: ``adapter_config.json`` and ``adapter_model.safetensors``.
+"""Write adapters in PEFT's files: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
 PEFT adds alpha / r times B A to a matrix [out, in], with A [r, in] and B [out, r]. Our update is
-a @ b, so alpha equals r in the files that we write, and b is scaled in those that we read.
+a @ b, so alpha equals r in the files that we write.
 """
 
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
-from mllm.checkpoints.hf import Place, find_prefixes, list_tensors, read_tree, write_together
+from mllm.checkpoints.hf import list_tensors, write_together
 from mllm.checkpoints.tables import Part, Table
-from mllm.checkpoints.tensor_files import TensorFiles
-from mllm.files import read_json, write_json
-from mllm.ops.lora import init_lora
+from mllm.files import write_json
 from mllm.parallel.launch import is_first
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_WRAPPER = "base_model.model."  # precedes every name in PEFT's files
-# Initialisations of an adapter that leave the base model unchanged; PEFT's others change it.
-_PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
-# Options that change the computation; without them the update is alpha / r times B A.
-_FOREIGN = (
-    "alora_invocation_tokens",
-    "alpha_pattern",
-    "arrow_config",
-    "fan_in_fan_out",
-    "kasa_config",
-    "layer_replication",
-    "lora_bias",
-    "modules_to_save",
-    "monteclora_config",
-    "rank_pattern",
-    "target_parameters",
-    "trainable_token_indices",
-    "use_bdlora",
-    "use_dora",
-    "use_qalora",
-    "use_rslora",
-    "velora_config",
-)
+WRAPPER = "base_model.model."  # precedes every name in PEFT's files
 
 
 def write_adapter(
@@ -96,79 +69,6 @@ def write_adapter(
     write_together(folder / WEIGHTS, tensors)
 
 
-def read_adapter(
-    folder: Path, table: Table, params: dict, *, place: Place | None = None
-) -> tuple[dict, dict]:
-    """Read an adapter that PEFT wrote.
-
-    Args:
-      table: the table of the family.
-      params: the parameters of the model as ShapeDtypeStructs.
-      place: (path, shape) -> the sharding of a leaf, where paths begin with ``lora/``.
-
-    Returns:
-      (the collection "lora" in float32, scaled so that the update is a @ b; {"rank", "targets",
-      "dropout"}, where ``targets`` is the pattern of ``mllm.ops.lora.init_lora``).
-
-    Raises:
-      FileNotFoundError, ValueError: a file is missing or damaged, the adapter is not plain LoRA or
-        adapts a fused matrix, or a tensor is missing, unexpected or misshapen; the message names
-        the file and the key.
-    """
-    folder = Path(folder)
-    options = _read_config(folder / CONFIG)
-    files = TensorFiles(folder / WEIGHTS, [folder / WEIGHTS])
-    adapters = _adapter_table(table)
-    paths = {
-        path
-        for part, prefix in zip(adapters, find_prefixes(files, adapters), strict=True)
-        for name in files
-        if name.startswith(prefix)
-        for path in part.find(name.removeprefix(prefix))
-    }
-    _refuse_fused(files.where, adapters, paths)
-    matrices = sorted({path.rpartition("/")[0] for path in paths})
-    if not matrices:
-        raise ValueError(f"{files.where}: holds no adapter of a module of this family")
-    targets = f"^({'|'.join(map(re.escape, matrices))})$"
-    adapter = partial(init_lora, rank=options["rank"], targets=targets)
-    wanted = jax.eval_shape(adapter, params, jax.random.key(0))
-    within = None if place is None else lambda path, shape: place(f"lora/{path}", shape)
-    # PEFT may hold adapters of layers that the model does not run; they have no effect.
-    lora, _ = read_tree(files, adapters, wanted, dtype=jnp.float32, place=within)
-    scale = options.pop("scale")
-    scaled = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: leaf * scale if path[-1].key == "b" else leaf, lora
-    )
-    return scaled, {**options, "targets": targets}
-
-
-def _read_config(where: Path) -> dict:
-    config = read_json(where)
-
-    def expect(key: str, fits, expected: str):
-        if not fits(config.get(key)):
-            raise ValueError(
-                f"{where}: key {key!r}: expected {expected}, found {config.get(key)!r:.80}"
-            )
-        return config.get(key)
-
-    expect("peft_type", lambda value: value == "LORA", "'LORA'")
-    expect("bias", lambda value: value in (None, "none"), "'none'; biases are not read")
-    for key in _FOREIGN:
-        expect(key, lambda value: not value, "none of it: only plain LoRA is read")
-    expect(
-        "init_lora_weights",
-        lambda value: value in _PLAIN_STARTS,
-        "one that leaves the model below as it is; convert the adapter with PEFT first",
-    )
-    rank = expect("r", lambda value: type(value) is int and value > 0, "a positive integer")
-    numbers = (int, float)
-    alpha = expect("lora_alpha", lambda value: type(value) in numbers, "a number")
-    dropout = expect("lora_dropout", lambda value: type(value) in numbers, "a number")
-    return {"rank": rank, "scale": alpha / rank, "dropout": float(dropout)}
-
-
 def _adapter_table(table: Table) -> Table:
     """Return the table of a family's adapters: two tensors for each matrix."""
 
@@ -185,7 +85,7 @@ def _adapter_table(table: Table) -> Table:
         if prefixes[1:] == (f"model.{prefixes[0]}",):
             # After the wrapper, the old name ends like the new one, so PEFT would not rename it.
             prefixes = prefixes[::-1]
-        prefixes = tuple(_WRAPPER + prefix for prefix in prefixes)
+        prefixes = tuple(WRAPPER + prefix for prefix in prefixes)
         return replace(part, prefixes=prefixes, weights=weights, carried=None, tied_to=None)
 
     return tuple(map(adapt, table))

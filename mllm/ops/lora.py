@@ -45,7 +45,24 @@ def merge_lora(variables: dict) -> dict:
     params, lora = flatten_dict(variables["params"]), flatten_dict(variables["lora"])
     # A set has a different order in each process, and all must run the same programs in turn.
     for path in dict.fromkeys(path[:-1] for path in lora):
-        weight = params[(*path, "w")]
-        update = jnp.matmul(lora[(*path, "a")], lora[(*path, "b")], precision="highest")
-        params[(*path, "w")] = (weight.astype(jnp.float32) + update).astype(weight.dtype)
+        a, b = lora[(*path, "a")], lora[(*path, "b")]
+        params[(*path, "w")] = merge_update(params[(*path, "w")], a, b)
     return {"params": unflatten_dict(params)}
+
+
+def merge_update(
+    weight: jax.Array, a: jax.Array, b: jax.Array, magnitude: jax.Array | None = None
+) -> jax.Array:
+    """Return ``weight + a @ b``, computed in float32.
+
+    Args:
+      weight: float[..., I, O].
+      a, b: float32[..., I, R] and [..., R, O].
+      magnitude: float32[..., O], norms that the columns of the result are given (DoRA, Liu et al.
+        2024, arXiv:2402.09353, equation 5); None leaves them as they are.
+    """
+    merged = weight.astype(jnp.float32) + jnp.matmul(a, b, precision="highest")
+    if magnitude is not None:
+        norms = jnp.linalg.norm(merged, axis=-2, keepdims=True)
+        merged = merged * (magnitude[..., None, :] / norms)
+    return merged.astype(weight.dtype)
