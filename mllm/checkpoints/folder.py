@@ -2,12 +2,11 @@
 
 model.json: {"schema": 1, "model": config with its family, "collections": ["params"] | ["lora"] |
 [], "parts": names of the parts of params in this folder (null: all), "lora": {"rank", "targets"} |
-null, "parent": path relative to this folder | null, "dtype": dtype that the parent's weights are
+null, "parent": of ``parents.describe_parent`` | null, "dtype": dtype that the parent's weights are
 cast to | null, "system_prompt": str | null}. What a folder does not hold comes from its parent,
 which may be a Hugging Face folder. ``huggingface/`` keeps the other content of such a folder.
 """
 
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,12 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
+from mllm.checkpoints.contents import below, require_same_files
 from mllm.checkpoints.hf_folder import is_hf_folder, no_model, read_folder
 from mllm.checkpoints.loaded import Loaded, read_origin, write_origin
-from mllm.checkpoints.orbax import Checkpoints, abstract_on
+from mllm.checkpoints.orbax import UNREADABLE, Checkpoints, abstract_on, brief
+from mllm.checkpoints.parents import comparing_parent, describe_parent, find_parent
+from mllm.checkpoints.record import ORIGIN, read_record, write_saved
 from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS, config_from_dict, config_to_dict
@@ -27,8 +29,6 @@ from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
 from mllm.parallel.place import place
-
-ORIGIN = "huggingface"
 
 
 def combine(below: dict, above: dict) -> dict:
@@ -58,7 +58,7 @@ def write_description(
         "collections": collections,
         "parts": parts,
         "lora": loaded.lora,
-        "parent": None if parent is None else os.path.relpath(parent, folder),
+        "parent": None if parent is None else describe_parent(parent, folder),
         "dtype": dtype,
         "system_prompt": loaded.system_prompt,
     }
@@ -68,12 +68,16 @@ def write_description(
 
 
 def save_model(folder: Path, loaded: Loaded) -> None:
-    """Write a self-contained folder: description, processor and all weights, as step 0."""
+    """Write a self-contained folder: description, processor and all weights, as step 0, and the
+    digests of all files.
+    """
     write_description(folder, loaded, collections=sorted(loaded.variables))
     with Checkpoints(folder / "checkpoints") as checkpoints:
         if checkpoints.latest() is not None:
             raise ValueError(f"{folder}: holds a checkpoint already; save to a new folder")
         checkpoints.save(0, loaded.variables, {})
+    if is_first():
+        write_saved(folder)
 
 
 def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = None) -> Loaded:
@@ -99,6 +103,9 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
     if missing:
         raise ValueError(f"{where}: keys {sorted(missing)} are missing")
     family, config = config_from_dict(description["model"], str(where))
+    processor, record = Processor.load(folder), read_record(folder)
+    if record is not None:
+        require_same_files(below(folder, record.files), record.files, record.path)
     if dtype is not None:
         config = replace(config, dtype=str(jnp.dtype(dtype)))
     variables: dict = {}
@@ -108,8 +115,7 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
             raise ValueError(
                 f"{where}: neither all params of its own nor a parent to take them from"
             )
-        below = dtype or description.get("dtype")
-        parent = load_model(folder / description["parent"], dtype=below, mesh=mesh)
+        parent = load_parent(folder, where, description, dtype, mesh)
         # An adapter applies to the parent as it answers, with the parent's own adapter merged.
         adapted = "lora" in description["collections"]
         variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)
@@ -124,12 +130,22 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
         parts = description["parts"]
         if parts is not None:
             wanted["params"] = {name: wanted["params"][name] for name in parts}
-        variables = combine(variables, _restore(folder, wanted, dtype, mesh))
-    processor = Processor.load(folder)
+        step = None if record is None else record.step
+        variables = combine(variables, _restore(folder, step, wanted, dtype, mesh))
     if origin is not None and dtype is not None:
         origin = origin.cast(dtype)
     prompt = description["system_prompt"]
     return Loaded(family, config, variables, processor, prompt, description["lora"], origin)
+
+
+def load_parent(
+    folder: Path, where: Path, description: dict, dtype: str | None, mesh: Mesh
+) -> Loaded:
+    """Return the model of a folder's parent, which must be what the folder's description says."""
+    parent = find_parent(folder, description["parent"], where)
+    below_dtype = dtype or description.get("dtype")
+    with comparing_parent(parent, description["parent"], where):
+        return load_model(parent, dtype=below_dtype, mesh=mesh)
 
 
 def _abstract(where: Path, family: str, config) -> dict:
@@ -140,25 +156,32 @@ def _abstract(where: Path, family: str, config) -> dict:
         raise ValueError(f"{where}: key 'model': its sizes fit no model ({reason})") from None
 
 
-def _restore(folder: Path, wanted: dict, dtype: str | None, mesh: Mesh) -> dict:
-    """Return the trees of the last checkpoint on ``mesh``; without ``dtype``, as stored."""
+def _restore(folder: Path, step: int | None, wanted: dict, dtype: str | None, mesh: Mesh) -> dict:
+    """Return the trees of a checkpoint on ``mesh``; without ``dtype``, as stored.
+
+    Args:
+      step: of the checkpoint; None for the last one.
+    """
     where = folder / "checkpoints"
     if not where.is_dir():
         raise FileNotFoundError(
             f"{where}: no such folder; was the run that should write it stopped?"
         )
-    with Checkpoints(where) as checkpoints:
-        step = checkpoints.latest()
+    with Checkpoints(where, writes=False) as checkpoints:
+        step = checkpoints.latest() if step is None else step
         if step is None:
             raise FileNotFoundError(f"{where}: holds no complete checkpoint")
+        checkpoints.require_whole(step, wanted)
         try:
             if dtype is None:
                 wanted = {
                     k: _as_stored(tree, checkpoints.stored(step, k)) for k, tree in wanted.items()
                 }
             return checkpoints.restore(step, abstract_on(mesh, wanted, dtype))
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"{where}, step {step}: does not fit model.json ({error})") from None
+        except UNREADABLE as error:
+            raise ValueError(
+                f"{where}, step {step}: does not fit model.json ({brief(error)})"
+            ) from None
 
 
 def _as_stored(wanted: dict, stored: dict) -> dict:

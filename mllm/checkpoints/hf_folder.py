@@ -17,11 +17,12 @@ from mllm.checkpoints.hf_config_export import write_config
 from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
-from mllm.checkpoints.peft import write_adapter
+from mllm.checkpoints.peft import WEIGHTS, write_adapter
 from mllm.checkpoints.peft_read import EMBED, HEAD, Adapter, read_adapter
 from mllm.checkpoints.quantised import Dequantised, open_weights, without_quantisation
 from mllm.checkpoints.small_files import read_small_files
 from mllm.checkpoints.tables import Table, table_of
+from mllm.checkpoints.tensor_files import open_folder
 from mllm.data.hf_processor import read_hf_processor, read_image_settings, write_hf_processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS
@@ -30,6 +31,7 @@ from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import spec_of
 
+READ = (".json", ".jinja", ".model", ".txt")  # small files that answers may depend on
 IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -168,7 +170,23 @@ def _table(loaded: Loaded) -> Table:
     return table_of(loaded.family, text_kind_of(raw))
 
 
-def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
+def content_files(folder: Path) -> dict[str, Path]:
+    """Return where the files are that a folder is read from, by name; those of the model below an
+    adapter are named ``base/…``.
+
+    Raises:
+      FileNotFoundError, ValueError: as ``read_folder``.
+    """
+    if (folder / ADAPTER).is_file():
+        base = content_files(_base_of(folder))
+        own = {name: folder / name for name in (ADAPTER, WEIGHTS)}
+        return own | {f"base/{name}": path for name, path in base.items()}
+    small = [name for name in read_small_files(folder) if Path(name).suffix in READ]
+    return {name: folder / name for name in (*small, *open_folder(folder).names)}
+
+
+def _base_of(folder: Path) -> Path:
+    """Return the folder of the model that an adapter is for."""
     where = folder / ADAPTER
     named = read_json(where).get("base_model_name_or_path")
     below = next((p for p in (folder / str(named), Path(str(named))) if p.is_dir()), None)
@@ -177,7 +195,11 @@ def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
             f"{where}: key 'base_model_name_or_path': expected the path of a folder without an "
             f"adapter of its own, found {named!r}; write the folder of the model below it there"
         )
-    base = read_folder(below, dtype=dtype, mesh=mesh)
+    return below
+
+
+def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
+    base = read_folder(_base_of(folder), dtype=dtype, mesh=mesh)
     params = jax.eval_shape(lambda: base.variables["params"])
     return _adapt(base, read_adapter(folder, _table(base), params, place=_places(mesh)), mesh)
 

@@ -87,6 +87,11 @@ class TensorFiles:
         """Return the file that holds a tensor."""
         return self._stored[name].path
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the files that hold tensors, sorted."""
+        return sorted({stored.path.name for stored in self._stored.values()})
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the full shape of a tensor."""
         return self._stored[name].shape

@@ -19,6 +19,7 @@ VARIABLES = ("MLLM_COORDINATOR", "MLLM_PROCESS_COUNT", "MLLM_PROCESS_ID")
 # Seconds that an ending process waits for the others to end too. If it failed alone while they wait
 # for it in a device program, it then exits, and they are stopped.
 GRACE = 60
+_LONGEST = 2000  # bytes of a line that processes share
 
 
 def initialize() -> None:
@@ -102,6 +103,23 @@ def from_first(text: str) -> str:
     data[: told.size] = told
     found = np.asarray(multihost_utils.broadcast_one_to_all(data))
     return found.tobytes().rstrip(b"\0").decode(errors="ignore")
+
+
+def share(items: list) -> list:
+    """Return the items that are this process's part of work that all processes divide."""
+    return items[jax.process_index() :: jax.process_count()]
+
+
+def share_problem(problem: str) -> str:
+    """Return the problem that the first process to have one gives, "" if none has; every process
+    calls this and gets the same.
+    """
+    if jax.process_count() == 1:
+        return problem
+    text = problem.encode()[:_LONGEST].ljust(_LONGEST, b"\0")
+    found = np.asarray(multihost_utils.process_allgather(np.frombuffer(text, np.uint8)))
+    lines = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in found]
+    return next(filter(None, lines), "")
 
 
 def _number(name: str, text: str) -> int:

@@ -14,12 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from mllm.checkpoints.orbax import Checkpoints
+from mllm.checkpoints.orbax import UNREADABLE, Checkpoints, brief, set_aside_damaged
 from mllm.data.pipeline import read_ahead
 from mllm.parallel.launch import require_same
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import place_rows
-from mllm.training.progress import MetricsWriter, Progress
+from mllm.training.progress import MetricsWriter, Progress, tell
 from mllm.training.state import TrainState
 from mllm.training.step import Step
 
@@ -45,20 +45,26 @@ def train(
       batch_at: the batch of a step, from 0 on, called from several threads; every process gives
         the same whole batches.
       folder: the run's folder; checkpoints go to ``checkpoints/``, metrics to ``metrics.jsonl``.
-      meta: JSON values stored with each checkpoint.
+      meta: JSON values stored with each checkpoint, and compared with those of the one that
+        training continues from.
 
-    A line of metrics holds those of the step, the real ``tokens``, their share ``fill`` of the
-    places computed, and the seconds since the line before.
+    A damaged checkpoint is set aside, and training continues from the one before it. A line of
+    metrics holds those of the step, the real ``tokens``, their share ``fill`` of the places
+    computed, and the seconds since the line before.
 
     Raises:
       FloatingPointError: a loss that is not finite; the checkpoints before it stay.
+      ValueError: the checkpoints are those of another run, or the last one cannot be read.
       ValueError: batches since the last line of metrics differ between processes.
       jax.errors.JaxRuntimeError: the step asks for an array that does not lie on its devices.
     """
+    damaged = set_aside_damaged(folder / "checkpoints")
     with Checkpoints(folder / "checkpoints") as checkpoints:
         done = checkpoints.latest() or 0
+        for line in damaged:
+            tell(f"{line}; {name} continues from step {done}")
         if done:
-            state = restore_state(checkpoints, done, state)
+            state = restore_state(checkpoints, done, state, meta)
         progress, mesh = Progress(name, steps, start=done), mesh_of(state)
 
         def draw(number: int):
@@ -156,14 +162,32 @@ def state_items(state: TrainState) -> dict[str, dict]:
     return {**state.trainable, "opt": {"state": state.opt, "step": state.step}}
 
 
-def restore_state(checkpoints: Checkpoints, step: int, like: TrainState) -> TrainState:
-    """Restore the state of a checkpointed step, placed as ``like``, whose arrays are deleted."""
+def restore_state(checkpoints: Checkpoints, step: int, like: TrainState, meta: dict) -> TrainState:
+    """Restore the state of a checkpointed step, placed as ``like``, whose arrays are deleted.
+
+    Raises:
+      ValueError: the checkpoint was stored with other ``meta``, or cannot be read.
+    """
 
     def emptied(leaf):
         described = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
         leaf.delete()
         return described
 
-    items = checkpoints.restore(step, jax.tree.map(emptied, state_items(like)))
+    where = f"{checkpoints.folder}, step {step}"
+    advice = "delete this checkpoint to continue from the one before it"
+    try:
+        found = checkpoints.meta(step)
+    except UNREADABLE as error:
+        raise ValueError(f"{where}: cannot be read ({brief(error)}); {advice}") from None
+    if found != meta:
+        raise ValueError(
+            f"{where}: is a checkpoint of another run: it was stored with {found}, expected {meta}"
+            "; choose another --workdir, or delete the checkpoints to train anew"
+        )
+    try:
+        items = checkpoints.restore(step, jax.tree.map(emptied, state_items(like)))
+    except UNREADABLE as error:
+        raise ValueError(f"{where}: cannot be read ({brief(error)}); {advice}") from None
     opt = items.pop("opt")
     return TrainState(opt["step"], items, opt["state"])

@@ -15,6 +15,12 @@ from mllm.files import read_jsonl, write_text
 from mllm.parallel.launch import is_first
 
 
+def tell(line: str) -> None:
+    """Print a line to standard error, once for all processes."""
+    if is_first():
+        print(line, file=sys.stderr, flush=True)
+
+
 class Progress:
     """Steps done of ``total``, rate, ETA and the latest values; on a pipe one line every ``every``
     seconds. Only the first process prints.

@@ -293,6 +293,9 @@ def test_broken_folders_are_named(model, tmp_path):
         save_model(tmp_path / "m", model)
     description = (tmp_path / "m" / "model.json").read_text()
     (tmp_path / "m" / "model.json").write_text(description.replace('"width": 32', '"width": 40'))
+    with pytest.raises(ValueError, match=r"model.json: was changed or damaged"):
+        load_model(tmp_path / "m")
+    (tmp_path / "m" / "digests.json").unlink()  # as of a folder from before there were digests
     with pytest.raises(ValueError, match=r"checkpoints.*does not fit model.json"):
         load_model(tmp_path / "m")
     (tmp_path / "m" / "model.json").write_text(description.replace('"heads"', '"headz"', 1))
