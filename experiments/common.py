@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from mllm.checkpoints.contents import Verification
 from mllm.parallel import launch
 from mllm.training.compiled import COMPILED, keep_programs
 
@@ -16,6 +17,12 @@ from mllm.training.compiled import COMPILED, keep_programs
 logging.set_verbosity(logging.WARNING)
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="configs/….py; --config.key=value")
+VERIFY_WEIGHTS = flags.DEFINE_enum(
+    "verify_weights",
+    "on",
+    ["on", "off"],
+    "compare weights with their recorded digests as they are read; off: results say so",
+)
 
 
 def get_config() -> ConfigDict:
@@ -93,6 +100,7 @@ def _parse(arguments: list[str]) -> list[str]:
         raise FileNotFoundError(f"--config: {last}; see configs/") from None
     if CONFIG.present and not config_path().is_file():
         raise FileNotFoundError(f"--config {config_path()}: no such file; see configs/")
+    Verification.weights = VERIFY_WEIGHTS.value == "on"
     if rest[1:]:
         raise ValueError(f"unexpected {rest[1:]}: give every value with a flag, see --help")
     return rest

@@ -7,6 +7,7 @@ cast to | null, "system_prompt": str | null}. What a folder does not hold comes 
 which may be a Hugging Face folder. ``huggingface/`` keeps the other content of such a folder.
 """
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from mllm.checkpoints.hf_folder import is_hf_folder, no_model, read_folder
 from mllm.checkpoints.loaded import Loaded, read_origin, write_origin
 from mllm.checkpoints.orbax import UNREADABLE, Checkpoints, abstract_on, brief
 from mllm.checkpoints.parents import comparing_parent, describe_parent, find_parent
-from mllm.checkpoints.record import ORIGIN, read_record, write_saved
+from mllm.checkpoints.record import ORIGIN, RUN, SAVED, read_record, write_saved
 from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS, config_from_dict, config_to_dict
@@ -93,7 +94,8 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
     """
     folder, mesh = Path(folder), mesh or one_device()
     where = folder / "model.json"
-    if not os.path.lexists(where) and folder.is_dir():
+    ours = any(os.path.lexists(path) for path in (where, folder / RUN, folder / SAVED))
+    if not ours and folder.is_dir():
         if not is_hf_folder(folder):
             raise no_model(folder)
         return read_folder(folder, dtype=dtype, mesh=mesh)

@@ -40,16 +40,10 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, keep: int = 2, writes: bool = True):
         self.folder, self._saving = Path(folder).absolute(), 0
-        if writes:
-            options = ocp.CheckpointManagerOptions(
-                max_to_keep=keep,
-                create=True,
-                async_options=ocp.options.AsyncOptions(
-                    post_finalization_callback=self._write_digests  # before the rename
-                ),
-            )
-        else:
-            options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+        before_commit = ocp.options.AsyncOptions(post_finalization_callback=self._write_digests)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=writes, async_options=before_commit
+        )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def __enter__(self) -> "Checkpoints":

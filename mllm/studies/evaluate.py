@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from mllm.checkpoints.contents import Verification
 from mllm.checkpoints.folder import load_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.split import split_for_decoding
@@ -19,7 +20,7 @@ from mllm.registry import lookup
 from mllm.studies.efficiency import measure
 from mllm.studies.environment import environment
 from mllm.studies.lock import hold
-from mllm.studies.run import Run
+from mllm.studies.run import UNVERIFIED, Run
 from mllm.studies.stage import find, folder_name
 from mllm.studies.start import device_mesh
 from mllm.studies.system import System
@@ -78,6 +79,9 @@ def _evaluate(run: Run, config, system: System, benchmark) -> dict:
         "data_fingerprint": benchmark.fingerprint,
         "answerer": dict(answerer.identity),
     }
+    unverified = record.get(UNVERIFIED, False) or not Verification.weights
+    if unverified:
+        manifest[UNVERIFIED] = True
     progress = counted(f"evaluate {run.folder.name}, {protocol_name(config)}")
     records = ask(questions, {"subject": answerer}, folder, manifest, progress=progress)
     cost, measured = record.get("cost", {}), folder / EFFICIENCY
@@ -91,6 +95,7 @@ def _evaluate(run: Run, config, system: System, benchmark) -> dict:
         "protocol": protocol_name(config),
         "scores": system.score(records, config),
         "cost": cost,
+        **({UNVERIFIED: True} if unverified else {}),
     }
     if is_first():
         write_results(folder, entry, config.benchmark.name, system.AXES)
@@ -109,8 +114,24 @@ def questions_for(run: Run, config, system: System, benchmark) -> tuple[Question
     questions, parent = system.questions(config, benchmark, ""), None
     if stage.parent is not None:
         above = Run(run.folder.parent / folder_name(stages, stage.parent), stage.parent, config)
+        _require_parent(run, stage.parent, above)
         parent = _local(load_for_evaluation(above, config), config, questions)
     return questions, stage.answerer(benchmark, run.folder, parent)
+
+
+def _require_parent(run: Run, name: str, above: Run) -> None:
+    """Check that the weights behind a run's answers are those that it is recorded with.
+
+    Raises:
+      ValueError: its parent's folder holds others now.
+    """
+    recorded = run.record().get("made_from", {}).get("parents", {}).get(name)
+    found = above.record().get("checkpoint_digest")
+    if recorded not in (None, found):
+        raise ValueError(
+            f"{above.folder}: holds weights {str(found)[:12]}, but {run.folder} was made for "
+            f"weights {recorded[:12]}; put them back, or delete {run.folder} and run the command again"
+        )
 
 
 def _local(loaded: Loaded, config, questions: Questions) -> LocalModel:

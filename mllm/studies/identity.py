@@ -14,26 +14,34 @@ FLAGS = (bool, int, float, str)  # types of values that a flag can give
 
 
 def made_from(
-    stage: Stage, config: ConfigDict, fingerprint: str, parents: Mapping[str, str]
+    stage: Stage,
+    config: ConfigDict,
+    fingerprint: str,
+    parents: Mapping[str, str],
+    imported: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return all that the weights of a stage depend on, as run.json keeps it.
 
     Args:
       fingerprint: of the data.
       parents: digests of the weights of ``stage.parents`` by name, in this order.
+      imported: digests of the files that the stage imports, by name. They stand in place of where
+        the files are.
     """
-    return {
-        "stage": stage.name,
-        "config": {key: value_of(config, key) for key in stage.depends_on},
-        "data": fingerprint,
-        "parents": dict(parents),
-    }
+    chosen = {key: value_of(config, key) for key in stage.depends_on}
+    source = {"stage": stage.name, "data": fingerprint, "parents": dict(parents)}
+    if imported is None:
+        return {**source, "config": chosen}
+    place = stage.pretrained or config.pretrained
+    kept = {key: value for key, value in chosen.items() if value != place}
+    return {**source, "config": kept, "imported": dict(imported)}
 
 
 def identity(source: Mapping[str, Any]) -> str:
     """Return the digest of what ``made_from`` returned."""
     parents = list(source["parents"].values())
-    return digest([source["stage"], source["config"], source["data"], parents])
+    imported = [source["imported"]] if "imported" in source else []
+    return digest([source["stage"], source["config"], source["data"], parents, *imported])
 
 
 def value_of(config: ConfigDict | Mapping[str, Any], key: str) -> Any:
@@ -119,6 +127,8 @@ def how_to_continue(found: Sequence[Difference]) -> str:
         steps.append("on the data set that it was trained on")
     if parents := [one.key.rpartition(".")[2] for one in found if one.key.startswith("parents.")]:
         steps.append(f"from the same weights of {', '.join(parents)}, which are others now")
+    if any(one.key.startswith("imported.") for one in found):
+        steps.append("from the files that it was imported from, which are others now")
     return " and ".join(steps) or "as another stage of the study"
 
 

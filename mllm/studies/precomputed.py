@@ -2,7 +2,10 @@
 what a frozen encoder makes of each picture.
 """
 
+import hashlib
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import jax
@@ -18,6 +21,7 @@ from mllm.parallel.kernels import kernels_on
 from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import fetch, place_rows
+from mllm.training.progress import tell
 from mllm.training.step import packed_logprobs
 
 FILE = "reference.npz"
@@ -32,22 +36,39 @@ def kept_logprobs(
     pass.
 
     Args:
-      depends_on: digest of all that they follow from; values of another one are computed again.
+      depends_on: digest of all that they follow from; values of another one, or that are not as
+        they were written, are computed again.
     """
     path = folder / FILE
     wait_for_all(f"{path} is looked for")
     if path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            found = kept["logprobs"] if str(kept["depends_on"]) == depends_on else None
+        found = _read(path, depends_on, len(pipeline.examples))
         require_same(str(path), "none" if found is None else found.tobytes())
         if found is not None:
             return found
+        tell(f"{path}: is damaged or of another run; its values are computed again")
     found = reference_logprobs(reference, pipeline, role)
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, logprobs=found, depends_on=depends_on)
+            np.savez(file, logprobs=found, depends_on=_bound(found, depends_on))
     return found
+
+
+def _read(path: Path, depends_on: str, count: int) -> np.ndarray | None:
+    """Return the values of a file if they are ``count``, whole, and follow from ``depends_on``."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            found, bound = kept["logprobs"], str(kept["depends_on"])
+    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        return None
+    whole = found.dtype == np.float32 and found.shape == (count,)
+    return found if whole and bound == _bound(found, depends_on) else None
+
+
+def _bound(values: np.ndarray, depends_on: str) -> str:
+    """Return a digest of values together with that of what they follow from."""
+    return hashlib.sha256(depends_on.encode() + values.tobytes()).hexdigest()
 
 
 def reference_logprobs(reference: Loaded, pipeline: Pipeline, role: str) -> np.ndarray:

@@ -10,14 +10,17 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from mllm.checkpoints.contents import Verification
 from mllm.checkpoints.loaded import Loaded
-from mllm.files import read_json, read_jsonl, write_json
+from mllm.checkpoints.record import small_files
+from mllm.files import read_jsonl, read_run, write_sealed
 from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.studies.environment import command_line, environment
 from mllm.studies.identity import describe, differences, how_to_continue, identity, value_of
 from mllm.studies.stage import Stage
 
 RECORD = "run.json"
+UNVERIFIED = "weights_unverified"  # key of a run or an evaluation under --verify_weights=off
 # What a run may have written before its first checkpoint.
 LEFTOVERS = (
     RECORD,
@@ -49,7 +52,7 @@ class Run:
     def record(self) -> dict:
         """Return run.json, or {} before the run began."""
         path = self.folder / RECORD
-        return read_json(path) if path.exists() else {}
+        return read_run(path) if path.exists() else {}
 
     def finished(self, source: Mapping[str, Any]) -> bool:
         """Return whether the run is done and is the one asked for.
@@ -159,6 +162,7 @@ class Run:
         require_same(f"{self.folder / 'run.json'}", json.dumps(self.record()))
 
     def _write(self, status: str, values: dict) -> None:
+        files = {"files": small_files(self.folder)} if status == "finished" else {}
         record = {
             "schema": 1,
             "method": self.method,
@@ -171,8 +175,11 @@ class Run:
             **self.record(),
             "status": status,
             **values,
+            **files,
         }
-        write_json(self.folder / RECORD, record)
+        if status == "finished" and not Verification.weights:
+            record[UNVERIFIED] = True
+        write_sealed(self.folder / RECORD, record)
 
     def cost(self, loaded: Loaded, trainable: int) -> dict:
         """Return what the run took, over all its sessions, and the sizes of its model.
@@ -212,7 +219,7 @@ def open_run(folder: Path, config: ConfigDict, fingerprint: str) -> Run:
     Raises:
       ValueError: the run is not finished, or was trained on other data.
     """
-    record = read_json(folder / RECORD)
+    record = read_run(folder / RECORD)
     if record.get("status") != "finished":
         raise ValueError(
             f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"

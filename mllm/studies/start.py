@@ -8,9 +8,11 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
+from mllm.checkpoints.contents import digests_of
 from mllm.checkpoints.folder import load_model, save_model, write_description
 from mllm.checkpoints.loaded import Loaded
-from mllm.checkpoints.pretrained import PRETRAINED
+from mllm.checkpoints.parents import folder_content
+from mllm.checkpoints.pretrained import PRETRAINED, package_files
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.models import MODELS, config_from_dict
@@ -57,16 +59,30 @@ def fresh_model(config, benchmark, mesh: Mesh, model=None) -> Loaded:
     return Loaded(family, shape, variables, processor)
 
 
+def imported_files(name: str) -> dict[str, str]:
+    """Return the digests of the files that ``import_pretrained`` reads, by their names below the
+    folder or the package. Where they are is no part of this.
+
+    Raises:
+      FileNotFoundError, ValueError: there are none; the message names what is there.
+    """
+    if name in PRETRAINED:
+        return digests_of(package_files(name))
+    if not Path(name).is_dir():
+        raise FileNotFoundError(
+            f"weights to start from are {name!r}: no such folder, and none of "
+            f"{', '.join(PRETRAINED)}"
+        )
+    return folder_content(Path(name))
+
+
 def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
     """Make a run of published weights: those of packages are assembled into a model folder, and to
     a folder that exists the run only points.
 
     Args:
-      name: of packages, or the path of a folder.
+      name: of packages, or the path of a folder; ``imported_files`` has found it.
       begin: claims the run's folder, once the weights have been read.
-
-    Raises:
-      FileNotFoundError: it is neither.
     """
     model = run.config.model.to_dict()
     mesh, folder = device_mesh(run.config), Path(name)
@@ -75,7 +91,7 @@ def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
         loaded = replace(loaded, variables=place(loaded.variables, mesh))
         begin()
         save_model(run.folder, loaded)
-    elif folder.is_dir():
+    else:
         dtype = model.get("dtype")
         loaded = load_model(folder, dtype=dtype, mesh=mesh)
         if (chat := run.config.processor.chat_format) is not None:
@@ -83,11 +99,6 @@ def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
         begin()
         described = replace(loaded, variables={}, lora=None)
         write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
-    else:
-        raise FileNotFoundError(
-            f"weights to start from are {name!r}: no such folder, and none of "
-            f"{', '.join(PRETRAINED)}"
-        )
     cost = run.cost(loaded, 0)
     run.write("finished", checkpoint_digest=loaded.digest(), parent=None, cost=cost)
 

@@ -24,7 +24,13 @@ from mllm.studies.lock import hold
 from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
 from mllm.studies.run import Run
 from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, stream
-from mllm.studies.start import device_mesh, fresh_model, import_pretrained, pass_on
+from mllm.studies.start import (
+    device_mesh,
+    fresh_model,
+    import_pretrained,
+    imported_files,
+    pass_on,
+)
 from mllm.studies.system import System
 from mllm.training import optimizers, state
 from mllm.training.compiled import COMPILED
@@ -48,7 +54,9 @@ def ensure(
     run = Run(folder or workdir / folder_name(stages, name), name, config, labels)
     parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
     digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
-    source = made_from(stage, config, benchmark.fingerprint, digests)
+    imports = stage.schedule is None and stage.answerer is None
+    files = imported_files(stage.pretrained or config.pretrained) if imports else None
+    source = made_from(stage, config, benchmark.fingerprint, digests, files)
     if not run.finished(source):
         with hold(run.folder):
             if not run.finished(source):  # nobody has made it in the meantime

@@ -50,3 +50,40 @@ def test_reference_values_are_kept_and_follow_what_they_depend_on(model, tmp_pat
     other = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "two")
     np.testing.assert_array_equal(other, found + 1)
     assert calls == [1]
+
+
+def edited(path, **values):
+    """Write another file in the form of the kept one, with some of its entries changed."""
+    with np.load(path) as kept:
+        entries = {**kept, **values}
+    np.savez(path, **entries)
+
+
+DAMAGES = {
+    "flipped": lambda path: path.write_bytes(
+        bytes(byte ^ (place == 90) for place, byte in enumerate(path.read_bytes()))
+    ),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:150]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no archive"),
+    "other values": lambda path: edited(path, logprobs=np.load(path)["logprobs"] - 1),
+    "other type": lambda path: edited(path, logprobs=np.load(path)["logprobs"].astype(np.float64)),
+    "other run": lambda path: edited(path, depends_on="two"),
+    "no values": lambda path: np.savez(path, depends_on="one"),
+}
+
+
+def test_damaged_or_foreign_reference_values_are_computed_again(
+    model, tmp_path, monkeypatch, capsys
+):
+    pipeline = make_pipeline(model)
+    right = np.arange(len(pipeline.examples), dtype=np.float32)
+    monkeypatch.setattr(precomputed, "reference_logprobs", lambda *arguments: right.copy())
+    path = tmp_path / precomputed.FILE
+    for name, damage in DAMAGES.items():
+        precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+        damage(path)
+        capsys.readouterr()
+        again = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+        np.testing.assert_array_equal(again, right, err_msg=name)
+        assert f"{path}: is damaged or of another run" in capsys.readouterr().err, name

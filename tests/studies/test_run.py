@@ -5,7 +5,7 @@ import sys
 import pytest
 from ml_collections import ConfigDict
 
-from mllm.files import read_json, write_json
+from mllm.files import read_run, write_json
 from mllm.studies.identity import identity, value_of
 from mllm.studies.run import Run, open_run
 from mllm.studies.stage import Stage
@@ -32,8 +32,8 @@ def test_a_record_keeps_its_labels_and_how_it_was_made(run, monkeypatch):
     assert run.record() == {} and not run.finished(ONE)
     run.begin(ONE)
     run.write("finished", checkpoint_digest="abc")
-    record = read_json(run.folder / "run.json")
-    assert record == run.record()
+    record = read_run(run.folder / "run.json")
+    assert record == run.record() and record["files"] == {}
     assert (record["method"], record["seed"], record["part"]) == ("npo", 3, 5)
     assert (record["protocol"], record["status"]) == ("short", "finished")
     assert record["identity"] == identity(ONE) and record["made_from"] == ONE

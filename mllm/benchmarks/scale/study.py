@@ -98,7 +98,12 @@ def _compared(config, name: str) -> Stage:
         )
     if sections == ["folders"]:
         path = config.folders[name]
-        return Stage(name, (f"folders.{name}", "model"), pretrained=path, method=True)
+        return Stage(
+            name,
+            (f"folders.{name}", "model", "processor.chat_format"),
+            pretrained=path,
+            method=True,
+        )
     if sections == ["endpoints"]:
         answerer = partial(_endpoint, config.endpoints[name])
         asked = ("url", "model", "limit_name", "parameters", "choices")
