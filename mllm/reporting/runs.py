@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mllm.files import read_json, read_jsonl
+from mllm.files import read_json, read_jsonl, read_run
 from mllm.reporting.layout import Layout
 
 SCHEMA = 1
@@ -72,7 +72,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
       ValueError: the run is unfinished, or a key is missing or of another type.
     """
-    record = read_json(path)
+    record = read_run(path)
     _require(record, _RUN_KEYS, "run.json")
     if record["status"] != "finished":
         raise ValueError(f"unfinished: its status is {record['status']!r}; start the sweep again")

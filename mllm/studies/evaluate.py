@@ -130,7 +130,7 @@ def _require_parent(run: Run, name: str, above: Run) -> None:
     if recorded not in (None, found):
         raise ValueError(
             f"{above.folder}: holds weights {str(found)[:12]}, but {run.folder} was made for "
-            f"weights {recorded[:12]}; put them back, or delete {run.folder} and run the command again"
+            f"weights {recorded[:12]}; put them back, or delete {run.folder} and run this again"
         )
 
 
