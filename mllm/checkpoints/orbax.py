@@ -66,7 +66,8 @@ class Checkpoints:
     def _write_digests(self) -> None:
         """Write the digests of all items of the step that is about to be committed."""
         if is_first():
-            [step] = self.folder.glob(f"{self._saving}.*tmp*")
+            found = self.folder.glob(f"{self._saving}.*tmp*")
+            step = max(found, key=lambda path: path.stat().st_mtime_ns)  # not a killed process's
             files = [path for path in step.glob("*/**/*") if path.is_file()]
             names = sorted(path.relative_to(step).as_posix() for path in files)
             write_sealed(step / DIGESTS, {"files": digests_of(below(step, names))})

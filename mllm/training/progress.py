@@ -2,6 +2,7 @@
 events.
 """
 
+import contextlib
 import json
 import math
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
-from mllm.files import read_jsonl, write_text
+from mllm.files import write_text
 from mllm.parallel.launch import is_first
 
 
@@ -62,11 +63,29 @@ def counted(name: str) -> Callable[[int, int], None]:
     return update
 
 
+def read_lines(path: Path) -> list[dict]:
+    """Return the whole lines of a file of metrics; tell how many are damaged, and pass over them.
+
+    No number but the cost of a run depends on them.
+    """
+    texts = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    found = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                found.append(line)
+    if len(found) < len(texts):
+        tell(f"{path}: {len(texts) - len(found)} damaged lines are dropped")
+    return found
+
+
 class MetricsWriter:
     """Appends metrics of a run to ``metrics.jsonl`` and to TensorBoard events below
     ``tensorboard/``; on processes other than the first it writes nothing.
 
-    ``resume_step`` drops what an interrupted run wrote past the checkpoint it resumes from.
+    ``resume_step`` drops what an interrupted run wrote past the checkpoint it resumes from. Damaged
+    lines are dropped too.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0):
@@ -74,8 +93,8 @@ class MetricsWriter:
         if not self._writes:
             return
         self.path = Path(folder) / "metrics.jsonl"
-        kept = [r for r in read_jsonl(self.path) if r["step"] <= resume_step]
-        write_text(self.path, "".join(json.dumps(r) + "\n" for r in kept))
+        kept = [line for line in read_lines(self.path) if line["step"] <= resume_step]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = self.path.open("a", encoding="utf-8")
         purge = {"purge_step": resume_step + 1} if resume_step else {}
         self._events = SummaryWriter(str(Path(folder) / "tensorboard"), **purge)

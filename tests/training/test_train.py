@@ -1,5 +1,7 @@
 """Updates, checkpoints and resuming."""
 
+from contextlib import closing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,7 @@ from mllm.files import read_jsonl
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.training import optimizers, state
 from mllm.training.loop import train
+from mllm.training.progress import MetricsWriter
 from mllm.training.step import make_train_step, packed_logprobs
 from mllm.unlearning import get_objective
 
@@ -304,3 +307,13 @@ def test_broken_folders_are_named(model, tmp_path):
     (tmp_path / "m" / "model.json").write_text("{")
     with pytest.raises(ValueError, match=r"model.json: not JSON"):
         load_model(tmp_path / "m")
+
+
+def test_damaged_lines_of_metrics_are_dropped(tmp_path, capsys):
+    lines = [b'{"step": 1, "loss": NaN}', b'{"step": 2, "lo\x00s": ', b"[3]", b'{"loss": 1}']
+    torn = b'{"step": 4, "lo'
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([*lines, b'{"step": 3}', torn]))
+    with closing(MetricsWriter(tmp_path, resume_step=5)) as writer:
+        writer.write(6, {"loss": 0.5})
+    assert [line["step"] for line in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 3, 6]
+    assert "metrics.jsonl: 3 damaged lines are dropped" in capsys.readouterr().err
