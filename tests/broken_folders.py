@@ -313,7 +313,7 @@ BROKEN_PROCESSORS = {
         remove("adapter_model.safetensors"), "adapter_model", FileNotFoundError, "peft"
     ),
     "no checkpoint": Broken(
-        no_checkpoint, r"checkpoints: no such folder", FileNotFoundError, "ours"
+        no_checkpoint, r"checkpoints/0/digests\.json: no such file, and .*digests", kind="ours"
     ),
     "model.json of no family": Broken(
         setting("model.json", "model.family", "lava"), r"model.json.*'lava'", kind="ours"
@@ -323,12 +323,12 @@ BROKEN_PROCESSORS = {
     ),
     "model.json of sizes that do not meet": Broken(
         setting("model.json", "model.decoder.width", 40),
-        r"model.json: key 'model': its sizes fit no",
+        r"model.json: was changed or damaged after it was written",
         kind="ours",
     ),
     "model.json of another size": Broken(
         setting("model.json", "model.decoder.mlp_width", 40),
-        r"does not fit model.json",
+        r"model.json: was changed or damaged after it was written",
         kind="ours",
     ),
     "processor.json": Broken(

@@ -74,7 +74,5 @@ def test_an_identity_follows_the_files_and_not_their_place():
 
 
 def test_a_folder_that_is_not_there_is_named():
-    with pytest.raises(
-        FileNotFoundError, match=r"start from are 'smoll': no such folder"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"start from are 'smoll': no such folder"):
         imported_files("smoll")
