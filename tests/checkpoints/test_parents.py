@@ -151,7 +151,7 @@ def test_a_moved_or_linked_study_finds_its_parents(study, tmp_path, move, monkey
     assert {name.removesuffix("-of-may"): digest for name, digest in found.items()} == wanted
     monkeypatch.chdir(runs)
     assert load_model(Path("method")).digest() == wanted["method"]
-    assert load_model(Path("../") / runs.name / "tuned").digest() == wanted["tuned"]
+    assert load_model(Path("..") / runs.resolve().name / "tuned").digest() == wanted["tuned"]
 
 
 def replace_base(root: Path) -> Path:
