@@ -9,11 +9,10 @@ from absl import flags
 
 from experiments.common import get_config, run, say
 from mllm.benchmarks import get_benchmark, get_report
-from mllm.evaluation.store import MANIFEST, RECORDS
-from mllm.files import read_json, read_jsonl
+from mllm.evaluation.places import find_folder, read_manifest
 from mllm.reporting.single import difference_lines, score_lines
-from mllm.studies.evaluate import evaluate, evaluation_folder
-from mllm.studies.run import Run, open_run
+from mllm.studies.evaluate import Evaluated, evaluate, read_records
+from mllm.studies.run import open_run
 from mllm.studies.train import ensure
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
@@ -35,34 +34,41 @@ def main(_):
             f"{folder / 'run.json'}: no such file; a folder that is not a run needs --workdir DIR "
             "for its results"
         )
-    evaluated = open_run(folder, config, benchmark.fingerprint)
-    entry = evaluate(evaluated, config, system, benchmark)
-    for line in score_lines(entry["scores"], layout, protocol):
+    opened = open_run(folder, config, benchmark.fingerprint)
+    evaluated = evaluate(opened, config, system, benchmark)
+    for line in score_lines(evaluated.entry["scores"], layout, protocol):
         say(line)
+    if "@" in (name := evaluated.entry["protocol"]):
+        say(f"{name}: under other options than the first time, so in {evaluated.folder}")
     if config.evaluation.weights:
-        say_differences(evaluated, config, system, layout)
+        say_differences(evaluated, config, layout)
 
 
-def say_differences(evaluated: Run, config, system, layout) -> None:
+def say_differences(evaluated: Evaluated, config, layout) -> None:
     """Print how the form of the weights changes each headline score, in points and paired by
     question, if the weights as saved were asked the same questions.
     """
     weights, protocol = config.evaluation.weights, config.evaluation.protocol
-    folder = evaluation_folder(evaluated, system, config)
-    saved = folder.parent.with_name(protocol) / folder.name
-    manifests = [part / MANIFEST for part in (folder, saved)]
-    if not manifests[1].is_file() or read_json(manifests[0]) != read_json(manifests[1]):
+    folder, manifest = evaluated.folder, read_manifest(evaluated.folder)
+    saved = find_folder(folder.parent.parent, protocol, folder.name, manifest)
+    held = read_manifest(saved)
+    if held is None or _of_form(held, weights) != manifest:
         say(
             f"no float evaluation to compare with: run experiments.evaluate with the same flags "
             f"without --config.evaluation.weights={weights} first, then this again"
         )
         return
     values, reference = (
-        layout.question_values(read_jsonl(part / RECORDS), protocol) for part in (folder, saved)
+        layout.question_values(read_records(part), protocol) for part in (folder, saved)
     )
     say(f"{weights} less the weights as saved, in points:")
     for line in difference_lines(values, reference, layout, protocol):
         say(line)
+
+
+def _of_form(manifest: dict, weights: str) -> dict:
+    """Return the manifest of the same evaluation with another form of the weights."""
+    return {**manifest, "answerer": {**manifest["answerer"], "weights": weights}}
 
 
 if __name__ == "__main__":

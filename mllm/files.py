@@ -170,8 +170,13 @@ def seal(value: Mapping[str, Any], *context: Any) -> dict[str, Any]:
     """Return a JSON object with the key "seal", a digest of its other keys and of JSON values that
     it belongs to.
     """
-    bare = {key: part for key, part in value.items() if key != SEAL}
+    bare = without_seal(value)
     return {**bare, SEAL: _digest(bare, context)}
+
+
+def without_seal(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object without its seal."""
+    return {key: part for key, part in value.items() if key != SEAL}
 
 
 def is_sealed(value: Mapping[str, Any], *context: Any) -> bool:
@@ -199,8 +204,7 @@ def read_sealed(path: Path) -> dict:
     if not is_sealed(value):
         found = "was changed after it was written" if SEAL in value else f"has no key {SEAL!r}"
         raise ValueError(f"{path}: {found}; put back the file as it was written, or make it again")
-    del value[SEAL]
-    return value
+    return without_seal(value)
 
 
 def read_run(path: Path) -> dict:

@@ -198,7 +198,7 @@ def main(_):
     system = study(workdir, PICTURES.value, ASKED.value)
     benchmark = prepare(system, config, note)
     trained = ensure("model", config, workdir, system, benchmark)
-    entry = evaluate(trained, config, system, benchmark)
+    entry = evaluate(trained, config, system, benchmark).entry
     cost, (score,) = entry["cost"], entry["scores"]
     say(f"{PICTURES.value} pictures of {SIDE} pixels, {cost['steps']} steps, {score['n']} requests")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

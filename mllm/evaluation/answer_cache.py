@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mllm.files import read_jsonl
+from mllm.files import is_sealed, read_jsonl, seal, without_seal
 
 
 class AnswerCache:
-    """Keep records by key in an append-only file of JSON lines.
+    """Keep records by key in an append-only file of JSON lines, each of which is sealed.
 
     A later record of a key replaces an earlier one. Threads may share a cache; a record is on disk
-    before ``put`` returns, and a line torn by a kill is dropped by the next one that writes.
+    before ``put`` returns, and a line torn by a kill is dropped by the next one that writes. Since
+    answers cost money, a line that was changed is not asked again by itself.
 
     Raises:
-      ValueError: a line of the file is not a JSON object with a key; the message names it.
+      ValueError: a line of the file is not as it was written; the message names it.
     """
 
     def __init__(self, path: Path):
@@ -26,12 +27,12 @@ class AnswerCache:
         self._mended = False
         self._records: dict[str, Mapping[str, Any]] = {}
         for number, record in enumerate(read_jsonl(self.path), 1):
-            if not isinstance(record.get("key"), str):
+            if not is_sealed(record):
                 raise ValueError(
-                    f"{self.path}, line {number}: key is {record.get('key')!r}, expected text; "
-                    "remove the line"
+                    f"{self.path}, line {number}: the answer was changed after it was written; "
+                    "put the line back, or remove it to ask again"
                 )
-            self._records[record["key"]] = record
+            self._records[record["key"]] = without_seal(record)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -42,7 +43,7 @@ class AnswerCache:
 
     def put(self, record: Mapping[str, Any]) -> None:
         """Append a record; its "key" names it."""
-        line = json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n"
+        line = json.dumps(seal(record), ensure_ascii=False, sort_keys=True) + "\n"
         with self._lock:
             self._mend()
             with self.path.open("ab") as file:

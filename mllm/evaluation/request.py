@@ -153,6 +153,7 @@ class Questions:
       rounds: lists of requests; each may follow from the replies to those before it.
       conditions: JSON values that must be equal for stored replies to be used again.
       records: makes of the requests with their replies the rows that are scored, one per question.
+      scoring: JSON values that ``records`` and scores depend on besides the replies.
       refuse_long: whether a conversation that exceeds a model's positions is an error; otherwise it
         is run beyond them.
     """
@@ -160,6 +161,7 @@ class Questions:
     rounds: Rounds
     conditions: Mapping[str, Any]
     records: Callable[[Sequence[Answered]], list[dict]]
+    scoring: Mapping[str, Any] = field(default_factory=dict)
     refuse_long: bool = True
 
 

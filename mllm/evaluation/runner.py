@@ -31,7 +31,7 @@ class LocalModel:
 
     Attributes:
       loaded: the model. Its system prompt goes before every conversation.
-      weights: names the weights in ``identity``, for replies on disk.
+      weights: names the form of the weights in ``identity``, "" for the weights as saved.
       rows: questions that are run together, 0 for as many as memory holds; changes no reply.
       refuse_long: whether a conversation that exceeds the model's positions is an error; otherwise
         it is run beyond them.

@@ -1,22 +1,36 @@
 """Replies on disk: appended as they come, found again after a kill, never mixed with those of other
 models, data or protocols.
+
+Each line is sealed together with the manifest. A line that was changed, or that belongs to another
+model, other data or another protocol, is not a reply of this evaluation and is asked again.
 """
 
 import hashlib
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from mllm.data.conversation import Media, Turn
-from mllm.evaluation.request import Answered, Answerer, Questions, Reply, Request, Rounds
-from mllm.files import read_json, read_jsonl, write_json, write_text
+from mllm.evaluation.places import MANIFEST, SCORING, read_manifest
+from mllm.evaluation.request import (
+    Answered,
+    Answerer,
+    Questions,
+    Reply,
+    Request,
+    Rounds,
+    content_key,
+)
+from mllm.files import is_sealed, read_jsonl, seal, write_sealed, write_text
 from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.registry import lookup
 
-REPLIES, MANIFEST = "replies.jsonl", "manifest.json"
+REPLIES = "replies.jsonl"
 RECORDS = "records.jsonl"  # what a benchmark makes of the replies: one row per question, with gold
 
 
@@ -41,16 +55,17 @@ def collect(
       answerers: by ``Request.model``.
       folder: holds replies.jsonl and manifest.json.
       manifest: JSON values that must be equal for replies to be used again (digests of weights and
-        data, the protocol). Replies of another manifest are kept under another name.
+        data, the protocol), except for how they are scored. Other replies are kept under another
+        name.
       progress: called with (replies so far, requests so far).
 
     Raises:
       ValueError: processes do not find the same replies, a request names a model that is not there,
         two different requests have the same key, or an answerer leaves a request without a reply.
     """
-    path = folder / REPLIES
+    path, context = folder / REPLIES, _context(manifest)
     if is_first():
-        _prepare(folder, dict(manifest))
+        _prepare(folder, manifest, context)
     wait_for_all(f"{path} is ready")
     stored = {row["key"]: read_reply(row) for row in read_jsonl(path)}
     replies = {key: reply for key, reply in stored.items() if not reply.extra.get("again")}
@@ -73,7 +88,8 @@ def collect(
             for lot in answerer.answer(mine, set(replies)):
                 replies.update((reply.key, reply) for reply in lot)
                 if is_first():
-                    _append(path, [_row(rows[reply.key], reply) for reply in lot])
+                    lines = [seal(_row(rows[reply.key], reply), context) for reply in lot]
+                    _append(path, lines)
                 there += len(lot)
                 if progress is not None:
                     progress(there, len(asked))
@@ -112,12 +128,68 @@ def ask(
       answerers, folder, progress: see ``collect``. manifest: the conditions besides those of the
         questions.
     """
-    manifest = {**manifest, **questions.conditions}
+    manifest = whole_manifest(manifest, questions)
     answered = collect(questions.rounds, answerers, folder, manifest, progress=progress)
     records = questions.records(answered)
     if is_first():
         write_records(folder, records)
     return records
+
+
+def whole_manifest(manifest: Mapping[str, Any], questions: Questions) -> dict[str, Any]:
+    """Return what an evaluation depends on, as JSON values: a manifest with the conditions of its
+    questions.
+    """
+    scoring = {SCORING: dict(questions.scoring)} if questions.scoring else {}
+    return json.loads(json.dumps({**manifest, **questions.conditions, **scoring}))
+
+
+def with_questions_named(questions: Questions) -> Questions:
+    """Return questions with one more condition, the digest of the first round that they ask.
+
+    Whatever a request holds is in its key. So two evaluations with equal conditions were asked the
+    same: about as many people, in the same words, with the same examples.
+    """
+    first = next(questions.rounds, [])
+    named = content_key([request.key for request in first])
+    return replace(
+        questions,
+        rounds=_again(first, questions.rounds),
+        conditions={**questions.conditions, "questions": named},
+    )
+
+
+def _again(first: list[Request], rounds: Rounds) -> Rounds:
+    """Yield the first round, which was taken already, and then the others."""
+    requests = first
+    try:
+        while True:
+            try:
+                replies = yield requests
+            except ValueError as error:
+                requests = rounds.throw(error)
+            else:
+                requests = rounds.send(replies)
+    except StopIteration:
+        return
+
+
+def use_replies_of(other: Path, folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Copy the replies of an evaluation that differs in nothing but how they are scored; return
+    whether there were any.
+    """
+    held, path = read_manifest(other), other / REPLIES
+    if held is None or not path.is_file() or _context(held) != _context(manifest):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, folder / REPLIES)
+    return True
+
+
+def _context(manifest: Mapping[str, Any]) -> str:
+    """Return a digest of all that replies depend on besides their requests."""
+    known = {key: value for key, value in manifest.items() if key != SCORING}
+    return content_key(known)
 
 
 def _without_media(request: Request) -> Request:
@@ -151,23 +223,40 @@ def _readable(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role, "parts": shown}
 
 
-def _prepare(folder: Path, manifest: dict) -> None:
+def _prepare(folder: Path, manifest: Mapping[str, Any], context: str) -> None:
     """Make the folder ready for more replies.
 
-    Replies of another manifest are renamed. A line torn by a kill is dropped, since the next one
-    would be glued to it.
+    Lines that are no replies of this evaluation are kept under another name. A line torn by a kill
+    is dropped, since the next one would be glued to it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path, stamp = folder / REPLIES, folder / MANIFEST
-    if stamp.exists() and read_json(stamp) != manifest and path.exists():
-        old = hashlib.sha256(stamp.read_bytes()).hexdigest()[:12]
-        os.replace(path, folder / f"replies-{old}.jsonl")
-    if not stamp.exists() or read_json(stamp) != manifest:
-        write_json(stamp, manifest)
-    kept = {row["key"]: row for row in read_jsonl(path)}
-    lines = "".join(_line(row) for row in kept.values())
-    if not path.exists() or path.read_text(encoding="utf-8") != lines:
-        write_text(path, lines)
+    path = folder / REPLIES
+    found = path.read_bytes() if path.is_file() else b""
+    lines = found.split(b"\n")[:-1]  # what follows the last newline is unfinished
+    rows = [row for line in lines if (row := _read_row(line, context)) is not None]
+    kept = "".join(_line(row) for row in {row["key"]: row for row in rows}.values())
+    if lost := len(lines) - len(rows):
+        aside = path.with_name(f"replies-{hashlib.sha256(found).hexdigest()[:12]}.jsonl")
+        os.replace(path, aside)
+        print(
+            f"{path}: {lost} of {len(lines)} lines were changed, or are no replies of this model "
+            f"to this protocol; they are asked again, and the file as it was is {aside.name}",
+            file=sys.stderr,
+            flush=True,
+        )
+    if lost or found != kept.encode():
+        write_text(path, kept)
+    if read_manifest(folder) != manifest:
+        write_sealed(folder / MANIFEST, manifest)
+
+
+def _read_row(line: bytes, context: str) -> dict | None:
+    """Return the row of a line that was written in a context, None if it was changed."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and is_sealed(row, context) else None
 
 
 def write_records(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mllm.files import read_json
-from mllm.reporting.comparable import leave_out_unlike, name_variants
+from mllm.reporting.comparable import main_protocol, name_variants, sort_out
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Layout
 from mllm.reporting.runs import Problem, Run, make_run, read_record, read_results
@@ -23,7 +23,8 @@ class Sweep:
       runs: in the order of the tables.
       problems: runs that cannot be in the tables.
       weights: finished runs that the layout lets stand without scores.
-      others: the runs again under further protocols than their own; they stand in no table.
+      others: evaluations under further protocols or options, which stand in tables of their own.
+      made_with_it: whether runs were made with the protocol of the tables.
     """
 
     workdir: Path
@@ -32,6 +33,7 @@ class Sweep:
     problems: tuple[Problem, ...]
     weights: tuple[Run, ...] = ()
     others: tuple[Run, ...] = ()
+    made_with_it: bool = True
 
     @functools.cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -39,8 +41,29 @@ class Sweep:
         found = {run.group for run in self.runs if run.group is not None}
         groups = sorted(found, key=lambda group: (isinstance(group, str), group))
         return tuple(
-            Comparison(self.layout, group, (r for r in self.runs if r.group in (group, None)))
+            Comparison(
+                self.layout,
+                group,
+                (run for run in self.runs if run.group in (group, None)),
+                under=self.unusual_protocol,
+            )
             for group in groups or [None] * bool(self.runs)
+        )
+
+    @property
+    def unusual_protocol(self) -> str:
+        """Return the protocol of the tables if the runs were made with another one, or ""."""
+        return "" if not self.runs or self.made_with_it else self.runs[0].protocol
+
+    @functools.cached_property
+    def further(self) -> tuple[Comparison, ...]:
+        """Return one comparison for each protocol and group of the other evaluations."""
+        kinds: dict[tuple, list[Run]] = {}
+        for run in self.others:
+            kinds.setdefault((run.protocol, run.group), []).append(run)
+        return tuple(
+            Comparison(self.layout, group, name_variants(runs), under=protocol)
+            for (protocol, group), runs in kinds.items()
         )
 
     @property
@@ -61,33 +84,53 @@ def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
       ValueError: two runs differ in nothing that could name them.
     """
     workdir, layout = Path(workdir), layout or Layout()
-    runs, weights, others, problems = [], [], [], []
+    records, found, problems = {}, [], []
     for path in find_records(workdir):
         name = path.parent.relative_to(workdir).as_posix()
         method = "unknown"
         try:
             method = str(read_json(path).get("method", method))
-            record = read_record(path)
-            results = path.parent / "eval" / record["protocol"] / "results.json"
-            if method in layout.unevaluated and not results.is_file():
-                weights.append(make_run(path.parent, name, record, layout))
-            else:
-                runs += read_results(path.parent, name, record, results, layout)
-            for further in sorted(set(path.parent.glob("eval/*/results.json")) - {results}):
-                under = {**record, "protocol": further.parent.name}
-                others += read_results(path.parent, name, under, further, layout)
+            records[name] = read_record(path)
         except (ValueError, OSError) as error:
             problems.append(Problem(name, method, str(error)))
-    runs, unlike = leave_out_unlike(runs, layout)
-    if runs and not layout.axes:
-        layout = layout.with_axes(runs[0].axes)
+            continue
+        for results in sorted(path.parent.glob("eval/*/results.json")):
+            try:
+                runs, broken = read_results(path.parent, name, records[name], results, layout)
+            except (ValueError, OSError) as error:
+                runs, broken = [], [Problem(name, method, str(error))]
+            found += runs
+            problems += broken
+    protocol = main_protocol(found, records)
+    sorted_out = sort_out(found, layout, protocol)
+    weights = []
+    known = {problem.name for problem in problems} | {run.name for run in found}
+    for name, record in records.items():
+        if name in known:
+            continue
+        if record["method"] in layout.unevaluated:
+            weights.append(make_run(workdir / name, name, record, layout))
+        else:
+            missing = f"eval/{protocol or record['protocol']}/results.json"
+            reason = f"not evaluated: {missing} is missing; run experiments.evaluate on this run"
+            problems.append(Problem(name, record["method"], reason))
+    runs, others = sorted_out.runs, sorted_out.others
+    if (runs or others) and not layout.axes:
+        layout = layout.with_axes((*runs, *others)[0].axes)
     runs = name_variants(runs)
     for kind in (runs, others):
         kind.sort(key=lambda run: _place(run, layout))
+    problems.sort(key=lambda problem: problem.name)
     # Unevaluated weights have no benchmark and stand in no table, so nothing above is about them.
     return Sweep(
-        workdir, layout, tuple(runs), (*problems, *unlike), tuple(weights), tuple(others)
-    )  # fmt: skip
+        workdir,
+        layout,
+        tuple(runs),
+        (*problems, *sorted_out.problems),
+        tuple(weights),
+        tuple(others),
+        made_with_it=any(record["protocol"] == protocol for record in records.values()),
+    )
 
 
 def find_records(workdir: str | Path) -> list[Path]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from mllm.evaluation.places import conditions, with_options
 from mllm.reporting.layout import Layout
 from mllm.reporting.runs import Problem, Run
 
@@ -16,56 +17,113 @@ _MISSING = "nothing"
 _SHOWN = 3  # differences that a reason names
 
 
-def leave_out_unlike(runs: list[Run], layout: Layout) -> tuple[list[Run], list[Problem]]:
-    """Return (the runs that may stand in one table, why each other run is left out).
+@dataclasses.dataclass(frozen=True)
+class Sorted:
+    """Evaluations by where they may stand.
 
-    All runs must agree in benchmark, axes, data and protocol; those of one group also in the
-    manifest of their evaluation, except for its keys in `layout.own_keys`. Of several kinds the
-    most frequent one stays; of equally frequent ones that whose first method comes first in the
-    tables.
+    Attributes:
+      runs: may stand in one table.
+      others: evaluations under further protocols or other options, which stand in no table with
+        these; a run that was evaluated under several may be in both.
+      problems: why runs are not in the table.
     """
-    problems = _split(runs, layout, _setting)
-    runs = _without(runs, problems)
-    groups = {run.group: None for run in runs if run.group is not None}
+
+    runs: list[Run]
+    others: list[Run]
+    problems: list[Problem]
+
+
+def main_protocol(runs: list[Run], records: dict[str, dict[str, Any]]) -> str | None:
+    """Return the protocol of the tables: the one that runs were made with if any was evaluated
+    under it, else the one under which most were evaluated.
+
+    Args:
+      records: name of a run -> its run.json.
+    """
+    own = [run for run in runs if run.protocol == records[run.name]["protocol"]]
+    evaluated = {(run.name, run.protocol) for run in own or runs}
+    counts = Counter(protocol for _, protocol in evaluated)
+    return min(counts, key=lambda protocol: (-counts[protocol], protocol), default=None)
+
+
+def sort_out(runs: list[Run], layout: Layout, protocol: str | None) -> Sorted:
+    """Divide evaluations into those that may stand in the tables and others.
+
+    All runs of the tables agree in benchmark, axes, data and protocol; those of one group also in
+    the manifest of their evaluation, except for its keys in `layout.own_keys`. Of several kinds the
+    most frequent one stays; of equally frequent ones that whose first method comes first in the
+    tables. An evaluation under other options carries their digest in the name of its protocol.
+    """
+    sorted_out = Sorted([], [], [])
+    for name in sorted({run.protocol for run in runs}):
+        found = _of_one_protocol([run for run in runs if run.protocol == name], layout)
+        if name == protocol:
+            sorted_out.runs.extend(found.runs)
+            sorted_out.problems.extend(found.problems)
+        else:
+            sorted_out.others.extend(found.runs)
+        sorted_out.others.extend(found.others)
+    if sorted_out.runs:
+        there = {run.name for run in runs if run.protocol == protocol}
+        missing = {run.name: run for run in runs if run.name not in there}
+        sorted_out.problems.extend(
+            _left_out(run, sorted_out.runs, _setting) for run in missing.values()
+        )
+    return sorted_out
+
+
+def _of_one_protocol(runs: list[Run], layout: Layout) -> Sorted:
+    chosen, problems = _split(runs, layout, _setting)
+    others = []
+    groups = {run.group: None for run in chosen if run.group is not None}
     for group in groups or [None]:
-        members = [run for run in runs if run.group in (group, None)]
-        found = _split(members, layout, lambda run: _options(run, layout))
-        runs = _without(runs, found)
-        problems |= found
-    return runs, list(problems.values())
-
-
-def _without(runs: list[Run], problems: dict[tuple, Problem]) -> list[Run]:
-    return [run for run in runs if (run.name, run.group) not in problems]
+        members = [run for run in chosen if run.group in (group, None)]
+        kept, found = _split(members, layout, lambda run: _options(run, layout))
+        there, outside = {run.name for run in kept}, {id(run) for run in members}
+        outside -= {id(run) for run in kept}
+        others += [run for run in members if id(run) in outside]
+        chosen = [run for run in chosen if id(run) not in outside]
+        problems += [problem for problem in found if problem.name not in there]
+    named = [
+        dataclasses.replace(run, protocol=with_options(run.protocol, run.manifest, layout.own_keys))
+        for run in others
+    ]
+    return Sorted(chosen, named, problems)
 
 
 def _split(
-    runs: list[Run], layout: Layout, conditions: Callable[[Run], dict[str, Any]]
-) -> dict[tuple, Problem]:
-    """Return (name, group) -> problem of the runs that are not of the kind that stays."""
+    runs: list[Run], layout: Layout, known: Callable[[Run], dict[str, Any]]
+) -> tuple[list[Run], list[Problem]]:
+    """Return (the runs of the kind that stays, why each other run is left out)."""
     kinds: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        kinds[repr(sorted(conditions(run).items()))].append(run)
+        kinds[repr(sorted(known(run).items()))].append(run)
     if len(kinds) < 2:
-        return {}
+        return runs, []
     kept = min(
-        kinds.values(), key=lambda kind: (-len(kind), min(layout.order(run.method) for run in kind))
+        kinds.values(),
+        key=lambda kind: (
+            -len({run.name for run in kind}),
+            min(layout.order(run.method) for run in kind),
+            min(run.records_path.as_posix() for run in kind),  # the first comes before "@"
+        ),
     )
-    expected = conditions(kept[0])
+    return kept, [
+        _left_out(run, kept, known) for kind in kinds.values() if kind is not kept for run in kind
+    ]
+
+
+def _left_out(run: Run, kept: list[Run], known: Callable[[Run], dict[str, Any]]) -> Problem:
+    """Return why a run does not stand with those of a table."""
     more = len(kept) - 1
     others = kept[0].name + (f" and {more} other{'s' if more > 1 else ''}" if more else "")
-    return {
-        (run.name, run.group): Problem(
-            run.name,
-            run.method,
-            f"left out because it was evaluated under other conditions than {others}: "
-            f"{_differences(conditions(run), expected)}; evaluate it again under theirs, or report "
-            "it in a folder of its own",
-        )
-        for kind in kinds.values()
-        if kind is not kept
-        for run in kind
-    }
+    return Problem(
+        run.name,
+        run.method,
+        f"left out because it was evaluated under other conditions than {others}: "
+        f"{_differences(known(run), known(kept[0]))}; evaluate it again under theirs, or report "
+        "it in a folder of its own",
+    )
 
 
 def name_variants(runs: list[Run]) -> list[Run]:
@@ -123,8 +181,7 @@ def _setting(run: Run) -> dict[str, Any]:
 
 
 def _options(run: Run, layout: Layout) -> dict[str, Any]:
-    manifest = {key: value for key, value in run.manifest.items() if key not in layout.own_keys}
-    return flatten(manifest, "manifest.")
+    return flatten(conditions(run.manifest, layout.own_keys), "manifest.")
 
 
 def _differences(found: dict[str, Any], expected: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from mllm.evaluation.statistics import central_interval
 from mllm.reporting import paired
 from mllm.reporting.layout import Answers, Cell, Key, Layout, Mark, Style
 from mllm.reporting.runs import Run
+from mllm.reporting.text import clean_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +39,16 @@ class Entry:
 
 
 class Comparison:
-    """The runs of one group of the layout (None where there are no groups)."""
+    """The runs of one group of the layout (None where there are no groups).
 
-    def __init__(self, layout: Layout, group: Any, runs: Iterable[Run]):
+    Args:
+      under: protocol and options that the heading names, "" for those that need no name.
+    """
+
+    def __init__(self, layout: Layout, group: Any, runs: Iterable[Run], under: str = ""):
         self.layout = layout
         self.group = group
+        self.under = under
         self.runs: dict[Key, list[Run]] = defaultdict(list)
         for run in sorted(runs, key=lambda run: (layout.order(run.method), run.variant, run.seed)):
             self.runs[run.method, run.variant].append(run)
@@ -59,13 +65,16 @@ class Comparison:
     @property
     def protocol(self) -> str:
         """Return the protocol, which is that of all runs."""
-        return next(run.protocol for runs in self.runs.values() for run in runs)
+        return next(run.asked_by for runs in self.runs.values() for run in runs)
 
     @property
     def heading(self) -> str:
-        """Return the name of the group, or ""."""
+        """Return the name of the group and of what it was evaluated under, or ""."""
         group = self.layout.group
-        return "" if group is None or self.group is None else group.label.format(self.group)
+        label = "" if group is None or self.group is None else group.label.format(self.group)
+        under = f"protocol {clean_text(self.under, 60)}" if self.under else ""
+        heading = ", ".join(filter(None, (label, under)))
+        return heading[:1].upper() + heading[1:]
 
     @property
     def seeds(self) -> int:

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from mllm.evaluation.places import OWN_KEYS
 from mllm.reporting.text import clean_text
 
 BRACKETS = ("oracle", "random", "blind")
-# Keys of an evaluation's manifest that belong to the model and may differ between runs.
-OWN_KEYS = ("checkpoint_digest", "answerer")
 _PALETTE = ("#8C6BB1", "#A6761D", "#4D9221", "#C51B7D", "#7F7F7F", "#1B7837")
 _MARKERS = ("v", "X", "p", "h", "<", ">")
 
@@ -53,14 +52,12 @@ class Group:
       name: head of the column that shows it.
       label: how a heading names a group; "{}" is its value.
       value: how a column shows a value.
-      folder: folder of a group below the folder of the protocol.
     """
 
     key: str
     name: str
     label: str = "{}"
     value: str = "{}"
-    folder: str = "{}"
 
 
 @dataclasses.dataclass(frozen=True)

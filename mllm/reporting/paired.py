@@ -36,7 +36,7 @@ def read_answers(run: Run, layout: Layout) -> Mapping[Cell, Answers]:
         return {}
     records = read_jsonl(run.records_path)
     try:
-        answers = layout.question_values(records, run.protocol)
+        answers = layout.question_values(records, run.asked_by)
     except (KeyError, TypeError, ValueError):
         return {}
     agreeing = {}

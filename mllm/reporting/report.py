@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mllm.evaluation.places import conditions
 from mllm.files import replacing, write_text
 from mllm.reporting import exports, html
 from mllm.reporting.collect import Sweep, collect
@@ -15,7 +16,12 @@ from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Layout
 from mllm.reporting.runs import SCHEMA, Run
 from mllm.reporting.section import Section
-from mllm.reporting.standard import problems_section, reproduce_section, scores_section
+from mllm.reporting.standard import (
+    further_sections,
+    problems_section,
+    reproduce_section,
+    scores_section,
+)
 from mllm.reporting.text import clean_text
 
 NOT_FOUND = (
@@ -71,6 +77,7 @@ def write_report(workdir: str | Path, report: Report) -> dict[str, Path]:
     sections = [
         *([problems] if problems else []),
         *report.sections(sweep, benchmark),
+        *further_sections(sweep),
         reproduce_section(sweep, benchmark.info if benchmark else {}),
     ]
     title = f"{report.layout.title}: {clean_text(workdir.resolve().name, 60)}"
@@ -121,6 +128,7 @@ def _results_entry(run: Run, layout: Layout) -> dict[str, Any]:
         **group,
         "checkpoint_digest": run.checkpoint_digest,
         "protocol": run.protocol,
+        "conditions": conditions(run.manifest, layout.own_keys),
         "scores": list(run.scores),
         "cost": run.cost,
     }

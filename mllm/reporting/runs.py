@@ -1,4 +1,8 @@
-"""One run of a sweep: its folder, its record, its scores and what it logged."""
+"""One run of a sweep: its folder, its record, its scores and what it logged.
+
+Scores are shown only if they are what the evaluation wrote: each entry of results.json is sealed,
+and names the manifest and the records that it was made from by their content.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mllm.files import read_json, read_jsonl, read_run
+from mllm.evaluation.places import MANIFEST, protocol_of, without_options
+from mllm.evaluation.store import RECORDS
+from mllm.files import (
+    file_digest,
+    is_sealed,
+    read_json,
+    read_jsonl,
+    read_run,
+    read_sealed,
+)
 from mllm.reporting.layout import Layout
 
 SCHEMA = 1
@@ -23,6 +36,7 @@ _FINISHED_KEYS = {
     "environment": dict,
 }
 _RESULTS_KEYS = {"schema": int, "benchmark": str, "runs": list}
+_AGAIN = "run experiments.evaluate again on this run: replies that are there are not asked again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +44,11 @@ class Run:
     """One checkpoint evaluated for one group of the layout.
 
     Attributes:
+      protocol: what it was evaluated under, with the form of the weights. Two evaluations under
+        one protocol may differ in their options, which ``manifest`` holds; the one that stands
+        outside the tables carries their digest in its name.
       scores: the score objects of results.json, unchanged.
-      manifest: what the replies depend on; empty where there is no manifest.json.
+      manifest: what the scores depend on; empty for a run without scores.
       variant: the settings in which runs of one method and seed differ, or "".
     """
 
@@ -55,6 +72,11 @@ class Run:
     records_path: Path
     manifest: dict[str, Any]
     variant: str = ""
+
+    @property
+    def asked_by(self) -> str:
+        """Return the protocol that asked, without the form of the weights and the options."""
+        return protocol_of(self.protocol)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,77 +104,105 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def read_results(
     folder: Path, name: str, record: dict[str, Any], path: Path, layout: Layout
-) -> list[Run]:
-    """Return the runs that a results.json of a run folder holds, one for each group.
+) -> tuple[list[Run], list[Problem]]:
+    """Return the runs that a results.json of a run folder holds, one for each part that was
+    evaluated, and why others cannot be shown.
 
     Raises:
-      ValueError: the file is missing, lacks its axes, or holds scores of another checkpoint or
-        scores that are no numbers.
+      ValueError: the file is no results.json, or lacks its axes.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"not evaluated: eval/{record['protocol']}/results.json is missing; "
-            "run experiments.evaluate on this run"
-        )
     results = read_json(path)
     _require(results, _RESULTS_KEYS, "results.json")
     if not results["runs"]:
         raise ValueError("results.json: 'runs' is empty, expected at least one entry")
     layout = _layout_of(results, layout)
+    runs, problems = [], []
     for entry in results["runs"]:
-        _check_entry(record, entry, layout)
-    return [make_run(folder, name, record, layout, results, entry) for entry in results["runs"]]
+        try:
+            runs.append(_read_entry(folder, name, record, path, layout, results, entry))
+        except (ValueError, OSError) as error:
+            problems.append(Problem(name, record["method"], str(error)))
+    return runs, problems
 
 
-def make_run(
+def _read_entry(
     folder: Path,
     name: str,
-    record: Mapping[str, Any],
+    record: dict[str, Any],
+    path: Path,
     layout: Layout,
-    results: Mapping[str, Any] | None = None,
-    entry: Mapping[str, Any] | None = None,
+    results: dict[str, Any],
+    entry: Any,
 ) -> Run:
-    """Return the run of a record and of one entry of its results; without results it has no
-    scores.
+    """Return the run of an entry of results.json.
+
+    Raises:
+      ValueError: the scores are those of another checkpoint or of other data, are no numbers, or
+        they, their manifest or their records were changed since the evaluation.
     """
-    results, entry = results or {}, entry or {}
+    where = f"{path.relative_to(folder)}"
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: a run is {type(entry).__name__}, expected an object")
+    _check_entry({**record, "protocol": path.parent.name}, entry, layout)
+    if not is_sealed(entry):
+        raise ValueError(f"{where}: scores were changed after they were written; {_AGAIN}")
+    made_from = entry.get("made_from")
+    part = made_from.get("part") if isinstance(made_from, dict) else None
+    if not isinstance(part, str) or part != Path(part).name:
+        raise ValueError(f"{where}: made_from.part is {part!r}, expected a folder; {_AGAIN}")
+    evaluation = path.parent / part
+    for file in (MANIFEST, RECORDS):
+        found = evaluation / file
+        if found.is_file() and file_digest(found) != made_from.get(file):
+            raise ValueError(
+                f"{found.relative_to(folder)}: was changed after the scores were made from it; "
+                f"{_AGAIN}"
+            )
+    manifest = read_sealed(evaluation / MANIFEST)
+    for key in ("checkpoint_digest", "data_fingerprint"):
+        if manifest.get(key) != record[key]:
+            raise ValueError(
+                f"{evaluation.relative_to(folder) / MANIFEST}: {key} is {manifest.get(key)!r}, "
+                f"expected {record[key]!r} as in run.json; {_AGAIN}"
+            )
+    run = make_run(folder, name, record, layout)
     key = layout.group.key if layout.group else None
-    group = entry.get(key, record.get(key)) if key else None
-    evaluation = folder / "eval" / record["protocol"]
-    replies, manifest = (
-        _evaluation_file(evaluation, name, group, layout)
-        for name in ("records.jsonl", "manifest.json")
+    return dataclasses.replace(
+        run,
+        group=entry.get(key, run.group) if key else None,
+        protocol=without_options(entry["protocol"]),
+        benchmark=results["benchmark"],
+        cost={**run.cost, **(entry.get("cost") or {})},
+        results_environment=results.get("environment") or {},
+        scores=tuple(entry.get("scores") or ()),
+        records_path=evaluation / RECORDS,
+        manifest=manifest,
     )
+
+
+def make_run(folder: Path, name: str, record: Mapping[str, Any], layout: Layout) -> Run:
+    """Return the run of a record, without scores."""
     return Run(
         folder=folder,
         name=name,
         method=record["method"],
         seed=record["seed"],
-        group=group,
+        group=record.get(layout.group.key) if layout.group else None,
         protocol=record["protocol"],
         checkpoint_digest=record["checkpoint_digest"],
         data_fingerprint=record["data_fingerprint"],
-        benchmark=results.get("benchmark", ""),
+        benchmark="",
         axes=layout.axis_names,
         parent=record.get("parent"),
         command=record.get("command"),
         config=record["config"],
-        cost={**record["cost"], **(entry.get("cost") or {})},
+        cost=record["cost"],
         environment=record["environment"],
-        results_environment=results.get("environment") or {},
-        scores=tuple(entry.get("scores") or ()),
-        records_path=replies,
-        manifest=read_json(manifest) if manifest.is_file() else {},
+        results_environment={},
+        scores=(),
+        records_path=folder / RECORDS,
+        manifest={},
     )
-
-
-def _evaluation_file(folder: Path, name: str, group: Any, layout: Layout) -> Path:
-    """Return a file of an evaluation: in the folder of its group if it is there."""
-    if layout.group and group is not None:
-        inner = folder / layout.group.folder.format(group) / name
-        if inner.is_file():
-            return inner
-    return folder / name
 
 
 def read_metrics(run: Run) -> dict[str, tuple[list[float], list[float]]]:
@@ -211,8 +261,8 @@ def _check_entry(record: dict[str, Any], entry: dict[str, Any], layout: Layout) 
                 f"results.json: {key} is {entry.get(key)!r}, expected {record[key]!r} as in "
                 "run.json; the scores belong to another checkpoint, evaluate this run again"
             )
-    for position, score in enumerate(entry.get("scores") or ()):
-        _check_score(score, f"results.json: score {position}", layout)
+    for place, score in enumerate(entry.get("scores") or ()):
+        _check_score(score, f"results.json: score {place}", layout)
 
 
 def _check_score(score: Any, where: str, layout: Layout) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mllm.evaluation.places import conditions
 from mllm.reporting.charts import Curve, curves_figure
 from mllm.reporting.collect import Sweep
 from mllm.reporting.comparison import Comparison
@@ -83,6 +84,28 @@ def problems_section(sweep: Sweep) -> Section | None:
     if not items:
         return None
     return Section("problems", "Runs that are not in the tables", (Listing(items),), "Missing runs")
+
+
+def further_sections(sweep: Sweep) -> list[Section]:
+    """Return the headline scores of evaluations that stand in no table with the others, folded."""
+    blocks: list[Block] = [
+        Paragraph(
+            "These evaluations asked, read or scored in another way than those of the tables, so "
+            "their numbers are not compared with them.",
+            note=True,
+        )
+    ]
+    for comparison in sweep.further:
+        shown = [Preformatted(_pretty(conditions_of(comparison)))]
+        shown += [Scores(table) for table in headline_tables(comparison)]
+        blocks.append(Details(comparison.heading, tuple(shown)))
+    return [Section("further", "Other evaluations", tuple(blocks))] if sweep.further else []
+
+
+def conditions_of(comparison: Comparison) -> dict[str, Any]:
+    """Return what the runs of a comparison were evaluated under."""
+    run = next(run for runs in comparison.runs.values() for run in runs)
+    return conditions(run.manifest, comparison.layout.own_keys)
 
 
 def curves_section(sweep: Sweep, curves: Mapping[str, Curve], caption: str) -> Section:

@@ -1,17 +1,33 @@
 """Ask a finished run what its benchmark asks, score the replies and write the results."""
 
-from dataclasses import replace
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mllm.checkpoints.contents import Verification
 from mllm.checkpoints.folder import load_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.split import split_for_decoding
+from mllm.evaluation.places import (
+    MANIFEST,
+    evaluation_name,
+    find_folder,
+    read_manifest,
+)
 from mllm.evaluation.request import Answerer, Questions
 from mllm.evaluation.runner import LocalModel
-from mllm.evaluation.store import ask
-from mllm.files import read_json, write_json
+from mllm.evaluation.store import (
+    RECORDS,
+    REPLIES,
+    ask,
+    use_replies_of,
+    whole_manifest,
+    with_questions_named,
+)
+from mllm.files import file_digest, is_sealed, read_json, read_jsonl, seal, without_seal, write_json
 from mllm.ops.lora import merge_lora
 from mllm.ops.quant import quantise
 from mllm.parallel.launch import is_first, wait_for_all
@@ -26,23 +42,21 @@ from mllm.studies.start import device_mesh
 from mllm.studies.system import System
 from mllm.training.progress import counted
 
-EFFICIENCY = "efficiency.json"
+EFFICIENCY, SCORES = "efficiency.json", "scores.json"
 FORMS = {"": lambda variables: variables, "int8": partial(quantise, donate=True)}
 
 
-def protocol_name(config) -> str:
-    """Return the name of a protocol with the form of weights, which folders and results carry.
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation on disk.
 
-    With int8 weights it is ``<protocol>-int8``, so that no report takes these scores for those of
-    the weights as saved.
+    Attributes:
+      folder: holds replies, records and scores.
+      entry: of the results.
     """
-    protocol, weights = config.evaluation.protocol, config.evaluation.weights
-    return f"{protocol}-{weights}" if weights else protocol
 
-
-def evaluation_folder(run: Run, system: System, config) -> Path:
-    """Return where the replies of a run go: ``eval/<protocol>/<part>``."""
-    return run.folder / "eval" / protocol_name(config) / system.part(config)
+    folder: Path
+    entry: dict[str, Any]
 
 
 def load_for_evaluation(run: Run, config) -> Loaded:
@@ -55,44 +69,52 @@ def load_for_evaluation(run: Run, config) -> Loaded:
     return replace(loaded, variables=split_for_decoding(place(form(merged), mesh), donate=True))
 
 
-def evaluate(run: Run, config, system: System, benchmark) -> dict:
-    """Ask and score a finished run; return its entry of the results.
+def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
+    """Ask and score a finished run.
 
-    Writes ``eval/<protocol>/<part>/`` (replies, scores) and ``eval/<protocol>/results.json`` (all
-    parts so far); a run may be evaluated under several protocols, side by side.
+    Writes replies and scores into ``eval/<protocol>/<part>/``, and all parts so far into
+    ``eval/<protocol>/results.json``. A run may be evaluated under several protocols and several
+    sets of options, side by side (``mllm.evaluation.places``).
 
     Raises:
-      ValueError: another command asks the same run the same, or the run was made for other
-        questions than those of the configuration.
+      ValueError: another command asks the same run by the same protocol, or the run was made for
+        other questions than those of the configuration.
     """
     asked = replace(run, config=config)
     asked.require_asked_as_made(find(system.stages(config), run.method))
-    with hold(evaluation_folder(run, system, config)):
-        return _evaluate(run, config, system, benchmark)
+    name = evaluation_name(config.evaluation.protocol, config.evaluation.weights)
+    with hold(run.folder / "eval" / name / system.part(config)):
+        return _evaluate(run, config, name, system, benchmark)
 
 
-def _evaluate(run: Run, config, system: System, benchmark) -> dict:
-    record, folder = run.record(), evaluation_folder(run, system, config)
+def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluated:
+    record, part = run.record(), system.part(config)
     questions, answerer = questions_for(run, config, system, benchmark)
-    manifest = {
+    questions = with_questions_named(questions)
+    model = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,
         "answerer": dict(answerer.identity),
     }
     unverified = record.get(UNVERIFIED, False) or not Verification.weights
     if unverified:
-        manifest[UNVERIFIED] = True
-    progress = counted(f"evaluate {run.folder.name}, {protocol_name(config)}")
+        model[UNVERIFIED] = True
+    manifest = whole_manifest(model, questions)
+    folder = find_folder(run.folder / "eval", name, part, manifest)
+    if is_first() and not (folder / REPLIES).exists():
+        others = sorted((run.folder / "eval").glob(f"*/{part}"))
+        any(use_replies_of(other, folder, manifest) for other in others)
+    progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
     records = ask(questions, {"subject": answerer}, folder, manifest, progress=progress)
-    cost, measured = record.get("cost", {}), folder / EFFICIENCY
-    if measured.is_file():
-        cost = {**cost, "efficiency": read_json(measured)}
+    cost = record.get("cost", {})
+    if (measured := _read_efficiency(folder, manifest)) is not None:
+        cost = {**cost, "efficiency": measured}
     entry = {
         "method": run.method,
         "seed": record["seed"],
         **system.labels(config),
         "checkpoint_digest": record["checkpoint_digest"],
-        "protocol": protocol_name(config),
+        "protocol": folder.parent.name,
         "scores": system.score(records, config),
         "cost": cost,
         **({UNVERIFIED: True} if unverified else {}),
@@ -100,7 +122,7 @@ def _evaluate(run: Run, config, system: System, benchmark) -> dict:
     if is_first():
         write_results(folder, entry, config.benchmark.name, system.AXES)
     wait_for_all(f"{folder} is scored")
-    return entry
+    return Evaluated(folder, entry)
 
 
 def questions_for(run: Run, config, system: System, benchmark) -> tuple[Questions, Answerer]:
@@ -135,36 +157,101 @@ def _require_parent(run: Run, name: str, above: Run) -> None:
 
 
 def _local(loaded: Loaded, config, questions: Questions) -> LocalModel:
-    return LocalModel(loaded, rows=config.evaluation.rows, refuse_long=questions.refuse_long)
+    return LocalModel(
+        loaded,
+        weights=config.evaluation.weights,
+        rows=config.evaluation.rows,
+        refuse_long=questions.refuse_long,
+    )
 
 
-def measure_efficiency(run: Run, config, system: System, benchmark) -> None:
+def measure_efficiency(run: Run, folder: Path, config, system: System, benchmark) -> None:
     """Measure what answering costs a run's model, and add it to the results; a run that answers
     without a model of its own, or was measured before, is passed over.
 
     It is measured when nothing else runs, so not as a part of ``evaluate``.
+
+    Args:
+      folder: of the run's evaluation.
     """
-    path = evaluation_folder(run, system, config) / EFFICIENCY
-    if path.is_file() or find(system.stages(config), run.method).answerer is not None:
+    manifest = read_manifest(folder) or {}
+    if _read_efficiency(folder, manifest) is not None:
+        return
+    if find(system.stages(config), run.method).answerer is not None:
         return
     loaded = load_for_evaluation(run, config)
     rounds = system.questions(config, benchmark, loaded.family).rounds
     measured = measure(loaded, rounds)
     if is_first():
-        write_json(path, measured)
-    wait_for_all(f"{path} is written")
+        write_json(folder / EFFICIENCY, seal(measured, manifest))
+    wait_for_all(f"{folder / EFFICIENCY} is written")
     evaluate(run, config, system, benchmark)  # asks nothing: the replies are there
 
 
+def _read_efficiency(folder: Path, manifest: Mapping[str, Any]) -> dict | None:
+    """Return what was measured for this evaluation, None if nothing was or the file was changed."""
+    try:
+        measured = read_json(folder / EFFICIENCY)
+    except (FileNotFoundError, ValueError):
+        return None
+    return without_seal(measured) if is_sealed(measured, manifest) else None
+
+
 def write_results(folder: Path, entry: dict, benchmark: str, axes: tuple[str, ...]) -> None:
-    """Write the scores of one evaluation, and the results of all evaluations next to it."""
-    write_json(folder / "scores.json", entry)
-    entries = [read_json(path) for path in sorted(folder.parent.glob("*/scores.json"))]
+    """Write the scores of one evaluation, and the results of all parts next to it.
+
+    Each entry names the files that it was made from by their content and is sealed, so that a
+    report notices what was changed since.
+    """
+    made_from = {name: file_digest(folder / name) for name in (MANIFEST, RECORDS)}
+    entry = seal({**entry, "made_from": {"part": folder.name, **made_from}})
+    write_json(folder / SCORES, entry)
     results = {
         "schema": 1,
         "benchmark": benchmark,
         "axes": list(axes),
-        "runs": entries,
+        "runs": [
+            found
+            for path in sorted(folder.parent.glob(f"*/{SCORES}"))
+            if (found := _read_scores(path, entry)) is not None
+        ],
         "environment": environment(),
     }
     write_json(folder.parent / "results.json", results)
+
+
+def read_records(folder: Path) -> list[dict]:
+    """Return the records of an evaluation.
+
+    Raises:
+      FileNotFoundError, ValueError: they are not there, or were changed since they were scored.
+    """
+    entry, path = read_json(folder / SCORES), folder / RECORDS
+    if not is_sealed(entry) or entry["made_from"][RECORDS] != file_digest(path):
+        raise ValueError(
+            f"{path}: it or {SCORES} was changed after it was scored; evaluate the run again, "
+            "which makes both from the replies that are there"
+        )
+    return read_jsonl(path)
+
+
+def _read_scores(path: Path, like: Mapping[str, Any]) -> dict | None:
+    """Return the scores of one part of the evaluation of a run, None if they were changed or are
+    those of other weights.
+    """
+    reason = "it was changed"
+    try:
+        entry = read_json(path)
+    except ValueError as error:
+        reason, entry = str(error), {}
+    if is_sealed(entry):
+        same = ("method", "seed", "checkpoint_digest", "protocol")
+        if all(entry.get(key) == like[key] for key in same):
+            return entry
+        reason = "its scores are of other weights"
+    print(
+        f"{path} is left out of results.json: {reason}; evaluate the run again for this part",
+        file=sys.stderr,
+        flush=True,
+    )
+    return None

@@ -47,7 +47,7 @@ def run_all(
       workdir: holds a study for each seed.
       progress: called with a line about each run.
     """
-    evaluations, evaluated = [], []
+    evaluations, chosen_by_run = [], []
     with ThreadPoolExecutor(1) as evaluator:
         for number, overrides in enumerate(runs, 1):
             chosen = config.copy_and_resolve_references()
@@ -55,16 +55,15 @@ def run_all(
             name = chosen.objective.name
             progress(f"[{number}/{len(runs)}] {name} {overrides}")
             run = ensure(name, chosen, workdir / f"seed{chosen.seed}", system, benchmark)
-            evaluated.append((run, chosen))
+            chosen_by_run.append((run, chosen))
             evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
             for evaluation in evaluations:
                 if evaluation.done() or not evaluates_while_training():
                     evaluation.result()  # raises what went wrong, before another run is trained
-        for evaluation in evaluations:
-            evaluation.result()
+        evaluated = [evaluation.result() for evaluation in evaluations]
     if config.evaluation.efficiency:
-        for run, chosen in evaluated:
-            measure_efficiency(run, chosen, system, benchmark)
+        for (run, chosen), found in zip(chosen_by_run, evaluated, strict=True):
+            measure_efficiency(run, found.folder, chosen, system, benchmark)
 
 
 def evaluates_while_training() -> bool:

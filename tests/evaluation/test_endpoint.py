@@ -364,6 +364,22 @@ def test_a_line_torn_by_a_kill_is_asked_again(tmp_path):
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 2
 
 
+def test_an_answer_that_was_changed_is_named_and_nothing_is_asked(tmp_path):
+    with serving(lambda body, attempt: (200, {}, completion("yes"))) as chat:
+        asking(chat, tmp_path, [question("one"), question("two")], concurrency=1)
+        path = tmp_path / "answers.jsonl"
+        first, second = path.read_text().splitlines(keepends=True)
+        for key in json.loads(second):
+            changed = json.loads(second)
+            del changed[key]
+            for row in (changed, {**changed, key: "changed"}):
+                path.write_text(first + json.dumps(row) + "\n")
+                for replay in (False, True):
+                    with pytest.raises(ValueError, match=r"answers\.jsonl, line 2: the answer was"):
+                        asking(chat, tmp_path, [question("one")], replay=replay)
+        assert len(chat.calls) == 2
+
+
 def test_choices_are_lettered(tmp_path):
     ask = Choices((" red", " blue"))
     with serving(lambda body, attempt: (200, {}, completion("B. blue"))) as chat:

@@ -1,13 +1,14 @@
 """Every request is answered once, whatever is killed in between; nothing is mixed."""
 
 import json
+import shutil
 
 import pytest
 
 from mllm.data.conversation import image, user
-from mllm.evaluation.request import Choices, Reply, Request, Text
-from mllm.evaluation.store import collect
-from mllm.files import read_json, read_jsonl
+from mllm.evaluation.request import Choices, Questions, Reply, Request, Text
+from mllm.evaluation.store import collect, with_questions_named
+from mllm.files import read_jsonl, read_sealed
 
 
 class Answerer:
@@ -90,7 +91,7 @@ def test_rows_can_be_read_by_a_person(tmp_path):
     assert row["turns"][0]["parts"][0] == {"image": image(b"pixels").digest}
     assert row["tags"] == {"set": "all", "gold": "Ada"} and row["ask"]["limit"] == 4
     assert row["text"] == "subject says Who is it?" and row["extra"] == {"seconds": 0.5}
-    assert read_json(tmp_path / "manifest.json") == {"data": "d"}
+    assert read_sealed(tmp_path / "manifest.json") == {"data": "d"}
 
 
 def test_replies_of_another_manifest_are_set_aside(tmp_path):
@@ -137,3 +138,84 @@ def test_a_protocol_may_add_what_to_do_about_an_error(tmp_path):
         collect(rounds(), {"subject": Refusing()}, tmp_path, {})
     with pytest.raises(ValueError, match=r"^too long$"):
         collect(iter_once([request("k")]), {"subject": Refusing()}, tmp_path, {})
+
+
+def damages(path):
+    """Yield (name, content) of a file of replies that was changed behind the program's back."""
+    lines = path.read_text().splitlines(keepends=True)
+    first = json.loads(lines[0])
+
+    def with_first(row):
+        return json.dumps(row) + "\n" + "".join(lines[1:])
+
+    yield "gold", with_first({**first, "tags": {**first["tags"], "gold": "Eve"}})
+    yield "text", with_first({**first, "text": "Ada"})
+    yield "state", with_first({**first, "state": "refusal"})
+    for key in first:
+        yield f"without {key}", with_first({k: v for k, v in first.items() if k != key})
+    yield "key of another", with_first({**first, "key": json.loads(lines[1])["key"]})
+    yield "a byte", "x" + "".join(lines)[1:]
+    yield "no object", "[]\n" + "".join(lines[1:])
+    yield "zeros at the end", "".join(lines) + "\0" * 40
+    yield "zeros, then a line", "\0" * 40 + "".join(lines)
+    yield "not a number", with_first({**first, "extra": {"seconds": float("nan")}})
+    yield (
+        "half a character",
+        "".join(lines) + '{"key": "\ud83d'.encode("utf-8", "surrogatepass").decode("latin-1"),
+    )
+    yield "cut", "".join(lines)[: len("".join(lines)) // 2]
+    yield "empty", ""
+
+
+def test_a_changed_reply_is_asked_again_and_never_used(tmp_path, capsys):
+    whole = collect(two_rounds(), models(), tmp_path / "whole", {"weights": 1})
+    kept = (tmp_path / "whole" / "replies.jsonl").read_bytes()
+    known = set(kept.splitlines())
+    found = list(damages(tmp_path / "whole" / "replies.jsonl"))
+    assert len(found) > 20
+    for name, content in found:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "manifest.json").write_bytes((tmp_path / "whole" / "manifest.json").read_bytes())
+        (folder / "replies.jsonl").write_text(content)
+        assert collect(two_rounds(), models(), folder, {"weights": 1}) == whole, name
+        assert set((folder / "replies.jsonl").read_bytes().splitlines()) == known, name
+        changed = set(content.encode().split(b"\n")[:-1]) - known
+        asides = [path.read_text() for path in folder.glob("replies-*.jsonl")]
+        assert asides == ([content] if changed else []), name
+        told = capsys.readouterr().err
+        assert (str(folder / "replies.jsonl") in told) == bool(changed), name
+
+
+def test_replies_of_another_run_are_not_taken_for_those_of_this_one(tmp_path):
+    """Nor where a file of replies, or a manifest, is put in the place of another."""
+    other = {"subject": Answerer("another"), "judge": Answerer("judge")}
+    collect(two_rounds(), other, tmp_path / "other", {"weights": 2})
+    whole = collect(two_rounds(), models(), tmp_path / "whole", {"weights": 1})
+    for names in (["replies.jsonl"], ["manifest.json"], ["replies.jsonl", "manifest.json"]):
+        folder = tmp_path / "-".join(names)
+        shutil.copytree(tmp_path / "whole", folder)
+        for name in names:
+            shutil.copy(tmp_path / "other" / name, folder / name)
+        asked = models()
+        assert collect(two_rounds(), asked, folder, {"weights": 1}) == whole
+        assert bool(asked["subject"].asked) == ("replies.jsonl" in names)
+
+
+def test_the_first_round_names_the_questions():
+    def named(*texts):
+        def rounds():
+            replies = yield [request(text, text) for text in texts]
+            yield [request(reply.key + " again") for reply in replies]
+
+        return with_questions_named(Questions(rounds(), {"protocol": 1}, list))
+
+    first, same, fewer = named("a", "b"), named("a", "b"), named("a")
+    assert first.conditions == same.conditions != fewer.conditions
+    assert first.conditions["protocol"] == 1
+    requests = next(first.rounds)
+    assert [one.key for one in requests] == ["a", "b"]
+    later = first.rounds.send([Reply(one.key) for one in requests])
+    assert [one.key for one in later] == ["a again", "b again"]
+    with pytest.raises(StopIteration):
+        first.rounds.send([])

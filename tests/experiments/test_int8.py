@@ -6,7 +6,7 @@ import pytest
 
 from mllm.benchmarks.mllmu import study
 from mllm.benchmarks.mllmu.scores import score_replies
-from mllm.files import read_jsonl
+from mllm.files import file_digest, read_jsonl, seal
 from mllm.reporting.collect import collect
 from mllm.studies.train import ensure
 from tests.experiments.micro import get_config as micro_config
@@ -45,6 +45,11 @@ def test_int8_results_are_kept_next_to_the_float_ones_and_compared(
         if record["set"] == "forget" and record["task"] == "cloze":
             record["reply"] = record["gold"]
     paths["strict"].write_text("".join(json.dumps(record) + "\n" for record in float_records))
+    assert f"error: {paths['strict']}: it or scores.json was changed" in commands.refused(*int8)
+    scores = paths["strict"].with_name("scores.json")
+    entry = json.loads(scores.read_text())
+    entry["made_from"]["records.jsonl"] = file_digest(paths["strict"])
+    scores.write_text(json.dumps(seal(entry)))
 
     done = commands.run(*int8)
     assert done.returncode == 0, done.stderr

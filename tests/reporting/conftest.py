@@ -12,6 +12,7 @@ import pytest
 
 from mllm.reporting import Axis, Group, Layout, Mark, Marking, Report, Style, write_report
 from mllm.reporting.comparison import Comparison
+from tests.sealing import seal_results
 
 SIGNALS = ("flags", "lamps", "horns")
 WEATHERS = ("clear", "fog")
@@ -58,7 +59,7 @@ LAYOUT = Layout(
     methods={"lookout": "Human lookout", "small": "Small", "large": "Large"},
     anchors=("lookout",),
     unevaluated=("charts",),
-    group=Group("port", "Port", "Port of {}", "{}", "port_{}"),
+    group=Group("port", "Port", "Port of {}", "{}"),
     metrics={"read": "signals read"},
     chance=lambda cell: 0.5,
     marking=Marking(
@@ -154,13 +155,18 @@ def write_run(
         **changes,
     }
     rows = reply_rows(method, seed, text)
-    evaluation = folder / "eval" / record["protocol"]
+    part = f"port_{record['port']}"
+    evaluation = folder / "eval" / record["protocol"] / part
     evaluation.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     if replies:
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (evaluation / "records.jsonl").write_text(lines, encoding="utf-8")
-    options = {"checkpoint_digest": record["checkpoint_digest"], "protocol": {"limit": 16}}
+    options = {
+        "checkpoint_digest": record["checkpoint_digest"],
+        "data_fingerprint": record["data_fingerprint"],
+        "protocol": {"limit": 16},
+    }
     (evaluation / "manifest.json").write_text(json.dumps({**options, **(manifest or {})}))
     entry = {
         key: record[key] for key in ("method", "seed", "port", "checkpoint_digest", "protocol")
@@ -172,7 +178,9 @@ def write_run(
         "runs": [{**entry, "scores": scores_of(rows), "cost": record["cost"]}],
         "environment": environment,
     }
-    (evaluation / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    path = evaluation.parent / "results.json"
+    path.write_text(json.dumps(results), encoding="utf-8")
+    seal_results(path, part)
     return folder
 
 

@@ -1,11 +1,13 @@
 """Reading run folders: what is merged, what is listed as missing, what is refused."""
 
 import json
+import shutil
 
 import pytest
 
 from mllm.reporting import benchmark_name, collect, write_report
 from mllm.reporting.runs import read_metrics
+from tests.sealing import seal_results
 
 
 def test_results_hold_a_run_under_each_protocol(tmp_path, write, report):
@@ -14,8 +16,9 @@ def test_results_hold_a_run_under_each_protocol(tmp_path, write, report):
     (entry,) = results["runs"]
     scores = entry["scores"][:2]
     results["runs"] = [{**entry, "protocol": "paper", "scores": scores}]
-    (folder / "eval/paper").mkdir()
+    shutil.copytree(folder / "eval/watch", folder / "eval/paper")
     (folder / "eval/paper/results.json").write_text(json.dumps(results))
+    seal_results(folder / "eval/paper/results.json")
     paths = write_report(tmp_path, report)
     watch, paper = json.loads(paths["results"].read_text())["runs"]
     assert (watch["protocol"], paper["protocol"]) == ("watch", "paper")
@@ -68,6 +71,7 @@ def test_a_score_without_value_or_interval_is_shown_as_a_dash(tmp_path, write, r
             if score["signal"] == "flags" or score["weather"] == "fog":
                 score["value"] = None
         path.write_text(json.dumps(results))
+        seal_results(path)
     paths = write_report(tmp_path, report)
     assert collect(tmp_path, report.layout).problems == ()
     assert "nan" not in paths["markdown"].read_text()
@@ -79,12 +83,14 @@ def test_a_run_is_evaluated_for_several_groups_from_one_folder(tmp_path, write, 
     path = folder / "eval/watch/results.json"
     results = json.loads(path.read_text())
     (entry,) = results["runs"]
-    results["runs"] = [{**entry, "port": port} for port in ("north", "south")]
+    results["runs"] = [
+        {**entry, "port": port, "made_from": {"part": f"port_{port}"}}
+        for port in ("north", "south")
+    ]
     path.write_text(json.dumps(results))
-    for port in ("north", "south"):
-        (path.parent / f"port_{port}").mkdir()
-    replies = path.parent / "records.jsonl"
-    replies.rename(path.parent / "port_south" / "records.jsonl")
+    shutil.copytree(path.parent / "port_north", path.parent / "port_south")
+    (path.parent / "port_north" / "records.jsonl").unlink()
+    seal_results(path)
     first, second = collect(tmp_path, report.layout).runs
     assert (first.group, second.group) == ("north", "south")
     assert not first.records_path.exists() and second.records_path.exists()

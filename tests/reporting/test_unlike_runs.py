@@ -1,22 +1,30 @@
 """Runs that were evaluated under other conditions never stand in one table."""
 
 import json
+import shutil
 
 import pytest
 
 from mllm.reporting import collect, terminal_table, write_report
+from tests.sealing import seal_results
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("change", "reason", "own"),
     [
-        ({"protocol": "paper"}, "protocol is 'paper', theirs is 'watch'"),
-        ({"manifest": {"protocol": {"limit": 32}}}, "manifest.protocol.limit is 32, theirs is 16"),
-        ({"manifest": {"shots": 2}}, "manifest.shots is 2, theirs is 'nothing'"),
-        ({"data_fingerprint": "cd" * 32}, "data_fingerprint is 'cdcd"),
+        ({"protocol": "paper"}, "protocol is 'paper', theirs is 'watch'", "paper"),
+        (
+            {"manifest": {"protocol": {"limit": 32}}},
+            "manifest.protocol.limit is 32, theirs is 16",
+            "watch@",
+        ),
+        ({"manifest": {"shots": 2}}, "manifest.shots is 2, theirs is 'nothing'", "watch@"),
+        ({"manifest": {"scoring": {"rule": "last"}}}, "manifest.scoring.rule is 'last'", "watch@"),
+        ({"data_fingerprint": "cd" * 32}, "data_fingerprint is 'cdcd", None),
     ],
 )
-def test_the_odd_run_is_left_out_by_name(tmp_path, write, report, change, reason):
+def test_the_odd_run_is_left_out_by_name(tmp_path, write, report, change, reason, own):
+    """Scores of the same data stand under a name of their own; those of other data nowhere."""
     for method in ("lookout", "small"):
         write(tmp_path, method)
     write(tmp_path, "large", **change)
@@ -26,7 +34,14 @@ def test_the_odd_run_is_left_out_by_name(tmp_path, write, report, change, reason
     (problem,) = sweep.problems
     assert problem.name == "large-seed0" and reason in problem.reason
     merged = json.loads(paths["results"].read_text())
-    assert [run["method"] for run in merged["runs"]] == ["lookout", "small"]
+    rows, others = merged["runs"][:2], merged["runs"][2:]
+    assert [(run["method"], run["protocol"]) for run in rows] == [
+        ("lookout", "watch"),
+        ("small", "watch"),
+    ]
+    assert [run["method"] for run in others] == ["large"] * (own is not None)
+    assert all(run["protocol"].startswith(own) for run in others)
+    assert all(run["conditions"] != rows[0]["conditions"] or own == "paper" for run in others)
     assert "large-seed0" not in paths["csv"].read_text()
     assert "Large" not in paths["latex"].read_text()
     for text in (paths["html"].read_text(), paths["markdown"].read_text().replace("\\", "")):
@@ -48,13 +63,87 @@ def test_what_belongs_to_the_model_may_differ(tmp_path, write, report):
     assert collect(tmp_path, report.layout).problems == ()
 
 
-def test_a_run_without_a_manifest_does_not_stand_with_those_that_have_one(tmp_path, write, report):
+def test_a_run_without_its_manifest_is_left_out(tmp_path, write, report):
     write(tmp_path, "lookout")
     folder = write(tmp_path, "large")
-    (folder / "eval/watch/manifest.json").unlink()
+    (folder / "eval/watch/port_north/manifest.json").unlink()
     sweep = collect(tmp_path, report.layout)
     assert [run.method for run in sweep.runs] == ["lookout"]
-    assert "manifest.protocol.limit is 'nothing', theirs is 16" in sweep.problems[0].reason
+    assert "manifest.json: no such file" in sweep.problems[0].reason
+
+
+def evaluated_again(folder, name: str, **conditions) -> None:
+    """Add a second evaluation of a run, under other conditions and with other scores."""
+    shutil.copytree(folder / "eval/watch", folder / "eval" / name)
+    path = folder / "eval" / name / "results.json"
+    results = json.loads(path.read_text())
+    (entry,) = results["runs"]
+    for score in entry["scores"]:
+        score.update(value=0.125, ci95=[0.0, 0.25])
+    entry["protocol"] = name
+    path.write_text(json.dumps(results))
+    manifest = path.parent / entry["made_from"]["part"] / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **conditions}))
+    seal_results(path)
+
+
+def test_a_second_evaluation_stands_in_a_table_of_its_own(tmp_path, write, report):
+    """Whatever differs, the rows of the first are unchanged and the second carries another name."""
+    for method in ("lookout", "large"):
+        folder = write(tmp_path, method)
+    before = json.loads(write_report(tmp_path, report)["results"].read_text())["runs"]
+    evaluated_again(folder, "watch@12345678", protocol={"limit": 32})
+    evaluated_again(folder, "watch-int8")
+    evaluated_again(folder, "paper", protocol={"limit": 32})
+    paths = write_report(tmp_path, report)
+    after = json.loads(paths["results"].read_text())["runs"]
+    assert after[:2] == before and collect(tmp_path, report.layout).problems == ()
+    others = {run["protocol"].partition("@")[0]: run for run in after[2:]}
+    assert len(after) == 5 and set(others) == {"watch", "watch-int8", "paper"}
+    assert len({run["protocol"] for run in after}) == 4
+    assert others["watch"]["conditions"]["protocol"] == {"limit": 32}
+    assert {score["value"] for run in after[2:] for score in run["scores"]} == {0.125}
+    page = paths["html"].read_text()
+    for run in after[2:]:
+        assert f"Port of north, protocol {run['protocol']}" in page
+    assert page.count("12.5") >= 3 * 6 and "12.5" not in terminal_table(tmp_path, report)
+
+
+def test_the_options_of_most_runs_make_the_tables(tmp_path, write, report):
+    """Also where a run was evaluated under other options first."""
+    for method in ("lookout", "small"):
+        write(tmp_path, method)
+    folder = write(tmp_path, "large", manifest={"protocol": {"limit": 32}})
+    evaluated_again(folder, "watch@12345678", protocol={"limit": 16})
+    sweep = collect(tmp_path, report.layout)
+    assert [run.method for run in sweep.runs] == ["lookout", "small", "large"]
+    assert {run.protocol for run in sweep.runs} == {"watch"} and not sweep.problems
+    assert sweep.runs[2].scores[0]["value"] == 0.125
+    (other,) = sweep.others
+    assert other.manifest["protocol"] == {"limit": 32} and other.protocol.startswith("watch@")
+
+
+@pytest.mark.parametrize("protocol", ["paper", "watch-int8", "watch@12345678"])
+def test_a_study_evaluated_under_another_protocol_alone_has_tables(
+    tmp_path, write, report, protocol
+):
+    for method in ("lookout", "large", "small"):
+        folder = write(tmp_path, method)
+        if method != "small":
+            evaluated_again(folder, protocol)
+        shutil.rmtree(folder / "eval/watch")
+    sweep = collect(tmp_path, report.layout)
+    shown = protocol.partition("@")[0]
+    assert [(run.method, run.protocol) for run in sweep.runs] == [
+        ("lookout", shown),
+        ("large", shown),
+    ]
+    (problem,) = sweep.problems
+    assert problem.name == "small-seed0" and f"eval/{shown}/results.json" in problem.reason
+    (comparison,) = sweep.comparisons
+    under = "" if shown == "watch" else f", protocol {shown}"
+    assert comparison.heading == f"Port of north{under}"
+    assert "12.5" in terminal_table(tmp_path, report)
 
 
 def test_groups_may_be_evaluated_under_options_of_their_own(tmp_path, write, report):

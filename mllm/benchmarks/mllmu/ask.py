@@ -35,5 +35,6 @@ def paper_questions(sets: Sets, pool: Sequence[Profile], protocol: PaperProtocol
         paper_rounds(items, protocol),
         {"protocol": protocol.digest_fields(), "shots": shots_of(items)},
         partial(paper_records, protocol=protocol),
+        scoring=protocol.scoring_fields(),
         refuse_long=protocol.overflow == "refuse",
     )

@@ -91,11 +91,15 @@ class PaperProtocol:
         return self.text_choice_tokens if short else self.max_new_tokens
 
     def digest_fields(self) -> dict:
-        """Return what must be equal for replies to be comparable; how they are read may change."""
+        """Return what replies depend on; how they are read may change."""
         fields = {"name": self.name, **asdict(self)}
         for key in ("parse", "choice_rule", "overflow"):
             del fields[key]
         return fields
+
+    def scoring_fields(self) -> dict:
+        """Return what scores depend on besides the replies."""
+        return {"parse": self.parse, "choice_rule": self.choice_rule}
 
     def read(self, record: Mapping) -> dict:
         """Return the record with the answer, its state, and the rule that reads a letter from it.

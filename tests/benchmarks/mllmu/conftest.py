@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from mllm.benchmarks.mllmu.report import REPORT
 from mllm.reporting import Report, write_report
+from tests.sealing import seal_results
 
 FINGERPRINT = "ab" * 32
 METHODS = ("base", "vanilla", "retain_only", "ga", "grad_diff", "kl_min", "npo", "prompting")
@@ -243,8 +244,11 @@ def write_run(
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     if method != "prompting":
         write_lines(folder / "metrics.jsonl", curves(method))
-    evaluation = folder / "eval" / record["protocol"]
+    part = f"forget_{record['forget']}"
+    evaluation = folder / "eval" / record["protocol"] / part
     evaluation.mkdir(parents=True)
+    manifest = {key: record[key] for key in ("checkpoint_digest", "data_fingerprint")}
+    (evaluation / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     if replies:
         write_lines(evaluation / "records.jsonl", rows)
     entry = {
@@ -257,7 +261,9 @@ def write_run(
         "runs": [{**entry, "scores": scores(rows), "cost": record["cost"]}],
         "environment": environment,
     }
-    (evaluation / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    path = evaluation.parent / "results.json"
+    path.write_text(json.dumps(results), encoding="utf-8")
+    seal_results(path, part)
     return folder
 
 

@@ -17,6 +17,7 @@ from mllm.evaluation.statistics import central_interval
 from mllm.files import read_jsonl
 from mllm.reporting import collect, paired, terminal_table
 from mllm.reporting.tables import all_tables, headline_tables
+from tests.sealing import seal_results
 
 CELL = ("forget", "classification", "text", "accuracy_text")
 COLUMNS = [(name, modality) for name in SETS for modality in ("image_text", "text")]
@@ -45,7 +46,9 @@ def set_score(folder, cell, value, interval):
         if (score["set"], score["task"], score["modality"], score["metric"]) == cell:
             score.update(value=value, ci95=interval)
     path.write_text(json.dumps(results))
-    (folder / "eval/strict/records.jsonl").unlink(missing_ok=True)
+    for records in path.parent.glob("*/records.jsonl"):
+        records.unlink()
+    seal_results(path)
 
 
 def test_tables_and_csv_hold_the_numbers_of_the_results(reported):
@@ -92,8 +95,9 @@ def test_replies_are_scored_as_in_the_results(reported):
 
 def test_replies_that_disagree_with_the_results_are_not_paired(tmp_path, write, small_profiles):
     folder = write(tmp_path, "vanilla", profiles=small_profiles)
-    path = folder / "eval/strict/records.jsonl"
+    path = folder / "eval/strict/forget_15/records.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:-40]) + '\n{"cut')
+    seal_results(folder / "eval/strict/results.json")
     (run,) = runs_of(tmp_path).runs
     answers = paired.read_answers(run, LAYOUT)
     assert CELL in answers
@@ -105,8 +109,11 @@ def test_every_metric_pairs_where_the_results_come_from_the_replies(tmp_path, wr
     for method in ("vanilla", "npo"):
         path = write(tmp_path, method, profiles=profiles) / "eval/strict/results.json"
         results = json.loads(path.read_text())
-        results["runs"][0]["scores"] = score_replies(read_jsonl(path.with_name("records.jsonl")))
+        results["runs"][0]["scores"] = score_replies(
+            read_jsonl(path.parent / "forget_15" / "records.jsonl")
+        )
         path.write_text(json.dumps(results))
+        seal_results(path)
     comparison = comparison_of(tmp_path)
     rows = [("npo", ""), ("vanilla", "")]
     cells = [LAYOUT.cell(score) for score in comparison.runs[rows[0]][0].scores]
@@ -116,9 +123,10 @@ def test_every_metric_pairs_where_the_results_come_from_the_replies(tmp_path, wr
 
 def test_replies_that_cannot_be_scored_are_not_paired(tmp_path, write, small_profiles):
     folder = write(tmp_path, "vanilla", profiles=small_profiles)
-    path = folder / "eval/strict/records.jsonl"
+    path = folder / "eval/strict/forget_15/records.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**row, "state": "lost"}) + "\n" for row in rows))
+    seal_results(folder / "eval/strict/results.json")
     (run,) = runs_of(tmp_path).runs
     assert paired.read_answers(run, LAYOUT) == {}
     path.write_text('{"cut"\n')

@@ -22,6 +22,7 @@ from mllm.benchmarks.scale.score import AXES, scores_of
 from mllm.files import write_json
 from mllm.reporting import collect, write_report
 from mllm.reporting.section import Gallery, Grid, Paragraph, every
+from tests.sealing import seal_results
 
 FINGERPRINT = "5e" * 32
 OPTIONS = ("bird", "cat", "dog", "fish")
@@ -151,7 +152,10 @@ def write_run(workdir, method: str, rows: list[dict], **record) -> None:
         "runs": [{**entry, "scores": scores_of(rows), "cost": cost}],
         "environment": {},
     }
-    write_json(workdir / method / "eval" / "zero_shot" / "results.json", results)
+    manifest = {key: record[key] for key in ("checkpoint_digest", "data_fingerprint")}
+    write_json(folder / "manifest.json", manifest)
+    write_json(folder.parent / "results.json", results)
+    seal_results(folder.parent / "results.json", "test")
 
 
 def write_runs(workdir) -> None:
@@ -229,6 +233,7 @@ def test_other_prompts_are_not_compared(tmp_path):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     rows[0]["key"] = "asked in another way"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seal_results(path.parent.parent / "results.json")
     study = study_of(tmp_path)
     section = gap_section(study)
     assert "not compared: large and small" in texts(section) and "different prompts" in texts(
@@ -245,6 +250,7 @@ def test_other_items_are_not_compared(tmp_path):
     write_runs(tmp_path)
     path = tmp_path / "small/eval/zero_shot/test/records.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[3:]))
+    seal_results(path.parent.parent / "results.json")
     assert "was not asked 1 of the 24 items of large" in texts(gap_section(study_of(tmp_path)))
 
 

@@ -14,12 +14,12 @@ from mllm.benchmarks.scale.report.layout import BRACKETS, layout_of, listed_mode
 from mllm.benchmarks.scale.score import Record, headline, parsed
 from mllm.benchmarks.scale.scorers import RIGHT
 from mllm.benchmarks.scale.taxonomy import Cell
+from mllm.evaluation.store import RECORDS
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
 from mllm.reporting.runs import Run
 
-RECORDS = "records.jsonl"
 _JOINT = "\t"  # imported capabilities may hold any visible character
 
 
@@ -207,20 +207,9 @@ def _named(models: Iterable[Subject]) -> dict[str, str]:
     return {}
 
 
-def read_records(run: Run) -> list[Record]:
-    """Return the records of a run's evaluation, which lie in the folder of its protocol or below.
-
-    Raises:
-      ValueError: a line is not JSON.
-    """
-    folder = run.folder / "eval" / run.protocol
-    paths = [folder / RECORDS, *sorted(folder.glob(f"*/{RECORDS}"))]
-    return [record for path in paths for record in read_jsonl(path)]
-
-
 def _subject(comparison: Comparison, key: Key) -> Subject:
     run = comparison.runs[key][0]
-    return Subject(key, comparison.label(key), run, read_records(run), parameters(run))
+    return Subject(key, comparison.label(key), run, read_jsonl(run.records_path), parameters(run))
 
 
 def _outcome(record: Record) -> Outcome:
