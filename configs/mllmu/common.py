@@ -57,6 +57,7 @@ def get_config() -> ConfigDict:
             cloze_shots=placeholder(int),
             skip_shots=True,
             test_image="random",
+            pictures="published",
             parse="whole",
             choice_rule="first_char",
             generation_trailing_space=True,

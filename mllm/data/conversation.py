@@ -42,12 +42,17 @@ class Turn:
     chat format, and names of special tokens in it are those tokens. A conversation holds one raw
     turn, and after it at most an assistant's answer.
 
+    Attributes:
+      literal: in a raw turn without media, whether even the name of the image token may be written,
+        as a token that shows nothing. Otherwise it is an error, since a picture may be missing.
+
     Raises:
       ValueError: ``role`` is none of ``ROLES``.
     """
 
     role: str
     parts: tuple[Part, ...]
+    literal: bool = False
 
     def __post_init__(self):
         if self.role not in ROLES:

@@ -112,7 +112,7 @@ class Processor(SpecialTokens):
             model does not take or cannot be decoded, or a raw text names a medium that is not
             there.
         """
-        turns = [Turn(t.role, tuple(_unmarked(part) for part in t.parts)) for t in turns]
+        turns = [replace(t, parts=tuple(_unmarked(part) for part in t.parts)) for t in turns]
         check_order(turns, generate, where)
         media = tuple(part for turn in turns for part in turn.media)
         self._check_kinds(media, where)
@@ -129,7 +129,8 @@ class Processor(SpecialTokens):
             answered = [] if answer is None else self.answer(answer, ended=False)
             begin = [] if self._begins(pieces) else begin
         tiles = [rows * columns + 1 for rows, columns in grids]
-        run = self.image_id, self.config.image_tokens
+        literal = turns and turns[0].literal and not media
+        run = None if literal else self.image_id, self.config.image_tokens
         ids, spans, supervised = expand(begin, tokens, said, tiles, *run, where)
         if not generate:
             end = [self.eos_id] if ended else []
@@ -173,7 +174,8 @@ class Processor(SpecialTokens):
         Raises:
           ValueError: the name of the image token is written where a picture should stand.
         """
-        names = {IMAGE_MARK, self.config.image} if self.config.image is not None else ()
+        allowed = self.config.image is None or (turn.literal and not turn.media)
+        names = () if allowed else {IMAGE_MARK, self.config.image}
         for part in turn.parts:
             for name in names:
                 if isinstance(part, str) and name in part:

@@ -94,7 +94,7 @@ def read_level(
     batch = lay_out(
         rows,
         shown,
-        image_id=loaded.image_id,
+        image_id=loaded.image_id if any(shown) else None,  # else it is a literal one, if any
         image_tokens=loaded.config.image_tokens,
         width=padded(max(map(len, rows)), most),
         patch=loaded.config.vision.patch_size if any(shown) else 1,

@@ -156,6 +156,7 @@ class Questions:
       scoring: JSON values that ``records`` and scores depend on besides the replies.
       refuse_long: whether a conversation that exceeds a model's positions is an error; otherwise it
         is run beyond them.
+      notes: lines for whoever runs the evaluation, such as which questions are left out.
     """
 
     rounds: Rounds
@@ -163,6 +164,7 @@ class Questions:
     records: Callable[[Sequence[Answered]], list[dict]]
     scoring: Mapping[str, Any] = field(default_factory=dict)
     refuse_long: bool = True
+    notes: Sequence[str] = ()
 
 
 class Benchmark(Protocol):

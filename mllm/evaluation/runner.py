@@ -140,7 +140,7 @@ def with_system(turns: tuple[Turn, ...], system: str | None) -> tuple[Turn, ...]
         return turns
     first, *rest = turns
     if first.role == "raw":
-        return Turn("raw", (f"{system} ", *first.parts)), *rest
+        return replace(first, parts=(f"{system} ", *first.parts)), *rest
     if first.role == "system":
         return Turn("system", (f"{system}\n", *first.parts)), *rest
     return conversation.system(system), *turns

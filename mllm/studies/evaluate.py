@@ -104,6 +104,8 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     if is_first() and not (folder / REPLIES).exists():
         others = sorted((run.folder / "eval").glob(f"*/{part}"))
         any(use_replies_of(other, folder, manifest) for other in others)
+    for line in questions.notes if is_first() else ():
+        print(line, flush=True)
     progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
     records = ask(questions, {"subject": answerer}, folder, manifest, progress=progress)
     cost = record.get("cost", {})

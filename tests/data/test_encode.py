@@ -141,6 +141,17 @@ def test_a_raw_turn_is_read_letter_by_letter(kind):
     assert processor.decode(taught.ids[len(found.ids) :]) == "London"
 
 
+def test_in_a_literal_turn_the_name_of_the_image_token_is_that_token():
+    processor = make()
+    turn = Turn("raw", ("Who wrote <image>? </s>",), literal=True)
+    expected = processor.tokenizer.encode(turn.text, add_special_tokens=False).ids
+    found = processor.encode([turn], generate=True)
+    assert list(found.ids) == [processor.token_id("<s>"), *expected]
+    assert found.ids.count(processor.image_id) == 1 and found.spans == ()
+    with pytest.raises(ValueError, match="<image> is written in the text of a raw turn"):
+        processor.encode([replace(turn, parts=(ONE, *turn.parts))], generate=True)
+
+
 def test_special_tokens_in_a_turn_stay_text():
     processor = make()
     found = processor.encode([user(ONE, f"a <image> {IMAGE} </s> <s>")], generate=True)

@@ -14,17 +14,25 @@ question asks about; these are not exported.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mllm.benchmarks.mllmu.generate import SIZES
 from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.published import CELEBRITY, FULL, TEST, TRAINING
 from mllm.benchmarks.mllmu.published_fields import MODALITY_OF_LIST, MODALITY_OF_TYPE
-from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, LETTERS, Profile, Question, dump_json
+from mllm.benchmarks.mllmu.schema import (
+    FORGET_RATIOS,
+    LETTERS,
+    MODALITIES,
+    Profile,
+    Question,
+    dump_json,
+)
 from mllm.files import read_json, write_json
 
 RECORD = "export.json"
@@ -33,26 +41,37 @@ TYPE_OF_MODALITY = {modality: name for name, modality in MODALITY_OF_TYPE.items(
 ROWS_AT_ONCE = 32  # a row may hold megabytes of pictures
 
 _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-_CHOICE = pa.struct(
-    [
-        ("Question", pa.string()),
-        ("Options", pa.struct([(letter, pa.string()) for letter in LETTERS])),
-        ("Correct_Answer", pa.string()),
-    ]
-)
 _FREE = pa.struct([("Question", pa.string()), ("Ground_Truth", pa.string()), ("Type", pa.string())])
-_EVALUATION = [
-    ("ID", pa.string()),
-    ("biography", pa.string()),
-    ("question", pa.string()),
-    ("answer", pa.string()),
-    ("Classification_Task", pa.struct([(name, pa.list_(_CHOICE)) for name in MODALITY_OF_LIST])),
-    ("Generation_Task", pa.list_(_FREE)),
-    ("Mask_Task", pa.list_(_FREE)),
-]
-ROWS = pa.schema([("image", _PICTURE), *_EVALUATION])
-TEST_ROWS = pa.schema([("images", pa.list_(_PICTURE)), *_EVALUATION])
 TRAINING_ROWS = pa.schema([("image", _PICTURE), ("ID", pa.string()), ("metadata", pa.string())])
+
+
+def evaluation_rows(picture: str, letters: Mapping[str, Sequence[str]]) -> pa.Schema:
+    """Return the columns of evaluation rows.
+
+    Args:
+      picture: "image" for one picture per row, "images" for a list.
+      letters: of the options, by modality.
+    """
+    kind = _PICTURE if picture == "image" else pa.list_(_PICTURE)
+
+    def choices(modality: str) -> pa.DataType:
+        options = pa.struct([(letter, pa.string()) for letter in letters[modality]])
+        fields = [("Question", pa.string()), ("Options", options), ("Correct_Answer", pa.string())]
+        return pa.list_(pa.struct(fields))
+
+    lists = [(name, choices(modality)) for name, modality in MODALITY_OF_LIST.items()]
+    return pa.schema(
+        [
+            (picture, kind),
+            ("ID", pa.string()),
+            ("biography", pa.string()),
+            ("question", pa.string()),
+            ("answer", pa.string()),
+            ("Classification_Task", pa.struct(lists)),
+            ("Generation_Task", pa.list_(_FREE)),
+            ("Mask_Task", pa.list_(_FREE)),
+        ]
+    )
 
 
 def export_published(
@@ -118,15 +137,31 @@ def _tables(benchmark: Any) -> Iterator[tuple[str, pa.Schema, list[Callable], in
         source = benchmark.profiles(split)
         return [lambda number=n: make(source[number]) for n in range(len(source))]
 
+    def columns(split: str, picture: str = "image") -> pa.Schema:
+        return evaluation_rows(picture, _letters(benchmark, split))
+
     full = rows(lambda p: {**_row(p), "Directory": p.id}, "full")
-    yield FULL, ROWS.append(pa.field("Directory", pa.string())), full, 1
-    yield TEST, TEST_ROWS, rows(_test_row, "test"), 2
-    yield CELEBRITY, ROWS, rows(_row, "celebrity"), 1
+    yield FULL, columns("full").append(pa.field("Directory", pa.string())), full, 1
+    listed = any(profile.drawn for profile in benchmark.profiles("test")[:1])
+    pictures, make = ("images", _test_row) if listed else ("image", _row)
+    yield TEST, columns("test", pictures), rows(make, "test"), 2
+    yield CELEBRITY, columns("celebrity"), rows(_row, "celebrity"), 1
     yield TRAINING, TRAINING_ROWS, rows(_training_row, "full"), 1
     for forget in FORGET_RATIOS:
         for split in (f"forget_{forget}", f"retain_{100 - forget}"):
-            yield split, ROWS, rows(_row, split), 1
+            yield split, columns(split), rows(_row, split), 1
             yield f"{BASELINES}/{split}", TRAINING_ROWS, rows(_training_row, split), 1
+
+
+def _letters(benchmark: Any, split: str) -> dict[str, tuple[str, ...]]:
+    """Return the letters of all options of a split, by modality, in the order of the rows."""
+    found: dict[str, dict[str, None]] = {modality: {} for modality in MODALITIES}
+    # Generated rows all have the same letters, and need not be read a second time.
+    for profile in () if benchmark.config in SIZES else benchmark.profiles(split):
+        for question in profile.questions:
+            if question.options:
+                found[question.modality].update(dict.fromkeys(question.options))
+    return {modality: tuple(letters) or LETTERS for modality, letters in found.items()}
 
 
 def _write(folder: Path, schema: pa.Schema, rows: list[Callable], shards: int) -> None:
@@ -195,7 +230,7 @@ def _evaluation(profile: Profile) -> dict[str, Any]:
 def _choice(question: Question) -> dict[str, Any]:
     return {
         "Question": question.question,
-        "Options": question.options,
+        "Options": question.options or None,
         "Correct_Answer": question.answer,
     }
 
@@ -205,7 +240,7 @@ def _free(questions: Iterable[Question]) -> list[dict[str, str]]:
         {
             "Question": question.question,
             "Ground_Truth": question.answer,
-            "Type": TYPE_OF_MODALITY[question.modality],
+            "Type": TYPE_OF_MODALITY.get(question.modality, question.modality),
         }
         for question in questions
     ]

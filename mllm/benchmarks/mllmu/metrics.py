@@ -73,7 +73,9 @@ def _best(record: Mapping, scores: list[float], field: str) -> list[str]:
 
 
 def accuracy_parsed(record: Mapping, protocol: str = "strict") -> float:
-    """Return whether the letter read from the reply is the gold one; no letter is wrong."""
+    """Return whether the letter read from the reply is the gold one; no letter is wrong, unless an
+    odd row has no gold letter either: the published script compares the two.
+    """
     return float(chosen_letter(record, protocol) == record["gold"])
 
 
@@ -82,8 +84,10 @@ def chosen_letter(record: Mapping, protocol: str) -> str | None:
 
     ``strict`` reads with ``parsing.parse_choice``, ``paper`` the first character, as published.
     """
-    rule = record.get("choice_rule", PROTOCOLS[protocol])
-    return CHOICE_RULES[rule](record["reply"], record["options"])
+    rule, options = record.get("choice_rule", PROTOCOLS[protocol]), record["options"]
+    if rule == "strict":  # an odd row may have a letter without a text
+        options = {letter: text for letter, text in options.items() if text is not None}
+    return CHOICE_RULES[rule](record["reply"], options)
 
 
 def cloze_exact(record: Mapping) -> float:

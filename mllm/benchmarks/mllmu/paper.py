@@ -6,13 +6,15 @@ requests of them; ``paper_records`` reads the replies as the script does.
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from mllm.benchmarks.mllmu.answerable import Skipped, paper_form
+from mllm.benchmarks.mllmu.paper_pictures import as_published
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol, make_query, make_shot
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.benchmarks.mllmu.strict import question_fields
-from mllm.data.conversation import Media, image, raw_prompt
+from mllm.data.conversation import IMAGE_MARK, Media, Turn, image, raw_prompt
 from mllm.evaluation.request import Answered, Request, Rounds, Text, content_key
 
 DROPPED = 2  # tokens that the script drops at the start: the beginning and a token of the prompt
@@ -32,7 +34,7 @@ class PaperItem:
 
     Attributes:
       prompt: the raw text, shots included.
-      pictures: what its ``<image>``s show, in their order, the question's own at the end.
+      pictures: files of what its ``<image>``s show, in their order, the question's own at the end.
       shots: IDs of the profiles whose questions come first.
       image: which of its profile's pictures is shown, None for text alone.
     """
@@ -47,12 +49,16 @@ class PaperItem:
 
 
 def paper_items(
-    sets: Mapping[str, Sequence], pool: Sequence, protocol: PaperProtocol
+    sets: Mapping[str, Sequence],
+    pool: Sequence,
+    protocol: PaperProtocol,
+    skipped: list[Skipped] | None = None,
 ) -> list[PaperItem]:
     """Return every question that is asked, in the order of the script.
 
     One ``random.Random(seed)`` makes all draws: for each task but generation the IDs of its shots,
-    then for each profile of the test set its picture. Shots follow the order of the pool.
+    then for each profile of the test set its picture, unless it has a single one and no list.
+    Shots follow the order of the pool.
 
     Args:
       sets: profiles of "forget", "test", "retain" and "celebrity", in the order of their source;
@@ -60,48 +66,66 @@ def paper_items(
       pool: the profiles in which drawn IDs are looked up (Full_Set). One that is not there, as
         every celebrity, gives no shots.
       protocol: of a family (``PaperProtocol.for_family``).
+      skipped: takes the questions that the script itself cannot ask.
 
     Raises:
       ValueError: more shots are asked for than there are profiles to draw from.
     """
     rng = random.Random(protocol.seed)
-    items = []
+    items: list[PaperItem] = []
+    skipped = [] if skipped is None else skipped
     for name in ORDER:
         for task in ORDER[name] if name in sets else ():
-            items += _items_of_task(sets, name, task, pool, protocol, rng)
+            for found in _items_of_task(sets, name, task, pool, protocol, rng):
+                (items if isinstance(found, PaperItem) else skipped).append(found)
     return items
 
 
-def _items_of_task(sets, name, task, pool, protocol, rng) -> list[PaperItem]:
+def _items_of_task(sets, name, task, pool, protocol, rng) -> Iterator[PaperItem | Skipped]:
     chosen = _draw_shots(sets, name, task, pool, protocol, rng)
-    asked = {(shot.id, place) for shot in chosen for place, _ in _places(shot, task)}
-    skipped = asked if protocol.skip_shots else set()
-    # Multiple choice about celebrities draws shots but shows none.
-    told = [] if (name, task) == ("celebrity", "classification") else chosen
+    shown_before = {(shot.id, place) for shot in chosen for place, _ in _places(shot, task)}
+    left_out = shown_before if protocol.skip_shots else set()
+    # Multiple choice about celebrities draws shots but tells none. Their IDs are normally unknown
+    # to the pool. If one is known, the script still hands the shots' pictures over, and the only
+    # ``<image>`` of the prompt shows the first of them (transformers 4.45, which it pins).
+    untold = (name, task) == ("celebrity", "classification")
+    told = [] if untold else chosen
+    instead = _tell(chosen, task, True)[1][:1] if untold else ()
     shots = {shown: _tell(told, task, shown) for shown in (True, False)}
-    items = []
     for profile in sets[name]:
         image = 0
-        if name == "test" and protocol.test_image == "random":
+        if name == "test" and protocol.test_image == "random" and profile.drawn:
             image = rng.choice(range(len(profile.images)))
         for place, question in _places(profile, task):
-            if (profile.id, place) in skipped:
+            if (profile.id, place) in left_out:
                 continue
-            shown = question.modality == "image_text"
-            told_text, told_pictures = shots[shown]
-            space = protocol.generation_trailing_space
-            items.append(
-                PaperItem(
-                    name,
-                    question,
-                    told_text + make_query(question, shown, trailing_space=space),
-                    (*told_pictures, profile.images[image]) if shown else (),
-                    tuple(shot.id for shot in told),
-                    image if shown else None,
-                    protocol.new_tokens(task, shown),
-                )
+            try:
+                asked = paper_form(question)
+                shown = asked.modality == "image_text"
+                text, pictures = shots[shown]
+                space = protocol.generation_trailing_space
+                prompt = text + make_query(asked, shown, trailing_space=space)
+                pictures = (*pictures, *(instead or (profile.images[image],))) if shown else ()
+                _require_pictures(prompt, pictures)
+            except ValueError as reason:
+                yield Skipped(name, question, str(reason))
+                continue
+            yield PaperItem(
+                name,
+                asked,
+                prompt,
+                pictures,
+                tuple(shot.id for shot in told),
+                image if shown else None,
+                protocol.new_tokens(task, shown),
             )
-    return items
+
+
+def _require_pictures(prompt: str, pictures: Sequence[bytes]) -> None:
+    """Check that each ``<image>`` of a prompt with pictures shows one; without, it is a token."""
+    marks = prompt.count(IMAGE_MARK)
+    if pictures and marks != len(pictures):
+        raise ValueError(f"its prompt says {IMAGE_MARK} {marks} times for {len(pictures)} pictures")
 
 
 def _draw_shots(sets, name, task, pool, protocol, rng) -> list:
@@ -154,8 +178,9 @@ def paper_rounds(items: Sequence[PaperItem], protocol: PaperProtocol) -> Rounds:
         make prompts shorter.
     """
     pictures: dict[bytes, Media] = {}  # a shot's picture comes before every question of a set
+    seen = as_published if protocol.pictures == "published" else bytes
     try:
-        yield [_request(item, pictures) for item in items]
+        yield [_request(item, pictures, seen) for item in items]
     except ValueError as error:
         if "there is room for" not in str(error):
             raise
@@ -172,10 +197,18 @@ def paper_rounds(items: Sequence[PaperItem], protocol: PaperProtocol) -> Rounds:
         ) from None
 
 
-def _request(item: PaperItem, pictures: dict[bytes, Media]) -> Request:
+def _request(
+    item: PaperItem, pictures: dict[bytes, Media], seen: Callable[[bytes], bytes]
+) -> Request:
     question = item.question
-    shown = [pictures.setdefault(data, image(data)) for data in item.pictures]
-    turns = (raw_prompt(item.prompt, shown),)
+    for data in item.pictures:
+        if data not in pictures:
+            pictures[data] = image(seen(data))
+    shown = [pictures[data] for data in item.pictures]
+    # In text alone an ``<image>`` that someone typed is a token like any other.
+    turns = (
+        raw_prompt(item.prompt, shown) if shown else Turn("raw", (item.prompt,), literal=True),
+    )
     ask = Text(item.max_new_tokens, echo=DROPPED)
     tags = {
         "set": item.set,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
+from mllm.benchmarks.mllmu.schema import LETTERS
 from mllm.evaluation.parsing import CHOICE_RULES, answer_state
 from mllm.registry import lookup
 
@@ -21,6 +22,7 @@ SHOTS_FROM = ("evaluated_set", "retain", "none")
 CHOICES = {
     "shots_from": SHOTS_FROM,
     "test_image": ("random", "first"),
+    "pictures": ("published", "upright"),
     "parse": ("whole", "reply"),
     "choice_rule": tuple(CHOICE_RULES),
     "overflow": ("refuse", "run"),
@@ -40,6 +42,9 @@ class PaperProtocol:
         the task; None takes what the script takes for the model's family.
       skip_shots: whether questions that were shown as shots are left out of the evaluated set.
       test_image: which picture of a profile of the test set is shown.
+      pictures: "published" shows what ``Image.open(...).convert("RGB")`` makes of a file, as the
+        script does: no orientation of EXIF is applied and transparency is dropped. "upright" shows
+        it as ``strict`` does.
       parse: "whole" cuts the answer out of the decoded prompt and reply, at ``ASSISTANT:``; "reply"
         takes what was generated and nothing else.
       choice_rule: "first_char" or "strict", see ``mllm.evaluation.parsing``. The clozes are always
@@ -57,6 +62,7 @@ class PaperProtocol:
     cloze_shots: int | None = None
     skip_shots: bool = True
     test_image: str = "random"
+    pictures: str = "published"
     parse: str = "whole"
     choice_rule: str = "first_char"
     generation_trailing_space: bool = True
@@ -131,7 +137,7 @@ def read_answer(decoded: str, task: str) -> str:
 
 def blanked(question: str) -> str:
     """Return a cloze as it is put, as a shot and as a question."""
-    question = question.replace("__", "[Blank]")
+    question = str(question).replace("__", "[Blank]")
     return (
         f"{question}\nPlease **ONLY** provide the correct answer that should replace the [Blank]."
     )
@@ -143,7 +149,9 @@ def make_shot(question, shown: bool) -> str:
         lead = "USER:<image>\n" if shown else "USER:\n"
         return f"{lead}{blanked(question.question)}\nCorrect Answer: {question.answer}\n"
     lead = "USER: <image>\n" if shown else "USER:\n"
-    asked = f"Question: {_with_options(question)}"
+    # A shot has the options A to D, a question all that its row has.
+    options = {letter: question.options.get(letter) for letter in LETTERS}
+    asked = f"Question: {_with_options(question.question, options)}"
     return f"{lead}{asked}\nCorrect Answer: {question.answer}\n"
 
 
@@ -154,7 +162,8 @@ def make_query(question, shown: bool, *, trailing_space: bool = True) -> str:
         return f"{lead}{blanked(question.question)}\nASSISTANT:"
     if question.task == "classification":
         instruction = "Just give ONE letter representing the answer directly."
-        return f"{lead}{_with_options(question)}\n{instruction}\nASSISTANT:"
+        asked = _with_options(question.question, question.options)
+        return f"{lead}{asked}\n{instruction}\nASSISTANT:"
     instruction = "Answer the question based on your trained knowledge in one sentence"
     if not shown:
         return f"USER: {question.question}\n{instruction} in ENGLISH.\nASSISTANT:"
@@ -162,6 +171,7 @@ def make_query(question, shown: bool, *, trailing_space: bool = True) -> str:
     return f"{lead}{question.question}\n{instruction} accurately in ENGLISH.\nASSISTANT:{end}"
 
 
-def _with_options(question) -> str:
-    lines = [f"{letter}: {text}" for letter, text in question.options.items()]
-    return "\n".join([question.question, *lines])
+def _with_options(question: str | None, options: Mapping[str, str | None]) -> str:
+    """Return the question and its options; what is missing reads "None", as in the script."""
+    lines = [f"{letter}: {text}" for letter, text in options.items()]
+    return "\n".join([str(question), *lines])

@@ -22,15 +22,14 @@ from mllm.benchmarks.mllmu.published_fields import (
     parse_questions,
     parse_training,
 )
-from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, Profile, TrainingPair
+from mllm.benchmarks.mllmu.schema import FORGET_RATIOS, PICTURES, Profile, TrainingPair
 from mllm.benchmarks.mllmu.shards import shards_of
 from mllm.files import file_digests, require_file
 
-IMPORTER = 1  # raise it whenever the same files give other rows: they are then imported again
+IMPORTER = 2  # raise it whenever the same files give other rows: they are then imported again
 FULL, TEST, CELEBRITY, TRAINING = "Full_Set", "Test_Set", "Retain_Set", "ft_Data"
 EVALUATION_COLUMNS = (
     "ID",
-    "biography",
     "Classification_Task",
     "Generation_Task",
     "Mask_Task",
@@ -66,13 +65,13 @@ def read_published(
     """Read all folders and return (rows by split, forget IDs by percent).
 
     There are no validation and no captions rows. Questions that a profile lacks are simply not
-    there. Training pairs with an empty question or answer are left out, as in the published
-    loader.
+    there; those that are odd are kept as they are (see ``answerable``). Training pairs with an
+    empty question or answer are left out, as in the published loader.
 
     Raises:
         FileNotFoundError: a folder or its parquet files are missing.
         ValueError: naming file, row and field: a missing column, an undecodable image, a
-            duplicate ID, options without the correct letter, bad JSON; or an ID that is in both
+            duplicate ID, a list that is none; or an ID that is in both
             forget_N and retain_M, in a split but not in Full_Set, or without training pairs.
     """
     folder = Path(folder)
@@ -119,7 +118,8 @@ def _read_profiles(folder: Path, name: str, kind: str, images: ImageStore) -> li
         if profile in seen:
             raise place.error("ID", profile, f"an ID used once; it is also at {seen[profile]}")
         seen[profile] = place
-        biography = parse_biography(row["biography"], place)
+        single = name == TEST and "images" not in row
+        biography = parse_biography(row.get("biography"))
         profiles.append(
             Profile(
                 id=profile,
@@ -127,6 +127,7 @@ def _read_profiles(folder: Path, name: str, kind: str, images: ImageStore) -> li
                 kind=kind,
                 images=images.read(row, place),
                 biography=biography,
+                attributes={PICTURES: "single"} if single else {},
                 questions=parse_questions(row, profile, place),
             )
         )

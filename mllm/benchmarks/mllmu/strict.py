@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
+from mllm.benchmarks.mllmu.answerable import Skipped, strict_form
 from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.data.conversation import image, user
@@ -48,19 +49,25 @@ class Item:
     picture: bytes | None
 
 
-def strict_items(sets: Mapping[str, Iterable]) -> list[Item]:
+def strict_items(sets: Mapping[str, Iterable], skipped: list[Skipped] | None = None) -> list[Item]:
     """Return every question of every profile; a profile with several pictures shows them in turn.
 
     Args:
       sets: profiles by name of the set.
+      skipped: takes the questions that cannot be asked or scored.
     """
-    items = []
+    items, skipped = [], [] if skipped is None else skipped
     for name, profiles in sets.items():
         for profile in profiles:
             for question in profile.questions:
-                shown = question.modality == "image_text"
-                picture = profile.images[question.index % len(profile.images)] if shown else None
-                items.append(Item(name, question, picture))
+                try:
+                    asked = strict_form(question)
+                except ValueError as reason:
+                    skipped.append(Skipped(name, question, str(reason)))
+                    continue
+                shown = asked.modality == "image_text"
+                picture = profile.images[asked.index % len(profile.images)] if shown else None
+                items.append(Item(name, asked, picture))
     return items
 
 

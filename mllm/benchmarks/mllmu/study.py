@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from mllm.benchmarks.mllmu import benchmark as dataset
+from mllm.benchmarks.mllmu.answerable import notes
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.benchmark import AXES, Benchmark
 from mllm.benchmarks.mllmu.export import export_published
@@ -23,7 +24,7 @@ from mllm.benchmarks.mllmu.sets import (
     chosen_profiles,
     evaluation_sets,
 )
-from mllm.benchmarks.mllmu.strict import StrictProtocol
+from mllm.benchmarks.mllmu.strict import StrictProtocol, strict_items
 from mllm.benchmarks.mllmu.workload import workload
 from mllm.data.conversation import Example
 from mllm.data.source import Joined, Source
@@ -76,16 +77,23 @@ def open_benchmark(config) -> Benchmark:
 
 
 def summary(benchmark: Benchmark) -> list[str]:
-    """Return a line about each split."""
-    lines = []
+    """Return a line about each split, and what is odd about the rows of an imported one."""
+    lines, skipped, untaught = [], [], []
     for split in benchmark.splits:
         profiles = benchmark.profiles(split)
-        questions = sum(len(p.questions) for p in profiles)
-        pairs = sum(len(p.training) for p in profiles)
+        questions = pairs = 0
+        for profile in profiles:
+            questions += len(profile.questions)
+            pairs += len(profile.training)
+            if split == "full" and not profile.training:
+                untaught.append(profile.id)
+        strict_items({split: profiles}, skipped)
         lines.append(
             f"{split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
         )
-    return lines
+    if untaught:
+        lines.append(f"no training pairs that can be read: {', '.join(untaught)}")
+    return [*lines, *notes(StrictProtocol.name, skipped)]
 
 
 def labels(config) -> dict:

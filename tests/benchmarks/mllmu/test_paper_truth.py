@@ -2,9 +2,15 @@
 the same parquet files, the same seed.
 """
 
+import io
+import itertools
 from functools import cache
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
@@ -13,6 +19,7 @@ from mllm.benchmarks.mllmu import Benchmark, export_published
 from mllm.benchmarks.mllmu.ask import paper_questions
 from mllm.benchmarks.mllmu.paper import paper_items
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
+from mllm.benchmarks.mllmu.published import read_published
 from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import ask
@@ -141,7 +148,11 @@ def twins(benchmark, tmp_path_factory):
         favoured += tokenizer.encode(" A B C D born lives 1 This person in Boise Manila $").ids
         tokenizer.post_processor = TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
         fast = transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+            tokenizer_object=tokenizer,
+            bos_token="<s>",
+            eos_token="</s>",
+            pad_token="<pad>",
+            model_input_names=["input_ids", "attention_mask"],  # as the published tokenizers have
         )
         twin, processor = {"llava": make_llava, "idefics2": make_idefics2}[family](fast)
         torch_twins.randomise(twin, seed=1)
@@ -157,22 +168,36 @@ def twins(benchmark, tmp_path_factory):
     return make
 
 
-def run_both(twins, benchmark, forget: int, rows: int, seed: int, folder, family="llava") -> tuple:
-    """(sheets of the script, our records and scores)."""
-    few = Few(benchmark, forget, rows)
+def export_few(benchmark, forget: int, rows: int, folder, change=None):
+    """The folder of an export, whose tables ``change`` has edited."""
+    exported = export_published(Few(benchmark, forget, rows), folder / "export")
+    if change is None:
+        return exported
+    tables = {path.parent.name: [] for path in sorted(exported.glob("*/*.parquet"))}
+    for name, found in tables.items():
+        for path in sorted((exported / name).glob("*.parquet")):
+            found += pq.read_table(path).to_pylist()
+            path.unlink()
+    change(tables)
+    for name, found in tables.items():
+        written = exported / name / "train-00000-of-00001.parquet"
+        pq.write_table(pa.Table.from_pylist(found), written)
+    return exported
+
+
+def run_both(twins, exported, forget: int, seed: int, folder, family="llava") -> tuple:
+    """(sheets of the script, our items, records and scores)."""
     twin, processor, loaded = twins(family)
-    exported = export_published(few, folder / "export")
     script = PublishedScript(exported, forget, twin, processor, **SCRIPT[family])
     sheets = script.run(seed)
-    sets = {name: few.profiles(name) for name in ("celebrity",)}
-    sets |= {"forget": few.profiles(f"forget_{forget}")}
-    sets |= {"retain": few.profiles(f"retain_{100 - forget}")}
+    splits, _ = read_published(exported)
+    sets = {"forget": splits[f"forget_{forget}"], "retain": splits[f"retain_{100 - forget}"]}
     ids = {profile.id for profile in sets["forget"]}
-    sets["test"] = [profile for profile in few.profiles("test") if profile.id in ids]
+    sets["test"] = [profile for profile in splits["test"] if profile.id in ids]
+    sets["celebrity"] = splits["celebrity"]
     protocol = PaperProtocol(seed=seed).for_family(loaded.family)
-    items = paper_items(sets, few.profiles("full"), protocol)
-    pool = few.profiles("full")
-    questions = paper_questions(sets, pool, protocol)
+    items = paper_items(sets, splits["full"], protocol)
+    questions = paper_questions(sets, splits["full"], protocol)
     model = LocalModel(loaded, rows=16, refuse_long=questions.refuse_long)
     records = ask(questions, {"subject": model}, folder / "eval", {})
     return sheets, items, records, score_replies(records, protocol="paper")
@@ -182,7 +207,7 @@ def assert_equal(sheets, items, records, scores) -> None:
     assert len(sheets) == len(items) == len(records)
     for sheet, item, record in zip(sheets, items, records, strict=True):
         assert (SET_OF_MODE[sheet["mode"]], sheet["task"]) == (record["set"], record["task"])
-        assert MODALITY_OF_KIND[sheet["kind"]] == record["modality"]
+        assert MODALITY_OF_KIND.get(sheet["kind"], "text") == record["modality"]
         assert (sheet["id"], sheet["question"]) == (record["profile"], record["question"])
         assert sheet["prompt"] == record["prompt"]
         assert sheet["pictures"] == list(item.pictures)
@@ -212,21 +237,96 @@ def quick(monkeypatch):
 
 
 def test_every_prompt_picture_reply_and_score_is_the_scripts(twins, benchmark, tmp_path):
-    sheets, items, records, scores = run_both(twins, benchmark, 5, 3, 0, tmp_path)
+    exported = export_few(benchmark, 5, 3, tmp_path)
+    sheets, items, records, scores = run_both(twins, exported, 5, 0, tmp_path)
     assert_equal(sheets, items, records, scores)
     rights = [sheet["right"] for sheet in sheets if "right" in sheet]
     assert 0 < sum(rights) < len(rights)
     assert len({sheet["answer"] for sheet in sheets}) > len(sheets) / 3
 
 
+def make_odd(tables: dict[str, list[dict]]) -> None:
+    """Rows and pictures with which the script goes on. The test set has one picture and no list."""
+    odd = odd_pictures()
+    for name, rows in tables.items():
+        for number, row in enumerate(rows):
+            if "images" in row:
+                row["image"] = row.pop("images")[0]
+            row["image"] = {"bytes": odd[(number + len(name)) % len(odd)], "path": None}
+            if "biography" in row:
+                row["biography"] = ("{no json", None, "[]", "{}")[number % 4]
+    forgotten = {row["ID"] for row in tables["forget_5"]}
+    for name in ("forget_5", "retain_95", "Test_Set", "Retain_Set", "Full_Set"):
+        rows = [row for row in tables[name] if name != "Test_Set" or row["ID"] in forgotten]
+        golds = itertools.cycle(("E", None, "B.", "Rome", "b", "B ", ""))
+        for row in rows:
+            shown, told = row["Classification_Task"].values()
+            for item in (*shown[:2], *told[:2]):
+                item["Correct_Answer"] = next(golds)
+        first, second = (rows[n]["Classification_Task"]["Pure_Text_Questions"] for n in (0, 1))
+        first[2]["Options"]["C"] = None
+        first[3]["Options"]["E"] = "None of these"
+        second[2]["Question"] = None
+        second[3]["Question"] += " <image> <image>"
+        rows[0]["Mask_Task"][0]["Ground_Truth"] = ""
+        rows[1]["Mask_Task"][3]["Question"] += " <image>"
+        rows[1]["Mask_Task"][2]["Type"] = "Audio"
+        rows[0]["Generation_Task"][0]["Ground_Truth"] = ""
+        rows[0]["Generation_Task"][1]["Type"] = None
+        rows[1]["Generation_Task"][3]["Question"] = "<image>"
+    for row in tables["retain_95"]:  # letters in another order
+        for item in row["Classification_Task"]["Image_Textual_Questions"]:
+            item["Options"] = dict(reversed(item["Options"].items()))
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def odd_pictures() -> list[bytes]:
+    """Files that show something else upright, or without what they hide."""
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (20, 28, 4), np.uint8), "RGBA")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    palette = noise.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE, colors=16)
+    grey = Image.fromarray(rng.integers(0, 900, (20, 28)).astype(np.uint16))
+    plain = noise.convert("RGB")
+    return [
+        encoded(noise, "PNG"),
+        encoded(plain, "JPEG", exif=turned),
+        encoded(palette, "PNG", transparency=3),
+        encoded(noise.convert("LA"), "PNG"),
+        encoded(plain, "PNG", transparency=(0, 0, 0)),
+        encoded(grey, "PNG"),
+        encoded(noise, "WEBP", lossless=True, exif=turned),
+        encoded(plain, "PNG"),
+    ]
+
+
+def test_odd_rows_and_pictures_are_asked_and_scored_as_the_script_does(twins, benchmark, tmp_path):
+    exported = export_few(benchmark, 5, 3, tmp_path, make_odd)
+    sheets, items, records, scores = run_both(twins, exported, 5, 3, tmp_path)
+    assert_equal(sheets, items, records, scores)
+    seen = {(record["gold"], record["question"]) for record in records}
+    assert {None, "", "E", "B.", "b", "B "} <= {gold for gold, _ in seen}
+    assert any("E: None of these" in record["prompt"] for record in records)
+    assert any("D: " in record["prompt"].partition("C: ")[0] for record in records)
+    assert any(question and "<image>" in question for _, question in seen)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("forget, seed", [(15, 1), (10, 2)])
 def test_larger_sets_and_other_seeds(twins, benchmark, tmp_path, forget, seed):
-    assert_equal(*run_both(twins, benchmark, forget, 18, seed, tmp_path))
+    exported = export_few(benchmark, forget, 18, tmp_path)
+    assert_equal(*run_both(twins, exported, forget, seed, tmp_path))
 
 
 @pytest.mark.slow
 def test_idefics2_with_split_pictures(twins, benchmark, tmp_path):
-    sheets, items, records, scores = run_both(twins, benchmark, 5, 3, 0, tmp_path, "idefics2")
+    exported = export_few(benchmark, 5, 3, tmp_path)
+    sheets, items, records, scores = run_both(twins, exported, 5, 0, tmp_path, "idefics2")
     assert_equal(sheets, items, records, scores)
     assert len({sheet["answer"] for sheet in sheets}) > len(sheets) / 3
