@@ -15,7 +15,9 @@ def stage(**values) -> ConfigDict:
     the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and answer) or
     "text" (every token of the row; it needs ``rows.answers`` = 1); ``end_token`` is whether an
     answer ends with one; ``alike`` puts rows of like length into one batch; ``split`` overrides the
-    processor on whether pictures are split into crops.
+    processor on whether pictures are split into crops; ``optimizer`` is one of
+    ``mllm.training.optimizers``; ``vocabulary`` "tokenizer" leaves the rows of the head that are no
+    token of the tokenizer out of the softmax, in training and in the trained model.
     """
     defaults = dict(
         epochs=1,
@@ -34,6 +36,7 @@ def stage(**values) -> ConfigDict:
         end_token=True,
         alike=False,
         split=placeholder(bool),
+        vocabulary="all",
     )
     unknown = set(values) - set(defaults)
     if unknown:

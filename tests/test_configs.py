@@ -57,7 +57,7 @@ def test_the_published_recipe(name):
     ):
         assert stage.trainable == "lora" and stage.loss_on == "text" and not stage.augment
         assert (stage.learning_rate, stage.rows, stage.warmup, stage.clip) == (2e-5, 4, 0, 0)
-        assert (stage.optimizer, stage.b2, stage.weight_decay) == ("adamw", 0.999, 0)
+        assert (stage.optimizer, stage.b2, stage.weight_decay) == ("hf_adamw", 0.999, 0)
     assert (config.vanilla.epochs, config.retain_only_epochs, config.base.epochs) == (5, 1, 0)
     decays = {m: config.methods[m].decay for m in ("ga", "grad_diff", "kl_min", "npo")}
     assert decays == {
@@ -69,7 +69,7 @@ def test_the_published_recipe(name):
     npo = config.methods.npo.options
     assert (npo.beta, npo.form, npo.retain_weight) == (0.4, "batch_mean", 0)
     assert get_objective("npo", **npo).reference == "retain_only"
-    assert config.methods.kl_min.options.kl_reduction == "published"
+    assert config.methods.kl_min.options.kl_reduction == "per_answer"
 
 
 def test_only_llava_leaves_out_the_end_of_an_answer_and_only_idefics2_splits():

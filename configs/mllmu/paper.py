@@ -1,6 +1,6 @@
 """What the published MLLMU-Bench code does for every model (finetune.py and baselines/*.py): LoRA
-of rank 16, AdamW at 2e-5 without warm-up or clipping, batches of four pairs, the loss over every
-token, and the paper's evaluation protocol.
+of rank 16, the AdamW of transformers at 2e-5 without warm-up or clipping, batches of four pairs,
+the loss over every token, and the paper's evaluation protocol.
 """
 
 from configs.mllmu import common
@@ -22,13 +22,14 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
     config = common.get_config()
     config.pretrained = pretrained
     config.model = dict(dtype="float32")  # as the published code, whose adapters sit on float32
-    config.benchmark.update(config=arg, forget=5)
+    config.benchmark.update(config=arg, forget=5, pictures="published")
     if arg == "published":
         config.benchmark.published_dir = "MLLMU-Bench"
     config.rows.update(tokens=tokens, supervised=tokens, answers=1)
     config.base = common.stage(epochs=0)  # vanilla starts from the published weights
     recipe = dict(
         trainable="lora",
+        optimizer="hf_adamw",
         learning_rate=2e-5,
         warmup=0,
         decay="linear",
@@ -46,7 +47,10 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
     for name in ("grad_diff", "kl_min"):
         config.methods[name].decay = "constant"
         config.methods[name].options.order = "sequential"
-    config.methods.kl_min.options.kl_reduction = "published"
+    # Only these two resize the embeddings to the tokenizer, which cuts spare rows off the softmax.
+    for name in ("ga", "grad_diff"):
+        config.methods[name].vocabulary = "tokenizer"
+    config.methods.kl_min.options.kl_reduction = "per_answer"
     config.methods.npo.options.update(beta=0.4, form="batch_mean")
     config.lora.update(rank=16, dropout=0.05, targets=targets)
     config.evaluation.update(protocol="paper", rows=20)

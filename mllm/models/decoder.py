@@ -47,6 +47,7 @@ class DecoderConfig:
       max_positions: the most tokens of prompt and reply together.
       qkv_bias, o_bias, mlp_bias: which projections have biases (Qwen2: q, k and v).
       window: how many keys a query sees in each layer, its own included (Mistral 7B); None: all.
+      spoken: how many tokens, the first ones, the head may predict; None: all of ``vocab_size``.
       lora_dropout: share of a low-rank update's inputs that is dropped, given a dropout key.
       remat: a policy of ``mllm.models.layers``.
     """
@@ -68,6 +69,7 @@ class DecoderConfig:
     mlp_bias: bool = False
     rope_scaling: RopeScaling | None = None
     window: int | None = None
+    spoken: int | None = None
     lora_dropout: float = 0.0
     remat: str | None = None
 
@@ -134,8 +136,9 @@ class Decoder(nn.Module):
         return jnp.take(self.table, tokens, axis=0).astype(dtype)
 
     def head(self) -> jax.Array:
-        """Return float[D, V], the map from final states to logits."""
-        return self.table.T if self.config.tied else self.output
+        """Return float[D, V], the map from final states to logits of the tokens spoken."""
+        head = self.table.T if self.config.tied else self.output
+        return head if self.config.spoken is None else head[:, : self.config.spoken]
 
     def __call__(
         self,

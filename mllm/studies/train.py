@@ -118,6 +118,7 @@ def train_stage(
         return
     mesh = device_mesh(run.config)
     start = replace(start, variables=place(merge_lora(start.variables), mesh), lora=None)
+    start = with_vocabulary(start, schedule.vocabulary)
     pipeline = make_pipeline(run.config, schedule, start, source, objective, seed)
     weights = divide(start, schedule.trainable, run.config, mesh)
     frozen = {**weights.frozen, **reference_weights(stage, start)}
@@ -148,6 +149,25 @@ def train_stage(
     )
     trained = replace(described, variables=combine(frozen, done.trainable))
     finish(run, trained, done.trainable, parent, COMPILED.counts(since=compiled))
+
+
+def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:
+    """Return a model that predicts "all" tokens of its head, or only those of its "tokenizer".
+
+    Raises:
+      ValueError: another name, or a tokenizer with more tokens than the head.
+    """
+    lookup(dict.fromkeys(("all", "tokenizer")), vocabulary, "value of a stage's vocabulary:")
+    decoder = start.config.decoder
+    if vocabulary == "all":
+        return start
+    count = start.processor.tokenizer.get_vocab_size()
+    if count > decoder.vocab_size:
+        raise ValueError(
+            f"vocabulary is 'tokenizer', whose {count} tokens are more than the "
+            f"{decoder.vocab_size} rows of the model's head; set the stage's vocabulary to 'all'"
+        )
+    return replace(start, config=replace(start.config, decoder=replace(decoder, spoken=count)))
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,9 @@ def make_optimizer(
     """Make an optimizer by name; if ``clip`` is given, the gradient is clipped to a global norm
     first.
 
-    "adamw" (Loshchilov & Hutter 2019), or "muon" (Jordan et al. 2024): orthogonalised momentum for
+    "adamw" (Loshchilov & Hutter 2019); "hf_adamw", the AdamW of transformers up to version 4, which
+    adds ``eps`` before the bias correction and therefore takes smaller first steps where gradients
+    are small; or "muon" (Jordan et al. 2024): orthogonalised momentum for
     the matrices, each layer of a stack by itself, with updates scaled to the size of Adam's
     (Liu et al. 2025, arXiv:2502.16982, eq. 4), and AdamW for all else. Its matrices are scaled by
     the row sums of their Gram matrix (Boissin et al. 2025, arXiv:2512.04632), so that four steps of
@@ -96,6 +98,12 @@ def make_optimizer(
     """
     if name == "adamw":
         optimizer = optax.adamw(1.0, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+    elif name == "hf_adamw":
+        optimizer = optax.chain(
+            _scale_by_early_epsilon(b1, b2, eps),
+            optax.add_decayed_weights(weight_decay),
+            optax.scale(-1.0),
+        )
     elif name == "muon":
         optimizer = muon(
             1.0,
@@ -109,9 +117,27 @@ def make_optimizer(
             muon_weight_dimension_numbers=_matrices,
         )
     else:
-        raise ValueError(f"unknown optimizer {name!r} (known: adamw, muon)")
+        raise ValueError(f"unknown optimizer {name!r} (known: adamw, hf_adamw, muon)")
     clipped = [optax.clip_by_global_norm(clip)] if clip else []
     return optax.chain(*clipped, optimizer, scale_by_schedule(schedule))
+
+
+def _scale_by_early_epsilon(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """Rescale gradients as Adam does, with ``eps`` next to the root of the uncorrected second
+    moment.
+    """
+    adam = optax.scale_by_adam(b1=b1, b2=b2)
+
+    def update(updates, state, params=None):
+        _, state = adam.update(updates, state, params)
+        first, second = (1 - decay**state.count for decay in (b1, b2))
+        scale = jnp.sqrt(second) / first
+        scaled = jax.tree.map(
+            lambda mean, square: scale * mean / (jnp.sqrt(square) + eps), state.mu, state.nu
+        )
+        return scaled, state
+
+    return optax.GradientTransformation(adam.init, update)
 
 
 def _matrices(params: dict) -> dict:

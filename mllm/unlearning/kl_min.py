@@ -13,7 +13,7 @@ from mllm.unlearning.roles import FORGET, RETAIN, ROLES, role_answers, role_toke
 def kl_min(
     retain_weight: float = 1.0,
     kl_weight: float = 1.0,
-    kl_reduction: Literal["per_token", "published"] = "per_token",
+    kl_reduction: Literal["per_token", "per_answer"] = "per_token",
     order: Literal["joint", "sequential"] = "joint",
 ) -> Objective:
     """Ascend on the answers to forget; on those to retain, stay close to the starting model.
@@ -25,9 +25,10 @@ def kl_min(
     Args:
       retain_weight: weight of the retain likelihood, >= 0.
       kl_weight: weight of the divergence, > 0.
-      kl_reduction: "per_token" is the mean over supervised retain tokens. "published" is the sum
-        over them divided by the number of retain answers ("batchmean" of the published code):
-        larger by the mean number of tokens of an answer.
+      kl_reduction: "per_token" is the mean over supervised retain tokens. "per_answer" is the sum
+        over them divided by the number of retain answers: larger by the mean number of tokens of an
+        answer. It comes closest to the published code, whose "batchmean" also counts the last token
+        of each row and the padding.
       order: "joint" has both roles in every batch; "sequential" is the published code: a whole pass
         over the forget set, then a whole pass over the retain set.
 
@@ -40,9 +41,10 @@ def kl_min(
         raise ValueError(
             f"kl_min needs kl_weight > 0, got {kl_weight}; 0 is the objective 'grad_diff'"
         )
-    if kl_reduction not in ("per_token", "published"):
+    if kl_reduction not in ("per_token", "per_answer"):
         raise ValueError(
-            f"kl_min: kl_reduction is {kl_reduction!r}, expected 'per_token' or 'published'"
+            f"kl_min: kl_reduction is {kl_reduction!r}, expected 'per_token' or 'per_answer' "
+            "(once called 'published', but the published sum also counts padding)"
         )
     if order not in ("joint", "sequential"):
         raise ValueError(f"kl_min: order is {order!r}, expected 'joint' or 'sequential'")

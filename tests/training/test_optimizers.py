@@ -31,6 +31,34 @@ def test_muon_steps_along_the_nearest_orthogonal_matrix_of_each_layer(shape):
         assert 0.8 * scale < np.linalg.norm(update) / np.sqrt(min(shape[1:])) < 1.2 * scale
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_hf_adamw_adds_epsilon_before_the_bias_is_corrected(weight_decay):
+    """Against the update rule of transformers 4 in float64; gradients are near epsilon."""
+    rng, eps = np.random.default_rng(0), 1e-6
+    gradients = (rng.normal(size=(6, 5)) * 1e-5).astype(np.float32)
+    weights = np.ones(5)
+    mean, square = np.zeros(5), np.zeros(5)
+    options = dict(eps=eps, weight_decay=weight_decay)
+    optimizer = make_optimizer("hf_adamw", Schedule(RATE, steps=9), **options)
+    params = jnp.ones(5)
+    state = optimizer.init(params)
+    for step, gradient in enumerate(gradients, 1):
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient.astype(np.float64) ** 2
+        size = RATE * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        weights = weights - size * mean / (np.sqrt(square) + eps) - RATE * weight_decay * weights
+        updates, state = optimizer.update(jnp.asarray(gradient), state, params)
+        params = optax.apply_updates(params, updates)
+    # transformers decays the new weights, which differs by the product of two small numbers
+    np.testing.assert_allclose(params, weights, rtol=1e-5)
+    other = make_optimizer("adamw", Schedule(RATE, steps=9), **options)
+    found, _ = other.update(jnp.asarray(gradients[0]), other.init(params), jnp.ones(5))
+    first = -RATE * gradients[0] / (np.abs(gradients[0]) + eps) - RATE * weight_decay
+    np.testing.assert_allclose(found, first, rtol=1e-4)
+    early, _ = optimizer.update(jnp.asarray(gradients[0]), optimizer.init(params), jnp.ones(5))
+    assert np.abs(np.asarray(early) - first).max() > 0.1 * np.abs(first).max()
+
+
 def rates(schedule, count):
     """The rates of the first updates: what they make of a gradient of one."""
     rule = scale_by_schedule(schedule)

@@ -44,7 +44,7 @@ CASES = [
         {
             "retain_weight": 0.5,
             "kl_weight": 3.0,
-            "kl_reduction": "published",
+            "kl_reduction": "per_answer",
             "order": "sequential",
         },
         lambda f, r: -ce(f) + 0.5 * ce(r) + 3 * per_answer_kl(r),
@@ -223,7 +223,7 @@ def test_metrics_are_sums_and_counts_that_add_up():
         ("nll", {}, {"nll"}),
         ("ga", {}, {"forget_nll"}),
         ("grad_diff", {}, {"forget_nll", "retain_nll"}),
-        ("kl_min", {"kl_reduction": "published"}, {"forget_nll", "retain_nll", "kl"}),
+        ("kl_min", {"kl_reduction": "per_answer"}, {"forget_nll", "retain_nll", "kl"}),
         ("npo", {}, {"forget_nll", "forget_margin"}),
         ("npo", {"retain_weight": 1.0}, {"forget_nll", "forget_margin", "retain_nll"}),
     ]:
@@ -305,6 +305,7 @@ def test_prompting_takes_another_wording():
         ("kl_min", {"kl_weight": 0}, "kl_weight > 0, got 0"),
         ("kl_min", {"retain_weight": -0.1}, "retain_weight >= 0, got -0.1"),
         ("kl_min", {"kl_reduction": "sum"}, "kl_reduction is 'sum'"),
+        ("kl_min", {"kl_reduction": "published"}, "'per_answer' .once called 'published'"),
         ("kl_min", {"order": "both"}, "order is 'both'"),
         ("prompting", {"system_prompt": " "}, "needs a system_prompt"),
     ],

@@ -1,13 +1,16 @@
 """The sets of people that a study teaches, forgets and asks about, and their training examples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
+from mllm.benchmarks.mllmu.paper_pictures import as_published
 from mllm.benchmarks.mllmu.schema import Profile
 from mllm.data.conversation import Example, assistant, image, user
 from mllm.data.source import Source
+from mllm.registry import lookup
 
 FORGET, RETAIN = "forget", "retain"
+PICTURES: dict[str, Callable[[bytes], bytes]] = {"upright": bytes, "published": as_published}
 
 
 def chosen_profiles(config, benchmark, group: str) -> Sequence[Profile]:
@@ -38,11 +41,22 @@ def evaluation_sets(config, benchmark) -> dict[str, Sequence[Profile]]:
     return sets
 
 
-class TrainingExamples(Source[Example]):
-    """The training pairs of profiles as conversations, each about the profile's first picture."""
+def taught(config, benchmark, group: str, role: str = "") -> "TrainingExamples":
+    """Return the training pairs of a group of profiles, with the role that an objective reads."""
+    pictures = config.benchmark.pictures
+    lookup(PICTURES, pictures, "value of benchmark.pictures")
+    return TrainingExamples(chosen_profiles(config, benchmark, group), role, pictures)
 
-    def __init__(self, profiles: Sequence[Profile], role: str = ""):
-        self._profiles, self._role = profiles, role
+
+class TrainingExamples(Source[Example]):
+    """The training pairs of profiles as conversations, each about the profile's first picture.
+
+    Args:
+      pictures: a name of ``PICTURES``.
+    """
+
+    def __init__(self, profiles: Sequence[Profile], role: str = "", pictures: str = "upright"):
+        self._profiles, self._role, self._seen = profiles, role, PICTURES[pictures]
         counts = enumerate(len(profile.training) for profile in profiles)
         self._places = [(number, pair) for number, count in counts for pair in range(count)]
 
@@ -53,7 +67,7 @@ class TrainingExamples(Source[Example]):
         place, which = self._places[number]
         profile = self._profiles[place]
         pair = profile.training[which]
-        shown = [image(profile.images[0])] if pair.modality == "image_text" else []
+        shown = [image(self._seen(profile.images[0]))] if pair.modality == "image_text" else []
         turns = user(*shown, pair.question + INSTRUCTIONS[pair.form]), assistant(pair.answer)
         name = f"profile {profile.id}, training pair {which}"
         return Example(name, profile.id, turns, self._role)

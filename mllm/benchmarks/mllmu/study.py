@@ -20,9 +20,8 @@ from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.benchmarks.mllmu.sets import (
     FORGET,
     RETAIN,
-    TrainingExamples,
-    chosen_profiles,
     evaluation_sets,
+    taught,
 )
 from mllm.benchmarks.mllmu.strict import StrictProtocol, strict_items
 from mllm.benchmarks.mllmu.workload import workload
@@ -50,6 +49,7 @@ __all__ = [
 
 # Who is taught, unlearned and asked about.
 SPLIT = ("tuning", "benchmark.forget")
+SHOWN = ("benchmark.limit", "benchmark.pictures")  # which people a stage sees, and how
 PEOPLE = tuple(f"benchmark.limit.{group}" for group in ("forget", "retain", "celebrity"))
 
 
@@ -115,7 +115,7 @@ def stages(config) -> dict[str, Stage]:
     found.append(
         Stage(
             "base",
-            ("seed", "model", "processor", "rows", "base", "lora", "benchmark.limit"),
+            ("seed", "model", "processor", "rows", "base", "lora", *SHOWN),
             parent="pretrained" if config.pretrained else None,
             schedule=config.base,
             objective=nll,
@@ -123,11 +123,11 @@ def stages(config) -> dict[str, Stage]:
             asked_within=() if config.pretrained else ("benchmark.limit.celebrity",),
         )
     )
-    taught = ("seed", "tuning", "rows", "vanilla", "replay", "lora", "benchmark.limit")
+    teaching = ("seed", "tuning", "rows", "vanilla", "replay", "lora", *SHOWN)
     found.append(
         Stage(
             "vanilla",
-            taught,
+            teaching,
             parent="base",
             schedule=config.vanilla,
             objective=nll,
@@ -139,7 +139,7 @@ def stages(config) -> dict[str, Stage]:
     found.append(
         Stage(
             "retain_only",
-            (*taught, "retain_only_epochs", "benchmark.forget"),
+            (*teaching, "retain_only_epochs", "benchmark.forget"),
             parent="base",
             schedule=_retain_only_schedule(config),
             objective=nll,
@@ -170,7 +170,7 @@ def _method(config, name: str) -> Stage:
             "lora",
             f"methods.{name}",
             "benchmark.forget",
-            "benchmark.limit",
+            *SHOWN,
         ),
         parent="vanilla",
         schedule=schedule,
@@ -196,23 +196,19 @@ def _base_examples(config, benchmark) -> Source[Example]:
     """Return captions and public figures; published weights know the latter already, and only have
     to learn to see.
     """
-    figures = [] if config.pretrained else chosen_profiles(config, benchmark, "celebrity")
-    captions = chosen_profiles(config, benchmark, "captions")
-    return Joined(TrainingExamples(figures), TrainingExamples(captions))
+    groups = ("captions",) if config.pretrained else ("celebrity", "captions")
+    return Joined(*(taught(config, benchmark, group) for group in groups))
 
 
 def _taught_examples(config, groups: tuple[str, ...], benchmark) -> Source[Example]:
     """Return the pairs of groups of profiles, and of the public figures if they are replayed."""
     chosen = (*groups, "celebrity") if config.replay else groups
-    profiles = (chosen_profiles(config, benchmark, group) for group in chosen)
-    return Joined(*map(TrainingExamples, profiles))
+    return Joined(*(taught(config, benchmark, group) for group in chosen))
 
 
 def _unlearning_examples(config, benchmark) -> Source[Example]:
     """Return the pairs of the profiles to retain and to forget, with these as roles."""
-    return Joined(
-        *(TrainingExamples(chosen_profiles(config, benchmark, r), r) for r in (RETAIN, FORGET))
-    )
+    return Joined(*(taught(config, benchmark, role, role) for role in (RETAIN, FORGET)))
 
 
 def questions(config, benchmark: Benchmark, family: str) -> Questions:

@@ -14,7 +14,8 @@ from mllm.benchmarks.mllmu.metrics import accuracy_parsed
 from mllm.benchmarks.mllmu.paper import paper_items
 from mllm.benchmarks.mllmu.paper_pictures import as_published
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol, make_query, make_shot
-from mllm.benchmarks.mllmu.schema import Profile, Question
+from mllm.benchmarks.mllmu.schema import Profile, Question, TrainingPair
+from mllm.benchmarks.mllmu.sets import TrainingExamples
 from mllm.benchmarks.mllmu.strict import StrictProtocol
 from mllm.data.images import decode
 
@@ -220,6 +221,15 @@ def test_a_picture_is_what_pillow_converts(name):
     with Image.open(io.BytesIO(data)) as image:
         np.testing.assert_array_equal(decode(seen), image.convert("RGB"))
     assert (seen == data) == name.startswith(("plain", "CMYK", "opaque", "turned TIFF"))
+
+
+def test_training_sees_pictures_as_its_switch_says():
+    data = pictures()["turned JPEG"]
+    pair = TrainingPair("Who?", "Bo", "image_text", "", "plain")
+    profile = replace(make_profile("p"), images=(data,), training=(pair,))
+    for switch, expected in (("upright", data), ("published", as_published(data))):
+        (medium,) = TrainingExamples([profile], "", switch)[0].turns[0].media
+        assert medium.data == expected
 
 
 def test_the_switch_shows_pictures_as_strict_does():
