@@ -3,6 +3,7 @@ processors.
 
     decode        bytes -> RGB image
     make_picture  RGB image -> Picture: the tiles that a vision tower sees
+    framed        RGB image -> what a model sees of it, before it is scaled
     augment       RGB image -> a random view of it
 
 Sizes of Pillow images are (width, height); extents and grids, as arrays, have the height first.
@@ -202,11 +203,15 @@ def _pad_square(image: Image.Image, config: ImageConfig) -> Tiles:
     """Centre the image on a square of CLIP's mean colour, as LLaVA's own code does; an odd pixel
     goes to the right or to the bottom.
     """
+    return [_resize(_on_square(image), (config.image_size, config.image_size), config)], (0, 0)
+
+
+def _on_square(image: Image.Image) -> Image.Image:
     side = max(image.size)
     _check_canvas(image, (side, side))
     canvas = Image.new("RGB", (side, side), CLIP_MEAN)
     canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return [_resize(canvas, (config.image_size, config.image_size), config)], (0, 0)
+    return canvas
 
 
 def _stretch(image: Image.Image, config: ImageConfig) -> Tiles:
@@ -317,19 +322,41 @@ def _cut(image: Image.Image, columns: Sequence[int], rows: Sequence[int]) -> lis
     ]
 
 
-def augment(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a random view, u8[size, size, 3]: mirrored, turned, zoomed, shifted, recoloured,
+def framed(image: Image.Image, config: ImageConfig) -> tuple[Image.Image, tuple[int, int]]:
+    """Return what a model sees of an unsplit image, before it is scaled, and the (width, height)
+    to which it is scaled then: random views are views of this.
+    """
+    square = config.image_size, config.image_size
+    if config.transform == "crop":
+        short = min(image.size)
+        left, top = (image.width - short) // 2, (image.height - short) // 2
+        return image.crop((left, top, left + short, top + short)), square
+    if config.transform == "pad_square":
+        return _on_square(image), square
+    if config.transform == "idefics2":
+        return image, _between(image.size, config)
+    return image, square
+
+
+def augment(
+    image: Image.Image, size: int | tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Return a random view, u8[height, width, 3]: mirrored, turned, zoomed, shifted, recoloured,
     blurred by chance.
 
     Teaching on views of a portrait rather than on the portrait makes the person known, not the
     picture.
+
+    Args:
+      size: (width, height) of the view, or the side of a square one.
     """
+    size = (size, size) if isinstance(size, int) else size
     if rng.random() < 0.5:
         image = ImageOps.mirror(image)
     angle, zoom = np.deg2rad(rng.uniform(-14, 14)), rng.uniform(0.82, 1.15)
-    shift = rng.uniform(-0.08, 0.08, 2) * image.width
-    cos, sin, centre = np.cos(angle) * zoom, np.sin(angle) * zoom, image.width / 2
-    offsets = centre - cos * centre - sin * centre, centre + sin * centre - cos * centre
+    shift = rng.uniform(-0.08, 0.08, 2) * image.size
+    cos, sin, x, y = np.cos(angle) * zoom, np.sin(angle) * zoom, image.width / 2, image.height / 2
+    offsets = x - cos * x - sin * y, y + sin * x - cos * y
     affine = (cos, sin, offsets[0] + shift[0], -sin, cos, offsets[1] + shift[1])
     background = image.getpixel((1, 1))
     bilinear = Image.Resampling.BILINEAR
@@ -337,9 +364,10 @@ def augment(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarr
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         image = enhance(image).enhance(rng.uniform(0.75, 1.25))
     if rng.random() < 0.25:  # a lower resolution and back: blur
-        small = max(8, int(size * rng.uniform(0.5, 0.8)))
-        image = image.resize((small, small), bilinear)
-    pixels = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), np.float32)
+        share = rng.uniform(0.5, 0.8)
+        width, height = (max(8, int(side * share)) for side in size)
+        image = image.resize((width, height), bilinear)
+    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float32)
     if rng.random() < 0.25:
         pixels = pixels + rng.normal(0, rng.uniform(2, 10), pixels.shape)
     return np.clip(np.round(pixels), 0, 255).astype(np.uint8)

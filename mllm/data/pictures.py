@@ -43,7 +43,8 @@ class Pictures:
     """What the encoder sees of the pictures of a run.
 
     Attributes:
-      processor: prepares them. augmented: show a random view of each one every time instead.
+      processor: prepares them. augmented: show a random view of what it would show instead, another
+        one every time.
       most, height, width: tiles of the examples that show the most of them, and a size in pixels
         that holds every tile: one program for the whole run.
       tokens: what a frozen encoder makes of each picture, float[tiles, N, D] by its content number,
@@ -76,9 +77,9 @@ class Pictures:
         most = max((len(example.spans) for example in examples), default=0)
         if not most:
             return None
-        height = width = processor.config.image_size if augmented else 0
+        height = width = 0
         seen = set()
-        for example in () if augmented else examples:
+        for example in examples:
             for number, name in enumerate(example.media.tolist()):
                 if name not in seen:
                     seen.add(name)
@@ -149,15 +150,17 @@ class Pictures:
         if not self.augmented:
             read = partial(_media, source, example, one.medium)
             return self.processor.prepared(name, read, where)
-        size = self.processor.config.image_size
+        config = self.processor.config
 
         def decoded() -> Image.Image:
             data = _media(source, example, one.medium).data
-            image = images.decode(data, where, self.processor.config.alpha)
-            return image.resize((2 * size, 2 * size))  # twice the view: small enough to be quick
+            image, size = images.framed(images.decode(data, where, config.alpha), config)
+            width, height = size
+            return image.resize((2 * width, 2 * height))  # twice the view: small, and so quick
 
         image = self._views.get(name, decoded, lambda image: 4 * image.width * image.height)
-        return Picture(images.augment(image, size, rng)[None], ((size, size),))
+        width, height = image.width // 2, image.height // 2
+        return Picture(images.augment(image, (width, height), rng)[None], ((height, width),))
 
 
 def _media(source: Sequence[Example], example: Tokenized, number: int) -> Media:

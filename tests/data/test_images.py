@@ -7,7 +7,16 @@ import odd_pictures
 import pytest
 from PIL import Image, ImageOps
 
-from mllm.data.images import MAX_PIXELS, ImageConfig, as_png, augment, decode, make_picture
+from mllm.data.images import (
+    MAX_PIXELS,
+    TRANSFORMS,
+    ImageConfig,
+    as_png,
+    augment,
+    decode,
+    framed,
+    make_picture,
+)
 
 SIZES = [(64, 48), (48, 64), (51, 37), (37, 51), (16, 16), (20, 16), (7, 5), (1, 1), (2, 1), (1, 9)]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -337,6 +346,33 @@ def test_too_many_pixels_are_refused_by_the_header_alone(width, height):
     with pytest.raises(ValueError, match=rf"^scan: .* pixels.* at most {MAX_PIXELS}") as refused:
         decode(header, "scan")
     assert "truncated" not in str(refused.value)
+
+
+VIEWED = {
+    "crop": dict(image_size=32),
+    "pad_square": dict(image_size=32),
+    "stretch": dict(image_size=32),
+    "idefics2": dict(longest_edge=48, shortest_edge=16),
+    "idefics3": dict(image_size=32, longest_edge=64),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (70, 70)])
+def test_a_view_is_one_of_what_the_model_sees(transform, size):
+    """The frame, scaled, is the tile itself; a smooth picture hides how pixels are interpolated."""
+    config = ImageConfig(transform=transform, resample="bilinear", **VIEWED[transform])
+    width, height = size
+    across = np.linspace(0, 255, width)[None, :].repeat(height, axis=0)
+    down = np.linspace(255, 0, height)[:, None].repeat(width, axis=1)
+    image = Image.fromarray(np.stack([across, down, across[:, ::-1]], -1).astype(np.uint8))
+    picture = make_picture(image, config)
+    frame, seen = framed(image, config)
+    assert (seen[1], seen[0]) == picture.tiles.shape[1:3] == picture.extents[0]
+    scaled = np.asarray(frame.resize(seen, Image.Resampling.BILINEAR), np.float32)
+    # Only at the border of a padded picture is there an edge, which falls between pixels.
+    assert np.percentile(np.abs(scaled - picture.tiles[0]), 95) <= 6
+    assert augment(frame, seen, np.random.default_rng(0)).shape == picture.tiles.shape[1:]
 
 
 def test_views_differ_by_draw_and_repeat_by_seed():

@@ -167,6 +167,24 @@ def test_views_are_drawn_anew_and_the_same_in_a_resumed_run(processor):
     assert len(set(views)) > len(SHADES)
 
 
+def test_views_of_pictures_of_many_shapes_are_laid_out_like_the_pictures():
+    """A picture that is wide stays wide in its views, in the room that its tile takes."""
+    options = dict(image_block="idefics2", chat_format="idefics2", image_tokens=2)
+    sizes = dict(transform="idefics2", longest_edge=24, shortest_edge=4)
+    from tokenizers_of_tests import byte_level
+
+    processor = Processor(ProcessorConfig(**options, **sizes), byte_level())
+    shown = [png(Image.new("RGB", size, "white")) for size in ((48, 16), (10, 20))]
+    source = [example(picture, "Who?", index=i) for i, picture in enumerate(shown)]
+    found = []
+    for augmented in (False, True):
+        shape = RowShape(160, 60, 2)
+        pipeline = pipeline_of(source, processor, 2, shape, patch=4, augmented=augmented)
+        image = pipeline.batch_at(0)["media"]["image"]
+        found.append((image["values"].shape, sorted(map(tuple, image["extents"][:, 0]))))
+    assert found[0] == found[1] == ((2, 1, 20, 24, 3), [(8, 24), (20, 10)])
+
+
 def test_pictures_are_read_when_a_batch_is_made_and_kept_in_bounds(processor):
     class Counted(list):
         reads = 0
