@@ -28,6 +28,10 @@ NOT_FOUND = (
     "The data set that these runs used was not found on this machine: its pictures, licences and "
     "citation are left out."
 )
+UNREADABLE = (
+    "The data set on this machine cannot be opened: its pictures, licences and citation are left "
+    "out."
+)
 ANOTHER = (
     "The data set on this machine is not the one that these runs used: its pictures, licences and "
     "citation are left out."
@@ -150,7 +154,9 @@ def find_benchmark(sweep: Sweep, report: Report) -> tuple[Any, str]:
         return None, ""
     try:
         benchmark = report.open_benchmark(sweep.runs[0].config["benchmark"])
-    except (KeyError, TypeError, ValueError, OSError, ImportError):
+    except ValueError as error:  # it is there, but damaged or another one
+        return None, f"{UNREADABLE} ({clean_text(str(error), 400)})"
+    except (KeyError, TypeError, OSError, ImportError):
         return None, NOT_FOUND
     if benchmark.fingerprint != sweep.runs[0].data_fingerprint:
         return None, ANOTHER

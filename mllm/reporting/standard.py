@@ -110,9 +110,14 @@ def conditions_of(comparison: Comparison) -> dict[str, Any]:
 
 def curves_section(sweep: Sweep, curves: Mapping[str, Curve], caption: str) -> Section:
     """Return what each run logged; with many runs, those after the first seed are folded away."""
-    drawn = []
+    drawn, notes = [], []
     for run in sweep.folders:
-        series = read_metrics(run)
+        try:
+            series = read_metrics(run)
+        except ValueError as error:
+            reason = str(error).replace(f"{run.folder}/", "")
+            notes.append(f"The curves of {run.name} are missing: {reason}.")
+            continue
         if any(name in series for name in curves):
             drawn.append((run, _curves_panel(sweep, run, series, curves)))
     first_seed = min((run.seed for run, _ in drawn), default=0)
@@ -125,6 +130,7 @@ def curves_section(sweep: Sweep, curves: Mapping[str, Curve], caption: str) -> S
         blocks = (_curves_drawing(shown, caption),)
     if folded:
         blocks += (Details("The other seeds", (_curves_drawing(folded, ""),)),)
+    blocks += tuple(Paragraph(clean_text(note, 400), note=True) for note in notes)
     return Section("curves", "Training curves", blocks)
 
 

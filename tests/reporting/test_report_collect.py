@@ -1,12 +1,16 @@
 """Reading run folders: what is merged, what is listed as missing, what is refused."""
 
+import dataclasses
 import json
 import shutil
 
 import pytest
 
 from mllm.reporting import benchmark_name, collect, write_report
+from mllm.reporting.charts import Curve
 from mllm.reporting.runs import read_metrics
+from mllm.reporting.section import Drawing, Paragraph, every
+from mllm.reporting.standard import curves_section
 from tests.sealing import seal_results
 
 
@@ -159,3 +163,32 @@ def test_the_runs_name_their_benchmark(tmp_path, write):
     assert benchmark_name(tmp_path) == "signals"
     (broken / "run.json").write_text("{")
     assert benchmark_name(tmp_path) == "signals"
+
+
+def test_damaged_metrics_are_named_and_the_report_is_written(tmp_path, write, report):
+    for method in ("lookout", "small", "large"):
+        folder = write(tmp_path, method)
+        lines = [json.dumps({"step": step, "loss": 1 / step}) for step in (1, 2)]
+        tails = {"small": "\n{}\0\0\n" + lines[0], "large": '\n{"step": NaN, "loss": NaN}\n{"st'}
+        (folder / "metrics.jsonl").write_text("\n".join(lines) + tails.get(method, "\n"))
+    sweep = collect(tmp_path, report.layout)
+    section = curves_section(sweep, {"loss": Curve("loss")}, "")
+    (drawing,) = every(section.blocks, Drawing)
+    assert [panel.text for panel in drawing.panels] == [
+        "Training curves of Human lookout, seed 0",
+        "Training curves of Large, seed 0",
+    ]
+    (note,) = every(section.blocks, Paragraph)
+    assert "small-seed0" in note.text and "metrics.jsonl, line 3: not JSON" in note.text
+    assert str(tmp_path) not in note.text
+
+
+def test_a_data_set_that_cannot_be_opened_is_named(tmp_path, write, report):
+    write(tmp_path, "lookout")
+
+    def damaged(section):
+        raise ValueError("signals/train.array_record: was changed after it was written")
+
+    broken = dataclasses.replace(report, open_benchmark=damaged)
+    page = write_report(tmp_path, broken)["html"].read_text()
+    assert "cannot be opened" in page and "train.array_record: was changed" in page
