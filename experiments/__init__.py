@@ -1,0 +1,10 @@
+"""The commands, one a file: ``python -m experiments.NAME``."""
+
+import sys
+
+# While Python looks for the module that -m names, this is the first argument. A command can be
+# stopped from here on: the imports take seconds.
+if sys.argv[:1] == ["-m"]:
+    from experiments import stopping
+
+    stopping.listen()

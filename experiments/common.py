@@ -1,70 +1,173 @@
 """What every entry point shares: flags, configuration, and how mistakes are reported."""
 
 import atexit
+import contextlib
 import re
+import resource
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from experiments import config_file, stopping
+from experiments.config_file import ConfigParser
+from experiments.refusals import refusal
 from mllm.checkpoints.contents import Verification
 from mllm.parallel import launch
+from mllm.paths import expand_paths, local_path
 from mllm.training.compiled import COMPILED, keep_programs
 
 # Libraries log much at level INFO; what a user should see is printed.
 logging.set_verbosity(logging.WARNING)
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="configs/….py; --config.key=value")
+flags.FLAGS["config"].parser = ConfigParser()
 VERIFY_WEIGHTS = flags.DEFINE_enum(
     "verify_weights",
     "on",
     ["on", "off"],
     "compare weights with their recorded digests as they are read; off: results say so",
 )
+MISSING = "--config is missing; give a file of configs/, such as --config configs/NAME/tiny.py"
 
 
 def get_config() -> ConfigDict:
-    """Return the configuration of the command line.
+    """Return the configuration of the command line, its paths expanded.
 
     Raises:
-      ValueError: no --config was given.
+      ValueError: no --config was given, or a path cannot be expanded.
     """
     if CONFIG.value is None:
-        raise ValueError(
-            "--config is missing; give a file of configs/, such as --config configs/NAME/tiny.py"
-        )
+        raise ValueError(MISSING)
+    CONFIG.value.update_from_flattened_dict(expand_paths(CONFIG.value.to_dict()))
     return CONFIG.value
 
 
 def config_path() -> Path:
     """Return the file that --config names, without the argument after the colon."""
-    return Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0])
+    return config_file.split(config_flags.get_config_filename(flags.FLAGS["config"]))[0]
+
+
+class _PathParser(flags.ArgumentParser):
+    """Expand the path that a flag names; a bucket or an unknown variable is an error."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def parse(self, argument: str | Path) -> Path:
+        try:
+            return local_path(argument)
+        except ValueError as error:
+            raise ValueError(f"--{self.name}: {error}") from None
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+def define_path(name: str, help_string: str, *, required: bool = False) -> flags.FlagHolder:
+    """Define a flag for a path, whose value is a Path or None."""
+    serializer = flags.ArgumentSerializer()
+    return flags.DEFINE(
+        _PathParser(name), name, None, help_string, serializer=serializer, required=required
+    )
 
 
 def define_workdir(help_string: str) -> flags.FlagHolder:
     """Define the flag --workdir, which is required."""
-    return flags.DEFINE_string("workdir", None, help_string, required=True)
+    return define_path("workdir", help_string, required=True)
 
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Join the other processes, parse the flags and call ``main``.
 
-    A ValueError or FileNotFoundError is a mistake of the user: its message is printed, and the
-    process exits with 2. Every other error is a fault of the code and keeps its traceback.
+    A ValueError or FileNotFoundError is a mistake of the user, and other OSErrors are the system's:
+    a message is printed, and the process exits with 2. Every other error is a fault of the code and
+    keeps its traceback. A signal ends the process with 128 + its number, see
+    ``experiments.stopping``.
     """
-    if any(argument.lstrip("-") in ("help", "helpshort", "h", "?") for argument in sys.argv[1:]):
-        print(_help())
-        return
-    try:
-        launch.initialize()
-        keep_programs()
-        atexit.register(_report_compiled)
-        app.run(main, flags_parser=_parse)
-    except (ValueError, FileNotFoundError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+    for stream in (sys.stdout, sys.stderr):  # their encoding may lack some of our characters
+        stream.reconfigure(errors="replace")
+    with stopping.unwinding():
+        try:
+            if any(word.lstrip("-") in ("help", "helpshort", "h", "?") for word in sys.argv[1:]):
+                print(_help(), flush=True)
+                return
+            _start()
+            app.run(partial(_whole, main), flags_parser=_parse)
+        except Exception as error:
+            message = refusal(error, _folders())
+            if message is None and isinstance(error, ValueError | OSError):
+                message = str(error)
+            if message is None:
+                raise
+            _fail(message)
+
+
+def _start() -> None:
+    with contextlib.suppress(ValueError, OSError):  # take as many open files as the system allows
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    launch.initialize()
+    stopping.handle()  # joining other processes may have taken the signals
+    logging.get_absl_handler().addFilter(_is_not_raised_too)
+    threading.excepthook, sys.excepthook = _thread_failed, _failed
+    if jax.distributed.is_initialized() and not launch.is_first():
+        stopping.be_quiet()
+    keep_programs()
+    atexit.register(_report_compiled)
+
+
+def _whole(main: Callable[[list[str]], None], arguments: list[str]) -> None:
+    """Call ``main``, and write out what it printed while an error can still be reported."""
+    main(arguments)
+    sys.stdout.flush()
+
+
+def _fail(message: str) -> None:
+    """Print an error and exit with 2: alone at once, because more errors of the same cause come
+    from other threads and at the exit; among several processes in order, so that they part.
+    """
+    sys.stderr.write(f"error: {message}\n")
+    if not jax.distributed.is_initialized():
+        stopping.leave(2)
+    sys.exit(2)
+
+
+def _is_not_raised_too(record) -> bool:
+    """Return whether to print a record: Orbax logs errors with their traceback and raises them."""
+    return not record.exc_info or refusal(record.exc_info[1]) is None
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """End the process where the system refuses something to a thread that nobody waits for, such as
+    TensorBoard's: the others would wait for it.
+    """
+    message = refusal(failure.exc_value, _folders())
+    if message is None:
+        threading.__excepthook__(failure)
+    else:
+        sys.stderr.write(f"error: {message}\n")
+        stopping.leave(2)
+
+
+def _failed(kind: type, error: BaseException, trace) -> None:
+    """Print an error that nothing caught, except what TensorStore says of each write that ends
+    after another one failed.
+    """
+    if str(error) != "Event loop is closed":
+        sys.__excepthook__(kind, error, trace)
+
+
+def _folders() -> list[Path]:
+    """Return the folders that the command line names to write to."""
+    names = ("workdir", "checkpoint", "to", "out", "export_parquet", "data_dir")
+    defined = flags.FLAGS.flag_values_dict()
+    return [Path(defined[name]) for name in names if defined.get(name)]
 
 
 def _report_compiled() -> None:
@@ -86,20 +189,17 @@ def _parse(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:
-        last = str(error).rstrip().rpartition("\n")[2]
-        # An error of a config file comes with its traceback.
-        ours = last.startswith("ValueError: ")
-        raise ValueError(last.removeprefix("ValueError: ") if ours else error) from None
+        why = str(error.__context__)
+        ours = why.startswith("--") or str(error).startswith(f"flag --{CONFIG.name}=")
+        given = [word.partition("=")[0].lstrip("-") for word in arguments]
+        if CONFIG.name not in given and any(n.startswith(f"{CONFIG.name}.") for n in given):
+            why, ours = MISSING, True
+        raise ValueError(why if ours else error) from None
     except (KeyError, AttributeError) as error:  # what ConfigDict raises for an unknown key
         message = str(error.args[0])
         near = re.search(r'Did you mean "(.*?)" instead of "(.*?)"', message)
         hint = f"{near[2]!r}; did you mean {near[1]!r}?" if near else message.strip("'\"")
         raise ValueError(f"--config: unknown key {hint}") from None
-    except OSError as error:  # --config names no file, and --config.key=value follows
-        last = str(error).rstrip().rpartition("\n")[2].strip()
-        raise FileNotFoundError(f"--config: {last}; see configs/") from None
-    if CONFIG.present and not config_path().is_file():
-        raise FileNotFoundError(f"--config {config_path()}: no such file; see configs/")
     Verification.weights = VERIFY_WEIGHTS.value == "on"
     if rest[1:]:
         raise ValueError(f"unexpected {rest[1:]}: give every value with a flag, see --help")

@@ -6,35 +6,34 @@ python -m experiments.convert --from runs/x/npo --to npo-adapter --adapter_for l
 """
 
 import math
-from pathlib import Path
 
 import jax
 from absl import flags
 
-from experiments.common import run
+from experiments.common import define_path, run
 from mllm.api import load
 from mllm.checkpoints.hf_folder import is_hf_folder, write_adapter_folder
 from mllm.checkpoints.loaded import Loaded
 
-FROM = flags.DEFINE_string("from", None, "folder, or .gguf file, to read", required=True)
-TO = flags.DEFINE_string("to", None, "folder to write, which must be new", required=True)
+FROM = define_path("from", "folder, or .gguf file, to read", required=True)
+TO = define_path("to", "folder to write, which must be new", required=True)
 DTYPE = flags.DEFINE_enum(
     "dtype", None, ["float32", "bfloat16", "float16"], "dtype of all weights; default: as stored"
 )
 VERIFY = flags.DEFINE_bool(
     "verify", False, "compare with transformers stage by stage, in float32 (needs torch)"
 )
-ADAPTER_FOR = flags.DEFINE_string(
-    "adapter_for", None, "write only the adapter, in PEFT's format, for this exported model"
+ADAPTER_FOR = define_path(
+    "adapter_for", "write only the adapter, in PEFT's format, for this exported model"
 )
 
 
 def main(_):
-    source, target = Path(FROM.value), Path(TO.value)
+    source, target = FROM.value, TO.value
     model = load(source, dtype=DTYPE.value)
     print(f"read {source}: {describe(model.loaded)}", flush=True)
     if ADAPTER_FOR.value is not None:
-        write_adapter_folder(target, model.loaded, ADAPTER_FOR.value)
+        write_adapter_folder(target, model.loaded, str(ADAPTER_FOR.value))
     elif is_hf_folder(source) or source.is_file():
         model.save(target)
     else:

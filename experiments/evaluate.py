@@ -3,11 +3,7 @@
 A Hugging Face folder, or one that Model.save wrote, is evaluated as a run below --workdir.
 """
 
-from pathlib import Path
-
-from absl import flags
-
-from experiments.common import get_config, run, say
+from experiments.common import define_path, get_config, run, say
 from mllm.benchmarks import get_benchmark, get_report
 from mllm.evaluation.places import find_folder, read_manifest
 from mllm.reporting.single import difference_lines, score_lines
@@ -15,20 +11,18 @@ from mllm.studies.evaluate import Evaluated, evaluate, read_records
 from mllm.studies.run import open_run
 from mllm.studies.train import ensure
 
-CHECKPOINT = flags.DEFINE_string("checkpoint", None, "folder of a finished run", required=True)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "where to put the results of a folder that is not a run"
-)
+CHECKPOINT = define_path("checkpoint", "folder of a finished run", required=True)
+WORKDIR = define_path("workdir", "where to put the results of a folder that is not a run")
 
 
 def main(_):
-    config, folder = get_config(), Path(CHECKPOINT.value)
+    config, folder = get_config(), CHECKPOINT.value
     name, protocol = config.benchmark.name, config.evaluation.protocol
     system, layout = get_benchmark(name), get_report(name).layout
     benchmark = system.open_benchmark(config)
     if WORKDIR.value is not None:
         config.pretrained = str(folder)
-        folder = ensure("pretrained", config, Path(WORKDIR.value), system, benchmark).folder
+        folder = ensure("pretrained", config, WORKDIR.value, system, benchmark).folder
     elif not (folder / "run.json").is_file():
         raise FileNotFoundError(
             f"{folder / 'run.json'}: no such file; a folder that is not a run needs --workdir DIR "

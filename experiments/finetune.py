@@ -2,8 +2,6 @@
 --workdir.
 """
 
-from pathlib import Path
-
 from experiments.common import define_workdir, get_config, run, say
 from mllm.benchmarks import get_benchmark
 from mllm.studies.lock import hold
@@ -14,7 +12,7 @@ WORKDIR = define_workdir("folder of the study")
 
 
 def main(_):
-    config, workdir = get_config(), Path(WORKDIR.value)
+    config, workdir = get_config(), WORKDIR.value
     system = get_benchmark(config.benchmark.name)
     benchmark = system.open_benchmark(config)
     with hold(workdir):

@@ -15,7 +15,7 @@ import jax
 from absl import flags
 
 from experiments import abstract
-from experiments.common import get_config, run, say
+from experiments.common import define_path, get_config, run, say
 from mllm.files import read_json, write_json, write_text
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.program import collectives_of, flops_of, memory_of
@@ -28,7 +28,7 @@ TOPOLOGY = flags.DEFINE_string(
 ROWS = flags.DEFINE_integer(
     "rows", 0, "rows of a step, pictures of an evaluation; 0: two per device"
 )
-TABLE = flags.DEFINE_string("table", None, "write the table of configs/bench to this file")
+TABLE = define_path("table", "write the table of configs/bench to this file")
 
 MODELS = {"LLaVA-1.5-7B": "configs.bench.llava7b", "Idefics2-8B": "configs.bench.idefics2_8b"}
 METHODS = ("ga", "npo", "kl_min")
@@ -76,7 +76,7 @@ def main(_):
         # Programs for devices that are not attached can be kept on disk, but not read back.
         jax.config.update("jax_enable_compilation_cache", False)
     if TABLE.value is not None:
-        write_table(Path(TABLE.value))
+        write_table(TABLE.value)
         return
     if TOPOLOGY.value is None:
         raise ValueError(f"--topology is missing; known: {', '.join(TOPOLOGIES)}, local")

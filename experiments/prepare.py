@@ -3,20 +3,18 @@
 --export_parquet also writes parquet folders in the published layout.
 """
 
-from absl import flags
+from pathlib import Path
 
-from experiments.common import get_config, note, run, say
+from experiments.common import define_path, get_config, note, run, say
 from mllm.benchmarks import get_benchmark
 from mllm.parallel.launch import is_first
 from mllm.studies.start import prepare
 
-DATA_DIR = flags.DEFINE_string("data_dir", None, "root of the TFDS datasets")
-EXPORT = flags.DEFINE_string(
-    "export_parquet", None, "folder to write the published parquet layout to"
-)
+DATA_DIR = define_path("data_dir", "root of the TFDS datasets")
+EXPORT = define_path("export_parquet", "folder to write the published parquet layout to")
 
 
-def export(system, config, benchmark, folder: str) -> None:
+def export(system, config, benchmark, folder: Path) -> None:
     """Write the benchmark in its published layout.
 
     Raises:
@@ -32,7 +30,7 @@ def main(_):
     config = get_config()
     system = get_benchmark(config.benchmark.name)
     if DATA_DIR.value:
-        config.benchmark.data_dir = DATA_DIR.value
+        config.benchmark.data_dir = str(DATA_DIR.value)
     benchmark = prepare(system, config, note)
     say(f"{benchmark.folder}: fingerprint {benchmark.fingerprint}")
     for line in system.summary(benchmark):

@@ -1,8 +1,6 @@
 """Write the report of a workdir: results.json, report.html, .md, .csv, .tex."""
 
-from pathlib import Path
-
-from experiments.common import define_workdir, run
+from experiments.common import define_workdir, note, run
 from mllm.benchmarks import get_report
 from mllm.parallel.launch import is_first
 from mllm.reporting import benchmark_name, print_table, write_report
@@ -11,10 +9,11 @@ WORKDIR = define_workdir("folder whose runs are reported")
 
 
 def main(_):
-    workdir = Path(WORKDIR.value)
+    workdir = WORKDIR.value
     if not is_first():
         return
     report = get_report(benchmark_name(workdir))
+    note("writing the report")
     paths = write_report(workdir, report)
     print_table(workdir, report)
     for kind, path in paths.items():

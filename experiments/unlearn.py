@@ -2,8 +2,6 @@
 from are in folders next to it.
 """
 
-from pathlib import Path
-
 from experiments.common import define_workdir, get_config, run, say
 from mllm.benchmarks import get_benchmark
 from mllm.registry import lookup
@@ -13,7 +11,7 @@ WORKDIR = define_workdir("folder of this run; the runs that it starts from are n
 
 
 def main(_):
-    config, folder = get_config(), Path(WORKDIR.value)
+    config, folder = get_config(), WORKDIR.value
     system, name = get_benchmark(config.benchmark.name), config.objective.name
     methods = {k: stage for k, stage in system.stages(config).items() if stage.method}
     lookup(methods, name, "method (config.objective.name)")

@@ -22,6 +22,7 @@ from mllm.data.rows import place_images
 from mllm.evaluation.request import Choices, Reply, Request, Text, content_key
 from mllm.evaluation.runner import LocalModel
 from mllm.parallel.place import place
+from mllm.paths import local_path
 from mllm.registry import lookup
 
 
@@ -39,7 +40,7 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
     Raises:
       FileNotFoundError, ValueError: naming file, key, what was expected and what was found.
     """
-    path = Path(path)
+    path = local_path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_file() and path.suffix == ".gguf":
@@ -258,7 +259,7 @@ class Model:
             Hugging Face model of its family has.
         """
         lookup({"orbax": _write_ours, "hf": write_folder}, format, "format")(
-            Path(path), self.loaded
+            local_path(path), self.loaded
         )
 
 

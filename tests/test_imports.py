@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"registry", "files"}  # helpers that know no room
+BASE = {"registry", "files", "paths"}  # helpers that know no room
 BELOW = {
     "ops",
     "models",

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from experiments.bench.measure import Ours, compare, measure_machine
 from experiments.bench.workload import Figure, Workload
-from experiments.common import get_config, note, run
+from experiments.common import define_path, get_config, note, run
 from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
@@ -31,7 +31,7 @@ from mllm.studies.environment import environment
 from mllm.studies.start import fresh_model, prepare
 from mllm.training.compiled import COMPILED
 
-OUT = flags.DEFINE_string("out", None, "JSON file to write all numbers to")
+OUT = define_path("out", "JSON file to write all numbers to")
 REPEATS = flags.DEFINE_integer("repeats", 5, "how often each piece of work is timed")
 
 
@@ -39,7 +39,7 @@ def main(_):
     config, result = get_config(), {}
     for result in measure(config, REPEATS.value):
         if OUT.value is not None:  # keep what is measured, whatever happens next
-            write_json(Path(OUT.value), result)
+            write_json(OUT.value, result)
     show(result)
 
 

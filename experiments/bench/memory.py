@@ -194,7 +194,7 @@ def get_config():
 
 
 def main(_):
-    workdir, config = Path(WORKDIR.value), get_config()
+    workdir, config = WORKDIR.value, get_config()
     system = study(workdir, PICTURES.value, ASKED.value)
     benchmark = prepare(system, config, note)
     trained = ensure("model", config, workdir, system, benchmark)

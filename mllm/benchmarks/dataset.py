@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import tensorflow_datasets as tfds
 
 from mllm.benchmarks.record import RECORD, check_files, is_outdated, read_record, write_record
+from mllm.benchmarks.workers import ending_workers
 from mllm.data.source import Mapped
 from mllm.files import read_json
 from mllm.registry import lookup
@@ -152,7 +153,8 @@ def build_dataset(final: Path, build: Build) -> None:
             return
         temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
         try:
-            folder, record = build(temporary)
+            with ending_workers():
+                folder, record = build(temporary)
             write_record(folder, record)
             if final.exists():
                 _require_same_rows(final, record["fingerprint"])

@@ -4,8 +4,9 @@ A step is committed together with the digests of its files (``<step>/digests.jso
 one is noticed before anything continues from it.
 """
 
+import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import jax
@@ -40,6 +41,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, keep: int = 2, writes: bool = True):
         self.folder, self._saving = Path(folder).absolute(), 0
+        self._keep, self._size = keep, 0
         before_commit = ocp.options.AsyncOptions(post_finalization_callback=self._write_digests)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=writes, async_options=before_commit
@@ -59,9 +61,24 @@ class Checkpoints:
     def save(self, step: int, items: dict[str, dict], meta: dict) -> None:
         """Write a step in the background: trees by name, and ``meta`` as JSON."""
         trees = {name: ocp.args.StandardSave(tree) for name, tree in items.items()}
-        self._manager.wait_until_finished()
-        self._saving = step
-        self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **trees))
+        with self._noting_size():
+            self._manager.wait_until_finished()
+            self._saving = step
+            self._size = sum(leaf.nbytes for leaf in jax.tree.leaves(items))
+            self._manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **trees))
+
+    @contextlib.contextmanager
+    def _noting_size(self) -> Iterator[None]:
+        """Let an error say how much room checkpoints take, in case that the disk is full."""
+        try:
+            yield
+        except Exception as error:
+            if self._size:
+                error.add_note(
+                    f"a checkpoint takes up to {self._size / 1e6:,.1f} MB, and while one is "
+                    f"written the {self._keep} before it are kept"
+                )
+            raise
 
     def _write_digests(self) -> None:
         """Write the digests of all items of the step that is about to be committed."""
@@ -106,8 +123,9 @@ class Checkpoints:
 
     def close(self) -> None:
         """Wait until everything is written."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        with self._noting_size():
+            self._manager.wait_until_finished()
+            self._manager.close()
 
 
 def set_aside_damaged(folder: Path) -> list[str]:

@@ -15,7 +15,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from mllm.parallel import slurm
+
 VARIABLES = ("MLLM_COORDINATOR", "MLLM_PROCESS_COUNT", "MLLM_PROCESS_ID")
+# Where other launchers (Open MPI 5, MPICH, torchrun) say how many processes they started.
+COUNTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE")
 # Seconds that an ending process waits for the others to end too. If it failed alone while they wait
 # for it in a device program, it then exits, and they are stopped.
 GRACE = 60
@@ -26,12 +30,13 @@ def initialize() -> None:
     """Join the other processes; call this before anything touches a device.
 
     The variables MLLM_COORDINATOR (host:port of process 0), MLLM_PROCESS_COUNT and MLLM_PROCESS_ID
-    identify the processes. Without them a TPU VM reads its metadata, and any other machine runs a
-    single process.
+    identify the processes. Without them, Slurm's variables identify those of an ``srun``, Open
+    MPI's those of an ``mpirun``, a TPU VM reads its metadata, and any other machine runs a single
+    process.
 
     Raises:
-      ValueError: only some of the variables are set, or a count or id is not a number or is out of
-        range.
+      ValueError: only some of the variables are set, a count or id is not a number or is out of
+        range, or another launcher started several processes.
     """
     given = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     if given:
@@ -49,8 +54,26 @@ def initialize() -> None:
         if count > 1:
             address = given["MLLM_COORDINATOR"]
             jax.distributed.initialize(address, count, number, shutdown_timeout_seconds=GRACE)
+    elif (task := slurm.task()) is not None:
+        jax.distributed.initialize(
+            task.coordinator,
+            task.count,
+            task.number,
+            local_device_ids=task.devices,
+            cluster_detection_method="deactivate",
+            shutdown_timeout_seconds=GRACE,
+        )
+    elif "OMPI_MCA_orte_hnp_uri" in os.environ and _launched_by("OMPI_COMM_WORLD_SIZE"):
+        jax.distributed.initialize(cluster_detection_method="ompi", shutdown_timeout_seconds=GRACE)
     elif _on_tpu_vm():
         jax.distributed.initialize(shutdown_timeout_seconds=GRACE)
+    elif several := [name for name in COUNTS if _launched_by(name)]:
+        # Alone, each would write into the same folder.
+        raise ValueError(
+            f"{several[0]} is {os.environ[several[0]]}: a launcher started several processes, and "
+            f"they cannot find each other. Set {', '.join(VARIABLES)} for each, use srun, or "
+            "start a single process"
+        )
 
 
 def is_first() -> bool:
@@ -120,6 +143,11 @@ def share_problem(problem: str) -> str:
     found = np.asarray(multihost_utils.process_allgather(np.frombuffer(text, np.uint8)))
     lines = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in found]
     return next(filter(None, lines), "")
+
+
+def _launched_by(count: str) -> bool:
+    """Return whether a launcher's variable says that it started several processes."""
+    return os.environ.get(count, "").isdecimal() and int(os.environ[count]) > 1
 
 
 def _number(name: str, text: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from mllm.paths import expand_paths
 from mllm.studies.evaluate import evaluate, measure_efficiency
 from mllm.studies.system import System
 from mllm.studies.train import ensure
@@ -29,7 +30,7 @@ def overrides_of(config: ConfigDict, path: Path) -> list[Overrides]:
         raise ValueError(
             f"{path}: has no function sweep(config), expected one that yields overrides"
         )
-    return list(module.sweep(config))
+    return [{**run, **expand_paths(run)} for run in module.sweep(config)]
 
 
 def run_all(
@@ -48,7 +49,8 @@ def run_all(
       progress: called with a line about each run.
     """
     evaluations, chosen_by_run = [], []
-    with ThreadPoolExecutor(1) as evaluator:
+    evaluator = ThreadPoolExecutor(1)
+    try:
         for number, overrides in enumerate(runs, 1):
             chosen = config.copy_and_resolve_references()
             chosen.update_from_flattened_dict(overrides)
@@ -61,6 +63,11 @@ def run_all(
                 if evaluation.done() or not evaluates_while_training():
                     evaluation.result()  # raises what went wrong, before another run is trained
         evaluated = [evaluation.result() for evaluation in evaluations]
+    except BaseException as error:
+        # After a mistake, the evaluation that runs ends well; Ctrl-C waits for nothing.
+        evaluator.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    evaluator.shutdown()
     if config.evaluation.efficiency:
         for (run, chosen), found in zip(chosen_by_run, evaluated, strict=True):
             measure_efficiency(run, found.folder, chosen, system, benchmark)

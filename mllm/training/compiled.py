@@ -38,12 +38,12 @@ def keep_programs() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "mllm" / "programs"
     try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = home / "mllm" / "programs"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.stat()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where the home is
         _say_unkept(error)
         jax.config.update("jax_enable_compilation_cache", False)
         return
@@ -104,7 +104,7 @@ def _check_programs() -> None:
     compilation_cache.get_file_cache = open_checked
 
 
-def _say_unkept(error: OSError) -> None:
+def _say_unkept(error: Exception) -> None:
     print(f"compiled programs are not kept for the next process: {error}", file=sys.stderr)
 
 

@@ -132,6 +132,27 @@ def test_a_finished_study_is_only_reported_again(finished, commands, micro):
     assert (finished / "results.json").read_bytes() == results
 
 
+def ended(commands, command, reached, log, number) -> int:
+    """Start a command and send it a signal when it has come to some place; its exit status."""
+    with log.open("w") as file:
+        process = commands.start(*command, stdout=file, stderr=file)
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while not reached():
+            assert time.monotonic() < deadline, log.read_text()
+            try:
+                process.wait(timeout=0.003)
+            except subprocess.TimeoutExpired:
+                continue
+            pytest.fail(f"ended before it could be stopped:\n{log.read_text()}")
+        os.killpg(process.pid, number)
+        return process.wait(timeout=PATIENCE)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
 def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, micro, tmp_path):
     """Killed while it teaches, while it asks and while it unlearns; each time started again."""
     runs = tmp_path / "killed" / "seed0"
@@ -145,22 +166,7 @@ def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, 
         return [int(p.name) for p in (runs / name / "checkpoints").glob("*") if p.name.isdigit()]
 
     def killed_when(reached):
-        log = tmp_path / "log.txt"
-        with log.open("w") as file:
-            process = commands.start(*command, stdout=file, stderr=file)
-        deadline = time.monotonic() + PATIENCE
-        try:
-            while not reached():
-                assert time.monotonic() < deadline, log.read_text()
-                try:
-                    process.wait(timeout=0.003)
-                except subprocess.TimeoutExpired:
-                    continue
-                pytest.fail(f"ended before it could be killed:\n{log.read_text()}")
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        ended(commands, command, reached, tmp_path / "log.txt", signal.SIGKILL)
 
     killed_when(lambda: steps("base"))
     assert status("base") == "running" and not replies.exists()
@@ -176,6 +182,44 @@ def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, 
     done = commands.run(*command)
     assert done.returncode == 0, done.stderr
     expected, found = outcome(finished), outcome(tmp_path / "killed")
+    for name in expected:
+        assert json.dumps(found[name]) == json.dumps(expected[name]), name
+
+
+def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
+    finished, commands, micro, tmp_path
+):
+    """Each phase ends with a signal's status and says how to go on; the next start does."""
+    workdir, log = tmp_path / "interrupted", tmp_path / "log.txt"
+    compiling = type(commands)(tmp_path / "compiled")  # finds no compiled programs
+    command = ("sweep", *micro, "--workdir", workdir)
+    new_data = ("prepare", *micro[:2], f"--config.benchmark.data_dir={tmp_path / 'data'}")
+
+    def said(text):
+        return lambda: text in log.read_text()
+
+    def exists(pattern):
+        return lambda: any(workdir.glob(f"seed0/{pattern}"))
+
+    phases = {
+        "data": (new_data, said("drawing")),
+        "compilation": (command, said("[1/9] base")),
+        "training": (command, said("base 2/")),
+        "saving": (command, exists("vanilla/checkpoints/*tmp*")),
+        "evaluation": (command, exists("*/eval/strict/forget_15/replies.jsonl")),
+        "report": (command, said("writing the report")),
+    }
+    for number, (phase, (arguments, reached)) in enumerate(phases.items()):
+        sent = (signal.SIGINT, signal.SIGTERM)[number % 2]
+        status = ended(compiling, arguments, reached, log, sent)
+        text = log.read_text()
+        assert status == 128 + sent, f"{phase}: {text}"
+        assert text.count("To go on, run the same command again:") == 1, phase
+        assert "Traceback" not in text, f"{phase}: {text}"
+    assert not list((tmp_path / "data").rglob("benchmark.json"))
+    done = commands.run(*command)
+    assert done.returncode == 0, done.stderr
+    expected, found = outcome(finished), outcome(workdir)
     for name in expected:
         assert json.dumps(found[name]) == json.dumps(expected[name]), name
 

@@ -1,10 +1,12 @@
 """How processes find each other, by the environment alone."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
 
-from mllm.parallel import launch
+from mllm.parallel import launch, slurm
 from mllm.training.loop import checksum
 
 
@@ -12,12 +14,16 @@ from mllm.training.loop import checksum
 def joined(monkeypatch):
     """The arguments with which jax was asked to join other processes; nothing is joined."""
     calls = []
-    monkeypatch.setattr(
-        jax.distributed, "initialize", lambda *arguments, **options: calls.append(arguments)
-    )
+
+    def initialize(*arguments, local_device_ids=None, cluster_detection_method=None, **_):
+        more = [local_device_ids] if cluster_detection_method == "deactivate" else []
+        calls.append((*arguments, *more))
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    for name in launch.VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("SLURM_", "OMPI_", "MLLM_", "CUDA_")) or name in launch.COUNTS:
+            monkeypatch.delenv(name)
     return calls
 
 
@@ -87,6 +93,85 @@ def test_half_an_environment_is_refused(joined, monkeypatch, values, message):
     with pytest.raises(ValueError, match=message):
         launch.initialize()
     assert not joined
+
+
+SRUN = {  # of the third of four processes, on the second of two nodes
+    "SLURM_JOB_ID": "1234",
+    "SLURM_STEP_ID": "0",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_STEP_NODELIST": "gpu[03-04]",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2)",
+    "SLURM_PROCID": "2",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "joins"),
+    [
+        ({}, ("gpu03:62674", 4, 2, [0])),
+        ({"SLURM_PROCID": "3", "SLURM_LOCALID": "1"}, ("gpu03:62674", 4, 3, [1])),
+        # A process that has its node, or its GPU, to itself takes all that it sees.
+        ({"SLURM_STEP_TASKS_PER_NODE": "3,1"}, ("gpu03:62674", 4, 2, None)),
+        ({"CUDA_VISIBLE_DEVICES": "1"}, ("gpu03:62674", 4, 2, None)),
+        ({"CUDA_VISIBLE_DEVICES": "0,1"}, ("gpu03:62674", 4, 2, [0])),
+        # Another step of the same job meets elsewhere.
+        ({"SLURM_STEP_ID": "1"}, ("gpu03:62771", 4, 2, [0])),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, None),  # srun -n 1, or the shell of srun --pty
+        # A script of sbatch -n 4, or the shell of salloc -n 4.
+        ({name: None for name in SRUN if "STEP" in name} | {"SLURM_NTASKS": "4"}, None),
+    ],
+)
+def test_the_processes_of_srun_join(joined, monkeypatch, changes, joins):
+    for name, value in {**SRUN, **changes}.items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    launch.initialize()
+    assert joined == ([] if joins is None else [joins])
+    joined.clear()
+    give(monkeypatch, "h:1", "1", "0")  # what is said goes first: processes that share nothing
+    launch.initialize()
+    assert not joined
+
+
+@pytest.mark.parametrize(
+    ("nodes", "host"),
+    [
+        ("node7", "node7"),
+        ("node7,node8", "node7"),
+        ("n[003-005,9],login", "n003"),
+        ("n[003-005]-ib,login", "n003-ib"),
+        ("rack[1-2]n[08,10]", "rack1n08"),
+        ("a-b,n[1-2]", "a-b"),
+    ],
+)
+def test_the_first_host_of_a_list(nodes, host):
+    assert slurm.first_host(nodes) == host
+
+
+def test_srun_without_its_variables_is_refused(joined, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    with pytest.raises(ValueError, match="is 2 without SLURM_LOCALID, SLURM_NODEID"):
+        launch.initialize()
+
+
+@pytest.mark.parametrize("name", launch.COUNTS)
+def test_several_processes_that_cannot_find_each_other_are_refused(joined, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    launch.initialize()
+    monkeypatch.setenv(name, "2")
+    with pytest.raises(ValueError, match=f"{name} is 2: a launcher started several processes"):
+        launch.initialize()
+    assert not joined
+
+
+def test_the_processes_of_open_mpi_join(joined, monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setenv("OMPI_MCA_orte_hnp_uri", "1531576320.0;tcp://10.96.0.1:34911")
+    launch.initialize()
+    assert joined == [()]
 
 
 def test_a_batch_that_differs_anywhere_differs_in_its_checksum(monkeypatch):

@@ -1,0 +1,111 @@
+"""The file that --config names: where it may lie, and what is said of one that cannot be used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import config_file
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+from ml_collections import ConfigDict
+
+def get_config(argument="none"):
+    if argument == "bad":
+        raise ValueError("expected another argument")
+    return ConfigDict({"argument": argument})
+"""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("plain.py", "a:b/c.py", "home/mine.py", "with space/Zürich ☃/my config.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(GOOD, encoding="utf-8")
+    (tmp_path / "link.py").symlink_to("plain.py")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "given, path, argument",
+    [
+        ("plain.py", "plain.py", "none"),
+        ("plain.py:x,y=1", "plain.py", "x,y=1"),
+        ("plain.py:", "plain.py", ""),
+        ("plain.py:gpt=https://api/v1@m", "plain.py", "gpt=https://api/v1@m"),
+        ("a:b/c.py", "a:b/c.py", "none"),
+        ("a:b/c.py:x:y", "a:b/c.py", "x:y"),
+        ("~/mine.py:x", "home/mine.py", "x"),
+        ("$HOME/mine.py", "home/mine.py", "none"),
+        ("with space/Zürich ☃/my config.py", "with space/Zürich ☃/my config.py", "none"),
+        ("link.py", "link.py", "none"),
+    ],
+)
+def test_a_file_is_found_and_given_its_argument(files, given, path, argument):
+    assert config_file.ConfigParser().parse(given).argument == argument
+    assert files / config_file.split(given)[0] == files / path
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("x = (\n", "bad.py, line 1: SyntaxError"),
+        ("\nimport no_such_module\n", "bad.py, line 2: ModuleNotFoundError"),
+        ("def get_config():\n    return {}.limit\n", "bad.py, line 2: AttributeError"),
+        ("x = 1\n", r"bad.py: has no function get_config\(\)"),
+        ("def get_config():\n    pass\n", r"bad.py: get_config\(\) returned NoneType"),
+        ("def get_config():\n    raise ValueError('mine')\n", "^mine$"),
+    ],
+)
+def test_the_line_of_a_fault_is_named(files, text, message):
+    (files / "bad.py").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        config_file.ConfigParser().parse("bad.py")
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ("none.py", "--config none.py: no such file"),
+        ("none.py:x", "--config none.py: no such file"),
+        ("home", "--config home: is a folder"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named(given, message):
+    with pytest.raises(FileNotFoundError, match=message):
+        config_file.ConfigParser().parse(given)
+
+
+@pytest.mark.parametrize("package", [True, False])
+def test_configs_of_the_working_directory_do_not_hide_ours(tmp_path, package):
+    """They are found after ours, whether or not they are a package."""
+    mine = tmp_path / "configs"
+    mine.mkdir()
+    if package:
+        (mine / "__init__.py").touch()
+    (mine / "common.py").write_text("LEARNING_RATE = 1e-4\n")
+    (mine / "extra.py").write_text("SEED = 7\n")
+    (tmp_path / "mine.py").write_text(
+        "from configs import common, extra\n"
+        "def get_config():\n"
+        "    config = common.get_config()\n"
+        "    config.seed = extra.SEED\n"
+        "    return config\n"
+    )
+    code = (
+        "import sys; from experiments.config_file import ConfigParser\n"
+        f"sys.path.remove({str(ROOT)!r})\n"
+        "print(ConfigParser().parse('mine.py').seed)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "7\n", done.stderr
