@@ -39,7 +39,7 @@ lint: $(VENV)/.installed-test
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: requirements.txt pyproject.toml setup.py mllm_commands.pth | $(VENV)/bin/python
 	$(VENV)/bin/pip install -q -e .
 	touch $@
 

@@ -43,7 +43,8 @@ class ConfigParser(flags.ArgumentParser):
 def split(argument: str) -> tuple[Path, list[str]]:
     """Return the path, and the argument after a colon if there is one.
 
-    The path is the longest beginning that is a file.
+    The path is the longest beginning that is a file: one of the working directory or, below
+    ``configs``, one of this checkout.
 
     Raises:
       FileNotFoundError: there is none.
@@ -52,12 +53,18 @@ def split(argument: str) -> tuple[Path, list[str]]:
     parts = argument.split(":")
     for count in range(len(parts), 0, -1):
         written = ":".join(parts[:count])
-        if "://" not in written and (path := local_path(written)).is_file():
+        if "://" not in written and (path := _found(local_path(written))) is not None:
             rest = ":".join(parts[count:])
             return path, [rest] if count < len(parts) else []
     path = local_path(argument if "://" in argument else parts[0])
     what = "is a folder" if path.is_dir() else "no such file"
     raise FileNotFoundError(f"--config {path}: {what}; name a .py file, such as those of configs/")
+
+
+def _found(path: Path) -> Path | None:
+    """Return the file that a path names, None if there is none."""
+    ours = [ROOT / path] if path.parts[:1] == ("configs",) else []
+    return next((place for place in (path, *ours) if place.is_file()), None)
 
 
 def load_module(path: Path) -> ModuleType:

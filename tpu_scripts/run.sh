@@ -29,7 +29,7 @@ check_command() {
   [[ " $verbs " == *" ${arguments[2]#experiments.} "* ]] ||
     fail "${arguments[2]}: unknown, expected experiments.VERB, VERB one of $verbs"
   for word in "${arguments[@]:3}"; do
-    # Python would treat it as a folder gs:/ on a disk that is lost with the worker.
+    # The command would refuse it, but on every worker.
     [[ $word != *gs://* ]] ||
       fail "found '$word', expected a folder below runs/, where setup.sh --bucket mounts the bucket"
   done

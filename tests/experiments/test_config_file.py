@@ -23,7 +23,8 @@ def get_config(argument="none"):
 def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("plain.py", "a:b/c.py", "home/mine.py", "with space/Zürich ☃/my config.py"):
+    mine = ("configs/mine.py", "configs/common.py")
+    for name in (*mine, "plain.py", "a:b/c.py", "home/mine.py", "with space/Zürich ☃/my config.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(GOOD, encoding="utf-8")
     (tmp_path / "link.py").symlink_to("plain.py")
@@ -43,11 +44,19 @@ def files(tmp_path, monkeypatch):
         ("$HOME/mine.py", "home/mine.py", "none"),
         ("with space/Zürich ☃/my config.py", "with space/Zürich ☃/my config.py", "none"),
         ("link.py", "link.py", "none"),
+        ("configs/mine.py", "configs/mine.py", "none"),
+        ("configs/common.py", "configs/common.py", "none"),  # of the working directory, not ours
     ],
 )
 def test_a_file_is_found_and_given_its_argument(files, given, path, argument):
     assert config_file.ConfigParser().parse(given).argument == argument
     assert files / config_file.split(given)[0] == files / path
+
+
+def test_a_configuration_of_the_checkout_is_found_from_any_folder():
+    path, arguments = config_file.split("configs/mllmu/sweep_tiny.py:seeds=2")
+    assert (path, arguments) == (ROOT / "configs/mllmu/sweep_tiny.py", ["seeds=2"])
+    assert config_file.ConfigParser().parse("configs/mllmu/sweep_tiny.py:seeds=2").sweep_seeds == 2
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,7 @@ def test_a_file_that_is_not_there_is_named(given, message):
 def test_configs_of_the_working_directory_do_not_hide_ours(tmp_path, package):
     """They are found after ours, whether or not they are a package."""
     mine = tmp_path / "configs"
-    mine.mkdir()
+    mine.mkdir(exist_ok=True)
     if package:
         (mine / "__init__.py").touch()
     (mine / "common.py").write_text("LEARNING_RATE = 1e-4\n")
