@@ -95,6 +95,7 @@ SHOWN = {
     "black and white": encoded(RGB.convert("1")),
     "16 bits of grey, PNG": _grey("PNG"),
     "16 bits of grey, TIFF": _grey("TIFF"),
+    "16 bits of grey, PPM": _grey("PPM"),
     "LAB": encoded(Image.new("LAB", (40, 30), (100, 20, 30)), "TIFF"),
     "turned TIFF": _turned("TIFF"),
     "turned WebP": _turned("WEBP"),
@@ -106,6 +107,7 @@ SHOWN = {
 REFUSED = {
     "float TIFF": encoded(Image.fromarray(np.linspace(0, 1, 99, dtype=np.float32)[None]), "TIFF"),
     "32-bit TIFF": encoded(Image.fromarray(np.arange(99, dtype=np.int32)[None] * 1000), "TIFF"),
+    "32-bit TIFF of small values": encoded(Image.fromarray(np.int32([[0, 200, 255]])), "TIFF"),
     "negative TIFF": encoded(Image.fromarray(np.int32([[-1, 5]])), "TIFF"),
     "half a JPEG": encoded(RGB, "JPEG")[:-300],
     "half a PNG": encoded(RGB)[:-300],

@@ -20,6 +20,7 @@ from mllm.benchmarks.workers import ending_workers
 from mllm.data.source import Mapped
 from mllm.files import read_json
 from mllm.registry import lookup
+from mllm.studies.lock import NO_LOCKS
 
 SHARD = ".array_record"
 ROWS_KEPT = 64  # rows of a split that stay in memory; one may hold megabytes of pictures
@@ -96,8 +97,8 @@ class StoredRows(Sequence):
             shard = self._shards[bisect_right(self._ends, number)]
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
-                f"{shard}: row {number} cannot be read ({reason}); the file was damaged or removed "
-                f"since it was opened: delete {shard.parent} and prepare it again"
+                f"{shard}: row {number} cannot be read ({reason}); if the file was damaged or "
+                f"removed since it was opened, delete {shard.parent} and prepare it again"
             ) from None
 
 
@@ -156,6 +157,8 @@ def build_dataset(final: Path, build: Build) -> None:
             with ending_workers():
                 folder, record = build(temporary)
             write_record(folder, record)
+            if _is_built(final):  # by another process, on a disk without locks
+                return
             if final.exists():
                 _require_same_rows(final, record["fingerprint"])
                 os.replace(final, temporary / "earlier")
@@ -187,10 +190,18 @@ def write_rows(builder: tfds.core.DatasetBuilder) -> Path:
 
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Let one process build in a folder at a time, and remove what a killed one left there."""
+    """Let one process build in a folder at a time, and remove what a killed one left there.
+
+    On a disk without locks several may build; the first to finish gives the dataset its name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in folder.glob(".building-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        else:
+            for leftover in folder.glob(".building-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
         yield

@@ -23,6 +23,7 @@ from mllm.registry import lookup
 MAX_PIXELS = 64_000_000  # of an encoded image
 MAX_CANVAS = 2 * MAX_PIXELS  # of any picture on the way: 512 MB, the largest 2:1 image made square
 CLIP_MEAN = (122, 116, 104)  # 255 * the mean colour of CLIP, cut to integers as LLaVA does
+SIXTEEN_BITS = ("PNG", "PPM")  # of other formats, integers of mode I have 32 bits and any range
 RESAMPLE = {member.name.lower(): member for member in Image.Resampling}
 
 
@@ -146,7 +147,8 @@ def _read(data: bytes, where: str) -> Image.Image:
             raise ValueError(f"{image.width}x{image.height} pixels")
         image.load()
         turned = _UPRIGHT[orientation(image)]
-        return _eight_bits(image if turned is None else image.transpose(turned))
+        sixteen = image.mode != "I" or image.format in SIXTEEN_BITS
+        return _eight_bits(image if turned is None else image.transpose(turned), sixteen)
     except UnidentifiedImageError:
         reason = f"no known format in {len(data)} bytes"
     except Exception as error:  # decoders answer damaged files with all sorts
@@ -157,11 +159,11 @@ def _read(data: bytes, where: str) -> Image.Image:
     )
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, sixteen: bool) -> Image.Image:
     if image.mode[0] not in "IF":  # I: integers of 16 or 32 bits, F: floats
         return image
     low, high = image.getextrema()
-    if image.mode == "F" or low < 0 or high > 65535:
+    if image.mode == "F" or not sixteen or low < 0 or high > 65535:
         raise ValueError(f"values {low} to {high} of mode {image.mode}, not of 8 or 16 bits")
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 

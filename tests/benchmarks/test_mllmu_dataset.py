@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,9 +12,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tokenizers import Tokenizer
 
+from configs.mllmu import tiny
 from mllm.benchmarks import get_benchmark
-from mllm.benchmarks.mllmu import Benchmark, benchmark, prepare
-from mllm.benchmarks.mllmu.builder import Mllmu
+from mllm.benchmarks.mllmu import Benchmark, benchmark, prepare, study
+from mllm.benchmarks.mllmu.builder import VERSION, Mllmu
 from mllm.benchmarks.mllmu.generate import SIZES, Sizes, generate
 from mllm.benchmarks.mllmu.schema import Profile, fingerprint, from_row, to_row, validate
 from mllm.benchmarks.mllmu.tokenizer import train_tokenizer, training_text
@@ -121,6 +123,22 @@ def test_prepare_opens_what_is_there(data_dir, monkeypatch):
     assert made.fingerprint == Benchmark.open(data_dir, "small").fingerprint
     with pytest.raises(ValueError, match="made with seed 0, not 7"):
         prepare(data_dir, "small", seed=7)
+
+
+def test_a_study_opens_only_what_its_configuration_names(data_dir, tmp_path):
+    config = tiny.get_config()
+    config.benchmark.data_dir = str(data_dir)
+    assert study.open_benchmark(config).config == "small"
+    config.benchmark.seed = 7
+    for call in (study.open_benchmark, study.prepare):
+        with pytest.raises(ValueError, match="made with seed 0, not 7; delete it or choose anothe"):
+            call(config)
+    moved = tmp_path / "mllmu" / "full" / VERSION
+    shutil.copytree(data_dir / "mllmu" / "small" / VERSION, moved)
+    config.benchmark.update(seed=0, config="full", data_dir=str(tmp_path))
+    for call in (study.open_benchmark, study.prepare):
+        with pytest.raises(ValueError, match="made with config small, not full"):
+            call(config)
 
 
 @pytest.mark.thorough

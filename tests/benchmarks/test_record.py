@@ -1,5 +1,6 @@
 """Whatever changes behind a dataset's back is named where it is read, or has no influence."""
 
+import errno
 import json
 import os
 import shutil
@@ -128,6 +129,22 @@ def test_a_folder_without_its_record_is_not_taken_for_one_that_is_not_prepared(
     build_dataset(folder, build)
     with pytest.raises((ValueError, FileNotFoundError), match=r"delete .* and prepare it again"):
         open_dataset(folder)
+
+
+def test_a_disk_without_locks_keeps_the_dataset_that_is_finished_first(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    def build_after_another(folder):
+        built = build(folder)
+        if not (tmp_path / "1.0.0").exists():
+            build_dataset(tmp_path / "1.0.0", build)
+        return built[0], {**built[1], "fingerprint": "second"}
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    build_dataset(tmp_path / "1.0.0", build_after_another)
+    assert open_dataset(tmp_path / "1.0.0").fingerprint == "abc"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "1.0.0"]
 
 
 def test_a_dataset_that_is_there_is_neither_locked_nor_written_to(folder, monkeypatch):

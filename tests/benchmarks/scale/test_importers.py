@@ -7,12 +7,15 @@ import json
 import re
 
 import numpy as np
+import odd_pictures
 import pytest
 from PIL import Image
 
+from mllm.benchmarks.scale.imported import prepare_imported
 from mllm.benchmarks.scale.importers import IMPORTERS, read_jsonl, read_tsv, rows
 from mllm.benchmarks.scale.item import from_row, to_row
 from mllm.benchmarks.scale.scorers import score
+from mllm.data.images import decode
 
 
 def picture(seed=0, format="PNG", size=(40, 30)):
@@ -288,3 +291,29 @@ def test_damaged_bytes_are_errors_of_the_row(tmp_path, format):
             assert place.check(data[:cut].tobytes(), "image")
         except ValueError as error:
             assert str(error).startswith(f"{tmp_path / 'x.tsv'}, line 3, column 'image': found ")
+
+
+@pytest.mark.filterwarnings("ignore")  # of Pillow, about EXIF data
+def test_odd_pictures_are_stored_as_they_are_shown_or_are_errors_of_the_row(tmp_path):
+    place = rows.Place(tmp_path / "x.tsv", 3, tmp_path)
+    for name, data in odd_pictures.SHOWN.items():
+        stored = place.check(data, "image")
+        assert stored.startswith((b"\x89PNG", b"\xff\xd8")), name
+        for alpha in ("white", "drop"):
+            found, expected = decode(stored, alpha=alpha), decode(data, alpha=alpha)
+            assert found.tobytes() == expected.tobytes(), (name, alpha)
+    for name, data in odd_pictures.REFUSED.items():
+        with pytest.raises(ValueError, match=r"x\.tsv, line 3, column 'image': found "):
+            pytest.fail(f"{name}: {place.check(data, 'image')[:9]}")
+
+
+def test_pointers_in_the_place_of_files_are_named(tmp_path):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
+    (tmp_path / "a.png").write_bytes(pointer)
+    path = write_jsonl(tmp_path / "x.jsonl", line())
+    with pytest.raises(ValueError, match=r"x\.jsonl, line 1, column 'images': .*git lfs pull"):
+        list(read_jsonl(path))
+    for name in ("x.jsonl", "x.tsv"):
+        (tmp_path / name).write_bytes(pointer)
+        with pytest.raises(ValueError, match=rf"{name}: is a Git LFS pointer"):
+            prepare_imported(tmp_path / "data", tmp_path / name)

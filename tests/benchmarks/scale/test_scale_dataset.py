@@ -12,6 +12,7 @@ from mllm.benchmarks.scale import benchmark as module
 from mllm.benchmarks.scale.benchmark import Benchmark, dataset_folder, prepare
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source, make_item
 from mllm.benchmarks.scale.generators import GENERATORS
+from mllm.benchmarks.scale.imported import open_section
 from mllm.benchmarks.scale.item import from_row, to_row
 from mllm.benchmarks.scale.taxonomy import cell_name
 
@@ -77,8 +78,12 @@ def test_the_record_says_what_the_data_are(built):
 def test_it_is_made_once(built):
     folder, benchmark = built
     assert prepare(folder, "micro", seed=3).folder == benchmark.folder
-    with pytest.raises(ValueError, match="made with seed 3, not 4"):
-        prepare(folder, "micro", seed=4)
+    section = {"file": "", "data_dir": folder, "config": "micro", "seed": 3}
+    assert open_section(section).fingerprint == benchmark.fingerprint
+    for call in (lambda: prepare(folder, "micro", seed=4), lambda: open_section(section)):
+        with pytest.raises(ValueError, match="made with seed 3, not 4"):
+            section["seed"] = 4
+            call()
 
 
 def test_the_tokenizer_reads_the_texts(built):
