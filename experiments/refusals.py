@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ALMOST_FULL = 2**26  # free bytes
+ELSEWHERE = "choose another folder (experiments.evaluate takes a --workdir for its results)"
 AGAIN = "then run the same command again: it continues"
 # What to do about the refusals that a user can do something about.
 REMEDIES = {
     errno.ENOSPC: f"make room there, {AGAIN}",
     errno.EDQUOT: f"your quota there is used up: delete files or ask for more, {AGAIN}",
     errno.EFBIG: f"raise the limit on the size of files (ulimit -f), {AGAIN}",
-    errno.EACCES: "you may not do this there: choose another folder, or change its permissions",
-    errno.EPERM: "you may not do this there: choose another folder, or change its permissions",
-    errno.EROFS: "nothing can be written there: choose a folder on another disk",
+    errno.EACCES: f"you may not do this there: change the permissions, or {ELSEWHERE}",
+    errno.EPERM: f"you may not do this there: change the permissions, or {ELSEWHERE}",
+    errno.EROFS: f"nothing can be written there: {ELSEWHERE}",
     errno.ENOTDIR: "a file stands where a folder is needed: choose another path, or move the file",
     errno.EISDIR: "a folder stands where a file is needed: choose another path, or move the folder",
     errno.EEXIST: "it is in the way: choose another path, or move it",

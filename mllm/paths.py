@@ -25,10 +25,12 @@ def local_path(written: str | os.PathLike) -> Path:
     sees them, and ``file://`` is dropped. A ``$`` in the name of a file that exists stays.
 
     Raises:
-      ValueError: it is an address of a bucket or a server, or names a variable or a user that does
-        not exist.
+      ValueError: it is empty, is the address of a bucket or a server, or names a variable or a user
+        that does not exist.
     """
     text = os.fspath(written)
+    if not text:
+        raise ValueError("the path is empty; is a variable of the shell not set?")
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     elif (scheme := _SCHEME.match(text)) and not os.path.exists(text):

@@ -23,11 +23,14 @@ class Commands:
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
 
+    def line(self, name: str, *arguments: object) -> list[str]:
+        """The words of a command."""
+        return [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)]
+
     def start(self, name: str, *arguments: object, **options) -> subprocess.Popen:
         """The process, leader of a group of its own."""
-        command = [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)]
         return subprocess.Popen(
-            command,
+            self.line(name, *arguments),
             cwd=ROOT,
             env=self.environment,
             text=True,

@@ -1,5 +1,7 @@
 """The file that --config names: where it may lie, and what is said of one that cannot be used."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +120,48 @@ def test_configs_of_the_working_directory_do_not_hide_ours(tmp_path, package):
         text=True,
     )
     assert done.stdout == "7\n", done.stderr
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "folder, package, name, runs",
+    [
+        ("", False, "report", "ours"),
+        ("experiments", False, "report", "ours"),
+        ("experiments/__init__.py", True, "report", "ours"),
+        ("experiments/common.py", True, "report", "ours"),
+        ("experiments/report.py", True, "report", "theirs"),  # Python's own rule
+        ("experiments/own.py", True, "own", "theirs"),
+        ("experiments/own.py", False, "own", "theirs"),
+        ("experiments/own/__main__.py", True, "own", "theirs"),
+    ],
+)
+def test_a_command_starts_in_a_folder_with_experiments_of_its_own(
+    tmp_path, folder, package, name, runs
+):
+    """The line that the package installs is run at the start, and hides nothing of the folder."""
+    site = tmp_path / "site"
+    site.mkdir()
+    shutil.copy(ROOT / "mllm_commands.pth", site)
+    (site / "a.pth").write_text(f"{ROOT}\n")
+    place = tmp_path / "place"
+    place.mkdir()
+    if folder.endswith(".py"):
+        (place / folder).parent.mkdir(parents=True)
+        (place / folder).write_text("print('theirs')\n")
+    elif folder:
+        (place / folder).mkdir()
+    if package:
+        (place / "experiments/__init__.py").touch()
+    # What a virtual environment does with its own folder of packages.
+    start = f"import site; site.addsitedir({str(site)!r})"
+    (tmp_path / "sitecustomize.py").write_text(start)
+    done = subprocess.run(
+        [sys.executable, "-m", f"experiments.{name}", "--help"],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    found = "theirs" if "theirs" in done.stdout else "ours"
+    assert found == runs and done.returncode == 0, done.stderr
