@@ -11,8 +11,10 @@ import pytest
 
 from mllm.benchmarks import get_benchmark, get_report
 from mllm.benchmarks.mllmu.report import REPORT
-from mllm.reporting import terminal_table, write_report
-from mllm.reporting.text import clean_text
+from mllm.benchmarks.mllmu.report.gallery import gallery
+from mllm.files import read_jsonl
+from mllm.reporting import collect, terminal_table, write_report
+from mllm.reporting.text import clean_text, slug
 
 HOSTILE = (
     "</style><script>alert(1)</script>\"><img src=https://example.com/x onerror=alert(2)>'"
@@ -169,3 +171,36 @@ def test_the_report_is_found_by_name_and_agrees_with_the_study():
     assert REPORT.layout.axis_names == get_benchmark("mllmu").AXES
     with pytest.raises(ValueError, match="did you mean 'mllmu'"):
         get_report("mllm")
+
+
+def test_the_gallery_marks_answers_as_the_protocol_scores_them(tmp_path, write, small_profiles):
+    """By option text under the strict protocol, by the reply as published under paper."""
+    for protocol in ("strict", "paper"):
+        write(tmp_path / protocol, "vanilla", profiles=small_profiles, protocol=protocol)
+        (comparison,) = collect(tmp_path / protocol, REPORT.layout).comparisons
+        records = read_jsonl(comparison.runs["vanilla", ""][0].records_path)
+        asked = {
+            (row["set"], row["profile"], row["task"], row["modality"], row["index"]): row
+            for row in records
+        }
+        marks = []
+        for card in gallery(comparison, {}):
+            for sample in card.samples:
+                (answer,) = sample.answers
+                (row,) = [
+                    r for place, r in asked.items() if sample.id == slug("sample", 15, *place)
+                ]
+                if row["task"] != "classification":
+                    continue
+                means = [
+                    total / count
+                    for total, count in zip(
+                        row["option_logprobs"], row["option_tokens"], strict=True
+                    )
+                ]
+                chosen = "ABCD"[means.index(max(means))]
+                right = (chosen if protocol == "strict" else row["reply"]) == row["gold"]
+                shown = row["options"][chosen] if protocol == "strict" else row["reply"]
+                assert (answer.right, answer.text) == (right, shown)
+                marks.append(right)
+        assert len(marks) > 3

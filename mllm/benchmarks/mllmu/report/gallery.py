@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mllm.benchmarks.mllmu.metrics import HEADLINE, METRICS, chosen_by_text
+from mllm.benchmarks.mllmu.metrics import HEADLINE, HEADLINES, METRICS, chosen_by_text
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS, TASKS
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
@@ -101,7 +101,7 @@ def _sample(comparison: Comparison, rows, kind: tuple[str, ...], turn: int) -> S
             answers.append(Answer(label, "", "no reply"))
             continue
         first = first or row
-        answers.append(_answer(label, row))
+        answers.append(_answer(label, row, comparison.protocol))
     return Sample(
         id=slug("sample", comparison.group, *place),
         title=f"{TASKS.label(task)}, {MODALITIES.label(modality)}",
@@ -111,13 +111,15 @@ def _sample(comparison: Comparison, rows, kind: tuple[str, ...], turn: int) -> S
     )
 
 
-def _answer(label: str, row: dict[str, Any]) -> Answer:
+def _answer(label: str, row: dict[str, Any], protocol: str) -> Answer:
+    headline = HEADLINES.get(protocol, HEADLINE)
     text, state, right = row["reply"], clean_text(row["state"], 20), None
     if state != "error":
         if row["task"] != "generation":
-            value = METRICS[row["task"]][HEADLINE[row["task"]]](row)
+            value = METRICS[row["task"]][headline[row["task"]]](row)
             right = None if value is None else value == 1
-        chosen = chosen_by_text(row) if row["task"] == "classification" else None
+        by_text = headline[row["task"]] == "accuracy_text"
+        chosen = chosen_by_text(row) if by_text else None
         if chosen:
             # The choice by option text is an answer whatever became of the free reply.
             text, state = _option_text(row, chosen[0]), "valid"

@@ -41,9 +41,13 @@ _CHANGES = (
 )
 _GALLERY = (
     "The people are evenly spaced over the sorted IDs, chosen without regard to the answers; "
-    "replies are those of each method’s first seed. Multiple choice shows the option with the "
-    "highest log-probability per token. Free generation is not marked as right or wrong."
+    "replies are those of each method’s first seed. {} Free generation is not marked as right or "
+    "wrong."
 )
+_CHOICES = {
+    "paper": "Multiple choice shows the reply, and a blank is right if the answer occurs in it."
+}
+_CHOSEN = "Multiple choice shows the option with the highest log-probability per token."
 
 
 def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
@@ -59,7 +63,10 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
         found += [tradeoff] if tradeoff else []
         cards = tuple(gallery(comparison, portraits))
         shown: tuple[Block, ...] = (
-            (Paragraph(_GALLERY, note=True), Gallery(cards))
+            (
+                Paragraph(_GALLERY.format(_CHOICES.get(comparison.protocol, _CHOSEN)), note=True),
+                Gallery(cards),
+            )
             if cards
             else (Paragraph("These runs have no replies on disk."),)
         )
