@@ -41,15 +41,16 @@ def test_int8_results_are_kept_next_to_the_float_ones_and_compared(
     by_key = {record["key"]: record for record in int8_records}
     assert all(r["option_logprobs"] != by_key[r["key"]]["option_logprobs"] for r in asked)
     # Replies that were right in float, so that there is something to tell.
+    scored = {path: path.read_bytes() for path in paths["strict"].parent.glob("*.json*")}
     for record in float_records:
         if record["set"] == "forget" and record["task"] == "cloze":
             record["reply"] = record["gold"]
     paths["strict"].write_text("".join(json.dumps(record) + "\n" for record in float_records))
     assert f"error: {paths['strict']}: it or scores.json was changed" in commands.refused(*int8)
-    scores = paths["strict"].with_name("scores.json")
-    entry = json.loads(scores.read_text())
+    scored_in = paths["strict"].with_name("scores.json")
+    entry = json.loads(scored_in.read_text())
     entry["made_from"]["records.jsonl"] = file_digest(paths["strict"])
-    scores.write_text(json.dumps(seal(entry)))
+    scored_in.write_text(json.dumps(seal(entry)))
 
     done = commands.run(*int8)
     assert done.returncode == 0, done.stderr
@@ -74,6 +75,8 @@ def test_int8_results_are_kept_next_to_the_float_ones_and_compared(
         assert abs(float(line[4]) - expected) < 0.051
 
     assert (run / "eval/strict/results.json").read_bytes() == plain
+    for path, content in scored.items():
+        path.write_bytes(content)
     sweep = collect(tmp_path)
     assert [one.protocol for one in sweep.runs] == ["strict"]
     assert [one.protocol for one in sweep.others] == ["strict-int8"]
