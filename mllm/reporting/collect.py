@@ -136,14 +136,25 @@ def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
 def find_records(workdir: str | Path) -> list[Path]:
     """Return every run.json below a folder, sorted.
 
+    Links to folders are followed. A run that is reached in several ways is returned once, under its
+    own path if that lies below the folder.
+
     Raises:
       FileNotFoundError: there is none.
     """
-    found = []
-    for folder, children, files in os.walk(workdir):
-        children[:] = sorted(child for child in children if not child.startswith("."))
-        if "run.json" in files:
-            found.append(Path(folder) / "run.json")
+    found, seen, later = [], set(), [str(workdir)]
+    while later:
+        for folder, children, files in os.walk(later.pop(0)):
+            real = os.path.realpath(folder)
+            children[:] = sorted(child for child in children if not child.startswith("."))
+            if real in seen:
+                children.clear()
+                continue
+            seen.add(real)
+            paths = (os.path.join(folder, child) for child in children)
+            later += [path for path in paths if os.path.islink(path)]
+            if "run.json" in files:
+                found.append(Path(folder) / "run.json")
     if not found:
         raise FileNotFoundError(
             f"{workdir}: found no run.json below this folder, expected one in each run's folder; "

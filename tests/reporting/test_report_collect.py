@@ -192,3 +192,28 @@ def test_a_data_set_that_cannot_be_opened_is_named(tmp_path, write, report):
     broken = dataclasses.replace(report, open_benchmark=damaged)
     page = write_report(tmp_path, broken)["html"].read_text()
     assert "cannot be opened" in page and "train.array_record: was changed" in page
+
+
+def test_linked_runs_are_found_and_each_one_once(tmp_path, write, report):
+    """Links to runs, to studies, to the workdir itself, to a run of it, and in a circle."""
+    elsewhere, workdir = tmp_path / "scratch", tmp_path / "work"
+    write(workdir, "lookout")
+    moved = write(elsewhere, "small", name="moved")
+    write(elsewhere / "study", "large", name="seed0/large")
+    (workdir / "linked_run").symlink_to(moved)
+    (workdir / "linked_study").symlink_to(elsewhere / "study", target_is_directory=True)
+    (workdir / "again").symlink_to(workdir / "lookout-seed0")
+    (workdir / "circle").symlink_to(workdir)
+    (elsewhere / "study" / "back").symlink_to(elsewhere)
+    (workdir / "nowhere").symlink_to(tmp_path / "nowhere")
+    linked = tmp_path / "runs"
+    linked.symlink_to(workdir)
+    for place in (workdir, linked):
+        runs = {run.method: run.name for run in collect(place, report.layout).runs}
+        assert runs == {
+            "lookout": "lookout-seed0",
+            "small": "linked_run",
+            "large": "linked_study/seed0/large",
+        }
+        merged = json.loads(write_report(place, report)["results"].read_text())
+        assert [run["method"] for run in merged["runs"]] == ["lookout", "small", "large"]
