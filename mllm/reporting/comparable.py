@@ -126,6 +126,11 @@ def _left_out(run: Run, kept: list[Run], known: Callable[[Run], dict[str, Any]])
     )
 
 
+def differences(run: Run, like: Run, layout: Layout) -> str:
+    """Return in which conditions two evaluations differ, or "" where they agree."""
+    return _differences(_options(run, layout), _options(like, layout))
+
+
 def name_variants(runs: list[Run]) -> list[Run]:
     """Return the runs with variants: the settings in which runs of one method and seed differ.
 

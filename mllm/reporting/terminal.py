@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from mllm.reporting.collect import collect
+from mllm.reporting.collect import Sweep, collect
+from mllm.reporting.comparable import differences
+from mllm.reporting.comparison import Comparison
 from mllm.reporting.exports import terminal_rows
 from mllm.reporting.report import Report
 from mllm.reporting.tables import Table, headline_tables
@@ -57,10 +59,22 @@ def _print(workdir: str | Path, report: Report, console: Console) -> None:
         finding = report.finding(comparison) if report.finding else ""
         if finding:
             console.print(Text(finding))
+    for comparison in sweep.further:
+        console.print(Text(_further_line(sweep, comparison)))
     for problem in sweep.problems:
         console.print(
             Text(f"not in the tables: {clean_text(problem.name)}: {clean_text(problem.reason)}")
         )
+
+
+def _further_line(sweep: Sweep, comparison: Comparison) -> str:
+    """Return which runs have other evaluations, and how their conditions differ."""
+    others = [run for runs in comparison.runs.values() for run in runs]
+    names = clean_text(", ".join(run.name for run in others), 200)
+    alike = [run for run in sweep.runs if run.group in (comparison.group, None)]
+    how = differences(others[0], alike[0], sweep.layout) if alike else ""
+    reason = f" ({clean_text(how)})" if how else ""
+    return f"in a table of its own: {names}, protocol {clean_text(comparison.under)}{reason}"
 
 
 def _grid(table: Table, width: int) -> Grid:

@@ -106,6 +106,12 @@ def test_a_second_evaluation_stands_in_a_table_of_its_own(tmp_path, write, repor
     page = paths["html"].read_text()
     for run in after[2:]:
         assert f"Port of north, protocol {run['protocol']}" in page
+    told = terminal_table(tmp_path, report, width=200)
+    assert (
+        f"in a table of its own: large-seed0, protocol {others['watch']['protocol']} "
+        "(manifest.protocol.limit is 32, theirs is 16)"
+    ) in told
+    assert "large-seed0, protocol watch-int8\n" in told
     assert page.count("12.5") >= 3 * 6 and "12.5" not in terminal_table(tmp_path, report)
 
 
