@@ -73,7 +73,11 @@ def sort_out(runs: list[Run], layout: Layout, protocol: str | None) -> Sorted:
 
 
 def _of_one_protocol(runs: list[Run], layout: Layout) -> Sorted:
-    chosen, problems = _split(runs, layout, _setting)
+    # Where a run was evaluated twice under the same conditions, one of the two is enough.
+    once: dict[tuple, Run] = {}
+    for run in sorted(runs, key=lambda run: run.records_path):
+        once.setdefault((run.name, run.group, repr(sorted(_options(run, layout).items()))), run)
+    chosen, problems = _split(list(once.values()), layout, _setting)
     others = []
     groups = {run.group: None for run in chosen if run.group is not None}
     for group in groups or [None]:

@@ -129,6 +129,15 @@ def test_the_options_of_most_runs_make_the_tables(tmp_path, write, report):
     assert other.manifest["protocol"] == {"limit": 32} and other.protocol.startswith("watch@")
 
 
+def test_equal_evaluations_of_a_run_count_once(tmp_path, write, report):
+    for method in ("lookout", "large"):
+        folder = write(tmp_path, method)
+    evaluated_again(folder, "watch@12345678")
+    sweep = collect(tmp_path, report.layout)
+    assert [run.records_path.parts[-3] for run in sweep.runs] == ["watch", "watch"]
+    assert not sweep.others and sweep.comparisons[0].seeds == 1
+
+
 @pytest.mark.parametrize("protocol", ["paper", "watch-int8", "watch@12345678"])
 def test_a_study_evaluated_under_another_protocol_alone_has_tables(
     tmp_path, write, report, protocol
