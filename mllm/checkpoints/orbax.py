@@ -102,7 +102,11 @@ class Checkpoints:
         recorded = {
             name: digest for name, digest in _digests(where).items() if Path(name).parts[0] in items
         }
-        require_same_weights(below(where, recorded), recorded, where / DIGESTS)
+        advice = (
+            f"Put it back as it was; or, if a run was trained here, delete {where} and run the "
+            "training command again, which goes on from the checkpoint before it"
+        )
+        require_same_weights(below(where, recorded), recorded, where / DIGESTS, advice)
 
     def restore(self, step: int, items: dict[str, dict]) -> dict[str, dict]:
         """Restore trees by name, placed and cast like the given trees of ShapeDtypeStructs.

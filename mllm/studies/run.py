@@ -18,6 +18,7 @@ from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.studies.environment import command_line, environment
 from mllm.studies.identity import describe, differences, how_to_continue, identity, value_of
 from mllm.studies.stage import Stage
+from mllm.training.progress import tell
 
 RECORD = "run.json"
 UNVERIFIED = "weights_unverified"  # key of a run or an evaluation under --verify_weights=off
@@ -55,7 +56,7 @@ class Run:
         return read_run(path) if path.exists() else {}
 
     def finished(self, source: Mapping[str, Any]) -> bool:
-        """Return whether the run is done and is the one asked for.
+        """Return whether the run is done, with all its files, and is the one asked for.
 
         A run of another identity that has no checkpoint and no replies yet claims nothing: its
         folder is free.
@@ -71,12 +72,16 @@ class Run:
         require_same(f"{self.folder}: the run asked for", wanted)
         require_same(f"{self.folder / RECORD}", json.dumps(record))
         if record.get("identity") == wanted:
-            return record.get("status") == "finished"
+            return record.get("status") == "finished" and not self._gone(record)
         claimed = bool(record) and self.claimed()
         require_same(f"{self.folder}: whether it holds results", str(claimed))
         if claimed:
             raise ValueError(self._other(record, source))
         return False
+
+    def _gone(self, record: Mapping[str, Any]) -> list[str]:
+        """Return the recorded files of a finished run that are not there any more."""
+        return [name for name in record.get("files", {}) if not (self.folder / name).is_file()]
 
     def claimed(self) -> bool:
         """Return whether the folder holds work: a checkpoint, replies, or weights that another run
@@ -110,6 +115,8 @@ class Run:
         nothing. What an unclaimed run of another identity left is removed.
         """
         wanted = identity(source)
+        if gone := self._gone(self.record()):
+            tell(f"{self.folder / gone[0]}: is gone; {self.method} is made again from what is left")
         if is_first() and self.record().get("identity") != wanted:
             for name in LEFTOVERS:
                 _remove(self.folder / name)

@@ -5,7 +5,7 @@ import sys
 import pytest
 from ml_collections import ConfigDict
 
-from mllm.files import read_run, write_json
+from mllm.files import read_json, read_run, write_json
 from mllm.studies.identity import identity, value_of
 from mllm.studies.run import Run, open_run
 from mllm.studies.stage import Stage
@@ -149,3 +149,29 @@ def test_a_run_is_asked_about_what_it_was_made_for(run, key, value, wrong):
     message = f"npo_5: .* was made with {key} {before}, not {value}, .*--config.{key}={before}"
     with pytest.raises(ValueError, match=message):
         run.require_asked_as_made(ASKED)
+
+
+def test_a_finished_run_whose_files_are_gone_is_made_again(run, capsys):
+    run.begin(ONE)
+    write_json(run.folder / "model.json", {"schema": 1})
+    run.write("finished", checkpoint_digest="abc")
+    assert run.finished(ONE)
+    (run.folder / "model.json").unlink()
+    assert not run.finished(ONE)
+    run.begin(ONE)
+    assert f"{run.folder / 'model.json'}: is gone; npo is made again" in capsys.readouterr().err
+
+
+def test_a_record_that_was_changed_is_refused_whatever_was_changed(run):
+    run.begin(ONE)
+    write_json(run.folder / "model.json", {"schema": 1})
+    run.write("finished", checkpoint_digest="abc")
+    path = run.folder / "run.json"
+    whole = read_json(path)
+    for key in whole:
+        others = [{name: value for name, value in whole.items() if name != key}]
+        others += [{**whole, key: [whole[key], "other"]}]
+        for other in others:
+            write_json(path, other)
+            with pytest.raises(ValueError, match=r"run\.json: (was changed|has no key 'seal')"):
+                run.finished(ONE)
