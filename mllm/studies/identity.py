@@ -19,6 +19,7 @@ def made_from(
     fingerprint: str,
     parents: Mapping[str, str],
     imported: Mapping[str, str] | None = None,
+    processors: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return all that the weights of a stage depend on, as run.json keeps it.
 
@@ -27,9 +28,13 @@ def made_from(
       parents: digests of the weights of ``stage.parents`` by name, in this order.
       imported: digests of the files that the stage imports, by name. They stand in place of where
         the files are.
+      processors: digests of the files with which ``parents`` read, by name. They are no part of the
+        identity, but compared where both runs name them.
     """
     chosen = {key: value_of(config, key) for key in stage.depends_on}
     source = {"stage": stage.name, "data": fingerprint, "parents": dict(parents)}
+    if processors:
+        source["processors"] = dict(processors)
     if imported is None:
         return {**source, "config": chosen}
     place = stage.pretrained or config.pretrained
@@ -42,6 +47,13 @@ def identity(source: Mapping[str, Any]) -> str:
     parents = list(source["parents"].values())
     imported = [source["imported"]] if "imported" in source else []
     return digest([source["stage"], source["config"], source["data"], parents, *imported])
+
+
+def same(record: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Return whether the run of a record is made from the same as the one asked for."""
+    there, asked = record.get("made_from", {}).get("processors"), source.get("processors")
+    alike = there is None or asked is None or there == asked
+    return alike and record.get("identity") == identity(source)
 
 
 def value_of(config: ConfigDict | Mapping[str, Any], key: str) -> Any:
@@ -127,6 +139,8 @@ def how_to_continue(found: Sequence[Difference]) -> str:
         steps.append("on the data set that it was trained on")
     if parents := [one.key.rpartition(".")[2] for one in found if one.key.startswith("parents.")]:
         steps.append(f"from the same weights of {', '.join(parents)}, which are others now")
+    if names := [one.key.rpartition(".")[2] for one in found if one.key.startswith("processors.")]:
+        steps.append(f"from the tokenizer and processor of {', '.join(names)} as they were")
     if any(one.key.startswith("imported.") for one in found):
         steps.append("from the files that it was imported from, which are others now")
     return " and ".join(steps) or "as another stage of the study"

@@ -15,8 +15,8 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.record import small_files
 from mllm.files import read_jsonl, read_run, write_sealed
 from mllm.parallel.launch import is_first, require_same, wait_for_all
-from mllm.studies.environment import command_line, environment
-from mllm.studies.identity import describe, differences, how_to_continue, identity, value_of
+from mllm.studies.environment import command_line, digest, environment
+from mllm.studies.identity import describe, differences, how_to_continue, identity, same, value_of
 from mllm.studies.stage import Stage
 from mllm.training.progress import tell
 
@@ -71,13 +71,23 @@ class Run:
         record, wanted = self.record(), identity(source)
         require_same(f"{self.folder}: the run asked for", wanted)
         require_same(f"{self.folder / RECORD}", json.dumps(record))
-        if record.get("identity") == wanted:
+        if same(record, source):
             return record.get("status") == "finished" and not self._gone(record)
         claimed = bool(record) and self.claimed()
         require_same(f"{self.folder}: whether it holds results", str(claimed))
         if claimed:
             raise ValueError(self._other(record, source))
         return False
+
+    def processor_digest(self) -> str:
+        """Return a digest of the files with which a finished run reads: tokenizer, processor and
+        chat templates; "" if its record names none.
+        """
+        files = self.record().get("files", {})
+        read_with = {
+            name: found for name, found in files.items() if name != "model.json" and "/" not in name
+        }
+        return digest(read_with) if read_with else ""
 
     def _gone(self, record: Mapping[str, Any]) -> list[str]:
         """Return the recorded files of a finished run that are not there any more."""
@@ -117,7 +127,7 @@ class Run:
         wanted = identity(source)
         if gone := self._gone(self.record()):
             tell(f"{self.folder / gone[0]}: is gone; {self.method} is made again from what is left")
-        if is_first() and self.record().get("identity") != wanted:
+        if is_first() and not same(self.record(), source):
             for name in LEFTOVERS:
                 _remove(self.folder / name)
         values = {"identity": wanted, "made_from": source, "data_fingerprint": source["data"]}

@@ -54,9 +54,11 @@ def ensure(
     run = Run(folder or workdir / folder_name(stages, name), name, config, labels)
     parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
     digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
+    read_with = {parent.method: parent.processor_digest() for parent in parents}
+    read_with = {name: found for name, found in read_with.items() if found}
     imports = stage.schedule is None and stage.answerer is None
     files = imported_files(stage.pretrained or config.pretrained) if imports else None
-    source = made_from(stage, config, benchmark.fingerprint, digests, files)
+    source = made_from(stage, config, benchmark.fingerprint, digests, files, read_with)
     if not run.finished(source):
         with hold(run.folder):
             if not run.finished(source):  # nobody has made it in the meantime

@@ -175,3 +175,12 @@ def test_a_record_that_was_changed_is_refused_whatever_was_changed(run):
             write_json(path, other)
             with pytest.raises(ValueError, match=r"run\.json: (was changed|has no key 'seal')"):
                 run.finished(ONE)
+
+
+def test_a_run_is_another_one_if_its_parents_read_otherwise(run):
+    run.begin({**ONE, "processors": {"base": "b" * 64}})
+    (run.folder / "checkpoints" / "3").mkdir(parents=True)
+    run.write("finished", checkpoint_digest="abc")
+    assert run.finished(ONE) and run.finished({**ONE, "processors": {"base": "b" * 64}})
+    with pytest.raises(ValueError, match=r"processors\.base: b+ there, c+ asked for\n.*tokenizer"):
+        run.finished({**ONE, "processors": {"base": "c" * 64}})
