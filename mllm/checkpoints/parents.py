@@ -13,6 +13,7 @@ from mllm.checkpoints.contents import below, comparing, difference, digests_of
 from mllm.checkpoints.hf_folder import content_files, is_hf_folder
 from mllm.checkpoints.orbax import steps_in
 from mllm.checkpoints.record import RUN, read_record, small_files
+from mllm.files import read_json
 
 MODEL, WEIGHTS = "model.json", ".safetensors"
 CHANGED = "Runs start from that model: put it back as it was, or train again into a new folder"
@@ -79,6 +80,16 @@ def find_parent(folder: Path, described: dict | str, where: Path) -> Path:
         f"{where}: key 'parent': there is no folder {expected}, and no run next to {folder} has "
         "its weights; put the parent back there"
     )
+
+
+def has_parent(folder: Path) -> bool:
+    """Return whether the parent of a folder is found, if it has one."""
+    where = folder / MODEL
+    described = read_json(where).get("parent")
+    try:
+        return described is None or bool(find_parent(folder, described, where))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def comparing_parent(

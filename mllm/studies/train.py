@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from mllm.checkpoints.digest import weights_digest
 from mllm.checkpoints.folder import combine, load_model, write_description
 from mllm.checkpoints.loaded import Loaded
+from mllm.checkpoints.parents import has_parent
 from mllm.data.pipeline import Pipeline
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.place import make_on, place
@@ -59,9 +60,14 @@ def ensure(
     imports = stage.schedule is None and stage.answerer is None
     files = imported_files(stage.pretrained or config.pretrained) if imports else None
     source = made_from(stage, config, benchmark.fingerprint, digests, files, read_with)
-    if not run.finished(source):
+
+    def done() -> bool:
+        # An import of the same files is made again where they are now.
+        return run.finished(source) and (not imports or has_parent(run.folder))
+
+    if not done():
         with hold(run.folder):
-            if not run.finished(source):  # nobody has made it in the meantime
+            if not done():  # nobody has made it in the meantime
                 make(run, stages, parents, source, benchmark)
     return run
 
