@@ -76,9 +76,14 @@ def find_parent(folder: Path, described: dict | str, where: Path) -> Path:
     if found:
         raise ValueError(f"{found[0]}. {CHANGED}")
     expected = described.get("absolute", described["path"])
+    missing = f"{where}: key 'parent': there is no folder {expected}"
+    if "checkpoint_digest" in described:
+        raise FileNotFoundError(
+            f"{missing}, and no run next to {folder} has its weights; put the parent back there"
+        )
     raise FileNotFoundError(
-        f"{where}: key 'parent': there is no folder {expected}, and no run next to {folder} has "
-        "its weights; put the parent back there"
+        f"{missing}; put it back there, or run the training command with "
+        "--config.pretrained=FOLDER, which names where it is now"
     )
 
 
