@@ -12,6 +12,7 @@ from toy import make_model
 
 from mllm.checkpoints.folder import load_model, save_model, write_description
 from mllm.checkpoints.orbax import Checkpoints
+from mllm.checkpoints.parents import has_parent
 from mllm.checkpoints.record import RUN, SAVED, small_files
 from mllm.files import read_run, write_sealed
 from mllm.ops.lora import init_lora
@@ -210,3 +211,22 @@ def test_a_parent_that_is_gone_is_named(study, tmp_path):
     shutil.rmtree(root / "runs" / "s" / "base")
     with pytest.raises(FileNotFoundError, match=r"method/model\.json: key 'parent': there is no"):
         load_model(root / "runs" / "s" / "method")
+
+
+def test_an_import_whose_folder_was_moved_is_made_again_from_there(study, tmp_path):
+    root = copied(study, tmp_path / "copy")
+    imported = root / "runs" / "s" / "imported"
+    assert has_parent(imported) and has_parent(root / "runs" / "s" / "base")
+    (root / "hf").rename(root / "other")
+    assert not has_parent(imported)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*/hf; .* --config\.pretrained=FOLDER"):
+        load_model(imported)
+    described = replace(load_model(root / "other"), variables={})
+    digest = read_run(imported / RUN)["checkpoint_digest"]
+    write_description(imported, described, collections=[], parent=root / "other")
+    finish(imported, digest)
+    assert has_parent(imported)
+    assert (
+        load_model(root / "runs" / "s" / "tuned").digest()
+        == load_model(study / "runs" / "s" / "tuned").digest()
+    )
