@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -153,17 +154,30 @@ def read_jsonl(path: Path) -> list[dict]:
     return records
 
 
-def file_digest(path: Path) -> str:
-    """Return sha256 (hex) of a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def file_digest(path: Path, stopped: threading.Event | None = None) -> str:
+    """Return sha256 (hex) of a file's content, or of its beginning once ``stopped`` is set."""
+    total, buffer = hashlib.sha256(), bytearray(1 << 20)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            if stopped is not None and stopped.is_set():
+                break
+            total.update(memoryview(buffer)[:count])
+    return total.hexdigest()
 
 
 def file_digests(paths: Iterable[Path]) -> dict[Path, str]:
-    """Return sha256 (hex) of the content of files, several of which are read at once."""
-    paths = list(paths)
+    """Return sha256 (hex) of the content of files, several of which are read at once.
+
+    An interrupt does not wait for the end of the files.
+    """
+    paths, stopped = list(paths), threading.Event()
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        return dict(zip(paths, pool.map(file_digest, paths), strict=True))
+        try:
+            found = list(pool.map(file_digest, paths, [stopped] * len(paths)))
+        except BaseException:
+            stopped.set()
+            raise
+    return dict(zip(paths, found, strict=True))
 
 
 def seal(value: Mapping[str, Any], *context: Any) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """Files on disk: whole or absent, clean after a kill, and sealed where a number depends on them."""
 
 import copy
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mllm.files import (
+    file_digest,
+    file_digests,
     is_sealed,
     read_json,
     read_sealed,
@@ -111,3 +115,18 @@ def test_files_of_any_content_and_links_to_them_are_taken(tmp_path, content):
         require_file(link)
     with pytest.raises(FileNotFoundError, match=r"file: no such file"):
         require_file(path)
+
+
+def test_digests_are_those_of_the_whole_content(tmp_path):
+    contents = {size: os.urandom(size) for size in (0, 1, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20)}
+    paths = {tmp_path / str(size): content for size, content in contents.items()}
+    for path, content in paths.items():
+        path.write_bytes(content)
+    expected = {path: hashlib.sha256(content).hexdigest() for path, content in paths.items()}
+    assert file_digests(paths) == expected
+    assert {path: file_digest(path) for path in paths} == expected
+
+
+def test_what_ends_a_hash_does_not_wait_for_long_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing"):
+        file_digests([tmp_path / "missing", Path("/dev/zero")])  # which has no end

@@ -48,6 +48,8 @@ def test_data_is_never_served_under_the_name_of_other_data(tmp_path):
     for call in (prepare, Benchmark.open):
         with pytest.raises(FileNotFoundError, match=r"gone: no such folder; .*published_dir"):
             call(data, "published", published_dir=tmp_path / "gone")
+        with pytest.raises(ValueError, match=r"config is 'small', which is generated; set .*'publ"):
+            call(data, "small", published_dir=old)
 
 
 def test_the_name_of_a_copy_does_not_matter(tmp_path):

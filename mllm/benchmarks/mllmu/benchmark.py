@@ -132,6 +132,12 @@ def _find(
     home = Path(data_dir) / NAME / config
     made_from = {"config": config, "version": VERSION}
     if config != PUBLISHED:
+        if published_dir is not None:
+            raise ValueError(
+                f"benchmark.published_dir is {str(published_dir)!r}, but benchmark.config is "
+                f"{config!r}, which is generated; set benchmark.config to {PUBLISHED!r}, or leave "
+                "published_dir empty"
+            )
         if seed is not None:
             made_from["seed"] = seed
         return home / VERSION, made_from
