@@ -93,7 +93,7 @@ class StoredRows(Sequence):
     def __getitem__(self, number: int) -> Mapping[str, Any]:
         try:
             return self._source[number]
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError) as error:
             shard = self._shards[bisect_right(self._ends, number)]
             reason = " ".join(str(error).split())[:200]
             raise ValueError(

@@ -1,5 +1,6 @@
 """Imports of the published folders: which files they were made of, and what files tools leave."""
 
+import errno
 import random
 
 import pyarrow as pa
@@ -125,6 +126,28 @@ def test_damaged_parquet_files_are_named(tmp_path):
     for call in (read_published, source_digest):
         with pytest.raises(ValueError, match=r"train-00000-of-00001\.parquet.*git lfs pull"):
             call(source)
+
+
+def test_what_the_system_refuses_is_not_called_damage(tmp_path, monkeypatch):
+    source = write(tmp_path / "published", published_rows())
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EMFILE, "Too many open files", "Full_Set/x.parquet")
+
+    monkeypatch.setattr(pq, "ParquetFile", refuse)
+    with pytest.raises(OSError, match=r"\[Errno \d+\] Too many open files"):
+        read_published(source)
+
+
+def test_what_lies_in_the_place_of_parquet_files_is_named(tmp_path):
+    saved = tmp_path / "saved" / "Full_Set"
+    saved.mkdir(parents=True)
+    (saved / "data-00000-of-00001.arrow").write_bytes(b"ARROW1")
+    cache = tmp_path / "datasets--MLLMMU--MLLMU-Bench"
+    (cache / "snapshots").mkdir(parents=True)
+    for folder, found in ((saved.parent, "data-00000-of-00001.arrow"), (cache, "snapshots")):
+        with pytest.raises(FileNotFoundError, match=rf"Full_Set: no parquet files \(in .* {found}"):
+            source_digest(folder)
 
 
 def as_bytes(table):

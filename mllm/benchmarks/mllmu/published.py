@@ -193,6 +193,8 @@ def _rows(
         try:
             yield from _rows_of(path, label, columns)
         except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None):  # the system's, not about what the file holds
+                raise
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
                 f"{label}: not a readable parquet file: {reason}; download it again"
@@ -208,8 +210,11 @@ def _files(folder: Path, name: str) -> list[Path]:
         )
     files = shards_of(folder / name)
     if not files:
+        where = folder / name if (folder / name).is_dir() else folder
+        found = ", ".join(sorted(path.name for path in where.iterdir())[:6]) or "nothing"
         raise FileNotFoundError(
-            f"{folder / name}: no parquet files; download all ten folders of the dataset"
+            f"{folder / name}: no parquet files (in {where.name} is {found}); download all ten "
+            "folders of the dataset, and name the one that holds them"
         )
     return [require_file(path) for path in files]
 
