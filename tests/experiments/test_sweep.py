@@ -203,7 +203,7 @@ def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
 
     phases = {
         "data": (new_data, said("drawing")),
-        "compilation": (command, said("[1/9] base")),
+        "compilation": (command, said("[1/9] base")),  # without the programs of other tests
         "training": (command, said("base 2/")),
         "saving": (command, exists("vanilla/checkpoints/*tmp*")),
         "evaluation": (command, exists("*/eval/strict/forget_15/replies.jsonl")),
@@ -211,7 +211,8 @@ def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
     }
     for number, (phase, (arguments, reached)) in enumerate(phases.items()):
         sent = (signal.SIGINT, signal.SIGTERM)[number % 2]
-        status = ended(compiling, arguments, reached, log, sent)
+        chosen = compiling if phase == "compilation" else commands
+        status = ended(chosen, arguments, reached, log, sent)
         text = log.read_text()
         assert status == 128 + sent, f"{phase}: {text}"
         assert text.count("To go on, run the same command again:") == 1, phase
