@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import os
 import re
 import resource
 import sys
@@ -15,7 +16,6 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from experiments import config_file, stopping
-from experiments.config_file import ConfigParser
 from experiments.refusals import refusal
 from mllm.checkpoints.contents import Verification
 from mllm.parallel import launch
@@ -26,7 +26,7 @@ from mllm.training.compiled import COMPILED, keep_programs
 logging.set_verbosity(logging.WARNING)
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="configs/….py; --config.key=value")
-flags.FLAGS["config"].parser = ConfigParser()
+flags.FLAGS["config"].parser = config_file.ConfigParser()
 VERIFY_WEIGHTS = flags.DEFINE_enum(
     "verify_weights",
     "on",
@@ -90,8 +90,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     keeps its traceback. A signal ends the process with 128 + its number, see
     ``experiments.stopping``.
     """
-    for stream in (sys.stdout, sys.stderr):  # their encoding may lack some of our characters
-        stream.reconfigure(errors="replace")
+    _take_any_text()
     with stopping.unwinding():
         try:
             if any(word.lstrip("-") in ("help", "helpshort", "h", "?") for word in sys.argv[1:]):
@@ -106,6 +105,16 @@ def run(main: Callable[[list[str]], None]) -> None:
             if message is None:
                 raise
             _fail(message)
+
+
+def _take_any_text() -> None:
+    """Let standard output and error take every character, though their encoding may lack it, and
+    every line, though the shell may have closed them.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        getattr(sys, name).reconfigure(errors="replace")
 
 
 def _start() -> None:

@@ -112,7 +112,7 @@ def _room(path: Path) -> str:
     disk, usage = _folder_of(path).resolve(), _usage(path)
     while not disk.is_mount():
         disk = disk.parent
-    return f"{megabytes(usage.free)} of {megabytes(usage.total)} are free on the disk at {disk}"
+    return f"{_megabytes(usage.free)} of {_megabytes(usage.total)} are free on the disk at {disk}"
 
 
 def _usage(path: Path):
@@ -124,6 +124,6 @@ def _folder_of(path: Path) -> Path:
     return next(p for p in (path, *path.absolute().parents) if p.is_dir())
 
 
-def megabytes(size: int) -> str:
+def _megabytes(size: int) -> str:
     """Return a number of bytes for people."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -85,7 +85,8 @@ def be_quiet() -> None:
 def leave(status: int) -> None:
     """End the process now, without waiting for other threads or calling exit handlers."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # a full disk, a closed pipe
+        # A full disk, a closed pipe; None if the shell closed it.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(status)
 

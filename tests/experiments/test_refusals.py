@@ -126,6 +126,7 @@ CASES = {
     "[print('x' * 99) for _ in range(9999)]": ("| head -1", 2, "error: Broken pipe"),
     "print('Z\\xfcrich \\u2603 \\udcff')": ("PYTHONIOENCODING=ascii", 0, "Z?rich ? ?\n"),
     "print('Z\\xfcrich \\u2603')": ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0", 0, "Z?rich ?\n"),
+    "print('x'); raise ValueError('said')": (">&-", 2, "error: said"),
     # an error of a thread that nobody waits for, while the main thread waits for it
     "threading.Thread(target=open, args=['/']).start(); threading.Event().wait()": (
         "",
