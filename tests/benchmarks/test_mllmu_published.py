@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from configs.mllmu import common
 from mllm.benchmarks.mllmu import Benchmark, export_published, prepare
 from mllm.benchmarks.mllmu.published import read_published
+from mllm.benchmarks.mllmu.sets import chosen_profiles
 from mllm.benchmarks.mllmu.study import summary
 
 IDS = tuple(f"{number:03d}" for number in range(1, 21))
@@ -351,10 +353,22 @@ def test_a_biography_or_training_pairs_that_cannot_be_read_cost_no_row(tmp_path,
     else:
         tables["Full_Set"][9]["biography"] = value
     tables["ft_Data"][3]["metadata"] = "[{]"
+    tables["ft_Data"][5]["image"] = {"bytes": picture(5)["bytes"][:-30], "path": None}
     made = prepare(tmp_path / "data", "published", published_dir=write(tmp_path / "rows", tables))
     assert made.ids("full") == IDS and made.profiles("full")[9].name == ""
-    assert [bool(p.training) for p in made.profiles("full")] == [n != 3 for n in range(len(IDS))]
-    assert "no training pairs that can be read: 004" in "\n".join(summary(made))
+    assert [bool(p.training) for p in made.profiles("full")] == [
+        n not in (3, 5) for n in range(len(IDS))
+    ]
+    assert "no training pairs that can be read: 004, 006" in "\n".join(summary(made))
+
+
+def test_published_data_is_not_tuned_on(tmp_path):
+    source = write(tmp_path / "rows", published_rows())
+    made = prepare(tmp_path / "data", "published", published_dir=source)
+    config = common.get_config()
+    config.tuning = True
+    with pytest.raises(ValueError, match="'published' has no validation profiles; choose rates on"):
+        chosen_profiles(config, made, "forget")
 
 
 def test_a_test_set_of_single_pictures_is_known_and_exported_as_such(tmp_path):

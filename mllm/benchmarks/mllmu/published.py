@@ -66,7 +66,8 @@ def read_published(
 
     There are no validation and no captions rows. Questions that a profile lacks are simply not
     there; those that are odd are kept as they are (see ``answerable``). Training pairs with an
-    empty question or answer are left out, as in the published loader.
+    empty question or answer are left out, as in the published loader, and so are those of a row
+    whose pairs or picture cannot be read.
 
     Raises:
         FileNotFoundError: a folder or its parquet files are missing.
@@ -147,7 +148,10 @@ def _read_training(
     known = {profile.id for profile in full}
     for place, row in _rows(folder, TRAINING, ("metadata",)):
         profile, pairs = parse_training(row["metadata"], place)
-        pictures = images.read(row, place)
+        try:
+            pictures = images.read(row, place)
+        except ValueError:  # the published loader leaves out the pairs of such a row, too
+            pictures, pairs = (), ()
         if row.get("ID") is not None:
             profile = _text_id(row["ID"], place)
         if profile is None:

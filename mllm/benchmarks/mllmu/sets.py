@@ -18,7 +18,15 @@ def chosen_profiles(config, benchmark, group: str) -> Sequence[Profile]:
 
     While tuning, the validation profiles are what is forgotten and all others are retained.
     ``config.benchmark.limit`` takes the first few of a group, for a model too slow for all.
+
+    Raises:
+      ValueError: ``config.tuning`` with published data, which has no validation profiles.
     """
+    if config.tuning and "validation" not in benchmark.splits:
+        raise ValueError(
+            f"config.tuning: data of benchmark.config {benchmark.config!r} has no validation "
+            "profiles; choose rates on generated data (benchmark.config 'small' or 'full')"
+        )
     forget = config.benchmark.forget
     split = {
         "forget": "validation" if config.tuning else f"forget_{forget}",
