@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mllm.data.conversation import Turn
 from mllm.evaluation.request import Answerer, Choices, Reply, Request
 
 UNCHOSEN = -100.0  # log-probability that a baseline gives to each choice it does not make
@@ -108,7 +107,7 @@ class Blind:
 
 
 def _without_media(request: Request) -> Request:
-    turns = tuple(Turn(turn.role, (turn.text,)) for turn in request.turns)
+    turns = tuple(replace(turn, parts=(turn.text,)) for turn in request.turns)
     return replace(request, turns=turns)
 
 
