@@ -178,7 +178,9 @@ class PublishedScript:
         for row in self.modes[mode][0]:
             own = self.picture(mode, row)
             for item in row["Generation_Task"]:
-                kind, question, gold = item["Type"], item["Question"], item["Ground_Truth"]
+                # A type that is none of the two is asked, and counted, as one of text.
+                kind = "Image_Textual" if item["Type"] == "Image_Textual" else "Pure_Text"
+                question, gold = item["Question"], item["Ground_Truth"]
                 if kind == "Image_Textual":
                     prompt = f"USER: <image>\n{question}\n{IN_A_SENTENCE} accurately in ENGLISH."
                     prompt, pictures = f"{prompt}\nASSISTANT: ", [own]

@@ -207,7 +207,7 @@ def assert_equal(sheets, items, records, scores) -> None:
     assert len(sheets) == len(items) == len(records)
     for sheet, item, record in zip(sheets, items, records, strict=True):
         assert (SET_OF_MODE[sheet["mode"]], sheet["task"]) == (record["set"], record["task"])
-        assert MODALITY_OF_KIND.get(sheet["kind"], "text") == record["modality"]
+        assert MODALITY_OF_KIND[sheet["kind"]] == record["modality"]
         assert (sheet["id"], sheet["question"]) == (record["profile"], record["question"])
         assert sheet["prompt"] == record["prompt"]
         assert sheet["pictures"] == list(item.pictures)
