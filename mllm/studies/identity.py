@@ -10,6 +10,9 @@ from mllm.studies.environment import digest
 from mllm.studies.stage import Stage
 
 SHOWN = 12  # differences that a message lists
+# Keys that came later, with the value that gives what the code did before: with this value they are
+# no part of what a run is made from, so that runs from before them are found again.
+LATER = {"vocabulary": "all", "pictures": "upright"}
 FLAGS = (bool, int, float, str)  # types of values that a flag can give
 
 
@@ -31,7 +34,7 @@ def made_from(
       processors: digests of the files with which ``parents`` read, by name. They are no part of the
         identity, but compared where both runs name them.
     """
-    chosen = {key: value_of(config, key) for key in stage.depends_on}
+    chosen = _without_later({key: value_of(config, key) for key in stage.depends_on})
     source = {"stage": stage.name, "data": fingerprint, "parents": dict(parents)}
     if processors:
         source["processors"] = dict(processors)
@@ -40,6 +43,16 @@ def made_from(
     place = stage.pretrained or config.pretrained
     kept = {key: value for key, value in chosen.items() if value != place}
     return {**source, "config": kept, "imported": dict(imported)}
+
+
+def _without_later(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by dotted key without those of ``LATER``, also within sections."""
+    kept = {}
+    for key, value in values.items():
+        if key.rpartition(".")[2] in LATER and value == LATER[key.rpartition(".")[2]]:
+            continue
+        kept[key] = _without_later(value) if isinstance(value, Mapping) else value
+    return kept
 
 
 def identity(source: Mapping[str, Any]) -> str:

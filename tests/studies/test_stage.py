@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 
 from configs.mllmu import tiny
 from mllm.benchmarks.mllmu import study
+from mllm.studies.environment import digest
 from mllm.studies.identity import identity, made_from, value_of
 from mllm.studies.stage import (
     Stage,
@@ -98,6 +99,27 @@ def test_what_a_run_is_about_is_part_of_its_identity(config):
     about = {name for name, stage in stages.items() if "benchmark.forget" in stage.asked_as}
     assert about == set(stages) - {"base", "vanilla"}
     assert "tuning" in stages["vanilla"].asked_as
+
+
+def test_a_key_that_came_later_turns_no_older_run_away(config):
+    """With the value of the older code it is no part of an identity; with another one it is."""
+    found = digests(config)
+    for name, stage in study.stages(config).items():
+        source = made_from(stage, config, "data", {"parent": "weights"})
+        assert "benchmark.pictures" not in source["config"]
+        sections = [value for value in source["config"].values() if isinstance(value, dict)]
+        assert sections and not any("vocabulary" in section for section in sections)
+        older = config.copy_and_resolve_references()
+        for section in (older.base, older.vanilla, *older.methods.values()):
+            with section.unlocked():
+                del section.vocabulary
+        chosen = {key: value_of(older, key) for key in stage.depends_on if "pictures" not in key}
+        assert found[name] == digest([name, chosen, "data", ["weights"]])
+    config.methods.ga.vocabulary = "tokenizer"
+    assert changed(config, found) == {"ga"}
+    config.methods.ga.vocabulary = "all"
+    config.benchmark.pictures = "published"
+    assert changed(config, found) == set(found)
 
 
 def test_values_of_dotted_keys():
