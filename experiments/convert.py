@@ -12,7 +12,7 @@ from absl import flags
 
 from experiments.common import define_path, run
 from mllm.api import load
-from mllm.checkpoints.hf_folder import is_hf_folder, write_adapter_folder
+from mllm.checkpoints.hf_folder import chat_line, is_hf_folder, write_adapter_folder
 from mllm.checkpoints.loaded import Loaded
 
 FROM = define_path("from", "folder, or .gguf file, to read", required=True)
@@ -32,6 +32,8 @@ def main(_):
     source, target = FROM.value, TO.value
     model = load(source, dtype=DTYPE.value)
     print(f"read {source}: {describe(model.loaded)}", flush=True)
+    if is_hf_folder(source) and (line := chat_line(source, model.loaded)):
+        print(line, flush=True)
     if ADAPTER_FOR.value is not None:
         write_adapter_folder(target, model.loaded, str(ADAPTER_FOR.value))
     elif is_hf_folder(source) or source.is_file():

@@ -23,7 +23,14 @@ from mllm.checkpoints.quantised import Dequantised, open_weights, without_quanti
 from mllm.checkpoints.small_files import read_small_files
 from mllm.checkpoints.tables import Table, table_of
 from mllm.checkpoints.tensor_files import open_folder
-from mllm.data.hf_processor import read_hf_processor, read_image_settings, write_hf_processor
+from mllm.data.hf_chat import chosen_format
+from mllm.data.hf_processor import (
+    keep_chat_format,
+    read_hf_processor,
+    read_image_settings,
+    write_hf_processor,
+)
+from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS
 from mllm.ops.lora import merge_lora
@@ -185,6 +192,17 @@ def content_files(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in (*small, *open_folder(folder).names)}
 
 
+def chat_line(folder: Path, loaded: Loaded) -> str:
+    """Return a line that says how conversations with a folder's model are written, and why; "" for
+    a model without a processor.
+    """
+    if isinstance(loaded.processor, NoProcessor):
+        return ""
+    return chosen_format(
+        _base_of(folder) if (folder / ADAPTER).is_file() else folder, loaded.processor
+    )
+
+
 def _base_of(folder: Path) -> Path:
     """Return the folder of the model that an adapter is for."""
     where = folder / ADAPTER
@@ -264,6 +282,8 @@ def write_folder(
             for name, content in files.items():
                 (temporary / name).parent.mkdir(exist_ok=True)
                 (temporary / name).write_bytes(content)
+            if loaded.origin is not None and isinstance(loaded.processor, Processor):
+                keep_chat_format(temporary, loaded.processor, loaded.family)
             if loaded.origin is None:
                 write_json(temporary / CONFIG, raw)
                 write_hf_processor(temporary, loaded.processor, loaded.family, loaded.config.vision)

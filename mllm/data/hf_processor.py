@@ -284,9 +284,28 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     else:
         layout = {"image_seq_len": config.image_tokens}
     write_json(folder / "processor_config.json", {**layout, **kind})
+    write_text(folder / "chat_template.jinja", _source(config))
+
+
+def keep_chat_format(folder: Path, processor: Processor, family: str) -> None:
+    """Give a folder the chat template of a processor, if it is read with another one: a model that
+    learned conversations in a chosen format is to be asked in it.
+    """
+    there = read_hf_processor(folder, family, processor.config.image_tokens)
+    if _source(there.config) == _source(processor.config):
+        return
+    for name in ("processor_config.json", "tokenizer_config.json"):
+        if (folder / name).is_file() and "chat_template" in (content := read_json(folder / name)):
+            content.pop("chat_template")
+            write_json(folder / name, content)
+    (folder / "chat_template.json").unlink(missing_ok=True)
+    write_text(folder / "chat_template.jinja", _source(processor.config))
+
+
+def _source(config: ProcessorConfig) -> str:
+    """Return the Jinja source of a chat format."""
     template = config.chat_template
-    source = CHAT_TEMPLATES[config.chat_format] if template is None else template.source
-    write_text(folder / "chat_template.jinja", source)
+    return CHAT_TEMPLATES[config.chat_format] if template is None else template.source
 
 
 def _written_images(folder: Path, config: ProcessorConfig, kind: str, vision) -> dict:

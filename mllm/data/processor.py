@@ -299,7 +299,7 @@ class Processor(SpecialTokens):
             token that the tokenizer does not have.
         """
         config, template = self.config, None
-        if name.endswith(".jinja"):
+        if is_template_file(name):
             roles = {"bos_token": config.bos, "eos_token": config.eos, "pad_token": config.pad}
             tokens = {role: token for role, token in roles.items() if token is not None}
             known = {} if config.chat_template is None else config.chat_template.tokens
@@ -360,6 +360,11 @@ def _following(encode, context: str, text: str) -> list[int]:
         if ids[: len(head)] == head:
             return ids[len(head) :]
     return encode(text)
+
+
+def is_template_file(chat_format: str | None) -> bool:
+    """Return whether a chat format is the path of a Jinja template."""
+    return chat_format is not None and chat_format.endswith(".jinja")
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.data import conversation
+from mllm.data.chat_template import SWITCH
 from mllm.data.conversation import Turn
 from mllm.data.encoded import Encoded, require_fit
 from mllm.data.packing import round_up
@@ -104,10 +105,24 @@ class _Encoder:
         if turns not in self._prompts:
             whole = with_system(turns, self.system)
             encoded = self.processor.encode(whole, generate=True, where=where)
+            if self.system and not self._prompts:
+                self._require_effect(turns, encoded, where)
             if encoded.content[-1] < 0:
                 raise ValueError(f"{where}: ends with a medium; put text after it")
             self._prompts[turns] = encoded
         return self._prompts[turns]
+
+    def _require_effect(self, turns: tuple[Turn, ...], encoded: Encoded, where: str) -> None:
+        """Raise ValueError if the chat format leaves the system prompt out."""
+        try:
+            without = self.processor.encode(turns, generate=True, where=where)
+        except ValueError:  # the template asks for a system turn
+            return
+        if without.ids == encoded.ids:
+            raise ValueError(
+                f"{where}: the chat template writes no system turns, so the system prompt "
+                f"{self.system!r} changes nothing; {SWITCH}"
+            )
 
     def choices(self, request: Request, where: str) -> tuple[tuple[int, ...], ...]:
         """Return the ids of each choice of a request, none where a reply is asked for.

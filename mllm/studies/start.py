@@ -1,5 +1,6 @@
 """What a study starts from: its data, and weights that are random, published or its parent's."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,13 +11,14 @@ from jax.sharding import Mesh
 
 from mllm.checkpoints.contents import digests_of
 from mllm.checkpoints.folder import load_model, save_model, write_description
+from mllm.checkpoints.hf_folder import chat_line, is_hf_folder
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.parents import folder_content
 from mllm.checkpoints.pretrained import PRETRAINED, package_files
 from mllm.data.chat import CHAT_FORMATS
-from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
+from mllm.data.processor import Processor, ProcessorConfig, is_template_file, read_tokenizer
 from mllm.models import MODELS, config_from_dict
-from mllm.parallel.launch import in_turn
+from mllm.parallel.launch import in_turn, is_first
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
@@ -59,9 +61,12 @@ def fresh_model(config, benchmark, mesh: Mesh, model=None) -> Loaded:
     return Loaded(family, shape, variables, processor)
 
 
-def imported_files(name: str) -> dict[str, str]:
+def imported_files(name: str, chat_format: str | None = None) -> dict[str, str]:
     """Return the digests of the files that ``import_pretrained`` reads, by their names below the
     folder or the package. Where they are is no part of this.
+
+    Args:
+      chat_format: of the configuration; a template is read from the file that it names.
 
     Raises:
       FileNotFoundError, ValueError: there are none; the message names what is there.
@@ -73,7 +78,8 @@ def imported_files(name: str) -> dict[str, str]:
             f"weights to start from are {name!r}: no such folder, and none of "
             f"{', '.join(PRETRAINED)}"
         )
-    return folder_content(Path(name))
+    chat = {"chat_format": Path(chat_format)} if is_template_file(chat_format) else {}
+    return {**folder_content(Path(name)), **digests_of(chat)}
 
 
 def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
@@ -96,6 +102,8 @@ def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
         loaded = load_model(folder, dtype=dtype, mesh=mesh)
         if (chat := run.config.processor.chat_format) is not None:
             loaded = replace(loaded, processor=loaded.processor.with_chat_format(chat))
+        if is_hf_folder(folder) and is_first() and (line := chat_line(folder, loaded)):
+            print(line, file=sys.stderr, flush=True)
         begin()
         described = replace(loaded, variables={}, lora=None)
         write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)

@@ -58,7 +58,10 @@ def ensure(
     read_with = {parent.method: parent.processor_digest() for parent in parents}
     read_with = {name: found for name, found in read_with.items() if found}
     imports = stage.schedule is None and stage.answerer is None
-    files = imported_files(stage.pretrained or config.pretrained) if imports else None
+    files = None
+    if imports:
+        chat_format = config.get("processor", {}).get("chat_format")
+        files = imported_files(stage.pretrained or config.pretrained, chat_format)
     source = made_from(stage, config, benchmark.fingerprint, digests, files, read_with)
 
     def done() -> bool:

@@ -11,7 +11,8 @@ from tokenizers_of_tests import byte_level
 
 from mllm.data.conversation import assistant, image, raw, system, user
 from mllm.data.hf_chat import chosen_format
-from mllm.data.hf_processor import read_hf_processor
+from mllm.data.hf_processor import keep_chat_format, read_hf_processor
+from mllm.data.templates import CHAT_TEMPLATES
 from mllm.files import write_json, write_text
 
 transformers = pytest.importorskip("transformers")
@@ -67,6 +68,7 @@ def folder(good, tmp_path):
     return tmp_path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_template_is_the_one_that_transformers_takes(layout, folder):
     LAYOUTS[layout](folder)
@@ -165,3 +167,22 @@ def test_a_tokenizer_may_know_more_than_the_embedding(folder):
         processor.encode([raw("Say <more>")], generate=True, where="row 1")
     with pytest.raises(ValueError, match=r"needs the token '<image>' of id 4"):
         read_hf_processor(folder, "llava", 4).with_rows(4)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_chosen_format_goes_out_with_the_model(layout, folder):
+    LAYOUTS[layout](folder)
+    ours = read_hf_processor(folder, "llava", 4)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    keep_chat_format(folder, ours, "llava")
+    assert before == {path: path.read_bytes() for path in before}
+    write_text(folder / "mine.jinja", HERMES)
+    turns = [user(image(encoded(40, 30)), "Who?"), assistant("Ada."), user("When?")]
+    for chosen in ("llava", "vicuna", str(folder / "mine.jinja")):
+        ours = ours.with_chat_format(chosen)
+        keep_chat_format(folder, ours, "llava")
+        assert read_hf_processor(folder, "llava", 4).text(turns) == ours.text(turns)
+        theirs = transformers.AutoProcessor.from_pretrained(folder).chat_template
+        theirs = theirs["default"] if isinstance(theirs, dict) else theirs
+        assert theirs == CHAT_TEMPLATES.get(chosen, HERMES)

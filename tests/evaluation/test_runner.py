@@ -10,7 +10,9 @@ from PIL import Image
 from scipy.special import log_softmax
 from toy import make_model
 
+from mllm.data.chat_template import ChatTemplate
 from mllm.data.conversation import Turn, assistant, image, raw, system, user
+from mllm.data.hf_chat import with_template
 from mllm.evaluation import runner
 from mllm.evaluation.request import Choices, Request, Text
 from mllm.evaluation.runner import LocalModel, cut_at, with_system
@@ -247,3 +249,18 @@ def test_limits_and_temperatures_are_checked():
         Text(1, -1)
     with pytest.raises(ValueError, match="expected at least one text"):
         Choices(())
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_system_prompt_that_the_chat_template_leaves_out_is_refused(model, keeps):
+    """Otherwise the model would answer without it, under the name of the prompt."""
+    source = "{% for m in messages if KEPT %}{{ m['role'] + m['content'] + '.' }}{% endfor %}"
+    source = source.replace("KEPT", "true" if keeps else "m['role'] != 'system'")
+    told = with_template(model.processor, ChatTemplate(source))
+    answerer = LocalModel(replace(model, processor=told, system_prompt="Say nothing of Ada."))
+    asked = [Request("1", "ada", {}, (user("Who?"),), Choices(("Ada", "Bob")))]
+    if keeps:
+        assert ask(answerer, asked)["1"].state == "valid"
+        return
+    with pytest.raises(ValueError, match=r"writes no system turns, so the system prompt 'Say"):
+        ask(answerer, asked)

@@ -59,6 +59,16 @@ def test_every_file_that_is_read_counts(folders, tmp_path):
         path.write_bytes(kept)
 
 
+def test_a_chat_template_given_as_a_file_counts_by_its_content(folders, tmp_path):
+    plain, template = imported_files(str(folders / "hf"), "vicuna"), tmp_path / "mine.jinja"
+    assert plain == imported_files(str(folders / "hf"))
+    seen = []
+    for source in ("{{ messages[0].content }}", "{{ messages[1].content }}"):
+        template.write_text(source)
+        seen.append(imported_files(str(folders / "hf"), str(template)))
+    assert seen[0] == {**plain, "chat_format": ANY} and seen[0] != seen[1]
+
+
 def test_an_identity_follows_the_files_and_not_their_place():
     config = ConfigDict({"seed": 0, "pretrained": "here/llava", "model": {"dtype": "float32"}})
     stage = Stage("pretrained", ("seed", "pretrained", "model"))
