@@ -1,5 +1,6 @@
 """How a Hugging Face folder writes conversations and where its replies end."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from mllm.data.processor import Processor
 from mllm.data.processor_config import TEMPLATE
 from mllm.files import read_json, read_text
 
-FOLDER = "additional_chat_templates"
+MORE_TEMPLATES = "additional_chat_templates"
 ONE, TWO = image(b"1"), image(b"2")
 TALK = [user(ONE, "Who?"), assistant("Ada."), user("When?")]
 # A template is a named format if it writes these as the format does.
@@ -57,12 +58,11 @@ def read_template(folder: Path, names: dict) -> ChatTemplate | None:
     if isinstance(found, list):  # as tokenizer_config.json names several
         found = {entry["name"]: entry["template"] for entry in found}
     if isinstance(found, dict):
-        source = found.get("default") or (next(iter(found.values())) if len(found) == 1 else None)
-        if source is None:
-            raise ValueError(
-                f"{where}: holds chat templates named {sorted(found)}, expected one called "
-                f"'default'; write the one that is meant to chat_template.jinja in {folder}"
-            )
+        only = next(iter(found.values())) if len(found) == 1 else None
+        if (source := found.get("default", only)) is None:
+            # Nobody needs a choice for raw prompts and logits: the error waits for a conversation.
+            message = f"{where} has templates named {sorted(found)}, and none is called 'default'"
+            source = f"{{{{ raise_exception({json.dumps(message)}) }}}}"
         found = source
     if not isinstance(found, str):
         raise ValueError(f"{where}: chat_template is {found!r}, expected the text of a template")
@@ -78,15 +78,15 @@ def _templates(folder: Path, names: dict) -> Iterator[tuple[Path, object]]:
     """Yield each place that holds chat templates, and what it holds."""
     if (found := _optional(folder / "processor_config.json").get("chat_template")) is not None:
         yield folder / "processor_config.json", found
-    if (path := folder / "chat_template.jinja").is_file():
-        yield path, read_text(path)
     if (path := folder / "chat_template.json").is_file():
         yield path, read_json(path).get("chat_template")
-    more = {path.stem: read_text(path) for path in sorted((folder / FOLDER).glob("*.jinja"))}
+    if (path := folder / "chat_template.jinja").is_file():
+        yield path, read_text(path)
     if (found := names.get("chat_template")) is not None:
         yield folder / "tokenizer_config.json", found
-    if more:
-        yield folder / FOLDER, more
+    # The other templates of this folder are for special uses, such as tools.
+    if (path := folder / MORE_TEMPLATES / "default.jinja").is_file():
+        yield path, read_text(path)
 
 
 def with_template(processor: Processor, template: ChatTemplate) -> Processor:

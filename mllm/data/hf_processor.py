@@ -14,7 +14,14 @@ from pathlib import Path
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, processors
 
-from mllm.data.hf_chat import read_ends, read_limits, read_template, with_ends, with_template
+from mllm.data.hf_chat import (
+    MORE_TEMPLATES,
+    read_ends,
+    read_limits,
+    read_template,
+    with_ends,
+    with_template,
+)
 from mllm.data.images import CLIP_MEAN
 from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
 from mllm.data.templates import CHAT_TEMPLATES
@@ -284,7 +291,7 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     else:
         layout = {"image_seq_len": config.image_tokens}
     write_json(folder / "processor_config.json", {**layout, **kind})
-    write_text(folder / "chat_template.jinja", _source(config))
+    _write_template(folder, config)
 
 
 def keep_chat_format(folder: Path, processor: Processor, family: str) -> None:
@@ -298,8 +305,16 @@ def keep_chat_format(folder: Path, processor: Processor, family: str) -> None:
         if (folder / name).is_file() and "chat_template" in (content := read_json(folder / name)):
             content.pop("chat_template")
             write_json(folder / name, content)
-    (folder / "chat_template.json").unlink(missing_ok=True)
-    write_text(folder / "chat_template.jinja", _source(processor.config))
+    _write_template(folder, processor.config)
+
+
+def _write_template(folder: Path, config: ProcessorConfig) -> None:
+    """Write the chat template where transformers 4 looks for it, and where transformers 5 does."""
+    write_text(folder / "chat_template.jinja", _source(config))
+    if (folder / MORE_TEMPLATES).is_dir():  # transformers 5 refuses both, and 4 knows neither
+        (folder / "chat_template.json").unlink(missing_ok=True)
+    else:
+        write_json(folder / "chat_template.json", {"chat_template": _source(config)})
 
 
 def _source(config: ProcessorConfig) -> str:

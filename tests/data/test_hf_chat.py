@@ -43,6 +43,10 @@ LAYOUTS = {
         jinja(f, ZEPHYR),
         edit(f, "tokenizer_config.json", chat_template=HERMES),
     ),
+    "json before its file": lambda f: (
+        edit(f, "chat_template.json", chat_template=ZEPHYR),
+        jinja(f, HERMES),
+    ),
     "json before the tokenizer's": lambda f: (
         edit(f, "chat_template.json", chat_template=ZEPHYR),
         edit(f, "tokenizer_config.json", chat_template=HERMES),
@@ -105,17 +109,22 @@ def test_which_format_was_taken_is_said(folder):
     assert "'llava', unlike by its own chat template" in chosen_format(folder, ours)
 
 
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ([{"name": "a", "template": "1"}, {"name": "b", "template": "2"}], r"named \['a', 'b'\]"),
-        (7, "chat_template is 7, expected the text of a template"),
-    ],
-)
-def test_a_choice_that_nobody_made_is_named(found, message, folder):
-    edit(folder, "tokenizer_config.json", chat_template=found)
-    with pytest.raises(ValueError, match=rf"tokenizer_config\.json: .*{message}"):
+def test_a_choice_that_nobody_made_is_named_when_a_conversation_is_written(folder):
+    several = [{"name": "a", "template": "1"}, {"name": "b", "template": "2"}]
+    edit(folder, "tokenizer_config.json", chat_template=several)
+    processor = read_hf_processor(folder, "llava", 4)
+    assert processor.encode([raw("Who?")], generate=True).ids
+    with pytest.raises(ValueError, match=r"config.json has templates named \['a', 'b'\], and none"):
+        processor.encode([user("Who?")], generate=True)
+    assert processor.with_chat_format("llava").encode([user("Who?")], generate=True).ids
+    edit(folder, "tokenizer_config.json", chat_template=7)
+    with pytest.raises(ValueError, match=r"tokenizer_config\.json: chat_template is 7, expected"):
         read_hf_processor(folder, "llava", 4)
+
+
+def test_a_template_for_tools_is_not_for_conversations(folder):
+    jinja(folder, HERMES, "additional_chat_templates/tool_use.jinja")
+    assert read_hf_processor(folder, "llava", 4).config.chat_format == "vicuna"
 
 
 ENDS = {  # the settings of each file, and which tokens end a reply
