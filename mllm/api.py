@@ -74,7 +74,7 @@ def _from_gguf(path: Path, dtype: str | None) -> Loaded:
         roles = {"bos_token": file.bos_id, "eos_token": file.eos_id, "pad_token": file.pad_id}
         tokens = {role: names(index) for role, index in roles.items() if index is not None}
         processor = with_template(processor, dated(file.chat_template, tokens))
-    processor = with_ends(processor, [names(index) for index in ends])
+    processor = with_ends(processor, [name for name in map(names, ends) if name is not None])
     shape, variables = file.config, jax.tree.map(jnp.asarray, file.variables)
     if dtype is not None:
         shape = replace(shape, dtype=str(jnp.dtype(dtype)))

@@ -52,7 +52,8 @@ def read_template(folder: Path, names: dict) -> ChatTemplate | None:
     Args:
       names: of special_tokens_map.json and tokenizer_config.json.
     """
-    where, found = next(_templates(folder, names), (None, None))
+    places = (place for place in _templates(folder, names) if place[1] is not None)
+    where, found = next(places, (None, None))
     if found is None:
         return None
     if isinstance(found, list):  # as tokenizer_config.json names several

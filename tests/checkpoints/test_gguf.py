@@ -10,7 +10,9 @@ from gguf import GGMLQuantizationType, GGUFWriter, TokenType
 from gguf.quants import quantize
 from tokenizers import pre_tokenizers
 
+import mllm
 from mllm.checkpoints.gguf import interleaved_to_half_split, read_gguf
+from mllm.data.conversation import assistant, user
 from mllm.models import llava
 
 WIDTH, LAYERS, HEADS, KV_HEADS, MLP = 32, 2, 4, 2, 64
@@ -186,6 +188,18 @@ def test_text_starts_with_bos_where_the_file_says_so(tmp_path):
     file = TinyFile(metadata={"tokenizer.ggml.add_bos_token": True})
     tokenizer = read_gguf(file.write(tmp_path / "tiny.gguf")).tokenizer
     assert tokenizer.encode("hell").tokens == ["<|start|>", "hell"]
+
+
+def test_a_file_is_asked_by_its_own_template_and_ends_at_any_end(tmp_path):
+    turn = "{{ m['role'] + eos_token + m['content'] + '<|start|>' }}"
+    told = f"{{% for m in messages %}}{turn}{{% endfor %}}"
+    chat = {"tokenizer.chat_template": told, "tokenizer.ggml.eot_token_id": 1}
+    path = TinyFile(metadata=chat).write(tmp_path / "tiny.gguf")
+    processor = mllm.load(path).loaded.processor
+    turns = [user("hell"), assistant("12")]
+    assert processor.text(turns) == "user<|end|>hell<|start|>assistant<|end|>12<|start|>"
+    assert (processor.config.eos, processor.config.ends) == ("<|start|>", ("<|end|>",))
+    assert processor.encode(turns).ids[-1] == 1 and processor.end_ids == (1, 0)
 
 
 @pytest.mark.parametrize(
