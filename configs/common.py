@@ -56,7 +56,8 @@ def get_config() -> ConfigDict:
     # ``model.remat`` is what the decoder's layers keep for the backward pass while training.
     config.pretrained = ""
     config.model = ConfigDict()
-    # ``chat_format`` is of ``mllm.data.chat``; None takes the one of the folder in ``pretrained``.
+    # ``chat_format`` is of ``mllm.data.chat``; None takes the one of the folder in ``pretrained``,
+    # whose format may also be the path of a Jinja template.
     config.processor = ConfigDict(dict(chat_format=placeholder(str), image_size=64))
     config.rows = ConfigDict(dict(tokens=192, supervised=64, answers=12))
     # The stage that is run. Runs of one method with other options need a name of their own, the
