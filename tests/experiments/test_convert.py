@@ -74,7 +74,7 @@ def our_folder(hf_folder, tmp_path_factory):
 def run(source: Path, target: Path, **options) -> None:
     """``main`` of the command, in this process."""
     flags.FLAGS.mark_as_parsed()
-    with flagsaver.flagsaver(**{"from": str(source), "to": str(target)}, **options):
+    with flagsaver.flagsaver(**{"from": source, "to": target}, **options):
         convert.main([])
 
 
