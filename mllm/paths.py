@@ -14,7 +14,7 @@ _MOUNTS = {
     **dict.fromkeys(("az", "abfs", "abfss"), "blobfuse2 mount FOLDER"),
 }
 # Keys of a configuration that hold a path, besides those that end in _dir, _file or _path; in the
-# section ``folders`` all do.
+# section ``folders`` all do. A chat format is a path if it ends in .jinja.
 _KEYS = {"pretrained", "file"}
 
 
@@ -59,6 +59,7 @@ def expand_paths(values: Mapping[str, Any]) -> dict[str, str]:
     for key, value in _leaves(values):
         *above, last = key.split(".")
         named = last in _KEYS or last.endswith(("_dir", "_file", "_path")) or "folders" in above
+        named = named or (last == "chat_format" and str(value).endswith(".jinja"))
         if named and isinstance(value, str) and value:
             try:
                 path = local_path(value)

@@ -93,5 +93,8 @@ def test_the_paths_of_a_configuration_are_expanded_and_nothing_else():
     assert expand_paths({"benchmark.data_dir": "~/d", "objective.name": "~/d"}) == {
         "benchmark.data_dir": "/homes/me/d"
     }
+    for chat_format, path in {"~/mine.jinja": "/homes/me/mine.jinja", "llava": None}.items():
+        found = expand_paths({"processor": {"chat_format": chat_format}})
+        assert found.get("processor.chat_format") == path
     with pytest.raises(ValueError, match=r"config\.benchmark\.published_dir: gs://b: a bucket"):
         expand_paths({"benchmark": {"published_dir": "gs://b"}})
