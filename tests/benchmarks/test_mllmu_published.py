@@ -233,6 +233,10 @@ BAD = {
         ["forget_15", "'999'", "Full_Set"],
     ),
     "stranger in training": (put("ft_Data", 2, "ID", value="999"), ["ft_Data/", "row 2", "'999'"]),
+    "nothing taught": (
+        lambda tables: [row.update(metadata="[{]") for row in tables["ft_Data"]],
+        ["ft_Data: no row has training pairs that can be read"],
+    ),
     "untaught": (lambda tables: tables["ft_Data"].pop(), ["ft_Data", "'020'", "no training"]),
     "no ID, other count": (without_ids(lambda rows: rows.pop()), ["ft_Data/", "ID", "not 19"]),
     "no ID, other order": (

@@ -185,6 +185,11 @@ def _read_training(
             f"{folder / TRAINING}: no training pairs for ID {missing[0]!r} of {FULL} "
             f"({len(missing)} such IDs); use the {TRAINING} of the same release"
         )
+    if known and not any(training.values()):
+        raise ValueError(
+            f"{folder / TRAINING}: no row has training pairs that can be read; expected metadata "
+            'to be JSON of the form [{"Question": ..., "Answer": ...}]'
+        )
     return training
 
 

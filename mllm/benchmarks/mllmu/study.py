@@ -87,12 +87,13 @@ def summary(benchmark: Benchmark) -> list[str]:
             pairs += len(profile.training)
             if split == "full" and not profile.training:
                 untaught.append(profile.id)
-        strict_items({split: profiles}, skipped)
+            strict_items({split: [profile]}, skipped)
         lines.append(
             f"{split:<11} {len(profiles):5} rows {questions:6} questions {pairs:6} training pairs"
         )
     if untaught:
-        lines.append(f"no training pairs that can be read: {', '.join(untaught)}")
+        more = f" and {len(untaught) - 8} more" if len(untaught) > 8 else ""
+        lines.append(f"no training pairs that can be read: {', '.join(untaught[:8])}{more}")
     return [*lines, *notes(StrictProtocol.name, skipped)]
 
 
