@@ -14,6 +14,7 @@ from experiments.common import define_path, run
 from mllm.api import load
 from mllm.checkpoints.hf_folder import chat_line, is_hf_folder, write_adapter_folder
 from mllm.checkpoints.loaded import Loaded
+from mllm.checkpoints.new_folder import require_new
 
 FROM = define_path("from", "folder, or .gguf file, to read", required=True)
 TO = define_path("to", "folder to write, which must be new", required=True)
@@ -30,6 +31,7 @@ ADAPTER_FOR = define_path(
 
 def main(_):
     source, target = FROM.value, TO.value
+    require_new(target)
     model = load(source, dtype=DTYPE.value)
     print(f"read {source}: {describe(model.loaded)}", flush=True)
     if is_hf_folder(source) and (line := chat_line(source, model.loaded)):

@@ -9,19 +9,29 @@ from pathlib import Path
 from mllm.parallel.launch import is_first, wait_for_all
 
 
-@contextlib.contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder, the same for all processes, that becomes ``folder`` on success.
-
-    On failure it is removed.
+def require_new(folder: Path) -> None:
+    """Check that a folder can be written.
 
     Raises:
-      ValueError: ``folder`` exists and is not empty.
+      ValueError: it exists and is not empty.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder}: exists already; name a new folder")
-    temporary = folder.absolute().with_name(f".{folder.name}.writing")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder, the same for all processes, that becomes ``folder`` on success.
+
+    On failure it is removed. If ``folder`` is a link, the folder that it leads to is written.
+
+    Raises:
+      ValueError: ``folder`` exists and is not empty.
+    """
+    require_new(folder)
+    folder = Path(os.path.realpath(folder))
+    temporary = folder.with_name(f".{folder.name}.writing")
     if is_first():
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)

@@ -306,6 +306,55 @@ def test_a_stop_leaves_nothing_and_what_a_kill_leaves_is_cleared(
     assert mllm.load(target).loaded.digest() == mllm.load(source).loaded.digest()
 
 
+def each_file(source: Path, root: Path) -> Path:
+    """A folder of links to the files of another."""
+    (root / "view").mkdir()
+    for path in source.iterdir():
+        (root / "view" / path.name).symlink_to(path)
+    return root / "view"
+
+
+def hub(source: Path, root: Path) -> Path:
+    """A snapshot in a cache as that of the Hub: links to files that are named by their content."""
+    blobs, snapshot = root / "models--x--y/blobs", root / "models--x--y/snapshots/abc"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for number, path in enumerate(sorted(source.iterdir())):
+        shutil.copy(path, blobs / f"{number:040x}")
+        (snapshot / path.name).symlink_to(f"../../blobs/{number:040x}")
+    return snapshot
+
+
+def link(source: Path, root: Path) -> Path:
+    (root / "link").symlink_to(source)
+    return root / "link"
+
+
+@pytest.mark.parametrize("view", [each_file, hub, link])
+def test_from_links_and_to_links(hf_folder, our_folder, tmp_path, view):
+    source = view(hf_folder("llava"), tmp_path)
+    (tmp_path / "disk/empty").mkdir(parents=True)
+    (tmp_path / "runs").symlink_to("disk")
+    (tmp_path / "to empty").symlink_to("disk/empty")
+    (tmp_path / "to new").symlink_to("disk/new")
+    run(source, tmp_path / "to empty")
+    run(source, tmp_path / "runs/ours")
+    run(tmp_path / "to empty", tmp_path / "to new")
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["empty", "new", "ours"]
+    assert all((tmp_path / name).is_symlink() for name in ("runs", "to empty", "to new"))
+    for folder in ("to empty", "disk/empty", "runs/ours", "to new"):
+        found = mllm.load(tmp_path / folder).loaded.digest()
+        assert found == mllm.load(our_folder("llava")).loaded.digest()
+    assert small_files(tmp_path / "disk/new") == small_files(hf_folder("llava"))
+
+
+def test_a_target_that_is_there_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    write_text(tmp_path / "there" / "notes.txt", "kept")
+    monkeypatch.setattr(convert, "load", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(ValueError, match="there: exists already; name a new folder"):
+        run(tmp_path / "from", tmp_path / "there")
+
+
 def test_the_command(commands, hf_folder, our_folder, tmp_path):
     done = commands.run(
         "convert", "--from", our_folder("idefics3"), "--to", tmp_path / "hf", "--verify"
