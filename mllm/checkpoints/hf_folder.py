@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, NamedSharding
 
@@ -18,6 +19,7 @@ from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
 from mllm.checkpoints.peft import WEIGHTS, write_adapter
+from mllm.checkpoints.peft_files import as_folder, overlay, own_files
 from mllm.checkpoints.peft_read import EMBED, HEAD, Adapter, read_adapter
 from mllm.checkpoints.quantised import Dequantised, open_weights, without_quantisation
 from mllm.checkpoints.small_files import read_small_files
@@ -36,6 +38,7 @@ from mllm.models import MODELS
 from mllm.ops.lora import merge_lora
 from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
+from mllm.parallel.place import fetch
 from mllm.parallel.rules import spec_of
 
 READ = (".json", ".jinja", ".model", ".txt")  # small files that answers may depend on
@@ -186,7 +189,7 @@ def content_files(folder: Path) -> dict[str, Path]:
     """
     if (folder / ADAPTER).is_file():
         base = content_files(_base_of(folder))
-        own = {name: folder / name for name in (ADAPTER, WEIGHTS)}
+        own = {name: folder / name for name in (ADAPTER, WEIGHTS, *own_files(folder))}
         return own | {f"base/{name}": path for name, path in base.items()}
     small = [name for name in read_small_files(folder) if Path(name).suffix in READ]
     return {name: folder / name for name in (*small, *open_folder(folder).names)}
@@ -217,9 +220,27 @@ def _base_of(folder: Path) -> Path:
 
 
 def _read_adapted(folder: Path, dtype: str | None, mesh: Mesh | None) -> Loaded:
-    base = read_folder(_base_of(folder), dtype=dtype, mesh=mesh)
+    below = _base_of(folder)
+    base = read_folder(below, dtype=dtype, mesh=mesh)
     params = jax.eval_shape(lambda: base.variables["params"])
+    base = _with_own_files(base, folder, below)
     return _adapt(base, read_adapter(folder, _table(base), params, place=_places(mesh)), mesh)
+
+
+def _with_own_files(base: Loaded, folder: Path, below: Path) -> Loaded:
+    """Return a model with the tokenizer, processor and chat template of its adapter's folder."""
+    files = overlay(base.origin.files, own_files(folder))
+    if files == base.origin.files:
+        return base
+    with as_folder(files, f"{folder} (over {below})") as whole:
+        vision = replace(base.config.vision, **_pixel_statistics(whole))
+        config = replace(base.config, vision=vision)
+        raw = json.loads(files[CONFIG])
+        processor, image_id = _read_processor(whole, base.family, config, raw)
+    if isinstance(processor, NoProcessor):
+        processor = NoProcessor(folder / processor.missing.name)
+    origin = replace(base.origin, files=files)
+    return replace(base, config=config, processor=processor, image_id=image_id, origin=origin)
 
 
 def _adapt(base: Loaded, adapter: Adapter, mesh: Mesh | None) -> Loaded:
@@ -302,11 +323,29 @@ def write_adapter_folder(folder: Path, loaded: Loaded, base: str) -> None:
     """Write only the adapter of a model, in PEFT's format, for the exported model ``base``.
 
     Raises:
-      ValueError: the model has no adapter, or the folder exists and is not empty.
+      ValueError: the model has no adapter, the folder exists and is not empty, or ``base`` is a
+        folder of other weights than those that the adapter applies to.
     """
     if "lora" not in loaded.variables:
         raise ValueError(f"{folder}: the model has no adapter of its own; export all its weights")
+    if is_hf_folder(Path(base)):
+        _require_same(loaded, Path(base))
     dropout = (loaded.lora or {}).get("dropout", 0.0)
     with new_folder(folder) as temporary:
         lora = loaded.variables["lora"]
         write_adapter(temporary, lora, _table(loaded), base, dropout=dropout)
+
+
+def _require_same(loaded: Loaded, base: Path) -> None:
+    """Check that a folder holds the weights below the adapter of a model."""
+    found = flatten_dict(read_folder(base).variables["params"], sep="/")
+    for path, leaf in flatten_dict(loaded.variables["params"], sep="/").items():
+        if path in found and leaf.shape == found[path].shape:
+            there = found[path]
+            if np.array_equal(fetch(leaf.astype(there.dtype)), fetch(there)):
+                continue
+        raise ValueError(
+            f"{base}: parameter {path!r}: expected the weights that the adapter applies to, found "
+            "others; export the run that the adapter was trained on, and name that folder, or "
+            "export the model with its adapter merged"
+        )

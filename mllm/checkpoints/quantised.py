@@ -63,13 +63,13 @@ class Dequantised(TensorFiles):
         self.where, self._stored = files.where, files._stored  # the headers are checked already
         self._matrices, self._dtype = matrices, dtype
         hidden = {part for m in matrices.values() for part in (m.scale, m.zero)}
-        self._listed = [
-            name
+        self._listed = {
+            name: None
             for name in files
             if name not in hidden
             and not _OF_ACTIVATIONS.fullmatch(name)
             and not name.endswith(".weight_format")
-        ]
+        }
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._listed)
@@ -208,7 +208,7 @@ def _find_matrices(files: TensorFiles, settings: Mapping[str, Any]) -> dict[str,
             continue
         zero = f"{stem}.weight_zero_point"
         zero = zero if zero in files else None
-        if zero is None or files.shape(zero) == files.shape(held):
+        if zero is None or (files.shape(zero) == files.shape(held) and files.kind(zero) == "I8"):
             found[name] = _Matrix(held, zero, _SCALES[scale], block)
     return found
 

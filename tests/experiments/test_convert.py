@@ -217,6 +217,18 @@ def test_an_adapter_alone_answers_in_peft_as_with_us(hf_folder, our_folder, tmp_
     assert np.abs(here - without.numpy()).max() > 0.1
 
 
+def test_an_adapter_is_not_written_for_other_weights(hf_folder, our_folder, tmp_path):
+    loaded = adapted(our_folder("llava")).loaded
+    leaves = flatten_dict(loaded.variables["params"], sep="/")
+    leaves["decoder/norm/scale"] = leaves["decoder/norm/scale"].at[3].add(0.5)
+    variables = {**loaded.variables, "params": unflatten_dict(leaves, sep="/")}
+    mllm.api.Model(replace(loaded, variables=variables)).save(tmp_path / "run")
+    message = r"'decoder/norm/scale': expected the weights that the adapter applies to"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / "run", tmp_path / "adapter", adapter_for=str(hf_folder("llava")))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def mllmu_like() -> mllm.api.Model:
     """The model of configs/mllmu/tiny.py with the tokenizer of the toy."""
     values = tiny.get_config().model.to_dict()
