@@ -3,6 +3,7 @@ target is whole or absent.
 """
 
 import io
+import os
 import shutil
 from dataclasses import replace
 from functools import cache
@@ -331,9 +332,12 @@ def hub(source: Path, root: Path) -> Path:
     blobs, snapshot = root / "models--x--y/blobs", root / "models--x--y/snapshots/abc"
     blobs.mkdir(parents=True)
     snapshot.mkdir(parents=True)
-    for number, path in enumerate(sorted(source.iterdir())):
-        shutil.copy(path, blobs / f"{number:040x}")
-        (snapshot / path.name).symlink_to(f"../../blobs/{number:040x}")
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for number, path in enumerate(files):
+        blob, place = blobs / f"{number:040x}", snapshot / path.relative_to(source)
+        shutil.copy(path, blob)
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(os.path.relpath(blob, place.parent))
     return snapshot
 
 
