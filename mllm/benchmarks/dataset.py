@@ -131,6 +131,22 @@ def open_dataset(folder: Path, **made_from: Any) -> Dataset:
     return Dataset(folder, record)
 
 
+def require_imported(folder: Path, source: str | Path) -> None:
+    """Check that the files of a source were imported as they are now.
+
+    Args:
+      folder: of the dataset, named by the content of the source.
+
+    Raises:
+      FileNotFoundError: they were not.
+    """
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{source}: not imported yet, or changed since it was ({folder} not found); import it "
+            "with `python -m experiments.prepare` and the same config"
+        )
+
+
 def build_dataset(final: Path, build: Build) -> None:
     """Build a dataset unless it is there; one process at a time does.
 

@@ -44,7 +44,7 @@ def test_data_is_never_served_under_the_name_of_other_data(tmp_path):
     changed.write_bytes(next((new / "ft_Data").iterdir()).read_bytes())
     assert answers(Benchmark.open(data, "published", published_dir=old)) == {"Paris."}
     write(tmp_path / "third", retell(published_rows(), "Nobody"))
-    with pytest.raises(FileNotFoundError, match=r"not found; make it with .*experiments.prepare"):
+    with pytest.raises(FileNotFoundError, match=r"third: not imported yet, or changed.*prepare"):
         Benchmark.open(data, "published", published_dir=tmp_path / "third")
     for call in (prepare, Benchmark.open):
         with pytest.raises(FileNotFoundError, match=r"gone: no such folder; .*published_dir"):

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset
+from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_imported
 from mllm.benchmarks.mllmu import celebrities, portraits
 from mllm.benchmarks.mllmu.builder import CITATION, CONFIGS, VERSION, build, make_source
 from mllm.benchmarks.mllmu.published import source_digest
@@ -56,6 +56,8 @@ class Benchmark:
             FileNotFoundError: it has not been prepared, or there is no `published_dir`.
         """
         folder, made_from = _find(data_dir, config, seed, published_dir)
+        if published_dir is not None:
+            require_imported(folder, published_dir)
         return cls(open_dataset(folder, **made_from))
 
     @property

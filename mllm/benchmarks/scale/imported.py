@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset
+from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_imported
 from mllm.benchmarks.scale.benchmark import Benchmark
 from mllm.benchmarks.scale.builder import CITATION, VERSION, build
 from mllm.benchmarks.scale.generate import full_digest
@@ -111,7 +111,9 @@ def open_imported(data_dir: str | Path, file: str | Path) -> Imported:
     Raises:
       FileNotFoundError: the file is not there, or has not been prepared since it changed.
     """
-    return _open(data_dir, _fingerprint(file))
+    fingerprint = _fingerprint(file)
+    require_imported(_folder(data_dir, fingerprint), file)
+    return _open(data_dir, fingerprint)
 
 
 def _open(data_dir: str | Path, fingerprint: str) -> Imported:

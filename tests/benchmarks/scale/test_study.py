@@ -222,5 +222,5 @@ def test_a_file_that_somebody_has_is_asked_about(tmp_path):
         }
         assert expected is None or {score["value"] for score in found.values()} == {expected}
     file.write_text(file.read_text().replace("How many?", "How many are there?"))
-    with pytest.raises(FileNotFoundError, match="prepare"):
+    with pytest.raises(FileNotFoundError, match=r"mine\.tsv: not imported yet, or changed since"):
         study.open_benchmark(config)
