@@ -1,5 +1,7 @@
 """A step whose rows are taken in parts equals the one that takes them whole."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +10,16 @@ import pytest
 from toy import make_model, make_pipeline
 
 from mllm.ops.lora import init_lora
+from mllm.ops.losses import supervised_logprobs
 from mllm.training import state
 from mllm.training.optimizers import Schedule, scale_by_schedule
-from mllm.training.step import cut_rows, join_rows, make_train_step
+from mllm.training.step import (
+    cut_rows,
+    join_rows,
+    make_train_step,
+    predicting_states,
+    scatter_values,
+)
 from mllm.unlearning import get_objective
 
 pytestmark = pytest.mark.thorough
@@ -21,9 +30,8 @@ def model():
     return make_model()
 
 
-def update(model, name, accumulation):
-    """The metrics of one step, its gradient (plain descent at rate 1) and its temporary bytes."""
-    optimizer = optax.chain(optax.sgd(1.0), scale_by_schedule(Schedule(peak=1.0, steps=1)))
+def beginning(model):
+    """Weights, an adapter and a batch of both roles."""
     params = jax.tree.map(jnp.copy, model.variables["params"])
     lora = init_lora(params, jax.random.key(1), rank=2, targets=r"decoder/layers/\w+$")
     keys = iter(jax.random.split(jax.random.key(2), len(jax.tree.leaves(lora))))
@@ -32,11 +40,19 @@ def update(model, name, accumulation):
     batch = dict(make_pipeline(model).batch_at(0))
     batch["role"] = np.arange(len(batch["role"])).astype(np.float32) % 2
     batch["reference_logprobs"] = np.full(batch["answers"].shape, -3.0, np.float32)
+    return params, lora, batch
+
+
+def update(model, name, accumulation, config=None, key=None):
+    """The metrics of one step, its gradient (plain descent at rate 1) and its temporary bytes."""
+    optimizer = optax.chain(optax.sgd(1.0), scale_by_schedule(Schedule(peak=1.0, steps=1)))
+    params, lora, batch = beginning(model)
     step = make_train_step(
         model.model,
-        model.config,
+        config or model.config,
         get_objective(name),
         optimizer,
+        key=key,
         accumulation=accumulation,
     )
     first = state.create({"lora": lora}, optimizer)
@@ -57,6 +73,32 @@ def test_parts_give_the_loss_and_gradient_of_the_whole(model, name):
     difference = optax.tree.norm(jax.tree.map(lambda a, b: a - b, found, expected))
     assert float(difference) < 1e-6 * size
     assert less < much
+
+
+def test_with_dropout_each_part_drops_the_same_inputs_in_both_passes(model):
+    """Against the gradient of one loss over all parts, each computed once with its own mask."""
+    decoder = replace(model.config.decoder, lora_dropout=0.5)
+    config, key = replace(model.config, decoder=decoder), jax.random.key(5)
+    objective = get_objective("npo")
+    params, lora, batch = beginning(model)
+    keys = jax.random.split(jax.random.fold_in(key, 0), 2)
+
+    def loss(lora):
+        variables, values = {"params": params, "lora": lora}, []
+        for number in range(2):
+            part = jax.tree.map(lambda rows, n=number: rows[n::2], batch)
+            states = predicting_states(model.model, config, variables, part, key=keys[number])
+            head = model.model.head(config, variables)
+            values.append(scatter_values(supervised_logprobs(states, head, part), part))
+        return objective.loss(token_logprobs=join_rows(jnp.stack(values)), batch=batch)[0]
+
+    expected, gradient = jax.value_and_grad(loss)(lora)
+    metrics, found, _ = update(model, "npo", 2, config, key)
+    np.testing.assert_allclose(metrics["loss"][0], expected, rtol=1e-5)
+    difference = optax.tree.norm(jax.tree.map(lambda a, b: a - b, found, gradient))
+    assert float(difference) < 1e-5 * float(optax.tree.norm(gradient))
+    undropped, _, _ = update(model, "npo", 2)
+    assert abs(float(metrics["loss"][0] - undropped["loss"][0])) > 1e-3
 
 
 def test_rows_come_back_in_their_order():
