@@ -76,7 +76,8 @@ def imported_files(name: str, chat_format: str | None = None) -> dict[str, str]:
     if not Path(name).is_dir():
         raise FileNotFoundError(
             f"weights to start from are {name!r}: no such folder, and none of "
-            f"{', '.join(PRETRAINED)}"
+            f"{', '.join(PRETRAINED)}. Nothing is downloaded: get a model of the Hugging Face Hub "
+            "with `hf download NAME --local-dir FOLDER`, and give the folder"
         )
     chat = {"chat_format": Path(chat_format)} if is_template_file(chat_format) else {}
     return {**folder_content(Path(name)), **digests_of(chat)}
