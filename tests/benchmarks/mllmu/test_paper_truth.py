@@ -316,7 +316,8 @@ def test_odd_rows_and_pictures_are_asked_and_scored_as_the_script_does(twins, be
     seen = {(record["gold"], record["question"]) for record in records}
     assert {None, "", "E", "B.", "b", "B "} <= {gold for gold, _ in seen}
     assert any("E: None of these" in record["prompt"] for record in records)
-    assert any("D: " in record["prompt"].partition("C: ")[0] for record in records)
+    asked = [record["prompt"].rpartition("USER: <image>")[2] for record in records]
+    assert any("\nD: " in prompt.partition("\nC: ")[0] for prompt in asked)
     assert any(question and "<image>" in question for _, question in seen)
 
 
