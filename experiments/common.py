@@ -35,6 +35,8 @@ VERIFY_WEIGHTS = flags.DEFINE_enum(
 )
 MISSING = "--config is missing; give a file of configs/, such as --config configs/NAME/tiny.py"
 
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "print what would be done, and write nothing")
+
 
 def get_config() -> ConfigDict:
     """Return the configuration of the command line, its paths expanded.
@@ -127,7 +129,8 @@ def _start() -> None:
     threading.excepthook, sys.excepthook = _thread_failed, _failed
     if jax.distributed.is_initialized() and not launch.is_first():
         stopping.be_quiet()
-    keep_programs()
+    if not any(word.lstrip("-") == "dry_run" for word in sys.argv[1:]):
+        keep_programs()
     atexit.register(_report_compiled)
 
 

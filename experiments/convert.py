@@ -6,12 +6,15 @@ python -m experiments.convert --from runs/x/npo --to npo-adapter --adapter_for l
 """
 
 import math
+from pathlib import Path
 
 import jax
 from absl import flags
 
-from experiments.common import define_path, run
+from experiments.common import DRY_RUN, define_path, run
+from experiments.planning import end_of_plan
 from mllm.api import load
+from mllm.checkpoints.folder import describe_model
 from mllm.checkpoints.hf_folder import chat_line, is_hf_folder, write_adapter_folder
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.new_folder import require_new
@@ -32,6 +35,9 @@ ADAPTER_FOR = define_path(
 def main(_):
     source, target = FROM.value, TO.value
     require_new(target)
+    if DRY_RUN.value:
+        dry_run(source, target)
+        return
     model = load(source, dtype=DTYPE.value)
     print(f"read {source}: {describe(model.loaded)}", flush=True)
     if is_hf_folder(source) and (line := chat_line(source, model.loaded)):
@@ -48,6 +54,24 @@ def main(_):
 
         published, ours = (source, target) if is_hf_folder(source) else (target, source)
         verify(published, ours)
+
+
+def dry_run(source: Path, target: Path) -> None:
+    """Print what would be read and written."""
+    if source.is_file():
+        print(f"reads {source}, {source.stat().st_size / 1e6:,.1f} MB")
+    else:
+        model = describe_model(source)
+        params = model.model.abstract(model.config)["params"]
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+        print(f"reads {source}: {model.family}, {count:,} parameters")
+    if ADAPTER_FOR.value is not None:
+        kind = f"the adapter for {ADAPTER_FOR.value}, in PEFT's format"
+    else:
+        kind = "our format" if is_hf_folder(source) or source.is_file() else "Hugging Face's format"
+    checked = ", and compares both with transformers" if VERIFY.value else ""
+    print(f"writes {target}: {kind}, weights {DTYPE.value or 'as stored'}{checked}")
+    end_of_plan()
 
 
 def describe(loaded: Loaded) -> str:

@@ -3,11 +3,21 @@
 A Hugging Face folder, or one that Model.save wrote, is evaluated as a run below --workdir.
 """
 
-from experiments.common import define_path, get_config, run, say
+from pathlib import Path
+
+from experiments.common import DRY_RUN, define_path, get_config, run, say
+from experiments.planning import (
+    EVALUATION_FILES,
+    end_of_plan,
+    planned_data,
+    show_evaluation,
+    show_runs,
+)
 from mllm.benchmarks import get_benchmark, get_report
 from mllm.evaluation.places import find_folder, read_manifest
 from mllm.reporting.single import difference_lines, score_lines
 from mllm.studies.evaluate import Evaluated, evaluate, read_records
+from mllm.studies.plan import Plan
 from mllm.studies.run import open_run
 from mllm.studies.train import ensure
 
@@ -19,15 +29,19 @@ def main(_):
     config, folder = get_config(), CHECKPOINT.value
     name, protocol = config.benchmark.name, config.evaluation.protocol
     system, layout = get_benchmark(name), get_report(name).layout
-    benchmark = system.open_benchmark(config)
     if WORKDIR.value is not None:
         config.pretrained = str(folder)
-        folder = ensure("pretrained", config, WORKDIR.value, system, benchmark).folder
     elif not (folder / "run.json").is_file():
         raise FileNotFoundError(
             f"{folder / 'run.json'}: no such file; a folder that is not a run needs --workdir DIR "
             "for its results"
         )
+    if DRY_RUN.value:
+        dry_run(config, folder, system)
+        return
+    benchmark = system.open_benchmark(config)
+    if WORKDIR.value is not None:
+        folder = ensure("pretrained", config, WORKDIR.value, system, benchmark).folder
     opened = open_run(folder, config, benchmark.fingerprint)
     evaluated = evaluate(opened, config, system, benchmark)
     for line in score_lines(evaluated.entry["scores"], layout, protocol):
@@ -36,6 +50,19 @@ def main(_):
         say(f"{name}: under other options than the first time, so in {evaluated.folder}")
     if config.evaluation.weights:
         say_differences(evaluated, config, layout)
+
+
+def dry_run(config, folder: Path, system) -> None:
+    """Print what would be asked."""
+    plan = Plan(system, planned_data(config))
+    if WORKDIR.value is not None:
+        planned = plan.add("pretrained", config, WORKDIR.value)
+    else:
+        planned = plan.add_finished(folder, config)
+    estimates = show_runs(plan, [], plan.benchmark)
+    show_evaluation(1, planned, config, estimates)
+    say(f"an evaluation writes {EVALUATION_FILES}")
+    end_of_plan()
 
 
 def say_differences(evaluated: Evaluated, config, layout) -> None:

@@ -15,7 +15,8 @@ import jax
 from absl import flags
 
 from experiments import abstract
-from experiments.common import define_path, get_config, run, say
+from experiments.common import DRY_RUN, define_path, get_config, run, say
+from experiments.planning import end_of_plan
 from mllm.files import read_json, write_json, write_text
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.program import collectives_of, flops_of, memory_of
@@ -75,16 +76,39 @@ def main(_):
     if TOPOLOGY.value != "local":
         # Programs for devices that are not attached can be kept on disk, but not read back.
         jax.config.update("jax_enable_compilation_cache", False)
+    if DRY_RUN.value:
+        dry_run()
+        return
     if TABLE.value is not None:
         write_table(TABLE.value)
         return
-    if TOPOLOGY.value is None:
-        raise ValueError(f"--topology is missing; known: {', '.join(TOPOLOGIES)}, local")
-    config, topology = get_config(), TOPOLOGY.value
-    method = config.objective.name
-    for name in (method, "evaluation"):
+    config, topology = get_config(), required_topology()
+    for name in (config.objective.name, "evaluation"):
         for setting, found in ladder(config, name, topology, ROWS.value):
             say(f"{name}, {setting}: {summary_line(found)}")
+
+
+def required_topology() -> str:
+    """Return --topology.
+
+    Raises:
+      ValueError: it was not given.
+    """
+    if TOPOLOGY.value is None:
+        raise ValueError(f"--topology is missing; known: {', '.join(TOPOLOGIES)}, local")
+    return TOPOLOGY.value
+
+
+def dry_run() -> None:
+    """Print what would be compiled."""
+    if TABLE.value is not None:
+        say(f"compiles what docs/fits.json lacks, and writes {TABLE.value} and docs/fits.json")
+    else:
+        config, topology = get_config(), required_topology()
+        for name in (config.objective.name, "evaluation"):
+            settings = ", or else ".join(map(str, _settings(config, topology, ROWS.value)))
+            say(f"compiles {name} for {settings}")
+    end_of_plan()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
 
 from pathlib import Path
 
-from experiments.common import define_path, get_config, note, run, say
+from experiments.common import DRY_RUN, define_path, get_config, note, run, say
+from experiments.planning import end_of_plan, planned_data
 from mllm.benchmarks import get_benchmark
 from mllm.parallel.launch import is_first
 from mllm.studies.start import prepare
@@ -31,6 +32,14 @@ def main(_):
     system = get_benchmark(config.benchmark.name)
     if DATA_DIR.value:
         config.benchmark.data_dir = str(DATA_DIR.value)
+    if DRY_RUN.value:
+        benchmark = planned_data(config, made=True)
+        for line in [] if benchmark is None else system.summary(benchmark):
+            say(f"  {line}")
+        if EXPORT.value:
+            say(f"published layout: {EXPORT.value}/")
+        end_of_plan()
+        return
     benchmark = prepare(system, config, note)
     say(f"{benchmark.folder}: fingerprint {benchmark.fingerprint}")
     for line in system.summary(benchmark):

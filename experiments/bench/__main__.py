@@ -21,7 +21,8 @@ from rich.table import Table
 
 from experiments.bench.measure import Ours, compare, measure_machine
 from experiments.bench.workload import Figure, Workload
-from experiments.common import define_path, get_config, note, run
+from experiments.common import DRY_RUN, define_path, get_config, note, run, say
+from experiments.planning import end_of_plan, planned_data
 from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
@@ -37,6 +38,13 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "how often each piece of work is ti
 
 def main(_):
     config, result = get_config(), {}
+    if DRY_RUN.value:
+        planned_data(config, made=True)
+        peer = "transformers and peft, then " if find_spec("torch") else ""
+        say(f"times {peer}our code on one device, {REPEATS.value} repeats of each piece of work")
+        say(f"writes {OUT.value or 'nothing'}")
+        end_of_plan()
+        return
     for result in measure(config, REPEATS.value):
         if OUT.value is not None:  # keep what is measured, whatever happens next
             write_json(OUT.value, result)

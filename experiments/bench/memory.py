@@ -21,7 +21,8 @@ from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from configs import common
-from experiments.common import define_workdir, note, run, say
+from experiments.common import DRY_RUN, define_workdir, note, run, say
+from experiments.planning import end_of_plan
 from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, write_rows
 from mllm.data.conversation import Example, assistant, image, user
 from mllm.data.source import Mapped, Source
@@ -196,6 +197,12 @@ def get_config():
 def main(_):
     workdir, config = WORKDIR.value, get_config()
     system = study(workdir, PICTURES.value, ASKED.value)
+    if DRY_RUN.value:
+        say(
+            f"makes {PICTURES.value:,} pictures, trains on them and asks {ASKED.value:,}: {workdir}"
+        )
+        end_of_plan()
+        return
     benchmark = prepare(system, config, note)
     trained = ensure("model", config, workdir, system, benchmark)
     entry = evaluate(trained, config, system, benchmark).entry

@@ -18,7 +18,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
 from mllm.checkpoints.contents import below, require_same_files
-from mllm.checkpoints.hf_folder import is_hf_folder, no_model, read_folder
+from mllm.checkpoints.hf_folder import describe_folder, is_hf_folder, no_model, read_folder
 from mllm.checkpoints.loaded import Loaded, read_origin, write_origin
 from mllm.checkpoints.orbax import UNREADABLE, Checkpoints, abstract_on, brief
 from mllm.checkpoints.parents import comparing_parent, describe_parent, find_parent
@@ -148,6 +148,24 @@ def load_parent(
     below_dtype = dtype or description.get("dtype")
     with comparing_parent(parent, description["parent"], where):
         return load_model(parent, dtype=below_dtype, mesh=mesh)
+
+
+def describe_model(folder: Path) -> Loaded:
+    """Return the model of a folder in our format or in that of Hugging Face, without its weights.
+
+    Raises:
+      FileNotFoundError, ValueError: the message names the file.
+    """
+    folder = Path(folder)
+    where = folder / "model.json"
+    if not os.path.lexists(where) and folder.is_dir():
+        return describe_folder(folder)
+    description = read_json(where)
+    if "model" not in description:
+        raise ValueError(f"{where}: key 'model' is missing")
+    family, config = config_from_dict(description["model"], str(where))
+    prompt = description.get("system_prompt")
+    return Loaded(family, config, {}, Processor.load(folder), prompt, description.get("lora"))
 
 
 def _abstract(where: Path, family: str, config) -> dict:

@@ -101,6 +101,24 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     return Loaded(family, config, {"params": tree}, processor, origin=origin, image_id=image_id)
 
 
+def describe_folder(folder: Path) -> Loaded:
+    """Return the model of ``read_folder`` without its weights.
+
+    Raises:
+      FileNotFoundError, ValueError: as ``read_folder``.
+    """
+    folder = Path(folder)
+    if os.path.lexists(folder / ADAPTER):
+        return describe_folder(_base_of(folder))
+    if not is_hf_folder(folder):
+        raise no_model(folder)
+    raw = read_json(folder / CONFIG)
+    family = family_of(folder / CONFIG, raw)
+    config = read_config(folder / CONFIG, raw, _pixel_statistics(folder), "float32")
+    processor, image_id = _read_processor(folder, family, config, raw)
+    return Loaded(family, config, {}, processor, image_id=image_id)
+
+
 def _pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
     """Return ``mean`` and ``std`` of the folder's image processor, {} if it has none."""
     if not any((folder / name).is_file() for name in IMAGE_FILES):

@@ -97,9 +97,8 @@ class Run:
         """Return whether the folder holds work: a checkpoint, replies, or weights that another run
         of the study starts from.
         """
-        saved = (path.name.isdigit() for path in (self.folder / "checkpoints").glob("*"))
         replies = (path.stat().st_size for path in self.folder.glob("eval/*/*/replies*.jsonl"))
-        if any(saved) or any(replies):
+        if self.saved() is not None or any(replies):
             return True
         record = self.record()
         if record.get("status") != "finished":
@@ -117,6 +116,11 @@ class Run:
         """Return whether a run holds work that was made from that of another one's record."""
         parents = self.record().get("made_from", {}).get("parents", {})
         return parents.get(above["method"]) == above["checkpoint_digest"] and self.claimed()
+
+    def saved(self) -> int | None:
+        """Return the step of the last checkpoint, None if there is none."""
+        names = [path.name for path in (self.folder / "checkpoints").glob("*")]
+        return max((int(name) for name in names if name.isdigit()), default=None)
 
     def begin(self, source: Mapping[str, Any]) -> None:
         """Claim the folder: write run.json of a run that is to be made, or goes on.
@@ -227,11 +231,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def open_run(folder: Path, config: ConfigDict, fingerprint: str) -> Run:
+def open_run(folder: Path, config: ConfigDict, fingerprint: str | None) -> Run:
     """Return the finished run of a folder.
 
     Args:
-      fingerprint: of the data that it is to be evaluated on.
+      fingerprint: of the data that it is to be evaluated on, None if that is not there yet.
 
     Raises:
       ValueError: the run is not finished, or was trained on other data.
@@ -241,7 +245,7 @@ def open_run(folder: Path, config: ConfigDict, fingerprint: str) -> Run:
         raise ValueError(
             f"{folder / 'run.json'}: status is {record.get('status')!r}, not 'finished'"
         )
-    if record["data_fingerprint"] != fingerprint:
+    if fingerprint is not None and record["data_fingerprint"] != fingerprint:
         raise ValueError(
             f"{folder}: trained on data {record['data_fingerprint'][:12]}, the config's benchmark "
             f"is {fingerprint[:12]}; prepare the dataset this run was trained on"

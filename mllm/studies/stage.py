@@ -102,6 +102,11 @@ def stream(stages: Stages, name: str) -> int:
     return len(taught) if find(stages, name).method else taught.index(name)
 
 
+def seed_of(stages: Stages, name: str, seed: int) -> int:
+    """Return the seed of a stage's draws of rows and views in a study of some seed."""
+    return 10 * seed + stream(stages, name)
+
+
 def folder_name(stages: Stages, name: str) -> str:
     """Return the name of a run's folder within its study."""
     return find(stages, name).folder or name

@@ -17,7 +17,7 @@ from mllm.checkpoints.parents import folder_content
 from mllm.checkpoints.pretrained import PRETRAINED, package_files
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.processor import Processor, ProcessorConfig, is_template_file, read_tokenizer
-from mllm.models import MODELS, config_from_dict
+from mllm.models import config_from_dict
 from mllm.parallel.launch import in_turn, is_first
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
@@ -50,6 +50,13 @@ def fresh_model(config, benchmark, mesh: Mesh, model=None) -> Loaded:
     Raises:
       ValueError: the section describes no model, or config.processor.chat_format is not set.
     """
+    described = described_model(config, benchmark, model)
+    init = partial(described.model.init, described.config)
+    return replace(described, variables=make_on(mesh, init, jax.random.key(config.seed)))
+
+
+def described_model(config, benchmark, model=None) -> Loaded:
+    """Return the model of ``fresh_model`` without its weights."""
     described = config.model if model is None else model
     family, shape = config_from_dict(described.to_dict(), "the section of the model")
     lookup(CHAT_FORMATS, config.processor.chat_format, "config.processor.chat_format")
@@ -57,8 +64,7 @@ def fresh_model(config, benchmark, mesh: Mesh, model=None) -> Loaded:
         ProcessorConfig(**config.processor, image_tokens=shape.image_tokens),
         read_tokenizer(benchmark.tokenizer_path),
     )
-    variables = make_on(mesh, partial(MODELS[family].init, shape), jax.random.key(config.seed))
-    return Loaded(family, shape, variables, processor)
+    return Loaded(family, shape, {}, processor)
 
 
 def imported_files(name: str, chat_format: str | None = None) -> dict[str, str]:

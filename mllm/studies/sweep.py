@@ -1,7 +1,7 @@
 """Train and evaluate many runs, each a configuration with some of its values changed."""
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,19 @@ def overrides_of(config: ConfigDict, path: Path) -> list[Overrides]:
     return [{**run, **expand_paths(run)} for run in module.sweep(config)]
 
 
+def configurations(config: ConfigDict, runs: Sequence[Overrides]) -> Iterator[ConfigDict]:
+    """Yield the configuration of each run."""
+    for overrides in runs:
+        chosen = config.copy_and_resolve_references()
+        chosen.update_from_flattened_dict(overrides)
+        yield chosen
+
+
+def study_folder(workdir: Path, config: ConfigDict) -> Path:
+    """Return the folder of the study that a run of a sweep belongs to."""
+    return workdir / f"seed{config.seed}"
+
+
 def run_all(
     config: ConfigDict,
     runs: Sequence[Overrides],
@@ -51,12 +64,10 @@ def run_all(
     evaluations, chosen_by_run = [], []
     evaluator = ThreadPoolExecutor(1)
     try:
-        for number, overrides in enumerate(runs, 1):
-            chosen = config.copy_and_resolve_references()
-            chosen.update_from_flattened_dict(overrides)
+        for number, chosen in enumerate(configurations(config, runs), 1):
             name = chosen.objective.name
-            progress(f"[{number}/{len(runs)}] {name} {overrides}")
-            run = ensure(name, chosen, workdir / f"seed{chosen.seed}", system, benchmark)
+            progress(f"[{number}/{len(runs)}] {name} {runs[number - 1]}")
+            run = ensure(name, chosen, study_folder(workdir, chosen), system, benchmark)
             chosen_by_run.append((run, chosen))
             evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
             for evaluation in evaluations:

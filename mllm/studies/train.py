@@ -24,7 +24,7 @@ from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
 from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
 from mllm.studies.run import Run
-from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, stream
+from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, seed_of
 from mllm.studies.start import (
     device_mesh,
     fresh_model,
@@ -95,7 +95,7 @@ def make(
     mesh = device_mesh(config)
     models = [load_model(parent.folder, mesh=mesh) for parent in parents]
     start = models[0] if stage.parent else fresh_model(config, benchmark, mesh, stage.model)
-    seed = 10 * config.seed + stream(stages, run.method)
+    seed = seed_of(stages, run.method, config.seed)
     above = parents[0].folder if stage.parent else None
     train_stage(
         run, stage, start, benchmark, parent=above, reference=models[1:], seed=seed, begin=begin

@@ -113,6 +113,23 @@ def test_a_study_leaves_its_runs_and_reports(finished):
             assert trained == (0 if name == "prompting_15" else record["cost"]["parameters"])
 
 
+def test_a_plan_says_what_a_study_takes(finished, commands, micro, tmp_path):
+    done = commands.run("sweep", *micro, "--workdir", tmp_path / "new", "--dry_run")
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+    for name in RUNS:
+        record = read_json(finished / "seed0" / name / "run.json")
+        (line,) = (x for x in done.stdout.splitlines() if f"/{name}: " in x and "asked" not in x)
+        if steps := record["cost"]["steps"]:
+            assert f"; {steps:,} steps, " in line
+        else:
+            assert line.endswith("takes the weights of vanilla")
+    # The first round asks everything but what follows from replies.
+    assert done.stdout.count(f": {REQUESTS:,} requests first") == len(RUNS)
+    again = commands.run("sweep", *micro, "--workdir", finished, "--dry_run")
+    assert again.stdout.count(": finished") == len(RUNS) and "in all: 0 B" in again.stdout
+
+
 def test_a_finished_study_is_only_reported_again(finished, commands, micro):
     def stamps():
         kept = ("checkpoints", "tensorboard", "eval/strict/forget_15/replies.jsonl")

@@ -1,0 +1,205 @@
+"""How much a planned run takes: steps, bytes of checkpoints, and time where one like it ran."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jax
+
+from mllm.checkpoints.folder import describe_model
+from mllm.checkpoints.loaded import Loaded
+from mllm.checkpoints.pretrained import PRETRAINED
+from mllm.data.conversation import Example
+from mllm.data.pipeline import Pipeline
+from mllm.files import read_json
+from mllm.ops.lora import init_lora
+from mllm.registry import lookup
+from mllm.studies.examples import make_pipeline
+from mllm.studies.identity import value_of
+from mllm.studies.plan import FINISHED, Planned
+from mllm.studies.run import RECORD
+from mllm.studies.stage import seed_of
+from mllm.studies.start import described_model
+from mllm.studies.train import make_optimizer
+
+KEPT = 2  # checkpoints of a run that stay
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run takes.
+
+    Attributes:
+      steps: of the whole run, 0 if nothing trains.
+      bytes: on disk, of its checkpoints.
+      seconds: of the steps that are left, None if no run like it has ended nearby.
+    """
+
+    steps: int = 0
+    bytes: int = 0
+    seconds: float | None = None
+
+
+@dataclass
+class Estimates:
+    """Estimates of the runs of a plan.
+
+    Attributes:
+      benchmark: that the runs learn from.
+      nearby: run.json of finished runs around the plan's.
+    """
+
+    benchmark: Any
+    nearby: list[Mapping[str, Any]]
+
+    def __post_init__(self):
+        self._models: dict[Path, Loaded] = {}
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def of(self, planned: Planned) -> Work:
+        """Return what a run takes.
+
+        Raises:
+          ValueError, FileNotFoundError: it cannot be trained as its configuration says.
+        """
+        stage, run = planned.stage, planned.run
+        if planned.state == FINISHED or stage.schedule is None:
+            return Work()
+        source = stage.examples(self.benchmark) if stage.trains else ()
+        if not source:
+            return Work()
+        start = self._start(planned)
+        steps = self._pipeline(planned, start, source).steps(stage.schedule.epochs)
+        rate = self._seconds_a_step(planned)
+        seconds = None if rate is None else rate * (steps - planned.done)
+        saved = min(KEPT, -(-steps // run.config.checkpoint_every))
+        return Work(steps, saved * checkpoint_bytes(planned, start, steps), seconds)
+
+    def _pipeline(self, planned: Planned, start: Loaded, source: Sequence[Example]) -> Pipeline:
+        """Return the batches of a stage; examples are encoded once for stages that share them."""
+        stage, config = planned.stage, planned.run.config
+        schedule, objective = stage.schedule, stage.objective
+        seed = seed_of(planned.stages, stage.name, config.seed)
+        key = _key_of_examples(planned, start)
+        if key not in self._pipelines:
+            made = make_pipeline(config, schedule, start, source, objective, seed)
+            self._pipelines[key] = made
+        return replace(
+            self._pipelines[key],
+            rows=schedule.rows,
+            seed=seed,
+            schedule=objective.rows,
+            primary=objective.primary,
+            roles=objective.roles,
+            alike=schedule.alike,
+            _plans={},
+            _starts=[0],
+        )
+
+    def family(self, planned: Planned) -> str:
+        """Return the family of a run's model, "" if it has none of its own."""
+        return "" if planned.stage.answerer is not None else self.model(planned).family
+
+    def model(self, planned: Planned) -> Loaded:
+        """Return a run's model as it will be, without its weights."""
+        folder = planned.run.folder
+        if folder not in self._models:
+            done = planned.state == FINISHED and planned.stage.answerer is None
+            self._models[folder] = describe_model(folder) if done else self._start(planned)
+        return self._models[folder]
+
+    def _start(self, planned: Planned) -> Loaded:
+        stage, config = planned.stage, planned.run.config
+        if planned.above is not None:
+            return self.model(planned.above)
+        if stage.schedule is not None:
+            return described_model(config, self.benchmark, stage.model)
+        name, model = stage.pretrained or config.pretrained, config.model.to_dict()
+        if name in PRETRAINED:
+            return _without_weights(
+                partial(PRETRAINED[name], model, config.processor.to_dict(), config.seed)
+            )
+        loaded = describe_model(Path(name))
+        if (chat := config.processor.chat_format) is not None:
+            loaded = replace(loaded, processor=loaded.processor.with_chat_format(chat))
+        return loaded
+
+    def _seconds_a_step(self, planned: Planned) -> float | None:
+        """Return the pace of finished runs of the same method, or of others that train alike."""
+        same, alike = [], []
+        for record in self.nearby:
+            cost, other = record.get("cost", {}), record.get("method")
+            if not cost.get("steps") or not cost.get("seconds") or other not in planned.stages:
+                continue
+            pace = cost["seconds"] / cost["steps"]
+            if other == planned.run.method:
+                same.append(pace)
+            elif _alike(planned.stages[other].schedule, planned.stage.schedule):
+                alike.append(pace)
+        return median(same or alike) if same or alike else None
+
+
+def _without_weights(make: Callable[[], Loaded]) -> Loaded:
+    """Return a model that is assembled without compiling or computing what is random in it."""
+    made = []
+
+    def build() -> int:
+        made.append(replace(make(), variables={}))
+        return 0
+
+    jax.eval_shape(build)
+    return made[0]
+
+
+def _key_of_examples(planned: Planned, start: Loaded) -> str:
+    """Return what the encoded examples of a stage follow from, by the keys it depends on."""
+    stage, config = planned.stage, planned.run.config
+    schedule = stage.schedule.to_dict()
+    values = {key: value_of(config, key) for key in stage.depends_on if key not in ("seed", "lora")}
+    chosen = {key: value for key, value in values.items() if value != schedule}
+    function = getattr(stage.examples, "func", stage.examples)
+    others = getattr(stage.examples, "args", ())[1:]  # without the configuration
+    ways = [schedule[key] for key in ("loss_on", "end_token", "split", "augment")]
+    return repr((function, others, chosen, ways, config.rows.to_dict(), start.processor.digest))
+
+
+def _alike(one, other) -> bool:
+    return one is not None and all(
+        one[key] == other[key] for key in ("trainable", "rows", "accumulation", "augment")
+    )
+
+
+def finished_records(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return run.json of the finished runs of studies."""
+    records = []
+    for path in (path for folder in folders for path in sorted(folder.glob(f"*/{RECORD}"))):
+        try:
+            record = read_json(path)
+        except (ValueError, FileNotFoundError):
+            continue
+        if record.get("status") == "finished":
+            records.append(record)
+    return records
+
+
+def checkpoint_bytes(planned: Planned, start: Loaded, steps: int) -> int:
+    """Return how large a checkpoint of a run is: what trains, in float32, and its optimizer."""
+    schedule, config = planned.stage.schedule, planned.run.config
+    params = jax.tree.map(_in_float32, start.model.abstract(start.config)["params"])
+    if schedule.trainable == "lora":
+        adapter = partial(init_lora, rank=config.lora.rank, targets=config.lora.targets)
+        trains = {"lora": jax.eval_shape(adapter, params, jax.random.key(0))}
+    elif schedule.trainable == "params":
+        trains = {"params": params}
+    else:
+        name = schedule.trainable
+        trains = {"params": {name: lookup(params, name, "trainable ('params', 'lora' or a part)")}}
+    held = jax.eval_shape(make_optimizer(schedule, steps).init, trains)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((trains, held)))
+
+
+def _in_float32(leaf):
+    return jax.ShapeDtypeStruct(leaf.shape, "float32")

@@ -1,0 +1,69 @@
+"""Every verb tells its plan for every configuration of the repository, and writes nothing."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.thorough
+
+ROOT = Path(__file__).parents[2]
+NO_CONFIG = ("__init__", "common", "paper")
+FILES = [p for p in sorted((ROOT / "configs").rglob("*.py")) if p.stem not in NO_CONFIG]
+ARGUMENT = {"folders": ":smolvlm,gpt=https://localhost/v1@gpt", "llava7b_paper": ":small"}
+
+
+def configs(*, sweeping: bool = False) -> list[str]:
+    """Each configuration, with an argument where it needs one."""
+    found = [p for p in FILES if not sweeping or "sweep" in p.read_text()]
+    return [f"{p.relative_to(ROOT)}{ARGUMENT.get(p.stem, '')}" for p in found]
+
+
+def dry_runs(commands, verb: str, cases: list[list[str]]) -> list[dict]:
+    """What a verb prints for each list of arguments, in one process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.experiments.dry_runs", verb],
+        cwd=ROOT,
+        env=commands.environment,
+        input="".join(f"{shlex.join(case)}\n" for case in cases),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == len(cases), done.stderr
+    return found
+
+
+def flags(config: str, data: Path) -> list[str]:
+    """A configuration with few people."""
+    groups = ("forget", "retain", "celebrity", "captions")
+    few = [f"--config.benchmark.limit.{group}=1" for group in groups]
+    more = ["--config.objective.name=random"] if "scale" in config else few
+    return [f"--config={config}", f"--config.benchmark.data_dir={data}", *more]
+
+
+@pytest.mark.parametrize("verb", ["prepare", "finetune", "unlearn", "sweep", "bench.__main__"])
+def test_every_configuration_has_a_plan(commands, data_dir, tmp_path, verb):
+    """With data where the small generated people are enough, and without any."""
+    before = sorted(data_dir.rglob("*"))
+    workdir = [f"--workdir={tmp_path / 'study' / 'run'}"]
+    more = [] if verb in ("prepare", "bench.__main__") else workdir
+    cases = [
+        [*flags(config, data), *more]
+        for config in configs(sweeping=verb == "sweep")
+        for data in (data_dir, tmp_path / "nothing")
+        if "smol" not in config or data != data_dir  # reads weights of packages
+    ]
+    assert len(cases) >= 6
+    for found in dry_runs(commands, verb, cases):
+        assert not found["error"], found
+        first, *_, last = found["output"].splitlines()
+        assert last == "dry run: nothing was written"
+        assert first.startswith("data: ")
+        if more:
+            assert str(tmp_path / "study") in found["output"]
+    assert not list(tmp_path.iterdir()) and sorted(data_dir.rglob("*")) == before
