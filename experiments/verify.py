@@ -15,6 +15,8 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.data.conversation import image as media_of
 from mllm.data.conversation import user
 from mllm.data.rows import lay_out
+from mllm.evaluation.request import Request, Text
+from mllm.evaluation.runner import LocalModel
 from mllm.ops.lora import merge_lora
 
 TOLERANCE = 1e-4  # largest difference over largest value, in float32
@@ -94,7 +96,9 @@ def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tup
     text = loaded.processor.text(turns)
     encoded = loaded.processor.encode(turns, generate=True)
     prompt, picture = list(encoded.ids), loaded.processor.prepare(*encoded.media)
-    inputs = processor(text=text, images=[image], return_tensors="pt")
+    # A chat template may itself write the token that begins a row.
+    begun = bool(processor.tokenizer.bos_token) and text.startswith(processor.tokenizer.bos_token)
+    inputs = processor(text=text, images=[image], return_tensors="pt", add_special_tokens=not begun)
     yield "token ids", [prompt], inputs["input_ids"]
     token = {"image_id": loaded.image_id, "image_tokens": loaded.config.image_tokens}
     batch = jax.tree.map(jnp.asarray, lay_out([prompt], [[picture]], **token))
@@ -106,8 +110,9 @@ def compare(model: Model, theirs, processor, image: Image.Image) -> Iterator[tup
             yield stage, here[stage], there[stage]
     replied = theirs.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
     reply = processor.tokenizer.decode(replied[0, len(prompt) :], skip_special_tokens=True)
-    (said,) = model.generate([text], [file.getvalue()], max_new_tokens=NEW_TOKENS)
-    yield "reply", list(map(ord, said)), list(map(ord, reply))
+    asked = Request("0", "picture", {}, tuple(turns), Text(NEW_TOKENS))
+    ((said,),) = LocalModel(replace(loaded, system_prompt=None)).answer([asked], set())
+    yield "reply", list(map(ord, said.text)), list(map(ord, reply))
 
 
 def published_stages(theirs, inputs) -> dict[str, np.ndarray]:

@@ -39,6 +39,11 @@ pytestmark = pytest.mark.thorough
 PROMPT = "USER: <image>\nWho is it?\nASSISTANT:"
 WEIGHTS = "*.safetensors*"
 OTHERS = ("LICENSE", "tokenizer.model.v3", "additional_chat_templates/tool_use.jinja")
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{% for c in m['content'] %}"
+    "{{ '<image>' if c['type'] == 'image' else c['text'] | trim }}{% endfor %}</s>{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
 # Of a table of 30 patches a side: where a picture has 25, the rules of positions differ.
 FINE = {"image_size": 60, "patch_size": 2}
 
@@ -369,6 +374,17 @@ def test_a_target_that_is_there_is_refused_before_anything_is_read(tmp_path, mon
     monkeypatch.setattr(convert, "load", lambda *_, **__: pytest.fail("read"))
     with pytest.raises(ValueError, match="there: exists already; name a new folder"):
         run(tmp_path / "from", tmp_path / "there")
+
+
+def test_verify_asks_by_the_chat_template_of_the_folder(hf_folder, tmp_path, capsys):
+    """Also where the template itself writes the token that begins a row."""
+    folder = tmp_path / "folder"
+    shutil.copytree(hf_folder("llava"), folder)
+    write_text(folder / "chat_template.jinja", TEMPLATE)
+    run(folder, tmp_path / "ours", verify=True)
+    out = capsys.readouterr().out
+    assert "conversations are written by its own chat template" in out
+    assert out.count(" equal") == 2 * 8 and "DIFFERS" not in out
 
 
 def test_the_command(commands, hf_folder, our_folder, tmp_path):
