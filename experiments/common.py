@@ -126,7 +126,7 @@ def _start() -> None:
     launch.initialize()
     stopping.handle()  # joining other processes may have taken the signals
     logging.get_absl_handler().addFilter(_is_not_raised_too)
-    threading.excepthook, sys.excepthook = _thread_failed, _failed
+    threading.excepthook = _thread_failed
     if jax.distributed.is_initialized() and not launch.is_first():
         stopping.be_quiet()
     if not any(word.lstrip("-") == "dry_run" for word in sys.argv[1:]):
@@ -165,14 +165,6 @@ def _thread_failed(failure: threading.ExceptHookArgs) -> None:
     else:
         sys.stderr.write(f"error: {message}\n")
         stopping.leave(2)
-
-
-def _failed(kind: type, error: BaseException, trace) -> None:
-    """Print an error that nothing caught, except what TensorStore says of each write that ends
-    after another one failed.
-    """
-    if str(error) != "Event loop is closed":
-        sys.__excepthook__(kind, error, trace)
 
 
 def _folders() -> list[Path]:
