@@ -154,6 +154,7 @@ def described(file: str, key: str, value: object):
     def damage(folder: Path, model: mllm.api.Model):
         model.save(folder)
         setting(file, key, value)(folder)
+        (folder / "digests.json").unlink()  # which would name the changed file first
 
     return damage
 
