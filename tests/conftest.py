@@ -5,6 +5,7 @@ Compiled programs are kept between runs: most of a test's time is compilation.
 """
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,8 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# A script's background job ignores Ctrl-C, and so would the commands that tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest  # noqa: E402
 
