@@ -65,7 +65,8 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(tmp_path,
     where, tree = tmp_path / "checkpoints", {"decoder": {"embed": jax.numpy.ones((8, 8))}}
     with Checkpoints(where) as checkpoints:
         for step in (5, 10):
-            checkpoints.save(step, {"params": tree, "opt": {"step": step}}, {"identity": "one"})
+            trees = {"params": tree, "opt": {"step": jax.numpy.int32(step)}}
+            checkpoints.save(step, trees, {"identity": "one"})
     assert set_aside_damaged(where) == []
     for name in files_below(where / "10"):
         if len(name.parts) == 1:  # Orbax writes these about the step, for nobody to read
@@ -76,7 +77,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(tmp_path,
         assert str(tmp_path / "copy" / "10" / name) in line
         with Checkpoints(tmp_path / "copy") as checkpoints:
             assert checkpoints.latest() == 5 and checkpoints.meta(5) == {"identity": "one"}
-            checkpoints.save(10, {"params": tree, "opt": {"step": 10}}, {})
+            checkpoints.save(10, {"params": tree, "opt": {"step": jax.numpy.int32(10)}}, {})
             assert not set_aside_damaged(tmp_path / "copy")
         shutil.rmtree(tmp_path / "copy")
 

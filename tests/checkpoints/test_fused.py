@@ -9,7 +9,6 @@ import published_folders as published
 import pytest
 import torch
 import transformers
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import mllm
@@ -163,14 +162,6 @@ def test_an_adapter_on_a_part_of_a_fused_matrix_is_not_written(phi3, tmp_path, p
     with pytest.raises(ValueError, match=message):
         write_adapter_folder(tmp_path / "adapter", adapted, "base")
     assert not (tmp_path / "adapter").exists()
-
-
-@pytest.mark.parametrize("names", [["qkv_proj"], ["gate_up_proj", "o_proj"]], ids=str)
-def test_an_adapter_of_peft_on_a_fused_matrix_is_not_read(phi3, tmp_path, names):
-    base = type(phi3[1]).from_pretrained(phi3[0])
-    get_peft_model(base, LoraConfig(r=2, target_modules=names)).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=rf"{WEIGHTS}: .*{names[0]}.*no adapter on a fused matrix"):
-        read_folder(tmp_path)
 
 
 def test_an_adapter_of_other_than_fused_matrices_goes_to_peft_and_back(phi3, tmp_path):

@@ -122,7 +122,7 @@ def test_configs_of_the_working_directory_do_not_hide_ours(tmp_path, package):
     assert done.stdout == "7\n", done.stderr
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder, package, name, runs",
     [

@@ -20,7 +20,7 @@ def test_a_folder_is_unlearned_into_a_folder(commands, micro, tmp_path):
         "--config.rows.tokens=768",
         "--config.rows.supervised=640",
         "--config.base.epochs=0",
-        "--config.vanilla.trainable=lora",
+        "--config.vanilla.epochs=0",
         "--config.lora.dropout=0.1",
         "--config.objective.name=npo",
     ]

@@ -170,6 +170,7 @@ def ended(commands, command, reached, log, number) -> int:
             process.wait()
 
 
+@pytest.mark.slow  # the interrupts below pass the same ways in less time
 def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, micro, tmp_path):
     """Killed while it teaches, while it asks and while it unlearns; each time started again."""
     runs = tmp_path / "killed" / "seed0"
@@ -247,5 +248,5 @@ def test_another_config_in_the_same_folder_is_refused(finished, commands, micro)
     changed = "--config.vanilla.learning_rate=0.5"
     message = commands.refused("sweep", *micro, changed, "--workdir", finished)
     assert f"error: {finished / 'seed0' / 'vanilla'}: holds a run of method 'vanilla'" in message
-    assert "Choose another --workdir, or delete this folder" in message
+    assert "choose another --workdir, or delete this folder" in message
     assert (finished / "results.json").read_bytes() == before

@@ -67,7 +67,9 @@ def draw_batch(image_tokens: int) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", ["llava", "idefics2", pytest.param("idefics3", marks=pytest.mark.slow)]
+)
 def test_gradients_equal_those_of_one_device(family):
     name, config = config_from_dict({"family": family, "decoder": DECODER, **FAMILIES[family]})
     model, batch = MODELS[name], draw_batch(config.image_tokens)

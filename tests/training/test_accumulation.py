@@ -75,6 +75,7 @@ def test_parts_give_the_loss_and_gradient_of_the_whole(model, name):
     assert less < much
 
 
+@pytest.mark.slow
 def test_with_dropout_each_part_drops_the_same_inputs_in_both_passes(model):
     """Against the gradient of one loss over all parts, each computed once with its own mask."""
     decoder = replace(model.config.decoder, lora_dropout=0.5)
