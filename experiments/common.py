@@ -151,8 +151,11 @@ def _fail(message: str) -> None:
 
 
 def _is_not_raised_too(record) -> bool:
-    """Return whether to print a record: Orbax logs errors with their traceback and raises them."""
-    return not record.exc_info or refusal(record.exc_info[1]) is None
+    """Return whether to print a record: Orbax logs errors and stops with their traceback, and
+    raises them.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or not (isinstance(error, stopping.Stopped) or refusal(error))
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
