@@ -134,7 +134,8 @@ def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
 
 
 def find_records(workdir: str | Path) -> list[Path]:
-    """Return every run.json below a folder, sorted.
+    """Return the path of every run's run.json below a folder, sorted; also where evaluations are
+    there and it is missing.
 
     Links to folders are followed. A run that is reached in several ways is returned once, under its
     own path if that lies below the folder.
@@ -153,7 +154,7 @@ def find_records(workdir: str | Path) -> list[Path]:
             seen.add(real)
             paths = (os.path.join(folder, child) for child in children)
             later += [path for path in paths if os.path.islink(path)]
-            if "run.json" in files:
+            if "run.json" in files or "eval" in children:
                 found.append(Path(folder) / "run.json")
     if not found:
         raise FileNotFoundError(
@@ -174,7 +175,7 @@ def benchmark_name(workdir: str | Path) -> str:
     for path in paths:
         try:
             name = _named(read_json(path))
-        except ValueError:
+        except (ValueError, FileNotFoundError):
             continue
         if name:
             return name

@@ -37,6 +37,8 @@ def test_missing_runs_are_listed_with_their_reason(tmp_path, write, report):
     (broken / "run.json").write_text('{"schema": 1, "method"')
     unevaluated = write(tmp_path, "coastguard")
     (unevaluated / "eval/watch/results.json").unlink()
+    lost = write(tmp_path, "random")
+    (lost / "run.json").unlink()
     stale = write(tmp_path, "pilot")
     record = json.loads((stale / "run.json").read_text())
     (stale / "run.json").write_text(json.dumps({**record, "checkpoint_digest": "00"}))
@@ -50,6 +52,7 @@ def test_missing_runs_are_listed_with_their_reason(tmp_path, write, report):
     assert "not JSON" in reasons["large-seed0"]
     assert "experiments.evaluate" in reasons["coastguard-seed0"]
     assert "another checkpoint" in reasons["pilot-seed0"]
+    assert reasons["random-seed0"] == f"{lost / 'run.json'}: no such file"
     for kind in ("html", "markdown"):
         text = paths[kind].read_text().replace("\\", "")
         assert all(name in text for name in reasons)
