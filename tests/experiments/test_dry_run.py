@@ -46,7 +46,15 @@ def flags(config: str, data: Path) -> list[str]:
     return [f"--config={config}", f"--config.benchmark.data_dir={data}", *more]
 
 
-@pytest.mark.parametrize("verb", ["prepare", "finetune", "unlearn", "sweep", "bench.__main__"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "prepare",
+        "sweep",
+        *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("finetune", "unlearn")),
+        "bench.__main__",
+    ],
+)
 def test_every_configuration_has_a_plan(commands, data_dir, tmp_path, verb):
     """With data where the small generated people are enough, and without any."""
     before = sorted(data_dir.rglob("*"))

@@ -143,6 +143,7 @@ def test_processes_that_were_given_different_work_stop(data_dir, tmp_path):
     assert not (tmp_path / "base" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_is_refused_to_all_processes(data_dir, tmp_path):
     common = [*SHORT, f"--config.benchmark.data_dir={data_dir}", "--workdir", tmp_path]
     with hold(tmp_path):
