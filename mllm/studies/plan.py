@@ -13,7 +13,7 @@ from mllm.checkpoints.parents import has_parent
 from mllm.studies.identity import describe, differences, identity, made_from
 from mllm.studies.run import Run, open_run
 from mllm.studies.stage import Stage, Stages, find, folder_name
-from mllm.studies.start import imported_files
+from mllm.studies.start import imported_by
 from mllm.studies.system import System
 
 FINISHED, GOES_ON, BEGINS, STOPPED = "finished", "goes on", "begins", "stopped"
@@ -96,13 +96,11 @@ class Plan:
         run = Run(folder or workdir / folder_name(stages, name), name, config)
         parents = tuple(self.add(other, config, workdir) for other in stage.parents)
         digests = {parent.run.method: parent.digest for parent in parents}
-        files, error = None, None
-        if stage.schedule is None and stage.answerer is None:
-            try:
-                chat_format = config.get("processor", {}).get("chat_format")
-                files = imported_files(stage.pretrained or config.pretrained, chat_format)
-            except (ValueError, FileNotFoundError) as found:
-                files, error = {}, found
+        error = None
+        try:
+            files = imported_by(stage, config)
+        except (ValueError, FileNotFoundError) as found:
+            files, error = {}, found
         processors = None
         if all(parent.state == FINISHED for parent in parents):
             read_with = {parent.run.method: parent.run.processor_digest() for parent in parents}

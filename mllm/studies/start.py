@@ -23,6 +23,7 @@ from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
 from mllm.studies.run import Run
+from mllm.studies.stage import Stage
 from mllm.studies.system import System
 
 
@@ -87,6 +88,14 @@ def imported_files(name: str, chat_format: str | None = None) -> dict[str, str]:
         )
     chat = {"chat_format": Path(chat_format)} if is_template_file(chat_format) else {}
     return {**folder_content(Path(name)), **digests_of(chat)}
+
+
+def imported_by(stage: Stage, config) -> dict[str, str] | None:
+    """Return the ``imported_files`` of a stage that imports weights, None for any other stage."""
+    if stage.schedule is not None or stage.answerer is not None:
+        return None
+    chat_format = config.get("processor", {}).get("chat_format")
+    return imported_files(stage.pretrained or config.pretrained, chat_format)
 
 
 def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:

@@ -29,7 +29,7 @@ from mllm.studies.start import (
     device_mesh,
     fresh_model,
     import_pretrained,
-    imported_files,
+    imported_by,
     pass_on,
 )
 from mllm.studies.system import System
@@ -57,16 +57,12 @@ def ensure(
     digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
     read_with = {parent.method: parent.processor_digest() for parent in parents}
     read_with = {name: found for name, found in read_with.items() if found}
-    imports = stage.schedule is None and stage.answerer is None
-    files = None
-    if imports:
-        chat_format = config.get("processor", {}).get("chat_format")
-        files = imported_files(stage.pretrained or config.pretrained, chat_format)
+    files = imported_by(stage, config)
     source = made_from(stage, config, benchmark.fingerprint, digests, files, read_with)
 
     def done() -> bool:
         # An import of the same files is made again where they are now.
-        return run.finished(source) and (not imports or has_parent(run.folder))
+        return run.finished(source) and (files is None or has_parent(run.folder))
 
     if not done():
         with hold(run.folder):

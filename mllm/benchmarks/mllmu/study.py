@@ -9,6 +9,7 @@ to forget, ``retain_only`` only those to retain. Every method starts from ``vani
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from mllm.benchmarks.mllmu import benchmark as dataset
 from mllm.benchmarks.mllmu.answerable import notes
@@ -55,25 +56,23 @@ PEOPLE = tuple(f"benchmark.limit.{group}" for group in ("forget", "retain", "cel
 
 def prepare(config, progress=None) -> Benchmark:
     """Write the benchmark of a configuration unless it is there, and open it."""
-    chosen = config.benchmark
-    return dataset.prepare(
-        chosen.data_dir,
-        chosen.config,
-        seed=chosen.seed,
-        published_dir=chosen.published_dir or None,
-        progress=progress,
-    )
+    return dataset.prepare(**_chosen(config), progress=progress)
 
 
 def open_benchmark(config) -> Benchmark:
     """Open the prepared benchmark of a configuration."""
+    return Benchmark.open(**_chosen(config))
+
+
+def _chosen(config) -> dict[str, Any]:
+    """Return which data set a configuration names."""
     chosen = config.benchmark
-    return Benchmark.open(
-        chosen.data_dir,
-        chosen.config,
-        seed=chosen.seed,
-        published_dir=chosen.published_dir or None,
-    )
+    return {
+        "data_dir": chosen.data_dir,
+        "config": chosen.config,
+        "seed": chosen.seed,
+        "published_dir": chosen.published_dir or None,
+    }
 
 
 def summary(benchmark: Benchmark) -> list[str]:
