@@ -17,10 +17,12 @@ _SMALL = (".json", ".jinja")
 
 @dataclass(frozen=True)
 class Record:
-    """Attributes:
-    path: of the record.
-    files: digests of the folder's small files, and of the list of digests of its checkpoint.
-    weights: ``checkpoint_digest``, None where only the files are known.
+    """What a record holds.
+
+    Attributes:
+      path: of the record.
+      files: digests of the folder's small files, and of the list of digests of its checkpoint.
+      weights: ``checkpoint_digest``, None where only the files are known.
     """
 
     path: Path
