@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.decoding.prefix import Prefix, read
+from mllm.decoding.sampling import Allowed, Sampler, choose
 from mllm.decoding.split import decoding_program
 from mllm.models.decoder import Level
 from mllm.ops.attention import causal
@@ -33,7 +34,7 @@ class SamplingState(NamedTuple):
     cache: Level
 
 
-@decoding_program("max_new_tokens", "ends", "barred")
+@decoding_program("max_new_tokens", "ends", "barred", "allowed")
 def generate(
     model,
     config,
@@ -43,10 +44,14 @@ def generate(
     lengths: jax.Array,
     temperatures: jax.Array | None = None,
     seeds: jax.Array | None = None,
+    top_k: jax.Array | None = None,
+    top_p: jax.Array | None = None,
+    guidance: jax.Array | None = None,
     *,
     max_new_tokens: int,
     ends: tuple[int, ...],
     barred: tuple[int, ...] = (),
+    allowed: Allowed | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Continue prompts, greedily or by sampling.
 
@@ -54,10 +59,12 @@ def generate(
       prefix: what the R rows continue evenly.
       prompts: i32[R, Q], padded at the right.
       lengths: i32[R], at least 1.
-      temperatures: f32[R], above 0; None decodes greedily.
-      seeds: u32[R], of the sampled rows: what a row draws depends on its own seed alone.
+      temperatures, seeds, top_k, top_p: [R], of ``sampling.Sampler``; without temperatures the
+        likeliest token is taken.
+      guidance: f32[R], the strength of ``sampling.guided``: rows 2 i and 2 i + 1 are a prompt and
+        the one that it is pushed away from, and both go on with the same tokens.
       ends: ids of the tokens that end a row, at least one.
-      barred: ids of tokens that are never chosen.
+      barred: ids of tokens that are never chosen. allowed: which tokens may be chosen at each step.
 
     Returns:
       (tokens i32[R, N], at the end the token that ended the row, after it the first of ``ends``;
@@ -72,23 +79,21 @@ def generate(
     positions = prefix.lengths[:, None] + jnp.arange(max_new_tokens)
     head = model.head(config, variables).astype(states.dtype)
 
-    def choose(states, step):
+    sampler = None if temperatures is None else Sampler(temperatures, seeds, top_k, top_p)
+
+    def chosen(states, tokens, step):
         logits = jnp.dot(states, head, preferred_element_type=jnp.float32)
-        if barred:
-            logits = logits.at[:, jnp.asarray(barred)].set(-jnp.inf)
-        if temperatures is None:
-            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        draws = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), step))(seeds)
-        drawn = jax.vmap(jax.random.categorical)(draws, logits / temperatures[:, None])
-        return drawn.astype(jnp.int32)
+        limits = {"strength": guidance, "allowed": allowed, "barred": barred}
+        return choose(logits, tokens, step, sampler, **limits)
 
     def at_end(tokens):
         return (tokens[:, None] == jnp.asarray(ends)).any(axis=1)
 
     last = jnp.take_along_axis(states, (lengths - 1)[:, None, None], axis=1)[:, 0]
     finite = jnp.all(jnp.isfinite(last), axis=-1)
-    first = choose(last, 0)
-    tokens = jnp.full((rows, max_new_tokens), ends[0], jnp.int32).at[:, 0].set(first)
+    tokens = jnp.full((rows, max_new_tokens), ends[0], jnp.int32)
+    first = chosen(last, tokens, 0)
+    tokens = tokens.at[:, 0].set(first)
     cache = _room(prefix.levels[-1], positions)
     state = SamplingState(jnp.int32(1), first, at_end(first), tokens, cache)
 
@@ -107,7 +112,8 @@ def generate(
             cache=state.cache,
             write_at=place,
         )
-        token = jnp.where(state.done, ends[0], choose(states[:, 0], state.step))
+        token = chosen(states[:, 0], state.tokens, state.step)
+        token = jnp.where(state.done, ends[0], token)
         tokens = state.tokens.at[:, state.step].set(token)
         return SamplingState(state.step + 1, token, state.done | at_end(token), tokens, cache)
 
