@@ -19,6 +19,14 @@ class Cache:
         self._kept: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def peek(self, key: Hashable) -> object | None:
+        """Return the kept value of ``key``, None if there is none."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
     def get(self, key: Hashable, make: Callable[[], Value], size: Callable[[Value], int]) -> Value:
         """Return the value of ``key``: the kept one, or else that of ``make``.
 

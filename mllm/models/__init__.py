@@ -4,21 +4,34 @@ batch).
 
 from dataclasses import asdict, fields
 
-from mllm.models import idefics2, idefics3, llava
+from mllm.models import idefics2, idefics3, interleaved, llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
 from mllm.models.idefics3 import Idefics3Config
+from mllm.models.interleaved import InterleavedConfig
 from mllm.models.llava import LlavaConfig
 from mllm.models.perceiver import ResamplerConfig
 from mllm.models.projector import ProjectorConfig
 from mllm.models.vit import VisionConfig
+from mllm.models.vq import VQConfig
 from mllm.ops.rope import RopeScaling
 from mllm.registry import lookup
 
-MODELS = {"llava": llava, "idefics2": idefics2, "idefics3": idefics3}
-CONFIGS = {"llava": LlavaConfig, "idefics2": Idefics2Config, "idefics3": Idefics3Config}
+MODELS = {
+    "llava": llava,
+    "idefics2": idefics2,
+    "idefics3": idefics3,
+    "interleaved": interleaved,
+}
+CONFIGS = {
+    "llava": LlavaConfig,
+    "idefics2": Idefics2Config,
+    "idefics3": Idefics3Config,
+    "interleaved": InterleavedConfig,
+}
 _PARTS = {
     "decoder": DecoderConfig,
+    "codec": VQConfig,
     "vision": VisionConfig,
     "projector": ProjectorConfig,
     "connector": ConnectorConfig,
