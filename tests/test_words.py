@@ -21,7 +21,7 @@ ROOMS = (
 # Sets, stages, tasks and names of published systems. Unlearning alone may say forget and retain.
 WORDS = re.compile(
     r"(?<![a-z])(celebrit\w*|vanilla|retain_only|cobsat|mllmu|sasrec|forget\w*|forgot\w*|retain\w*"
-    r"|profile\w*|cloze\w*)",
+    r"|profile(?!r\b)\w*|cloze\w*)",
     re.IGNORECASE,
 )
 FILES = sorted(
@@ -54,6 +54,7 @@ def test_general_rooms_name_no_system(path):
         ("rows_to_forget = celebrities", ["forget", "celebrities"]),
         ("Profiles of MLLMU-Bench", ["Profiles", "MLLMU"]),
         ("once_over_retained", ["retained"]),
+        ("jax.profiler writes a trace of the profile", ["profile"]),
         ("an unforgettable vision of a tower", []),
     ],
 )

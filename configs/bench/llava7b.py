@@ -55,6 +55,36 @@ TINY = dict(
     dtype="float32",
 )
 
+# Name, seconds of ours and of the peer on one H100, compiling included; None: no peer. The lines
+# before ``decoding_32`` are those of the table in docs/performance.md.
+LINES = (
+    ("ga_pictures", 30, 25),
+    ("npo_pictures", 15, 30),
+    ("evaluation_strict", 100, 35),
+    ("decoding_1", 35, 12),
+    ("decoding_64", 45, 15),
+    ("choices", 25, 15),
+    ("ga_single", 20, 25),
+    ("kl_min_pictures", 20, None),
+    ("decoding_32", 40, 13),
+    ("npo_single", 15, 30),
+    ("kl_min_single", 20, None),
+    ("evaluation_paper", 100, 0),
+)
+TINY_LINES = (
+    ("ga_pictures", 2, 1),
+    ("npo_pictures", 2, 1),
+    ("evaluation_strict", 10, 5),
+    ("decoding_1", 2, 1),
+    ("decoding_4", 2, 1),
+    ("choices", 2, 1),
+    ("ga_single", 2, 1),
+    ("kl_min_pictures", 3, None),
+    ("npo_single", 2, 1),
+    ("kl_min_single", 3, None),
+    ("evaluation_paper", 10, 0),
+)
+
 
 def get_config(arg: str = "7b"):
     if arg not in ("7b", "tiny"):
@@ -77,7 +107,8 @@ def sizes(model: dict, *, small: bool = False):
     config.benchmark.update(config="small" if small else "full", forget=15 if small else 5)
     # Rows of a step, of pairs that share a picture (``pairs`` of ``pair_tokens`` after a picture)
     # and of single pairs, and the batches that the peer tries; rows that are decoded together,
-    # tokens of their question and reply; people; questions that the peer's loop is timed on.
+    # tokens of their question and reply; people; questions that the peer's loop is timed on. Lines
+    # are in order of their value, with the seconds that our side and the peer are expected to take.
     config.bench = ConfigDict(
         dict(
             small=small,
@@ -86,12 +117,15 @@ def sizes(model: dict, *, small: bool = False):
             pair_tokens=24 if small else 64,
             single_rows=4 if small else 16,
             single_tokens=32 if small else 128,
-            peer_rows=(4,) if small else (4, 8, 16, 32),
+            peer_rows=(4,) if small else (4, 8, 16),
+            peer_checkpointed=(4,) if small else (16,),
             batches=(1, 4) if small else (1, 32, 64),
             prompt_tokens=16 if small else 64,
             new_tokens=8 if small else 50,
             people=2 if small else 25,
-            sample=4 if small else 60,
+            sample=4 if small else 18,
+            setup=dict(ours=5, peer=5) if small else dict(ours=35, peer=35),
+            lines=TINY_LINES if small else LINES,
         )
     )
     return config

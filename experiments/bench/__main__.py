@@ -1,12 +1,20 @@
 """Time training, decoding, scoring and a whole evaluation next to transformers and peft, on one
 device, after checking that both compute the same. Weights are random, of the sizes of the config.
 
+    python -m experiments.bench --config configs/bench/llava7b.py --out bench.json
+    python -m experiments.bench --config configs/bench/llava7b.py --no-equal --budget_s 540 \
+        --out bench.json                        # what one call of ten minutes measures at most
+    python -m experiments.bench --config configs/bench/llava7b.py --no-equal --merge bench.json \
+        --out bench.json                        # the rest
+
 The peer uses the device first and releases it; then our code uses it. Each runs on one device.
+Every figure is printed and written as soon as it is measured.
 """
 
 import gc
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
@@ -16,124 +24,206 @@ from pathlib import Path
 import jax
 import optax
 from absl import flags
-from rich.console import Console
-from rich.table import Table
 
+from experiments.bench.lines import (
+    SETUP,
+    SIDES,
+    Budget,
+    Line,
+    Piece,
+    budget_of,
+    lines_of,
+    select,
+)
 from experiments.bench.measure import Ours, compare, measure_machine
-from experiments.bench.workload import Figure, Workload
+from experiments.bench.results import merge, new_result, require_same_peer
+from experiments.bench.show import progress, show
+from experiments.bench.workload import Workload
 from experiments.common import DRY_RUN, define_path, get_config, note, run, say
 from experiments.planning import end_of_plan, planned_data
 from mllm.benchmarks import get_benchmark
+from mllm.checkpoints.hf_config_export import write_config
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
 from mllm.parallel.mesh import make_mesh, one_device
-from mllm.parallel.place import place
-from mllm.studies.environment import environment
-from mllm.studies.start import fresh_model, prepare
+from mllm.parallel.place import make_on, place
+from mllm.studies.start import described_model, fresh_model, prepare
 from mllm.training.compiled import COMPILED
 
-OUT = define_path("out", "JSON file to write all numbers to")
+OUT = define_path("out", "JSON file to write all numbers to, after each of them")
 REPEATS = flags.DEFINE_integer("repeats", 5, "how often each piece of work is timed")
+ONLY = flags.DEFINE_list("only", [], "sides (ours, peer) and lines to measure; default: all")
+BUDGET = flags.DEFINE_float(
+    "budget_s", None, "seconds in all: less valuable lines that do not fit stay unmeasured"
+)
+NO_EQUAL = flags.DEFINE_bool(
+    "no-equal", False, "time alone: do not check that both sides compute the same; faster to begin"
+)
+MERGE = flags.DEFINE_list(
+    "merge", [], "results of other calls on the same kind of device, with the same code"
+)
+TRACE = define_path("trace", "folder for traces of our lines; prints where their time goes")
 
 
 def main(_):
-    config, result = get_config(), {}
+    config = get_config()
+    if "bench" not in config:
+        raise ValueError("--config: nothing says what to measure; give a file of configs/bench")
+    lines = lines_of(config.bench)
+    pieces = select(lines, ONLY.value)
+    if find_spec("torch") is None:
+        pieces = [(name, side) for name, side in pieces if side == "ours"]
+    result = new_result(config, lines)
+    for path in MERGE.value:
+        merge(result, Path(path))
+    pieces = [(name, side) for name, side in pieces if result["lines"][name][side] is None]
+    budget = budget_of(BUDGET.value, config.bench, lines, pieces)
     if DRY_RUN.value:
-        planned_data(config, made=True)
-        peer = "transformers and peft, then " if find_spec("torch") else ""
-        say(f"times {peer}our code on one device, {REPEATS.value} repeats of each piece of work")
-        say(f"writes {OUT.value or 'nothing'}")
-        end_of_plan()
+        dry_run(config, budget)
         return
-    for result in measure(config, REPEATS.value):
+    equal, trace = not NO_EQUAL.value, TRACE.value
+    for found in measure(config, result, pieces, budget, REPEATS.value, equal=equal, trace=trace):
         if OUT.value is not None:  # keep what is measured, whatever happens next
-            write_json(OUT.value, result)
+            write_json(OUT.value, found)
     show(result)
 
 
-def measure(config, repeats: int) -> Iterator[dict]:
-    """Yield the results so far after each line: {"equal", "machine", "lines", "compile",
-    "environment", "peer"}; see ``experiments.bench.measure``. Without torch "peer" is None, and
-    only our code is measured.
+def dry_run(config, budget: Budget) -> None:
+    """Print the pieces in the order of their value, with the time that each is expected to take."""
+    planned_data(config, made=True)
+    say(f"on one device, {REPEATS.value} repeats of each piece, the most valuable first:")
+    total, limit = 0.0, float("inf") if budget.seconds is None else budget.seconds
+    for (name, side), seconds in budget.expected.items():
+        total += seconds
+        fits = "" if total <= limit else "; does not fit"
+        say(f"  {side:4} {name}: about {seconds:.0f} s, {total:.0f} s in all{fits}")
+    say(f"writes {OUT.value or 'nothing'}")
+    end_of_plan()
+
+
+def measure(
+    config,
+    result: dict,
+    pieces: list[Piece],
+    budget: Budget,
+    repeats: int,
+    *,
+    equal: bool = True,
+    trace: Path | None = None,
+) -> Iterator[dict]:
+    """Measure pieces that the budget allows, and yield ``result`` after each.
+
+    Whether both sides compute the same is checked if both are measured and ``equal`` is true.
     """
+    lines = lines_of(config.bench)
     benchmark = prepare(get_benchmark(config.benchmark.name), config, note)
-    # The peer has the device to itself; until it is done, our weights stay on the host.
+    described = described_model(config, benchmark)
+    work = Workload(config, described, benchmark)
+    mine, theirs = ([name for name, found in pieces if found == side] for side in SIDES[::-1])
+    equal = equal and bool(mine) and bool(theirs) and result["equal"] is None
+    # To be equal, weights are made once; until the peer is done, ours stay on the host.
     host = make_mesh(devices=jax.devices("cpu")[:1])
-    loaded = fresh_model(config, benchmark, host)
-    cast = jax.jit(partial(optax.tree.cast, dtype=loaded.config.dtype))
-    loaded = replace(loaded, variables=cast(loaded.variables))
-    work = Workload(config, replace(loaded, variables={}), benchmark)
-    answers, figures, versions = ask_peer(work, loaded, repeats)
-    loaded = replace(loaded, variables=place(loaded.variables, one_device()))
+    loaded = weights(config, benchmark, host) if equal else described
+    answers = {}
+    if theirs and allowed(budget, (SETUP, "peer")):
+        answers = yield from measure_peer(work, loaded, result, lines, theirs, budget, repeats)
+    if not mine or not allowed(budget, (SETUP, "ours")):
+        return
+    began = time.monotonic()
+    if equal:
+        loaded = replace(loaded, variables=place(loaded.variables, one_device()))
+    else:
+        loaded = weights(config, benchmark, one_device())
+    jax.block_until_ready(loaded.variables)
     machine = measure_machine(config.bench.small, repeats)
-    result = {
-        "equal": compare(work, loaded, answers) if answers else {},
-        "machine": asdict(machine),
-        "environment": environment(),
-        "peer": versions,
-        "lines": [],
-    }
+    result["calls"][0]["machine"] = asdict(machine)
+    if answers:
+        result["equal"] = compare(work, loaded, answers)
     ours = Ours(work, loaded, repeats, machine)
     del loaded
-    for line in ours.lines(figures):
-        result["lines"].append(line)
-        yield {**result, "compile": COMPILED.counts()}
+    budget.took((SETUP, "ours"), time.monotonic() - began)
+    for name in sorted(mine, key=lambda name: lines[name].kind != "training"):
+        measure_line = partial(ours.measure, lines[name], trace)
+        yield from measure_piece(result, budget, (name, "ours"), measure_line)
 
 
-def ask_peer(work: Workload, loaded, repeats: int) -> tuple[dict, dict[str, Figure], dict | None]:
-    """Return (what our results must equal, figures, versions) of the peer on the same weights."""
-    if find_spec("torch") is None:
-        return {}, {}, None
+def weights(config, benchmark, mesh):
+    """Return the model with random weights in its dtype, made in their place."""
+    if mesh.devices.flat[0].platform == "cpu" and jax.default_backend() != "cpu":
+        loaded = fresh_model(config, benchmark, mesh)
+        cast = jax.jit(partial(optax.tree.cast, dtype=loaded.config.dtype))
+        return replace(loaded, variables=cast(loaded.variables))
+    described = described_model(config, benchmark)
+
+    def init(key):
+        made = described.model.init(described.config, key)
+        return optax.tree.cast(made, described.config.dtype)
+
+    return replace(described, variables=make_on(mesh, init, jax.random.key(config.seed)))
+
+
+def measure_peer(
+    work: Workload,
+    loaded,
+    result: dict,
+    lines: dict[str, Line],
+    names: list[str],
+    budget: Budget,
+    repeats: int,
+) -> Iterator[dict]:
+    """Measure the peer's side of lines, yield ``result`` after each, and return what our results
+    must equal; {} if ``loaded`` has no weights: those of the peer are random then.
+    """
     from experiments.bench import peer as published
 
+    began, compared = time.monotonic(), bool(loaded.variables)
+    dtype = loaded.config.dtype
     with tempfile.TemporaryDirectory() as folder:
-        write_folder(Path(folder) / "peer", loaded)
-        peer = published.Peer(Path(folder) / "peer", loaded.config.dtype)
-    found = published.answers(peer, work), published.figures(peer, work, repeats)
-    versions = peer.environment()
-    del peer
+        place = Path(folder) / "peer"
+        if compared:
+            write_folder(place, loaded)
+        else:
+            write_json(place / "config.json", write_config(loaded, dtype)[0])
+        peer = published.Peer(place, dtype, weights=compared)
+    result["calls"][0]["peer"] = peer.environment()
+    require_same_peer(result)
+    answers = published.answers(peer, work) if compared else {}
+    budget.took((SETUP, "peer"), time.monotonic() - began)
+    measurements = published.Measurements(peer, work, repeats)
+    for name in names:
+        measure_line = partial(measurements.measure, lines[name])
+        yield from measure_piece(result, budget, (name, "peer"), measure_line)
+    del peer, measurements, measure_line
     gc.collect()
     published.torch.cuda.empty_cache()
-    return *found, versions
+    return answers
 
 
-def show(result: dict) -> None:
-    """Print the tables."""
-    console, machine = Console(width=150), result["machine"]
-    print(
-        f"matrix products {machine['flops'] / 1e12:.2f} TFLOP/s, copies "
-        f"{machine['bytes'] / 1e9:.1f} GB/s ({machine['device']})"
+def measure_piece(result: dict, budget: Budget, piece: Piece, once) -> Iterator[dict]:
+    """Measure a piece if the budget allows it, print it and yield ``result``."""
+    name, side = piece
+    if not allowed(budget, piece):
+        return
+    began = time.monotonic()
+    figure = once()
+    budget.took(piece, time.monotonic() - began)
+    if figure is not None:
+        result["lines"][name][side] = {**figure, "call": 0}
+    result["calls"][0]["compile"] = COMPILED.counts()
+    say(progress(name, side, figure))
+    yield result
+
+
+def allowed(budget: Budget, piece: Piece) -> bool:
+    """Return whether the budget allows a piece, and say so if not."""
+    name, side = piece
+    if budget.allows(piece):
+        return True
+    say(
+        f"{name}, {side}: not measured, {budget.left:.0f} s are left and about "
+        f"{budget.needed(piece):.0f} s are needed, with lines of more value"
     )
-    for name, found in result["equal"].items():
-        print(f"equal: {name}, {found['difference']:.2g} of at most {found['tolerance']:g}")
-    table = Table("work", "unit", "ours", "peer", "ratio", "peer's best", "tokens/s", "share", "GB")
-    for line in result["lines"]:
-        ours, peer = line["ours"], line["peer"]
-        table.add_row(
-            line["work"],
-            line["unit"],
-            _spread(ours),
-            "-" if peer is None else _spread(peer),
-            "-" if peer is None else f"{line['ratio']:.1f}",
-            "-" if peer is None else peer["setting"],
-            _number(line["tokens_per_s"]) if "tokens_per_s" in line else "-",
-            f"{line['share']:.0%} {line['share_of']}" if "share" in line else "-",
-            " / ".join(_gigabytes(figure) for figure in (ours, peer) if figure),
-        )
-    console.print(table)
-
-
-def _spread(figure: dict) -> str:
-    least, most = _number(figure["least"]), _number(figure["most"])
-    return f"{_number(figure['rate'])} ({least}-{most})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _gigabytes(figure: dict) -> str:
-    return "-" if figure["memory"] is None else f"{figure['memory'] / 1e9:.2f}"
+    return False
 
 
 if __name__ == "__main__":

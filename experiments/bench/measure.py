@@ -1,16 +1,14 @@
-"""What ``experiments.bench`` measures of our code, each next to the peer's best figure.
+"""What ``experiments.bench`` measures of our code.
 
-Shares are relative to what the device was measured to do. With N parameters of the decoder, a LoRA
-step takes 4 N floating-point operations per token (forward, and the gradient of states but not of
-weights; recomputation is not counted) and scoring takes 2 N; their share is that of matrix
-products. A decoding step has to read the decoder's weights and the keys and values of all rows; its
-share is that of copies, and covers decoding only, although the rate includes reading the picture
-and the question.
+Shares are relative to what the device was measured to do (``experiments.bench.limits``): the share
+of training and scoring is that of matrix products, the share of decoding that of copies. The latter
+covers decoding only, although the rate includes reading the picture and the question.
 """
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.bench import limits
+from experiments.bench.limits import READING, TRAINING, Machine
+from experiments.bench.lines import Line
+from experiments.bench.trace import traced
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Pair, Workload, timed
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
@@ -31,7 +33,9 @@ from mllm.ops.lora import init_lora
 from mllm.parallel.mesh import one_device
 from mllm.parallel.place import place_rows
 from mllm.parallel.program import memory_of
+from mllm.registry import lookup
 from mllm.training import optimizers, state
+from mllm.training.compiled import COMPILED
 from mllm.training.step import make_train_step
 from mllm.unlearning import get_objective
 
@@ -48,12 +52,20 @@ TOLERANCES = {
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What the device does at best: floating-point operations and copied bytes per second."""
+class Measured:
+    """A figure and what belongs to it.
 
-    device: str
-    flops: float
-    bytes: float
+    Attributes:
+      more: {"tokens_per_s", "share", "share_of", "limit"}, as far as they are known; ``limit`` is
+        the rate at which the device would do nothing but its products and copies.
+      again: does the work once more, for a trace.
+      program: returns the text of the compiled program, for a trace.
+    """
+
+    figure: Figure
+    again: Callable
+    more: dict = field(default_factory=dict)
+    program: Callable[[], str] = str
 
 
 def measure_machine(small: bool, repeats: int) -> Machine:
@@ -111,7 +123,10 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
 
 
 class Ours:
-    """Our side of the work, on one device like the peer's."""
+    """Our side of the work, on one device like the peer's.
+
+    Lines of training come before all others: what decodes takes the stacks of layers apart.
+    """
 
     def __init__(self, work: Workload, loaded, repeats: int, machine: Machine | None = None):
         self.work, self.loaded, self.repeats, self.machine = work, loaded, repeats, machine
@@ -119,19 +134,31 @@ class Ours:
         decoder = loaded.variables["params"]["decoder"]
         self.decoder = sum(leaf.size for leaf in jax.tree.leaves(decoder))
         self.decoder_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(decoder))
+        self.split = False
 
-    def lines(self, peer: dict[str, Figure]) -> Iterator[dict]:
-        """Yield a line of results for each piece of work, with the peer's figure of that name."""
-        for method in ("ga", "npo", "kl_min"):
-            for name in ("pictures", "single"):
-                yield self._training(method, name, peer.get(f"{method}, {name}"))
-        # Training is done: the stacks are donated to the layers that decoding reads.
-        variables = split_for_decoding(self.loaded.variables, donate=True)
-        self.loaded = replace(self.loaded, variables=variables)
-        for count in self.work.bench.batches:
-            yield self._decoding(count, peer.get(f"decoding {count}"))
-        yield self._choices(peer.get("choices"))
-        yield from self._evaluation(peer.get("evaluation"))
+    def measure(self, line: Line, folder: Path | None = None) -> dict:
+        """Return the figure of a line, with the summary of a trace below ``folder``, if given."""
+        before = COMPILED.counts()
+        if line.kind == "training":
+            measured = self._training(*line.arguments)
+        else:
+            self._serve()
+            measured = {
+                "decoding": self._decoding,
+                "choices": self._choices,
+                "evaluation": self._evaluation,
+            }[line.kind](*line.arguments)
+        compiled = COMPILED.counts(before)
+        found = {**asdict(measured.figure), **measured.more, "compiled": compiled}
+        if folder is not None:
+            found["trace"] = traced(measured.again, folder / line.name, measured.program())
+        return found
+
+    def _serve(self) -> None:
+        """Take the stacks of layers apart, which decoding reads one by one."""
+        if not self.split:
+            variables = split_for_decoding(self.loaded.variables, donate=True)
+            self.loaded, self.split = replace(self.loaded, variables=variables), True
 
     def step(self, method: str, rows: list[list[Pair]]):
         """Return (compiled step, state, frozen, batch) of LoRA with AdamW."""
@@ -157,9 +184,11 @@ class Ours:
         batch = self.work.laid_out([list(e.prefix) for e in examples], examples)
         return prefill(loaded.model, loaded.config, loaded.variables, batch)[0]
 
-    def _training(self, method: str, name: str, peer: Figure | None) -> dict:
+    def _training(self, method: str, name: str) -> Measured:
         rows = self.work.rows(*self.work.sizes(name == "pictures"))
+        began = time.perf_counter()
         step, now, frozen, batch = self.step(method, rows)
+        compiling = time.perf_counter() - began
 
         def once():
             nonlocal now
@@ -170,42 +199,52 @@ class Ours:
         tokens = int((np.asarray(batch["segments"]) >= 0).sum())
         each = f"{len(rows)} rows of {len(rows[0])}"
         found = self.timed(once, units=asked, setting=each)
-        found = replace(found, memory=memory_of(step)["peak"])
-        work = {"pictures": "pictures", "single": "a pair a row"}[name]
-        return _compared(
-            {"work": f"{method}, {work}", "unit": "pairs/s"},
-            found,
-            peer,
-            **self._products(found.rate / asked * tokens, 4),
-        )
+        first = compiling + found.first
+        found = replace(found, memory=memory_of(step)["peak"], first=first)
+        return Measured(found, once, self._products(found, asked, tokens, TRAINING), step.as_text)
 
-    def _decoding(self, count: int, peer: Figure | None) -> dict:
+    def _decoding(self, rows: str) -> Measured:
         """Time greedy decoding after a picture and a question; no row ends early."""
         loaded, example, new = self.loaded, self.work.decoded(), self.work.bench.new_tokens
+        count = int(rows)
         asked = np.tile(np.asarray(example.suffix, np.int32), (count, 1))
         lengths = np.full(count, len(example.suffix), np.int32)
-        limits = {"max_new_tokens": new, "ends": (NEVER,)}
+        limit = {"max_new_tokens": new, "ends": (NEVER,)}
+
+        where = loaded.model, loaded.config, loaded.variables
 
         def decode(prefix):
-            where = loaded.model, loaded.config, loaded.variables
-            return generate(*where, prefix, asked, lengths, **limits)
+            return generate(*where, prefix, asked, lengths, **limit)
 
-        whole = self.timed(lambda: decode(self.read(loaded, [example] * count)), units=count * new)
+        def program():
+            return generate.lower(*where, prefix, asked, lengths, **limit).compile().as_text()
+
+        def whole():
+            return decode(self.read(loaded, [example] * count))
+
+        setting = f"{count} rows of {len(example.prefix) + len(example.suffix)} and {new} tokens"
+        found = self.timed(whole, units=count * new, setting=setting)
         prefix = self.read(loaded, [example] * count)
         alone = self.timed(lambda: decode(prefix), units=count * new).rate
         c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
-        length = len(example.prefix) + len(example.suffix) + new / 2
-        kept = 2 * count * length * c.layers * c.kv_heads * c.head_dim * size
-        return _compared(
-            {"work": f"greedy decoding, batch {count}", "unit": "tokens/s"},
-            whole,
-            peer,
-            tokens_per_s=alone,
-            share=(self.decoder_bytes + kept) * alone / count / self.machine.bytes,
-            share_of="copies",
+        reading, writing = limits.decoding(
+            self.machine,
+            self.decoder,
+            self.decoder_bytes,
+            limits.cache_bytes(c.layers, c.kv_heads, c.head_dim, size),
+            rows=count,
+            prompt=len(example.prefix) + len(example.suffix),
+            new=new,
         )
+        more = {
+            "tokens_per_s": alone,
+            "share": writing * alone / (count * new),
+            "share_of": "copies",
+            "limit": count * new / (reading + writing),
+        }
+        return Measured(found, whole, more, program)
 
-    def _choices(self, peer: Figure | None) -> dict:
+    def _choices(self) -> Measured:
         """Time questions of four options, several per picture; the peer reads a row per option."""
         loaded, bench = self.loaded, self.work.bench
         groups = self.work.rows(bench.rows, PICTURES, bench.pair_tokens)
@@ -218,30 +257,30 @@ class Ours:
 
         found = self.timed(once, units=len(rows), setting=f"{len(groups)} pictures")
         read = sum(len(group[0].prefix) for group in groups) + int((batch["segments"] >= 0).sum())
-        return _compared(
-            {"work": "multiple choice", "unit": "questions/s"},
-            found,
-            peer,
-            **self._products(found.rate / len(rows) * read, 2),
-        )
+        return Measured(found, once, self._products(found, len(rows), read, READING))
 
-    def _evaluation(self, peer: Figure | None) -> Iterator[dict]:
-        """Time whole evaluations, from pictures to replies on disk."""
-        work, loaded = self.work, self.loaded
-        model = {"subject": LocalModel(loaded)}
-        for name, (count, make) in work.evaluations.items():
+    def _evaluation(self, protocol: str) -> Measured:
+        """Time a whole evaluation, from pictures to replies on disk."""
+        evaluations = self.work.evaluations
+        count, make = lookup(evaluations, protocol, "protocol of a line (config.bench.lines)")
+        model = {"subject": LocalModel(self.loaded)}
 
-            def once(make=make):
-                with tempfile.TemporaryDirectory() as folder:
-                    return len(ask(make(), model, Path(folder), {}))
+        def once():
+            with tempfile.TemporaryDirectory() as folder:
+                return len(ask(make(), model, Path(folder), {}))
 
-            found = self.timed(once, units=count, repeats=1, setting=f"{count} questions")
-            yield _compared({"work": f"evaluation, {name}", "unit": "questions/s"}, found, peer)
+        found = self.timed(once, units=count, repeats=1, setting=f"{count} questions")
+        return Measured(found, once)
 
-    def _products(self, tokens_per_s: float, each: int) -> dict:
-        """Return the share of ``each`` N operations per token."""
-        share = each * self.decoder * tokens_per_s / self.machine.flops
-        return {"tokens_per_s": tokens_per_s, "share": share, "share_of": "products"}
+    def _products(self, found: Figure, units: int, tokens: int, each: int) -> dict:
+        """Return the share of ``each`` N operations per token, and the rate if they were all."""
+        limit = units / limits.products(self.machine, self.decoder, tokens, each)
+        return {
+            "tokens_per_s": found.rate / units * tokens,
+            "share": found.rate / limit,
+            "share_of": "products",
+            "limit": limit,
+        }
 
 
 def _option(example: Pair) -> Pair:
@@ -253,10 +292,3 @@ def _relative(found: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference of a row, relative to the expected row, by norms."""
     difference = np.linalg.norm(found - expected, axis=-1)
     return float((difference / np.linalg.norm(expected, axis=-1)).max())
-
-
-def _compared(named: dict, ours: Figure, peer: Figure | None, **more) -> dict:
-    """Return the line with both figures and their ratio, ours over the peer's."""
-    ratio = None if peer is None else ours.rate / peer.rate
-    found = {"ours": asdict(ours), "peer": None if peer is None else asdict(peer), "ratio": ratio}
-    return {**named, **found, **more}

@@ -5,7 +5,7 @@ This file imports torch; ``experiments.bench`` imports it if torch is installed.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy, logsigmoid
-from transformers import LlavaForConditionalGeneration
+from transformers import LlavaConfig, LlavaForConditionalGeneration
 
+from experiments.bench.lines import Line
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Workload, timed
 from mllm.data.conversation import image, raw_prompt
 
@@ -29,10 +30,20 @@ class Peer:
     Prompts are rows of ids, a picture is normalised pixels float32[3, H, W].
     """
 
-    def __init__(self, folder: Path, dtype: str):
+    def __init__(self, folder: Path, dtype: str, *, weights: bool = True):
+        """Load a folder; without ``weights`` it holds a config.json alone, and they are random."""
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         kind = getattr(torch, dtype)
-        model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=kind)
+        if weights:
+            model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=kind)
+        else:
+            before = torch.get_default_dtype()
+            torch.set_default_dtype(kind)
+            try:
+                with torch.device(self.device):
+                    model = LlavaForConditionalGeneration(LlavaConfig.from_pretrained(folder))
+            finally:
+                torch.set_default_dtype(before)
         self.model = model.to(self.device).eval()
 
     def environment(self) -> dict[str, str]:
@@ -117,7 +128,14 @@ class Peer:
                 model.gradient_checkpointing_disable()
             self.model = model.unload().eval()
 
-    def timed(self, once: Callable, units: int, repeats: int, setting: str) -> Figure | None:
+    def timed(
+        self,
+        once: Callable,
+        units: int,
+        repeats: int,
+        setting: str,
+        first: Callable | None = None,
+    ) -> Figure | None:
         """Return the figure of a call, None if memory does not suffice."""
         cuda = self.device == "cuda"
         if cuda:
@@ -125,7 +143,7 @@ class Peer:
             torch.cuda.reset_peak_memory_stats()
         wait = (lambda _: torch.cuda.synchronize()) if cuda else (lambda _: None)
         try:
-            found = timed(once, wait, units=units, repeats=repeats, setting=setting)
+            found = timed(once, wait, units=units, repeats=repeats, first=first, setting=setting)
         except torch.OutOfMemoryError:
             return None
         return replace(found, memory=torch.cuda.max_memory_allocated() if cuda else None)
@@ -154,61 +172,80 @@ def answers(peer: Peer, work: Workload) -> dict[str, np.ndarray]:
     }
 
 
-def figures(peer: Peer, work: Workload, repeats: int) -> dict[str, Figure]:
-    """Return the peer's best figure of each piece of work, by the name in ``measure``."""
-    tried = {
-        f"{method}, {name}": _training(peer, work, method, repeats, name == "pictures")
-        for method in ("ga", "npo")
-        for name in ("pictures", "single")
-    }
-    tried |= {f"decoding {n}": [_decoding(peer, work, n, repeats)] for n in work.bench.batches}
-    tried["choices"] = [_choices(peer, work, n, repeats) for n in work.bench.batches]
-    tried["evaluation"] = [_evaluation(peer, work)]
-    done = {name: [figure for figure in found if figure] for name, found in tried.items()}
-    return {name: max(found, key=lambda f: f.rate) for name, found in done.items() if found}
+class Measurements:
+    """The peer's side of the lines of the benchmark."""
 
+    def __init__(self, peer: Peer, work: Workload, repeats: int):
+        self.peer, self.work, self.repeats = peer, work, repeats
+        self.published: Figure | None = None
 
-def _training(peer, work, method: str, repeats: int, shared: bool) -> list[Figure | None]:
-    found, (_, pairs, tokens) = [], work.sizes(shared)
-    for checkpointing in (False, True):
-        for count in work.bench.peer_rows:
-            rows = work.rows(-(-count // pairs), pairs, tokens)
-            asked = work.for_peer([example for row in rows for example in row][:count])
-            setting = f"batch {count}" + (", checkpointing" if checkpointing else "")
-            with peer.trainer(method, work.lora.rank, checkpointing=checkpointing) as step:
-                found.append(peer.timed(partial(step, *asked), count, repeats, setting))
-    return found
+    def measure(self, line: Line) -> dict | None:
+        """Return the best figure of a line, None if memory suffices for none."""
+        if line.kind == "evaluation":  # one loop, next to which every protocol of ours is shown
+            self.published = self.published or self._evaluation()
+            return asdict(self.published)
+        tried = {
+            "training": self._training,
+            "decoding": self._decoding,
+            "choices": self._choices,
+        }[line.kind](*line.arguments)
+        found = [figure for figure in tried if figure]
+        return asdict(max(found, key=lambda figure: figure.rate)) if found else None
 
+    def _training(self, method: str, name: str) -> Iterator[Figure | None]:
+        """Yield figures of growing batches, first as they are, then with gradient checkpointing,
+        each until memory does not suffice or the rate falls.
+        """
+        bench = self.work.bench
+        for checkpointing, batches in ((False, bench.peer_rows), (True, bench.peer_checkpointed)):
+            best = 0.0
+            for count in batches:
+                found = self._batch(method, name == "pictures", count, checkpointing)
+                yield found
+                if found is None or found.rate < best:
+                    break
+                best = found.rate
 
-def _decoding(peer, work, count: int, repeats: int) -> Figure | None:
-    prompts, _, pixels = work.for_peer([work.decoded()] * count)
-    tokens = work.bench.new_tokens
-    once = partial(peer.generate, prompts, pixels, tokens, all_of_them=True)
-    return peer.timed(once, count * tokens, repeats, f"batch {count}")
+    def _batch(self, method: str, shared: bool, count: int, checkpointing: bool) -> Figure | None:
+        _, pairs, tokens = self.work.sizes(shared)
+        rows = self.work.rows(-(-count // pairs), pairs, tokens)
+        asked = self.work.for_peer([example for row in rows for example in row][:count])
+        setting = f"batch {count}" + (", checkpointing" if checkpointing else "")
+        rank = self.work.lora.rank
+        with self.peer.trainer(method, rank, checkpointing=checkpointing) as step:
+            return self.peer.timed(partial(step, *asked), count, self.repeats, setting)
 
+    def _decoding(self, rows: str) -> list[Figure | None]:
+        count, tokens = int(rows), self.work.bench.new_tokens
+        prompts, _, pixels = self.work.for_peer([self.work.decoded()] * count)
+        once = partial(self.peer.generate, prompts, pixels, tokens, all_of_them=True)
+        return [self.peer.timed(once, count * tokens, self.repeats, f"batch {count}")]
 
-def _choices(peer, work, count: int, repeats: int) -> Figure | None:
-    """Time multiple choice with a row per option."""
-    groups = work.rows(count, 1, work.bench.pair_tokens)
-    asked = [example for group in groups for example in group for _ in range(OPTIONS)]
-    once = partial(peer.score, *work.for_peer(asked))
-    return peer.timed(once, count, repeats, f"{count} x {OPTIONS} rows")
+    def _choices(self) -> Iterator[Figure | None]:
+        """Yield figures of multiple choice with a row per option."""
+        for count in self.work.bench.batches:
+            groups = self.work.rows(count, 1, self.work.bench.pair_tokens)
+            asked = [example for group in groups for example in group for _ in range(OPTIONS)]
+            once = partial(self.peer.score, *self.work.for_peer(asked))
+            found = self.peer.timed(once, count, self.repeats, f"{count} x {OPTIONS} rows")
+            yield found
+            if found is None:
+                return
 
+    def _evaluation(self) -> Figure:
+        """Time the published loop: one question at a time, its shots with their pictures in the
+        prompt. A sample of the questions is asked, evenly over the tasks and sets.
+        """
+        work = self.work
+        sample = work.published[:: max(1, len(work.published) // work.bench.sample)]
 
-def _evaluation(peer, work) -> Figure | None:
-    """Time the published loop: one question at a time, its shots with their pictures in the prompt.
+        def ask(items) -> None:
+            for item in items:
+                turn = raw_prompt(item.prompt, list(map(image, item.pictures)))
+                asked = work.loaded.processor.encode([turn], generate=True)
+                shown = [work.pixels(work.loaded.processor.prepare(m)) for m in asked.media]
+                self.peer.generate([list(asked.ids)], shown, item.max_new_tokens)
 
-    A sample of the questions is asked, evenly over the tasks and sets.
-    """
-    processor = work.loaded.processor
-    sample = work.published[:: max(1, len(work.published) // work.bench.sample)]
-
-    def once():
-        for item in sample:
-            turn = raw_prompt(item.prompt, list(map(image, item.pictures)))
-            asked = processor.encode([turn], generate=True)
-            shown = [work.pixels(processor.prepare(medium)) for medium in asked.media]
-            peer.generate([list(asked.ids)], shown, item.max_new_tokens)
-
-    setting = f"batch 1, {len(sample)} of {len(work.published)} asked"
-    return peer.timed(once, len(sample), 1, setting)
+        setting = f"batch 1, {len(sample)} of {len(work.published)} asked"
+        first, once = partial(ask, sample[:1]), partial(ask, sample)
+        return self.peer.timed(once, len(sample), 1, setting, first=first)

@@ -24,7 +24,7 @@ OPTIONS = 4  # of a question
 @dataclass(frozen=True)
 class Figure:
     """Work per second: median, least and most over the repetitions; how it was done; the most bytes
-    of the device in use, if known.
+    of the device in use, if known; the seconds of the first call, which compiles.
     """
 
     rate: float
@@ -32,18 +32,30 @@ class Figure:
     most: float
     setting: str = ""
     memory: int | None = None
+    first: float | None = None
 
 
-def timed(once: Callable, wait: Callable, *, units: int, repeats: int, **how) -> Figure:
-    """Time ``wait(once())``, which does ``units`` of work, after a first untimed call."""
+def timed(
+    once: Callable,
+    wait: Callable,
+    *,
+    units: int,
+    repeats: int,
+    first: Callable | None = None,
+    **how,
+) -> Figure:
+    """Time ``wait(once())``, which does ``units`` of work, after an untimed call of ``first``, by
+    default ``once``.
+    """
     seconds = []
-    for _ in range(repeats + 1):
+    for call in [first or once, *[once] * repeats]:
         began = time.perf_counter()
-        wait(once())
+        wait(call())
         seconds.append(time.perf_counter() - began)
-    _, *seconds = seconds
+    compiling, *seconds = seconds
     median = statistics.median(seconds)
-    return Figure(units / median, units / max(seconds), units / min(seconds), **how)
+    found = units / median, units / max(seconds), units / min(seconds)
+    return Figure(*found, first=compiling, **how)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import pytest
 from configs.bench import llava7b
 from experiments.bench import __main__ as bench
 from experiments.bench import peer
-from experiments.bench.measure import _compared, compare
+from experiments.bench.lines import budget_of, lines_of, select
+from experiments.bench.measure import compare
+from experiments.bench.results import new_result
 from experiments.bench.workload import Figure, Workload, timed
 from mllm.benchmarks.mllmu.study import open_benchmark
 from mllm.checkpoints.hf_folder import write_folder
@@ -49,19 +51,12 @@ def other(loaded, tmp_path_factory):
     return peer.Peer(folder, "float32")
 
 
-def test_a_ratio_is_ours_over_the_peers():
-    ours, published = Figure(12.0, 11.0, 13.0), Figure(3.0, 2.0, 4.0, "batch 4")
-    line = _compared({"work": "x"}, ours, published)
-    assert line["ratio"] == 4.0 and line["peer"]["setting"] == "batch 4"
-    assert _compared({"work": "x"}, ours, None)["ratio"] is None
-
-
 def test_the_first_call_is_not_timed_and_each_is_waited_for(monkeypatch):
     ends = iter([0.0, 100.0, 200.0, 202.0, 300.0, 301.0, 400.0, 404.0])
     monkeypatch.setattr("experiments.bench.workload.time.perf_counter", lambda: next(ends))
     calls, waited = iter("abcd"), []
     found = timed(lambda: next(calls), waited.append, units=8, repeats=3)
-    assert found == Figure(4.0, 2.0, 8.0) and waited == list("abcd")
+    assert found == Figure(4.0, 2.0, 8.0, first=100.0) and waited == list("abcd")
 
 
 def test_rows_are_pairs_of_the_given_length_about_one_picture(work):
@@ -105,18 +100,44 @@ def test_torch_is_imported_where_it_is_compared_with_alone():
     assert found == {"peer.py", "verify.py"}
 
 
+def measured(config, only: list[str], *, equal: bool = True) -> list[dict]:
+    lines = lines_of(config.bench)
+    pieces = select(lines, only)
+    budget, result = budget_of(None, config.bench, lines, pieces), new_result(config, lines)
+    found = bench.measure(config, result, pieces, budget, 1, equal=equal)
+    return [json.loads(json.dumps(result)) for result in found]
+
+
+def test_a_line_is_there_as_soon_as_it_is_measured(config, capsys):
+    first, second = measured(config, ["ga_single"], equal=False)
+    assert first["lines"]["ga_single"]["ours"] is None and first["lines"]["ga_single"]["peer"]
+    assert second["equal"] is None and second["calls"][0]["machine"]["device"] == "cpu"
+    ours = second["lines"]["ga_single"]["ours"]
+    assert ours["rate"] == pytest.approx(ours["share"] * ours["limit"])
+    assert ours["compiled"]["programs"] > 0 and ours["first"] > 0
+    bench.show(second)
+    said = capsys.readouterr().out
+    assert "equal: not checked" in said and "unmeasured" in said
+    assert said.index("ga, a pair per row, peer: ") < said.index("ga, a pair per row, ours: ")
+
+
+def test_lines_that_do_not_fit_are_not_begun(config, capsys):
+    lines = lines_of(config.bench)
+    pieces, result = select(lines, ["ours"]), new_result(config, lines)
+    budget = budget_of(0.1, config.bench, lines, pieces)
+    assert not list(bench.measure(config, result, pieces, budget, 1))
+    assert "setup, ours: not measured" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_the_tiny_benchmark_is_complete(config, capsys):
-    *_, result = bench.measure(config, repeats=1)
-    result = json.loads(json.dumps(result))
-    assert set(result) == {"equal", "machine", "environment", "peer", "lines", "compile"}
-    work = [line["work"] for line in result["lines"]]
-    assert len(work) == len(set(work)) == 11
-    for line in result["lines"]:
-        for figure in filter(None, (line["ours"], line["peer"])):
+    *_, result = measured(config, [])
+    lines = result["lines"]
+    assert list(lines) == [name for name, *_ in config.bench.lines] and result["equal"]
+    for name, line in lines.items():
+        for figure in filter(None, line.values()):
             assert 0 < figure["least"] <= figure["rate"] <= figure["most"]
-        assert (line["peer"] is None) == line["work"].startswith("kl_min")
-        if line["peer"] is not None:
-            assert line["ratio"] == pytest.approx(line["ours"]["rate"] / line["peer"]["rate"])
+        assert line["ours"] and (line["peer"] is None) == name.startswith("kl_min")
     bench.show(result)
-    assert "multiple choice" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "multiple choice" in said and "unmeasured" not in said
