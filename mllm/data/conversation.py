@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 KINDS = ("image", "audio", "codes")
 IMAGE_MARK = "<image>"  # stands for a picture in a prompt that is written as one text
 ROLES = ("system", "user", "assistant", "raw")
@@ -72,6 +74,16 @@ class Turn:
 def image(data: bytes) -> Media:
     """Return a picture, the bytes of a PNG, JPEG or any other file that Pillow reads."""
     return Media("image", data)
+
+
+def codes(ids: Sequence[int]) -> Media:
+    """Return a picture as the numbers of its codes in a codebook, which models read as tokens."""
+    return Media("codes", np.asarray(ids, "<u4").tobytes())
+
+
+def code_ids(media: Media) -> list[int]:
+    """Return the numbers of ``codes``."""
+    return np.frombuffer(media.data, "<u4").tolist()
 
 
 def system(*parts: Part) -> Turn:

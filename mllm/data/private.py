@@ -21,7 +21,7 @@ def privately_named(tokenizer: Tokenizer, names: Collection[str] = ()) -> Tokeni
     Every id stays what it is. Under their own names these tokens are ordinary characters: they are
     neither added tokens any more, nor words of the vocabulary or results of a merge.
     """
-    parts = json.loads(tokenizer.to_str())
+    parts, names = json.loads(tokenizer.to_str()), frozenset(names)
     renamed = {}
     for token in parts["added_tokens"]:
         name = token["content"]

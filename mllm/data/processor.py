@@ -9,17 +9,15 @@ the first, knows them under these names only.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tokenizers import Tokenizer
 
-from mllm.data import images
 from mllm.data.blocks import (
     IMAGE,
     IMAGE_BLOCKS,
@@ -30,23 +28,21 @@ from mllm.data.blocks import (
     special,
     written,
 )
-from mllm.data.cache import Cache
 from mllm.data.chat import CHAT_FORMATS, Pieces
 from mllm.data.chat_template import dated
-from mllm.data.conversation import IMAGE_MARK, Media, Turn, assistant, image, user
-from mllm.data.encoded import Encoded, check_order, content_number, expand, joined
-from mllm.data.images import Picture
+from mllm.data.codes import CODES, spelled
+from mllm.data.conversation import IMAGE_MARK, Media, Turn, assistant, codes, image, user
+from mllm.data.encoded import Encoded, check_order, expand, joined
+from mllm.data.picture_tiles import PictureTiles
 from mllm.data.processor_config import TEMPLATE, ProcessorConfig
-from mllm.data.special_tokens import SpecialTokens
 from mllm.data.template_format import TemplateFormat
 from mllm.files import read_json, read_text, require_file, write_json
 
-KEPT = 256 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
 ANCHOR = "\ufdd1"  # a character that no token shares with another
 
 
 @dataclass(frozen=True)
-class Processor(SpecialTokens):
+class Processor(PictureTiles):
     """A tokenizer, and what is shown to a model in which format."""
 
     def __post_init__(self):
@@ -61,14 +57,18 @@ class Processor(SpecialTokens):
         template = self.config.chat_template
         if template is None:
             return CHAT_FORMATS[self.config.chat_format]
-        return TemplateFormat(template, self.private_names, self.config.image)
+        names = dict.fromkeys(self.private_names)
+        for name in self._code_names:  # no template writes them
+            names.pop(name, None)
+        return TemplateFormat(template, names, self.config.image)
 
     def text(self, turns: Sequence[Turn], generate: bool = True) -> str:
         """Return a conversation as one text, special tokens by their names, as transformers'
         ``apply_chat_template`` does.
         """
+        turns, drawn = self._with_codes(turns, "conversation")
         text = "".join(piece for piece, _ in self.format(turns, generate))
-        return text.replace(IMAGE, self.config.image or "").replace(MARK, "")
+        return spelled(text.replace(IMAGE, self.config.image or ""), drawn).replace(MARK, "")
 
     @cached_property
     def _begin(self) -> list[int]:
@@ -112,7 +112,7 @@ class Processor(SpecialTokens):
             model does not take or cannot be decoded, or a raw text names a medium that is not
             there.
         """
-        turns = [replace(t, parts=tuple(_unmarked(part) for part in t.parts)) for t in turns]
+        turns, drawn = self._with_codes(turns, where)
         check_order(turns, generate, where)
         media = tuple(part for turn in turns for part in turn.media)
         self._check_kinds(media, where)
@@ -120,13 +120,15 @@ class Processor(SpecialTokens):
         answer = None if generate or turns[-1].media else turns.pop().text
         begin = self._begin
         if turns and turns[0].role == "raw":
-            text = self._raw_text(turns[0], grids, where)
+            text = spelled(self._raw_text(turns[0], grids, where), drawn).replace(MARK, "")
+            answer = None if answer is None else spelled(answer, drawn)
             tokens, said = self.tokenizer.encode(text, add_special_tokens=False).ids, []
             answered = [] if answer is None else _following(self._encode_raw, text, answer)
         else:
             pieces = self._pieces(turns, generate or answer is not None, grids, where)
+            pieces = [(spelled(text, drawn), by_assistant) for text, by_assistant in pieces]
             tokens, said = self._encode_pieces(pieces, cut=not generate and answer is None)
-            answered = [] if answer is None else self.answer(answer, ended=False)
+            answered = [] if answer is None else self._answer(answer, drawn)
             begin = [] if self._begins(pieces) else begin
         tiles = [rows * columns + 1 for rows, columns in grids]
         literal = turns and turns[0].literal and not media
@@ -147,8 +149,27 @@ class Processor(SpecialTokens):
         bos = template.tokens.get("bos_token") if template is not None else None
         return bool(bos) and bool(pieces) and pieces[0][0].startswith(special(bos))
 
+    def _with_codes(self, turns: Sequence[Turn], where: str) -> tuple[list[Turn], Iterator[str]]:
+        """Return turns in which codes are text, ``CODES``, and how each of them is written.
+
+        What people typed loses all marks.
+        """
+        written = []
+
+        def part_of(part: str | Media) -> str | Media:
+            if isinstance(part, str):
+                return _typed(part)
+            if part.kind != "codes" or self.config.codes is None:
+                return part
+            written.append(self.config.codes.written(part, where))
+            return CODES
+
+        turns = [replace(turn, parts=tuple(map(part_of, turn.parts))) for turn in turns]
+        return turns, iter(written)
+
     def _check_kinds(self, media: Sequence[Media], where: str) -> None:
         taken = [] if self.config.image is None else ["image"]
+        taken += [] if self.config.codes is None else ["codes"]
         for medium in media:
             if medium.kind not in taken:
                 known = " and ".join(["text", *taken])
@@ -184,7 +205,7 @@ class Processor(SpecialTokens):
                         "stands there; put the picture between two texts of the turn"
                     )
         text = "".join(written(p) if isinstance(p, Media) else p for p in turn.parts)
-        return self._show(text, grids, where).replace(MARK, "")
+        return self._show(text, grids, where)
 
     def _encode_pieces(self, pieces: Pieces, cut: bool) -> tuple[list[int], list[tuple[int, int]]]:
         """Return (tokens, ranges of those that an assistant says); text is encoded whole.
@@ -206,46 +227,6 @@ class Processor(SpecialTokens):
             start += len(text)
         return encoding.ids, said
 
-    def grid(self, media: Media, where: str = "image") -> Grid:
-        """Return (rows, columns) of an image's tiles; nothing is decoded if no image is split."""
-        if not self.config.split:
-            return 0, 0
-        if media.digest not in self._grids:
-            self._grids[media.digest] = self.prepare(media, where).grid
-        return self._grids[media.digest]
-
-    def prepare(self, media: Media, where: str = "image") -> Picture:
-        """Return the tiles of an image; those used last are kept.
-
-        Raises:
-          ValueError: it cannot be decoded; the message starts with ``where``.
-        """
-        return self.prepared(content_number(media), lambda: media, where)
-
-    def prepared(self, number: int, read: Callable[[], Media], where: str = "image") -> Picture:
-        """Return the tiles of the image of a ``content_number``, which is read if they are not
-        kept.
-        """
-        make = lambda: self.picture(read().data, where)  # noqa: E731
-        return self._prepared.get(number, make, lambda picture: picture.tiles.nbytes)
-
-    def tile_size(self, read: Callable[[], Media], where: str = "image") -> tuple[int, int]:
-        """Return (height, width) of the largest tile of an image, which is read only if the size
-        depends on it.
-        """
-        if self.config.transform != "idefics2":
-            return self.config.image_size, self.config.image_size
-        height, width = self.prepare(read(), where).tiles.shape[1:3]
-        return height, width
-
-    @cached_property
-    def _grids(self) -> dict[str, Grid]:
-        return {}
-
-    @cached_property
-    def _prepared(self) -> Cache:
-        return Cache(KEPT)
-
     def _expand(self, ids: list[int]) -> list[int]:
         """Replace an image token by the run of an image."""
         if self.image_id is None:
@@ -264,28 +245,45 @@ class Processor(SpecialTokens):
 
     def answer(self, text: str, ended: bool = True) -> list[int]:
         """Return the ids of an answer as it follows a prompt, with the end token if ``ended``."""
-        turns = [user(""), assistant(_typed(text))]
+        ids = self._answer(_typed(text), iter(()))
+        return [*ids, self.eos_id] if ended else ids
+
+    def _answer(self, text: str, drawn: Iterator[str]) -> list[int]:
+        turns = [user(""), assistant(text)]
         pieces = self._pieces(turns, False, [], "answer")
         place = next((i for i, (_, said) in enumerate(pieces) if said), None)
         if place is None:  # a template need not say where white space stands
-            pieces = [*self._pieces(turns[:1], True, [], "answer"), (_typed(text), True)]
+            pieces = [*self._pieces(turns[:1], True, [], "answer"), (text, True)]
             place = len(pieces) - 1
         context = "".join(before for before, _ in pieces[:place])
-        ids = _following(self._encode, context, pieces[place][0])
+        ids = _following(self._encode, context, spelled(pieces[place][0], drawn))
         self._check_known(ids, f"answer {text!r}")
-        return [*ids, self.eos_id] if ended else ids
+        return ids
+
+    def drawing(
+        self, turns: Sequence[Turn], words: str = "", where: str = "conversation"
+    ) -> Encoded:
+        """Return the conversation up to the place where an assistant's next picture begins: its
+        codes follow.
+
+        Args:
+          words: what the assistant says before the picture.
+
+        Raises:
+          ValueError: as ``encode``; or the model writes no pictures.
+        """
+        if self.config.codes is None:
+            raise ValueError(f"{where}: asks for a picture, but the model writes text only")
+        picture = codes([0] * self.config.codes.length)
+        said = assistant(words, picture) if words else assistant(picture)
+        whole = self.encode([*turns, said], ended=False, where=where)
+        begin = self.token_id(self.config.codes.begin)
+        end = max(place for place, token in enumerate(whole.ids) if token == begin) + 1
+        return replace(whole, ids=whole.ids[:end], supervised=())
 
     def continuation(self, text: str, more: str) -> list[int]:
         """Return the ids of ``more`` as it follows the raw prompt ``text``."""
         return _following(self._encode_raw, _typed(text), _typed(more))
-
-    def picture(self, data: bytes, where: str = "image") -> Picture:
-        """Return the tiles of an encoded image; raise ValueError starting with ``where``."""
-        return self.arrange(images.decode(data, where, self.config.alpha), where)
-
-    def arrange(self, image: Image.Image, where: str = "image") -> Picture:
-        """Return the tiles of an RGB image."""
-        return images.make_picture(image, self.config, where)
 
     def with_chat_format(self, name: str) -> "Processor":
         """Return a processor that writes conversations in another format.
@@ -341,12 +339,8 @@ class Processor(SpecialTokens):
 
 
 def _typed(text: str) -> str:
-    """Return what a person wrote without the mark of special tokens."""
-    return text.replace(MARK, "")
-
-
-def _unmarked(part: str | Media) -> str | Media:
-    return _typed(part) if isinstance(part, str) else part
+    """Return what a person wrote without the marks of special tokens and codes."""
+    return text.replace(MARK, "").replace(CODES, "")
 
 
 def _following(encode, context: str, text: str) -> list[int]:

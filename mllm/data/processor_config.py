@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 from mllm.data.blocks import IMAGE_BLOCKS
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.chat_template import ChatTemplate
+from mllm.data.codes import CodesConfig
 from mllm.data.images import ImageConfig
 from mllm.registry import lookup
 
 TEMPLATE = "template"  # the chat format of a config that holds a chat template
 # Fields that processor.json did not always have. It and the digest leave them out where they are
 # empty, so that checkpoints and replies of earlier versions stay what they are.
-LATER = ("ends", "barred", "stop", "chat_template", "known_ids")
+LATER = ("ends", "barred", "stop", "chat_template", "known_ids", "codes")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ProcessorConfig(ImageConfig):
       chat_template: writes conversations; None if ``chat_format`` names a function.
       known_ids: the tokenizer's ids from here on have no row in the model's embedding; 0 if all
         have one.
+      codes: how codes of pictures are written; None in a model that reads and writes none.
 
     Raises:
       ValueError: a name is unknown, or a chat template is missing.
@@ -48,11 +50,14 @@ class ProcessorConfig(ImageConfig):
     stop: tuple[str, ...] = ()
     chat_template: ChatTemplate | None = None
     known_ids: int = 0
+    codes: CodesConfig | None = None
 
     def __post_init__(self):
         super().__post_init__()
         if isinstance(self.chat_template, dict):  # as JSON holds it
             object.__setattr__(self, "chat_template", ChatTemplate(**self.chat_template))
+        if self.codes is not None and not isinstance(self.codes, CodesConfig):
+            object.__setattr__(self, "codes", CodesConfig(**self.codes))
         for name in ("ends", "barred", "stop"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.chat_template is None:

@@ -27,10 +27,10 @@ class SpecialTokens:
         for token in self._named:
             self.token_id(token)
         config = self.config
-        self._check_known(
-            [self.token_id(name) for name in (config.bos, config.eos, config.image) if name],
-            "processor",
-        )
+        needed = [self.token_id(name) for name in (config.bos, config.eos, config.image) if name]
+        if config.codes is not None:
+            needed.append(self.code_range[1] - 1)
+        self._check_known(needed, "processor")
 
     def token_id(self, token: str) -> int:
         """Return the id of a special token; raise ValueError if the tokenizer has none of that
@@ -52,8 +52,29 @@ class SpecialTokens:
 
     @cached_property
     def barred_ids(self) -> tuple[int, ...]:
-        """Ids of the tokens that no reply holds."""
-        return tuple(map(self.token_id, self.config.barred))
+        """Ids of the tokens that no written reply holds, those of pictures among them."""
+        barred = map(self.token_id, self.config.barred)
+        if self.config.codes is None:
+            return tuple(barred)
+        marks = self.config.codes.begin, self.config.codes.end
+        return tuple(dict.fromkeys([*barred, *map(self.token_id, marks), *range(*self.code_range)]))
+
+    @cached_property
+    def code_range(self) -> tuple[int, int]:
+        """The id of the first code, and that after the last one.
+
+        Raises:
+          ValueError: the tokenizer does not have all codes one after the other.
+        """
+        names = self.config.codes.names
+        first = self.token_id(names[0])
+        for number, name in enumerate(names):
+            if (found := self.token_id(name)) != first + number:
+                raise ValueError(
+                    f"tokenizer has code token {name!r} as id {found}, expected {first + number}: "
+                    f"{number} after {names[0]!r}"
+                )
+        return first, first + len(names)
 
     @cached_property
     def pad_id(self) -> int:
@@ -67,7 +88,12 @@ class SpecialTokens:
     def _named(self) -> list[str]:
         config = self.config
         names = config.bos, config.eos, config.pad, config.image, *config.ends, *config.barred
-        return [name for name in names if name is not None]
+        return [name for name in (*names, *self._code_names) if name is not None]
+
+    @property
+    def _code_names(self) -> list[str]:
+        codes = self.config.codes
+        return [] if codes is None else [codes.begin, codes.end, *codes.names]
 
     @cached_property
     def _private(self) -> Tokenizer:
