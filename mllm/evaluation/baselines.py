@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mllm.evaluation.request import Answerer, Choices, Reply, Request
+from mllm.data.conversation import Media
+from mllm.evaluation.request import Answerer, Choices, Picture, Reply, Request
 
 UNCHOSEN = -100.0  # log-probability that a baseline gives to each choice it does not make
 
@@ -18,11 +19,11 @@ class Fixed:
     Attributes:
       name: of the baseline.
       reply: returns the answer of a request. To ``Choices`` it is one of the texts, which gets
-        log-probability 0, all others ``UNCHOSEN``.
+        log-probability 0, all others ``UNCHOSEN``; to ``Picture`` it is a medium.
     """
 
     name: str
-    reply: Callable[[Request], str]
+    reply: Callable[[Request], str | Media]
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -33,7 +34,7 @@ class Fixed:
         """Yield the replies to all requests whose key is not in ``done``.
 
         Raises:
-          ValueError: the answer is none of the choices.
+          ValueError: the answer is none of the choices, or no medium where one is asked for.
         """
         yield [
             _as_reply(request, self.reply(request), self.name)
@@ -42,12 +43,12 @@ class Fixed:
         ]
 
 
-def oracle(gold: Callable[[Request], str]) -> Fixed:
+def oracle(gold: Callable[[Request], str | Media]) -> Fixed:
     """Return the baseline that gives the right answer, which ``gold`` knows."""
     return Fixed("oracle", gold)
 
 
-def random_choice(candidates: Callable[[Request], Sequence[str]], seed: int = 0) -> Fixed:
+def random_choice(candidates: Callable[[Request], Sequence[str | Media]], seed: int = 0) -> Fixed:
     """Return the baseline that draws one of the candidates of a request uniformly.
 
     What it draws depends on the seed and the key of the request alone, not on the order.
@@ -111,7 +112,14 @@ def _without_media(request: Request) -> Request:
     return replace(request, turns=turns)
 
 
-def _as_reply(request: Request, text: str, name: str) -> Reply:
+def _as_reply(request: Request, text: str | Media, name: str) -> Reply:
+    if isinstance(request.ask, Picture) != isinstance(text, Media):
+        wanted = "a medium" if isinstance(request.ask, Picture) else "a text"
+        raise ValueError(
+            f"request {request.key}: {name} answers with {type(text).__name__}, expected {wanted}"
+        )
+    if isinstance(text, Media):
+        return Reply(request.key, media=text)
     if not isinstance(request.ask, Choices):
         return Reply(request.key, text=text)
     texts = request.ask.texts

@@ -14,7 +14,7 @@ from typing import Any
 from mllm.data.conversation import Media, Turn, user
 from mllm.evaluation.answer_cache import AnswerCache
 from mllm.evaluation.parsing import parse_choice
-from mllm.evaluation.request import Choices, Reply, Request, Text, content_key
+from mllm.evaluation.request import Choices, Picture, Reply, Request, Text, content_key
 from mllm.evaluation.web import CallFailed, JsonService, Patience
 from mllm.registry import lookup
 
@@ -171,6 +171,11 @@ class Endpoint:
                 )
             for media in turn.media:
                 _media_type(media, request.key)
+        if isinstance(request.ask, Picture):
+            raise ValueError(
+                f"request {request.key}: an endpoint draws no pictures; ask a model of a family "
+                "that does"
+            )
         if isinstance(request.ask, Choices) and len(request.ask.texts) > len(_LETTERS):
             raise ValueError(
                 f"request {request.key}: {len(request.ask.texts)} choices, "

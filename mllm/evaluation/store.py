@@ -1,5 +1,5 @@
 """Replies on disk: appended as they come, found again after a kill, never mixed with those of other
-models, data or protocols.
+models, data or protocols. Pictures that a model drew are files next to them.
 
 Each line is sealed together with the manifest. A line that was changed, or that belongs to another
 model, other data or another protocol, is not a reply of this evaluation and is asked again.
@@ -15,16 +15,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mllm.data.conversation import Media, Turn
+from mllm.data.conversation import Turn
+from mllm.evaluation import kept_media
 from mllm.evaluation.places import MANIFEST, SCORING, read_manifest
 from mllm.evaluation.request import (
     Answered,
     Answerer,
+    Picture,
     Questions,
     Reply,
     Request,
     Rounds,
     content_key,
+    described,
+    readable,
 )
 from mllm.files import is_sealed, read_jsonl, seal, write_sealed, write_text
 from mllm.parallel.launch import is_first, require_same, wait_for_all
@@ -53,7 +57,7 @@ def collect(
       rounds: of ``Benchmark.rounds``. An error of an answerer is raised inside it first, so that a
         protocol can add what to do.
       answerers: by ``Request.model``.
-      folder: holds replies.jsonl and manifest.json.
+      folder: holds replies.jsonl, manifest.json, and the media of replies.
       manifest: JSON values that must be equal for replies to be used again (digests of weights and
         data, the protocol), except for how they are scored. Other replies are kept under another
         name.
@@ -67,7 +71,7 @@ def collect(
     if is_first():
         _prepare(folder, manifest, context)
     wait_for_all(f"{path} is ready")
-    stored = {row["key"]: read_reply(row) for row in read_jsonl(path)}
+    stored = {row["key"]: read_reply(row, folder) for row in read_jsonl(path)}
     replies = {key: reply for key, reply in stored.items() if not reply.extra.get("again")}
     require_same(str(path), " ".join(replies))  # also: the first one writes when all have read
     asked: dict[str, Request] = {}
@@ -88,6 +92,9 @@ def collect(
             for lot in answerer.answer(mine, set(replies)):
                 replies.update((reply.key, reply) for reply in lot)
                 if is_first():
+                    for reply in lot:
+                        if reply.media is not None:
+                            kept_media.keep(folder, reply.media)
                     lines = [seal(_row(rows[reply.key], reply), context) for reply in lot]
                     _append(path, lines)
                 there += len(lot)
@@ -182,6 +189,7 @@ def use_replies_of(other: Path, folder: Path, manifest: Mapping[str, Any]) -> bo
     if held is None or not path.is_file() or _context(held) != _context(manifest):
         return False
     folder.mkdir(parents=True, exist_ok=True)
+    kept_media.copy(other, folder)
     shutil.copyfile(path, folder / REPLIES)
     return True
 
@@ -193,34 +201,40 @@ def _context(manifest: Mapping[str, Any]) -> str:
 
 
 def _without_media(request: Request) -> Request:
-    turns = [Turn(t.role, tuple(p for p in t.parts if isinstance(p, str))) for t in request.turns]
-    return replace(request, turns=tuple(turns))
+    ask = request.ask
+    if isinstance(ask, Picture):
+        ask = replace(ask, other=_bare(ask.other))
+    return replace(request, turns=_bare(request.turns), ask=ask)
 
 
-def read_reply(row: Mapping[str, Any]) -> Reply:
-    """Return the reply of a row of replies.jsonl."""
+def _bare(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    return tuple(Turn(t.role, tuple(p for p in t.parts if isinstance(p, str))) for t in turns)
+
+
+def read_reply(row: Mapping[str, Any], folder: Path) -> Reply:
+    """Return the reply of a row of the replies.jsonl of a folder."""
     found = {name: row[name] for name in ("key", "text", "ended", "state", "extra")}
     for name in ("logprobs", "tokens"):
         found[name] = None if row[name] is None else tuple(row[name])
+    if "media" in row:
+        found["media"] = kept_media.find(folder, row["media"])
     return Reply(**found)
 
 
 def _row(request: Request, reply: Reply) -> dict[str, Any]:
     """Return the reply with what a person needs to read it; media stand under their digests."""
+    answer = asdict(replace(reply, media=None))
+    del answer["key"], answer["media"]
     return {
         "key": request.key,
         "model": request.model,
         "cluster": request.cluster,
         "tags": dict(request.tags),
-        "turns": [_readable(turn) for turn in request.turns],
-        "ask": asdict(request.ask),
-        **{name: value for name, value in asdict(reply).items() if name != "key"},
+        "turns": [readable(turn) for turn in request.turns],
+        "ask": described(request.ask),
+        **answer,
+        **({} if reply.media is None else {"media": kept_media.named(reply.media)}),
     }
-
-
-def _readable(turn: Turn) -> dict[str, Any]:
-    shown = [{part.kind: part.digest} if isinstance(part, Media) else part for part in turn.parts]
-    return {"role": turn.role, "parts": shown}
 
 
 def _prepare(folder: Path, manifest: Mapping[str, Any], context: str) -> None:
@@ -234,7 +248,15 @@ def _prepare(folder: Path, manifest: Mapping[str, Any], context: str) -> None:
     found = path.read_bytes() if path.is_file() else b""
     lines = found.split(b"\n")[:-1]  # what follows the last newline is unfinished
     rows = [row for line in lines if (row := _read_row(line, context)) is not None]
-    kept = "".join(_line(row) for row in {row["key"]: row for row in rows}.values())
+    whole = [row for row in rows if "media" not in row or kept_media.find(folder, row["media"])]
+    if missing := len(rows) - len(whole):
+        print(
+            f"{folder / kept_media.MEDIA}: the files of {missing} replies are missing or were "
+            "changed; these are asked again",
+            file=sys.stderr,
+            flush=True,
+        )
+    kept = "".join(_line(row) for row in {row["key"]: row for row in whole}.values())
     if lost := len(lines) - len(rows):
         aside = path.with_name(f"replies-{hashlib.sha256(found).hexdigest()[:12]}.jsonl")
         os.replace(path, aside)

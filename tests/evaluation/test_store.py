@@ -6,8 +6,16 @@ import shutil
 import pytest
 
 from mllm.data.conversation import image, user
-from mllm.evaluation.request import Choices, Questions, Reply, Request, Text
-from mllm.evaluation.store import collect, with_questions_named
+from mllm.evaluation.request import (
+    Choices,
+    Picture,
+    Questions,
+    Reply,
+    Request,
+    Text,
+    described,
+)
+from mllm.evaluation.store import collect, use_replies_of, with_questions_named
 from mllm.files import read_jsonl, read_sealed
 
 
@@ -219,3 +227,115 @@ def test_the_first_round_names_the_questions():
     assert [one.key for one in later] == ["a again", "b again"]
     with pytest.raises(StopIteration):
         first.rounds.send([])
+
+
+class Painter(Answerer):
+    """Answers with a picture that its request determines."""
+
+    def _reply(self, request):
+        return Reply(request.key, media=image(request.key.encode()), extra={"codes": [1, 2]})
+
+
+def drawn_and_judged():
+    """Two drawings, and a question about each of them."""
+    drawn = yield [request(f"draw {n}", ask=Picture(seed=n)) for n in range(2)]
+    yield [
+        Request(f"judge {reply.key}", "c", {}, (user(reply.media, "What?"),), TEXT)
+        for reply in drawn
+    ]
+
+
+def files_of(folder):
+    return sorted(path for path in (folder / "media").rglob("*") if path.is_file())
+
+
+def test_drawings_are_files_next_to_the_replies(tmp_path):
+    class Both(Painter):
+        def _reply(self, request):
+            of = Painter if isinstance(request.ask, Picture) else Answerer
+            return of._reply(self, request)
+
+    whole = collect(drawn_and_judged(), {"subject": Both()}, tmp_path, {})
+    assert [reply.media for _, reply in whole[:2]] == [image(b"draw 0"), image(b"draw 1")]
+    assert whole[2][1].media is None
+    files = files_of(tmp_path)
+    assert {path.read_bytes() for path in files} == {b"draw 0", b"draw 1"}
+    assert all(path.name.startswith(path.parent.name) and path.suffix == ".png" for path in files)
+    silent = Both(fails_after=0)
+    assert collect(drawn_and_judged(), {"subject": silent}, tmp_path, {}) == whole
+    assert silent.asked == []
+    replies = tmp_path / "replies.jsonl"
+    before = replies.read_text()
+    row = json.loads(before.splitlines()[0])
+    assert row["media"] == {"image": image(b"draw 0").digest}
+    assert row["ask"]["seed"] == 0 and row["extra"] == {"codes": [1, 2]}
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "swapped", "cut"])
+def test_a_changed_drawing_is_asked_again(tmp_path, capsys, damage):
+    asked = [request(f"draw {n}", ask=Picture(seed=n)) for n in range(3)]
+    whole = collect(iter_once(asked), {"subject": Painter()}, tmp_path, {})
+    first, second = files_of(tmp_path)[:2]
+    hurt = {first.read_bytes().decode()}
+    if damage == "changed":
+        first.write_bytes(b"another picture")
+    elif damage == "missing":
+        first.unlink()
+    elif damage == "cut":
+        first.write_bytes(first.read_bytes()[:-1])
+    else:
+        hurt.add(second.read_bytes().decode())
+        content = first.read_bytes()
+        first.write_bytes(second.read_bytes())
+        second.write_bytes(content)
+    again = Painter()
+    assert collect(iter_once(asked), {"subject": again}, tmp_path, {}) == whole
+    assert set(again.asked) == hurt
+    assert (
+        f"the files of {len(hurt)} replies are missing or were changed" in capsys.readouterr().err
+    )
+    silent = Painter(fails_after=0)
+    assert collect(iter_once(asked), {"subject": silent}, tmp_path, {}) == whole
+
+
+def test_drawings_go_along_with_replies_that_are_scored_anew(tmp_path):
+    asked = [request("draw 0", ask=Picture())]
+    old, new = tmp_path / "old", tmp_path / "new"
+    whole = collect(iter_once(asked), {"subject": Painter()}, old, {"weights": 1, "scoring": {}})
+    assert use_replies_of(old, new, {"weights": 1, "scoring": {"rule": 2}})
+    manifest = {"weights": 1, "scoring": {"rule": 2}}
+    assert collect(iter_once(asked), {"subject": Painter(fails_after=0)}, new, manifest) == whole
+
+
+def test_asks_are_described_without_media_and_without_neutral_new_options():
+    assert described(Text(4)) == {
+        "limit": 4,
+        "temperature": 0.0,
+        "seed": 0,
+        "stop": (),
+        "echo": None,
+    }
+    assert described(Text(4, 1.0, top_k=3))["top_k"] == 3
+    other = (user(image(b"shot"), "red: "),)
+    ask = Picture(guidance=3.0, other=other)
+    assert json.loads(json.dumps(described(ask)))["other"] == [
+        {"role": "user", "parts": [{"image": image(b"shot").digest}, "red: "]}
+    ]
+    assert ask.strength == 2.0 and Picture(contrast=0.5, other=other).strength == 0.5
+    assert Picture().strength == Picture(guidance=1.0).strength == 0.0
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"temperature": -1.0}, "temperature: expected 0 or more, found -1"),
+        ({"top_k": -1}, "top_k: expected 0 or more, found -1"),
+        ({"top_p": 0.0}, "top_p: expected more than 0 and at most 1, found 0"),
+        ({"guidance": -2.0}, "guidance: expected 0 or more, found -2"),
+        ({"guidance": 2.0}, "other: expected the conversation to be pushed away from, found none"),
+        ({"guidance": 2.0, "contrast": 0.5}, "contrast 0.5: expected one of them"),
+    ],
+)
+def test_options_of_drawings_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        Picture(**options)

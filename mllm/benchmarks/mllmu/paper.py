@@ -15,7 +15,7 @@ from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol, make_query, make_
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.benchmarks.mllmu.strict import question_fields
 from mllm.data.conversation import IMAGE_MARK, Media, Turn, image, raw_prompt
-from mllm.evaluation.request import Answered, Request, Rounds, Text, content_key
+from mllm.evaluation.request import Answered, Request, Rounds, Text, content_key, described
 
 DROPPED = 2  # tokens that the script drops at the start: the beginning and a token of the prompt
 
@@ -217,7 +217,7 @@ def _request(
         "image": item.image,
         "prompt": item.prompt,
     }
-    key = content_key("paper", item.set, asdict(question), asdict(ask), turns=turns)
+    key = content_key("paper", item.set, asdict(question), described(ask), turns=turns)
     return Request(key, question.profile, tags, turns, ask)
 
 

@@ -15,7 +15,16 @@ from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.schema import Question
 from mllm.data.conversation import image, user
 from mllm.evaluation.parsing import answer_state
-from mllm.evaluation.request import Answered, Choices, Reply, Request, Rounds, Text, content_key
+from mllm.evaluation.request import (
+    Answered,
+    Choices,
+    Reply,
+    Request,
+    Rounds,
+    Text,
+    content_key,
+    described,
+)
 
 LETTER_INSTRUCTION = "Answer with one letter."
 FORMS = {"classification": "plain", "cloze": "blank", "generation": "sentence"}
@@ -106,7 +115,7 @@ def _request(item: Item, text: str, wanted: str, ask: Choices | Text) -> Request
     shown = () if item.picture is None else (image(item.picture),)
     turns = (user(*shown, text),)
     tags = {"set": item.set, **asdict(question), "wanted": wanted}
-    key = content_key("strict", item.set, asdict(question), wanted, asdict(ask), turns=turns)
+    key = content_key("strict", item.set, asdict(question), wanted, described(ask), turns=turns)
     return Request(key, question.profile, tags, turns, ask)
 
 
