@@ -131,7 +131,7 @@ def _start() -> None:
         stopping.be_quiet()
     if not any(word.lstrip("-") == "dry_run" for word in sys.argv[1:]):
         keep_programs()
-    atexit.register(_report_compiled)
+    atexit.register(_report_costs)
 
 
 def _whole(main: Callable[[list[str]], None], arguments: list[str]) -> None:
@@ -177,7 +177,8 @@ def _folders() -> list[Path]:
     return [Path(defined[name]) for name in names if defined.get(name)]
 
 
-def _report_compiled() -> None:
+def _report_costs() -> None:
+    """Print what compiling took, and the peak of a device that reports its memory."""
     compiled = COMPILED.counts()
     if compiled["programs"] and launch.is_first():
         print(
@@ -185,6 +186,10 @@ def _report_compiled() -> None:
             f"{compiled['hits']} of them read from disk",
             file=sys.stderr,
         )
+        stats = jax.local_devices()[0].memory_stats() or {}
+        if "peak_bytes_in_use" in stats:
+            peak = stats["peak_bytes_in_use"]
+            print(f"peak of device memory: {peak / 1e9:.2f} GB", file=sys.stderr)
 
 
 def _parse(arguments: list[str]) -> list[str]:

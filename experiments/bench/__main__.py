@@ -22,9 +22,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jax
-import optax
 from absl import flags
 
+from experiments.bench import weights
 from experiments.bench.lines import (
     SETUP,
     SIDES,
@@ -45,9 +45,9 @@ from mllm.benchmarks import get_benchmark
 from mllm.checkpoints.hf_config_export import write_config
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.files import write_json
-from mllm.parallel.mesh import make_mesh, one_device
-from mllm.parallel.place import make_on, place
-from mllm.studies.start import described_model, fresh_model, prepare
+from mllm.parallel.mesh import one_device
+from mllm.parallel.place import place
+from mllm.studies.start import described_model, prepare
 from mllm.training.compiled import COMPILED
 
 OUT = define_path("out", "JSON file to write all numbers to, after each of them")
@@ -122,8 +122,7 @@ def measure(
     mine, theirs = ([name for name, found in pieces if found == side] for side in SIDES[::-1])
     equal = equal and bool(mine) and bool(theirs) and result["equal"] is None
     # To be equal, weights are made once; until the peer is done, ours stay on the host.
-    host = make_mesh(devices=jax.devices("cpu")[:1])
-    loaded = weights(config, benchmark, host) if equal else described
+    loaded = weights.on_host(config, benchmark) if equal else described
     answers = {}
     if theirs and allowed(budget, (SETUP, "peer")):
         answers = yield from measure_peer(work, loaded, result, lines, theirs, budget, repeats)
@@ -133,7 +132,7 @@ def measure(
     if equal:
         loaded = replace(loaded, variables=place(loaded.variables, one_device()))
     else:
-        loaded = weights(config, benchmark, one_device())
+        loaded = weights.on_device(config, benchmark, one_device())
     jax.block_until_ready(loaded.variables)
     machine = measure_machine(config.bench.small, repeats)
     result["calls"][0]["machine"] = asdict(machine)
@@ -145,21 +144,6 @@ def measure(
     for name in sorted(mine, key=lambda name: lines[name].kind != "training"):
         measure_line = partial(ours.measure, lines[name], trace)
         yield from measure_piece(result, budget, (name, "ours"), measure_line)
-
-
-def weights(config, benchmark, mesh):
-    """Return the model with random weights in its dtype, made in their place."""
-    if mesh.devices.flat[0].platform == "cpu" and jax.default_backend() != "cpu":
-        loaded = fresh_model(config, benchmark, mesh)
-        cast = jax.jit(partial(optax.tree.cast, dtype=loaded.config.dtype))
-        return replace(loaded, variables=cast(loaded.variables))
-    described = described_model(config, benchmark)
-
-    def init(key):
-        made = described.model.init(described.config, key)
-        return optax.tree.cast(made, described.config.dtype)
-
-    return replace(described, variables=make_on(mesh, init, jax.random.key(config.seed)))
 
 
 def measure_peer(
