@@ -1,7 +1,7 @@
 """Do a whole job by the commands that a user types, and record the time and memory of each.
 
-    python -m experiments.bench.job --config configs/mllmu/smol.py:full --workdir runs/job
-    python -m experiments.bench.job --config configs/mllmu/llava7b.py --workdir runs/job7b \
+    python -m experiments.bench.job --config configs/NAME/tiny.py --workdir runs/job
+    python -m experiments.bench.job --config configs/NAME/llava7b.py --workdir runs/job7b \
         --random configs/bench/llava7b.py
 
 The commands are prepare, finetune, unlearn (the method --config.objective.name), evaluate and
