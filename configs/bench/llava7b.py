@@ -56,7 +56,7 @@ TINY = dict(
 )
 
 # Name, seconds of ours and of the peer on one H100, compiling included; None: no peer. The lines
-# before ``decoding_32`` are those of the table in docs/performance.md.
+# before ``attention`` are those of the table in docs/performance.md.
 LINES = (
     ("ga_pictures", 30, 25),
     ("npo_pictures", 15, 30),
@@ -66,6 +66,7 @@ LINES = (
     ("choices", 25, 15),
     ("ga_single", 20, 25),
     ("kl_min_pictures", 20, None),
+    ("attention", 30, None),
     ("decoding_32", 40, 13),
     ("npo_single", 15, 30),
     ("kl_min_single", 20, None),
@@ -80,6 +81,7 @@ TINY_LINES = (
     ("choices", 2, 1),
     ("ga_single", 2, 1),
     ("kl_min_pictures", 3, None),
+    ("attention", 1, None),
     ("npo_single", 2, 1),
     ("kl_min_single", 3, None),
     ("evaluation_paper", 10, 0),

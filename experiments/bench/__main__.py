@@ -63,6 +63,7 @@ MERGE = flags.DEFINE_list(
     "merge", [], "results of other calls on the same kind of device, with the same code"
 )
 TRACE = define_path("trace", "folder for traces of our lines; prints where their time goes")
+WHOLE = ("training", "attention")  # kinds of lines that leave the stacks of layers whole
 
 
 def main(_):
@@ -141,7 +142,7 @@ def measure(
     ours = Ours(work, loaded, repeats, machine)
     del loaded
     budget.took((SETUP, "ours"), time.monotonic() - began)
-    for name in sorted(mine, key=lambda name: lines[name].kind != "training"):
+    for name in sorted(mine, key=lambda name: lines[name].kind not in WHOLE):
         measure_line = partial(ours.measure, lines[name], trace)
         yield from measure_piece(result, budget, (name, "ours"), measure_line)
 
@@ -204,7 +205,7 @@ def allowed(budget: Budget, piece: Piece) -> bool:
     if budget.allows(piece):
         return True
     say(
-        f"{name}, {side}: not measured, {budget.left:.0f} s are left and about "
+        f"{name}, {side}: not measured, {max(0, budget.left):.0f} s are left and about "
         f"{budget.needed(piece):.0f} s are needed, with lines of more value"
     )
     return False

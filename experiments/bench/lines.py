@@ -70,7 +70,7 @@ def describe(name: str) -> tuple[str, str]:
         return f"evaluation, {arguments[0]}", "questions/s"
     return {
         "choices": ("multiple choice", "questions/s"),
-        "attention": ("attention of a layer, forward and backward", "rows/s"),
+        "attention": ("attention of a layer and its gradient", "rows/s"),
     }[kind]
 
 

@@ -8,7 +8,7 @@ covers decoding only, although the rate includes reading the picture and the que
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.bench import limits
+from experiments.bench import attention, limits
 from experiments.bench.limits import READING, TRAINING, Machine
 from experiments.bench.lines import Line
 from experiments.bench.trace import traced
@@ -29,7 +29,9 @@ from mllm.evaluation.branching import reply
 from mllm.evaluation.request import Text
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import ask
+from mllm.ops.attention import causal, choose
 from mllm.ops.lora import init_lora
+from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import one_device
 from mllm.parallel.place import place_rows
 from mllm.parallel.program import memory_of
@@ -125,7 +127,7 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
 class Ours:
     """Our side of the work, on one device like the peer's.
 
-    Lines of training come before all others: what decodes takes the stacks of layers apart.
+    Lines of training come before those that decode, which takes the stacks of layers apart.
     """
 
     def __init__(self, work: Workload, loaded, repeats: int, machine: Machine | None = None):
@@ -139,8 +141,9 @@ class Ours:
     def measure(self, line: Line, folder: Path | None = None) -> dict:
         """Return the figure of a line, with the summary of a trace below ``folder``, if given."""
         before = COMPILED.counts()
-        if line.kind == "training":
-            measured = self._training(*line.arguments)
+        if line.kind in ("training", "attention"):
+            kinds = {"training": self._training, "attention": self._attention}
+            measured = kinds[line.kind](*line.arguments)
         else:
             self._serve()
             measured = {
@@ -202,6 +205,25 @@ class Ours:
         first = compiling + found.first
         found = replace(found, memory=memory_of(step)["peak"], first=first)
         return Measured(found, once, self._products(found, asked, tokens, TRAINING), step.as_text)
+
+    def _attention(self) -> Measured:
+        """Time each implementation on the rows that share pictures; the figure is that of the one
+        that a step takes.
+        """
+        batch = self.work.collated(self.work.rows(*self.work.sizes(True)))
+        structure = causal(jnp.asarray(batch["positions"]), jnp.asarray(batch["segments"]))
+        config = self.loaded.config
+        arrays = attention.inputs(config.decoder, *batch["tokens"].shape, config.dtype)
+        found = attention.compare(arrays, structure, self.timed)
+        chosen = choose(kernels_on(one_device())[0], arrays[0], arrays[1], structure)
+        if "error" in found[chosen]:
+            raise ValueError(f"attention chooses {chosen}: {found[chosen]['error']}")
+        names = {field.name for field in fields(Figure)}
+        figure = Figure(**{k: v for k, v in found[chosen].items() if k in names})
+        compiled = jax.jit(attention.step(chosen)).lower(*arrays, structure).compile()
+        return Measured(
+            figure, lambda: compiled(*arrays, structure), {"each": found}, compiled.as_text
+        )
 
     def _decoding(self, rows: str) -> Measured:
         """Time greedy decoding after a picture and a question; no row ends early."""

@@ -14,7 +14,7 @@ from experiments.bench import limits
 from experiments.bench.limits import Machine
 from experiments.bench.lines import describe
 from experiments.bench.results import ROOT, apart, ratio
-from experiments.bench.show import UNMEASURED, gigabytes, number, spread
+from experiments.bench.show import UNMEASURED, alternatives, gigabytes, number, spread
 from experiments.common import DRY_RUN, run, say
 from experiments.planning import end_of_plan
 from mllm.files import read_json, read_text, write_text
@@ -141,6 +141,19 @@ def trace(folder: Path, name: str, key: str) -> list[str]:
     return [f"{describe(key)[0]}: {found['busy_ms']:,.0f} ms of kernels, {shares}.", "", *rows]
 
 
+def implementations(folder: Path, name: str) -> list[str]:
+    """Return what each implementation of attention took."""
+    result = _read(folder, name)
+    figure = result and result["lines"].get("attention", {}).get("ours")
+    if not figure:
+        return [f"The implementations of attention are {UNMEASURED}."]
+    rows = _head(["implementation", "speed, temporaries, difference from the reference"])
+    chosen = figure["setting"]
+    for impl, text in alternatives(figure).items():
+        rows.append(_row([f"{impl} (chosen)" if impl == chosen else impl, text]))
+    return rows
+
+
 def estimates(folder: Path, name: str) -> list[str]:
     """Return what compiled programs need, before and after a change."""
     found = _read(folder, name)
@@ -209,6 +222,7 @@ def _row(cells: list) -> str:
 TABLES: dict[str, Callable[..., list[str]]] = {
     "lines": lines,
     "trace": trace,
+    "implementations": implementations,
     "estimates": estimates,
     "job": job,
     "published": published,

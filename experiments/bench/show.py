@@ -23,7 +23,20 @@ def progress(name: str, side: str, figure: dict | None) -> str:
         parts.append(f"{figure['memory'] / 1e9:.1f} GB")
     parts.append(f"first call {figure['first']:.1f} s")
     lines = [f"{work}, {side}: " + ", ".join(part for part in parts if part)]
+    lines += [f"  {name}: {text}" for name, text in alternatives(figure).items()]
     return "\n".join([*lines, *(report(figure["trace"]) if "trace" in figure else [])])
+
+
+def alternatives(figure: dict) -> dict[str, str]:
+    """Return what each implementation took, or why it did not; {} for a line that has only one."""
+    lines = {}
+    for name, found in figure.get("each", {}).items():
+        if "error" in found:
+            lines[name] = found["error"]
+        else:
+            cost = f"{spread(found)} rows/s, {found['memory'] / 1e9:.2f} GB"
+            lines[name] = f"{cost}, differs by {found['difference']:.2g}"
+    return lines
 
 
 def show(result: dict) -> None:

@@ -5,6 +5,7 @@ of its figures.
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from configs.bench import llava7b
 from experiments.bench import __main__ as bench
 from experiments.bench import peer
 from experiments.bench.lines import budget_of, lines_of, select
-from experiments.bench.measure import compare
+from experiments.bench.measure import Ours, compare
 from experiments.bench.results import new_result
+from experiments.bench.show import progress
 from experiments.bench.workload import Figure, Workload, timed
 from mllm.benchmarks.mllmu.study import open_benchmark
 from mllm.checkpoints.hf_folder import write_folder
+from mllm.ops.attention import IMPLEMENTATIONS
 from mllm.parallel.mesh import one_device
 from mllm.studies.start import fresh_model
 from tests.test_imports import imported
@@ -100,6 +103,10 @@ def test_torch_is_imported_where_it_is_compared_with_alone():
     assert found == {"peer.py", "verify.py"}
 
 
+def config_of(name: str):
+    return SimpleNamespace(lines=((name, 1, None),))
+
+
 def measured(config, only: list[str], *, equal: bool = True) -> list[dict]:
     lines = lines_of(config.bench)
     pieces = select(lines, only)
@@ -121,6 +128,22 @@ def test_a_line_is_there_as_soon_as_it_is_measured(config, capsys):
     assert said.index("ga, a pair per row, peer: ") < said.index("ga, a pair per row, ours: ")
 
 
+def test_each_implementation_of_attention_is_timed_or_says_why_not(work, loaded, monkeypatch):
+    def wrong(q, k, v, structure, *, window=None):
+        return 1.01 * IMPLEMENTATIONS["xla"](q, k, v, structure, window=window)
+
+    def refuses(q, k, v, structure, *, window=None):
+        raise NotImplementedError("not on this device\nsecond line")
+
+    for name, kernel in {"wrong": wrong, "refuses": refuses}.items():
+        monkeypatch.setitem(IMPLEMENTATIONS, name, kernel)
+    found = Ours(work, loaded, 1).measure(lines_of(config_of("attention"))["attention"])
+    assert found["setting"] == "xla" and found["each"]["xla"]["difference"] == 0
+    assert found["each"]["refuses"]["error"] == "NotImplementedError: not on this device"
+    assert "differs from xla by 0.0" in found["each"]["wrong"]["error"]
+    assert "xla: " in progress("attention", "ours", found)
+
+
 def test_lines_that_do_not_fit_are_not_begun(config, capsys):
     lines = lines_of(config.bench)
     pieces, result = select(lines, ["ours"]), new_result(config, lines)
@@ -137,7 +160,8 @@ def test_the_tiny_benchmark_is_complete(config, capsys):
     for name, line in lines.items():
         for figure in filter(None, line.values()):
             assert 0 < figure["least"] <= figure["rate"] <= figure["most"]
-        assert line["ours"] and (line["peer"] is None) == name.startswith("kl_min")
+        alone = name.startswith(("kl_min", "attention"))
+        assert line["ours"] and (line["peer"] is None) == alone
     bench.show(result)
     said = capsys.readouterr().out
     assert "multiple choice" in said and "unmeasured" not in said
