@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 scale: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/scale/tiny.py --workdir runs/scale
 
-test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu
+test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu $(VENV)/.installed-gpu
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 # The inner loop, under 3 minutes on 2 cores; it ends with the slowest tests, which may need a mark.
@@ -61,6 +61,14 @@ $(VENV)-pinned/.installed: requirements-pinned.txt
 # The TPU compiler alone. The tests that need it are skipped where the package does not exist.
 $(VENV)/.installed-tpu: requirements-tpu.txt | $(VENV)/.installed
 	$(VENV)/bin/pip install -q -r requirements-tpu.txt || echo "libtpu is not available; the tests that need it are skipped"
+	touch $@
+
+# The compiler of NVIDIA GPUs, of the same version as jax. It has a folder of its own: in the
+# environment itself jax would look for a GPU and its libraries at every start.
+$(VENV)/.installed-gpu: requirements-gpu.txt | $(VENV)/.installed
+	JAX_VERSION=$$($(RUN) -c "import jax; print(jax.__version__)") \
+		$(VENV)/bin/pip install -q --no-deps --upgrade --target $(VENV)/gpu -r requirements-gpu.txt \
+		|| echo "jax's compiler for GPUs is not available; the tests that need it are skipped"
 	touch $@
 
 clean:

@@ -20,7 +20,7 @@ from experiments.planning import end_of_plan
 from mllm.files import read_json, write_json, write_text
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.program import collectives_of, flops_of, memory_of
-from mllm.parallel.topology import GIB, TOPOLOGIES, devices_of
+from mllm.parallel.topology import GIB, TOPOLOGIES, compile_fast, devices_of
 from mllm.studies.environment import digest
 
 TOPOLOGY = flags.DEFINE_string(
@@ -53,8 +53,10 @@ this size.
 
 {compiled} of {wanted} cells are compiled; `make fits` compiles the others.
 
-One H100 of 80 GB: not compiled, because no GPU was available. `python -m experiments.fits
---topology local` compiles for the attached devices.
+For NVIDIA GPUs, `--topology h100:1` (to `h100:8`) compiles with jax's compiler for CUDA, which
+`make test` or `make .venv/.installed-gpu` puts into `.venv/gpu`; it needs neither a GPU nor a CUDA
+library. Attention is cuDNN's where a GPU would use it, and all products are cuBLAS's, since
+Triton's are chosen by timing them. `--topology local` compiles for the attached devices.
 """
 GROWTH = """## From 16 to 256 chips
 
@@ -200,27 +202,18 @@ def compile_for(config, method: str, topology: str, rows: int) -> dict:
 
 def _costs(config, method: str, mesh, rows: int) -> Iterator[dict]:
     # Kernels hide their products, so these are counted in programs for a CPU, which has no kernels.
-    here = one_device()
+    here, chip = one_device(), mesh.devices.flat[0]
     if method != "evaluation":
         step, arguments = abstract.training_step(config, method, mesh, rows)
         counted, same = abstract.training_step(config, method, here, rows)
-        yield _cost(_compile(step.lower(*arguments), mesh), flops_of(counted, *same))
+        yield _cost(compile_fast(step.lower(*arguments), chip), flops_of(counted, *same))
         return
     counted = abstract.evaluation_calls(config, here, rows)
     for name, call in abstract.evaluation_calls(config, mesh, rows).items():
         program, arguments, options = call
         function, (model, shape, *arrays), _ = counted[name]
         flops = flops_of(partial(partial(function, model, shape), **options), *arrays)
-        yield _cost(_compile(program.lower(*arguments, **options), mesh), flops)
-
-
-def _compile(lowered, mesh):
-    """Compile with the least effort: memory and collectives are nearly those of the fastest
-    program, in a fifth of the time. A jax without this option compiles as usual.
-    """
-    if mesh.devices.flat[0].platform != "tpu" or jax.__version_info__ >= (0, 11):
-        return lowered.compile()
-    return lowered.compile(compiler_options={"exec_time_optimization_effort": -1.0})
+        yield _cost(compile_fast(program.lower(*arguments, **options), chip), flops)
 
 
 def _cost(compiled, flops: int) -> dict:

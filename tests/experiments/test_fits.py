@@ -1,6 +1,7 @@
 """What a configuration costs on devices that are not attached."""
 
 import math
+import sys
 
 import jax
 import pytest
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict
 from configs.bench import idefics2_8b, llava7b
 from experiments import abstract, fits
 from mllm.models import config_from_dict
+from mllm.parallel import topology
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.program import flops_of
 
@@ -183,6 +185,22 @@ def test_what_the_compiler_refuses_is_an_answer_and_other_failures_are_not(monke
     message = "INTERNAL: the compiler is broken"
     with pytest.raises(jax.errors.JaxRuntimeError, match="is broken"):
         fits.compile_for(tiny(), "ga", "eight CPUs", 8)
+
+
+def test_a_missing_compiler_is_named_with_what_installs_it(monkeypatch):
+    def missing(*arguments, **options):
+        raise NotImplementedError if options else ModuleNotFoundError
+
+    monkeypatch.setattr(topology.topologies, "get_topology_desc", missing)
+    monkeypatch.setattr(topology.importlib, "import_module", missing)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ModuleNotFoundError, match=r"h100:1: .*CUDA.*make .*/.installed-gpu"):
+        fits.devices_of("h100:1")
+
+
+def test_a_device_is_described_as_a_protocol_buffers_text():
+    text = topology._text({"info": {"cores": 2, "more": {"major": 9}}, "name": "H"})
+    assert text == 'info { cores: 2 more { major: 9 } } name: "H"'
 
 
 def test_an_unknown_topology_is_named():
