@@ -54,7 +54,7 @@ def lines(folder: Path, name: str, before: str | None = None) -> list[str]:
     titles = ["earlier", "now"] if before else [""]
     head = ["work", "unit", "transformers and peft"]
     head += [f"ours, {title}" if title else "ours" for title in titles]
-    rows = [*_head([*head, "ratio", "limit", "share", "GB, ours / peer"])]
+    rows = [*_head([*head, "ratio", "limit", "share", "first call", "GB, ours / peer"])]
     for key in dict.fromkeys(key for found in held for key in found):
         work, unit = describe(key)
         found = [(result or {"lines": {}})["lines"].get(key, blank) for result in (earlier, now)]
@@ -63,7 +63,7 @@ def lines(folder: Path, name: str, before: str | None = None) -> list[str]:
         last = next((line for line in latest if line["ours"] or line["peer"]), found[-1])
         ours, peer = last["ours"], last["peer"]
         row = [work, unit, _peer(peer), *(_ours(line["ours"]) for line in found), _ratio(last)]
-        row += [_limit(ours, peer), _share(ours)]
+        row += [_limit(ours, peer), _share(ours), _first(ours)]
         row.append(" / ".join(gigabytes(figure) if figure else "-" for figure in (ours, peer)))
         rows.append(_row(row))
     notes = [note for result in (earlier, now) for note in _conditions(result)]
@@ -100,17 +100,26 @@ def _share(ours: dict | None) -> str:
     return f"{ours['share']:.0%} of {ours['share_of']}" if known else "-"
 
 
+def _first(ours: dict | None) -> str:
+    """Return the seconds of our first call, and how many programs were compiled for the line."""
+    if ours is None or ours.get("first") is None:
+        return "-"
+    compiled = ours.get("compiled")
+    return f"{ours['first']:.1f} s" + (f", {compiled['programs']} programs" if compiled else "")
+
+
 def _conditions(result: dict | None) -> list[str]:
     """Return a paragraph about the calls of a result."""
     if result is None:
         return []
-    found = []
-    for number_of_call, call in enumerate(result["calls"], 1):
+    found, first = [], result["calls"][0]
+    for count, call in enumerate(result["calls"], 1):
         known, peer = call["environment"], call["peer"] or {}
-        parts = [f"{call['date']}", known["device"], f"jax {known['jax']}"]
-        parts += [f"{name} {version}" for name, version in peer.items() if name != "device"]
-        parts.append(f"commit {known['git'][:14]}")
-        if machine := call["machine"]:
+        parts = [call["date"]]
+        if call is first:  # all calls share these
+            parts += [known["device"], f"commit {known['git'][:14]}", f"jax {known['jax']}"]
+            parts += [f"{name} {version}" for name, version in peer.items() if name != "device"]
+        if (machine := call["machine"]) and (call is first or machine != first["machine"]):
             parts.append(
                 f"products {machine['flops'] / 1e12:,.2f} TFLOP/s, copies "
                 f"{machine['bytes'] / 1e9:,.1f} GB/s"
@@ -118,11 +127,11 @@ def _conditions(result: dict | None) -> list[str]:
         if compiled := call["compile"]:
             parts.append(f"{compiled['programs']} programs compiled in {compiled['seconds']} s")
         parts += [call["note"]] if call.get("note") else []
-        found.append(f"Call {number_of_call}: {'; '.join(parts)}.")
+        found.append(f"Call {count}: {'; '.join(parts)}.")
     equal = result["equal"]
     checked = ", ".join(f"{n} {v['difference']:.2g}" for n, v in (equal or {}).items())
-    equality = f"they differ by {checked}" if equal else "not checked in these calls"
-    return [" ".join(found) + f" Equality of both sides: {equality}.", ""]
+    equality = f"Both sides differ by: {checked}." if equal else "Equality was not checked."
+    return [" ".join([*found, equality]), ""]
 
 
 def trace(folder: Path, name: str, key: str) -> list[str]:

@@ -40,6 +40,7 @@ def folder(tmp_path):
         "compile": {"programs": 3, "seconds": 4.5, "hits": 0},
     }
     known = {"share": 0.25, "share_of": "products", "limit": 40.0, "memory": 3e9}
+    known |= {"first": 7.5, "compiled": {"programs": 4, "seconds": 2.0, "hits": 1}}
     lines = {
         "ga_single": {"ours": figure(10.0, **known), "peer": figure(5.0)},
         "choices": {"ours": None, "peer": figure(2.0)},
@@ -63,6 +64,7 @@ def test_what_was_not_measured_says_so(folder):
         "2.0",
         "40 (8.0 times)",
         "25% of products",
+        "7.5 s, 4 programs",
         "3.00 / -",
     ]
     assert row(found, "multiple choice")[2:6] == ["2, batch 8", "unmeasured", "unmeasured", "-"]
