@@ -15,6 +15,7 @@ import gc
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
@@ -87,6 +88,13 @@ def main(_):
         if OUT.value is not None:  # keep what is measured, whatever happens next
             write_json(OUT.value, found)
     show(result)
+    if failed := [f"{name} ({', '.join(line['failed'])})" for name, line in failing(result)]:
+        raise ValueError(f"could not be measured: {', '.join(failed)}; see the errors above")
+
+
+def failing(result: dict) -> list[tuple[str, dict]]:
+    """Return the lines of which a side failed."""
+    return [(name, line) for name, line in result["lines"].items() if line.get("failed")]
 
 
 def dry_run(config, budget: Budget) -> None:
@@ -190,12 +198,19 @@ def measure_piece(result: dict, budget: Budget, piece: Piece, once) -> Iterator[
     if not allowed(budget, piece):
         return
     began = time.monotonic()
-    figure = once()
+    try:
+        figure = once()
+    except Exception as error:  # the lines that follow are measured all the same
+        failed = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+        result["lines"][name].setdefault("failed", {})[side] = failed
+        traceback.print_exc()
+        say(f"{name}, {side}: failed, {failed}")
+    else:
+        if figure is not None:
+            result["lines"][name][side] = {**figure, "call": 0}
+        say(progress(name, side, figure))
     budget.took(piece, time.monotonic() - began)
-    if figure is not None:
-        result["lines"][name][side] = {**figure, "call": 0}
     result["calls"][0]["compile"] = COMPILED.counts()
-    say(progress(name, side, figure))
     yield result
 
 

@@ -2,7 +2,7 @@
 
     {"config", "calls": [{"command", "date", "environment", "code", "machine", "peer", "compile"}],
      "equal": {what: {"difference", "tolerance"}} or null where it was not checked,
-     "lines": {name: {"ours": figure or null, "peer": figure or null}}}
+     "lines": {name: {"ours": figure or null, "peer": figure or null, "failed": {side: why}}}}
 
 A figure names the call that it comes from.
 """
@@ -77,8 +77,9 @@ def merge(result: dict, path: Path) -> None:
     result["equal"] = result["equal"] or other["equal"]
     for name, figures in other["lines"].items():
         line = result["lines"].setdefault(name, {"ours": None, "peer": None})
-        for side, figure in figures.items():
-            if figure is not None and line.get(side) is None:
+        for side in ("ours", "peer"):
+            figure = figures[side]
+            if figure is not None and line[side] is None:
                 line[side] = {**figure, "call": figure["call"] + shift}
 
 

@@ -59,8 +59,8 @@ def show(result: dict) -> None:
         table.add_row(
             work,
             unit,
-            UNMEASURED if ours is None else spread(ours),
-            "-" if peer is None else spread(peer),
+            _cell(line, "ours", UNMEASURED),
+            _cell(line, "peer", "-"),
             ratio_text(line),
             "-" if peer is None else peer["setting"],
             number(ours["limit"]) if ours and "limit" in ours else "-",
@@ -70,6 +70,12 @@ def show(result: dict) -> None:
     Console(width=160).print(table)
     if any(apart(line) for line in result["lines"].values()):
         print(f"{APART} ours and the peer were measured in different calls")
+
+
+def _cell(line: dict, side: str, missing: str) -> str:
+    if side in line.get("failed", {}):
+        return "failed"
+    return missing if line[side] is None else spread(line[side])
 
 
 def ratio_text(line: dict) -> str:

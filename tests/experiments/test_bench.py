@@ -13,7 +13,7 @@ import pytest
 from configs.bench import llava7b
 from experiments.bench import __main__ as bench
 from experiments.bench import peer
-from experiments.bench.lines import budget_of, lines_of, select
+from experiments.bench.lines import Budget, budget_of, lines_of, select
 from experiments.bench.measure import Ours, compare
 from experiments.bench.results import new_result
 from experiments.bench.show import progress
@@ -142,6 +142,20 @@ def test_each_implementation_of_attention_is_timed_or_says_why_not(work, loaded,
     assert found["each"]["refuses"]["error"] == "NotImplementedError: not on this device"
     assert "differs from xla by 0.0" in found["each"]["wrong"]["error"]
     assert "xla: " in progress("attention", "ours", found)
+
+
+def test_a_line_that_fails_does_not_take_the_others_with_it(config, capsys):
+    lines = lines_of(config.bench)
+    result, budget = new_result(config, lines), Budget(None, {("choices", "ours"): 1.0})
+
+    def fails():
+        raise RuntimeError("out of memory\nand more")
+
+    (found,) = bench.measure_piece(result, budget, ("choices", "ours"), fails)
+    assert found["lines"]["choices"]["failed"] == {"ours": "RuntimeError: out of memory"}
+    assert [name for name, _ in bench.failing(found)] == ["choices"]
+    bench.show(found)
+    assert "failed" in capsys.readouterr().out and ("choices", "ours") in budget.taken
 
 
 def test_lines_that_do_not_fit_are_not_begun(config, capsys):
