@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import Delaunay
 
-from mllm.benchmarks.cobsat.draw.glyphs import Shape, shape
+from mllm.benchmarks.cobsat.draw.glyphs import Shape, closed, shape
 from mllm.benchmarks.cobsat.draw.mosaics import shade
 from mllm.benchmarks.cobsat.draw.parts import OBJECTS, Scene, area, ground, line, place
 from mllm.benchmarks.cobsat.draw.svg import polygon
@@ -38,30 +38,11 @@ def origami(name: str, view: View) -> Scene:
 
 def _corners(drawn: Shape, slack: float = 1.6) -> str:
     """Return the body with straight sides, none further than `slack` from it."""
-    path = ""
-    for piece in drawn.body.split("M")[1:]:
-        points = np.array([tuple(map(float, xy.split(","))) for xy in piece[:-1].split("L")])
-        start = int(np.argmax(((points - points[0]) ** 2).sum(1)))
-        keep = [
-            *_simplify(points[: start + 1], slack)[:-1],
-            *_simplify(np.vstack([points[start:], points[:1]]), slack)[:-1],
-        ]
-        path += "M" + "L".join(f"{x:.2f},{y:.2f}" for x, y in keep) + "Z"
-    return path
-
-
-def _simplify(points: np.ndarray, slack: float) -> list:
-    """Return the points that a line needs (Ramer, Douglas and Peucker)."""
-    first, last = points[0], points[-1]
-    if len(points) < 3:
-        return [first, last]
-    across = last - first
-    length = float(np.hypot(*across)) or 1.0
-    away = np.abs(across[0] * (points[:, 1] - first[1]) - across[1] * (points[:, 0] - first[0]))
-    far = int(np.argmax(away))
-    if away[far] / length <= slack:
-        return [first, last]
-    return [*_simplify(points[: far + 1], slack)[:-1], *_simplify(points[far:], slack)]
+    pieces = [piece[:-1].split("L") for piece in drawn.body.split("M")[1:]]
+    return "".join(
+        closed(np.array([tuple(map(float, corner.split(","))) for corner in piece]), slack)
+        for piece in pieces
+    )
 
 
 def wireframe(name: str, view: View) -> Scene:

@@ -117,9 +117,33 @@ def _trace(mask: np.ndarray) -> str:
     """Return the outlines of where a mask is above a half, as path data."""
     padded = np.pad(mask.astype(float), 1)
     lines = contourpy.contour_generator(z=padded).lines(0.5)
-    pieces = []
-    for line in lines:
-        points = (line[:-1] - 0.5) / RASTER
-        if len(points) >= 8:
-            pieces.append("M" + "L".join(f"{x:.2f},{y:.2f}" for x, y in points) + "Z")
-    return "".join(pieces)
+    return "".join(
+        closed((line[:-1] - 0.5) / RASTER, slack=0.12) for line in lines if len(line) > 8
+    )
+
+
+def closed(points: np.ndarray, slack: float) -> str:
+    """Return the path of a closed outline with straight sides.
+
+    Args:
+      points: float[N, 2]. slack: how far the sides may be from the points that are left out.
+    """
+    far = int(np.argmax(((points - points[0]) ** 2).sum(1)))
+    there = _simplified(points[: far + 1], slack)
+    back = _simplified(np.vstack([points[far:], points[:1]]), slack)
+    kept = np.vstack([there[:-1], back[:-1]])
+    return "M" + "L".join(f"{x:.2f},{y:.2f}" for x, y in kept) + "Z"
+
+
+def _simplified(points: np.ndarray, slack: float) -> np.ndarray:
+    """Return the points that a line needs (Ramer 1972, Douglas and Peucker 1973)."""
+    if len(points) < 3:
+        return points
+    across = points[-1] - points[0]
+    away = points - points[0]
+    distance = np.abs(across[0] * away[:, 1] - across[1] * away[:, 0])
+    far = int(np.argmax(distance))
+    if distance[far] <= slack * max(float(np.hypot(*across)), 1e-9):
+        return points[[0, -1]]
+    before, after = _simplified(points[: far + 1], slack), _simplified(points[far:], slack)
+    return np.vstack([before[:-1], after])
