@@ -1,10 +1,10 @@
 """Attention masked by structure: positions and segments, which become a mask only where the scores
 are computed.
 
-There are three implementations: "xla", which is the reference ``masked_attention``, and "cudnn" and
-"splash", which equal it. ``choose`` selects one. The compiler cannot split a kernel over a mesh,
-and the program may be compiled for another platform than the local one, so the caller declares
-both with ``kernels_for``. Without a declaration no kernel is used.
+"xla" is the reference, ``masked_attention``; "cudnn", "flash" and "splash" equal it. ``choose``
+selects one. The compiler cannot split a kernel over a mesh, and the program may be compiled for
+another platform than the local one, so the caller declares both with ``kernels_for``. Without a
+declaration no kernel is used.
 
 B batch, T queries, S keys, H heads, K key-value heads, G = H / K, D head width.
 """
@@ -16,10 +16,14 @@ from contextvars import ContextVar
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.ad_checkpoint import checkpoint_name
 
+from mllm.ops.flash import OUT, flash_attention
 from mllm.ops.splash import splash_attention
+from mllm.registry import lookup
 
 SHORTEST = 256  # the fewest queries for which a kernel is faster
+GPUS = ("gpu", "small gpu")
 
 
 @struct.dataclass
@@ -79,6 +83,9 @@ def attention(
 ) -> jax.Array:
     """Compute softmax attention with grouped heads, without repeating keys or values.
 
+    For remat policies the result is named "attention_out", and what the kernels "flash" and
+    "splash" keep beside it, one float32 a query and head, "attention_lse" or "attention_out".
+
     Args:
       q: float[B, T, H, D].
       k, v: float[B, S, K, D], where K divides H; query head h reads key-value head h // (H / K).
@@ -88,59 +95,92 @@ def attention(
 
     Returns:
       float[B, T, H, D] in the dtype of ``q``; scores and softmax are float32.
+
+    Raises:
+      ValueError: ``impl`` is unknown, or "cudnn" for rows with branches before jax 0.11.1.
     """
-    platform, split = _KERNELS.get()
+    platform, split, forced = _KERNELS.get()
     if impl is None:
-        impl = choose(platform, q, k, structure)
-    if impl == "xla":
-        return masked_attention(q, k, v, structure, window=window)
+        impl = choose(platform, q, k, structure, forced)
+    attend = lookup(IMPLEMENTATIONS, impl, "attention implementation")
 
     def kernel(q, k, v, structure):
-        return IMPLEMENTATIONS[impl](q, k, v, structure, window=window)
+        found = attend(q, k, v, structure, window=window)
+        return found if impl in ("flash", "splash") else checkpoint_name(found, OUT)
 
-    return kernel(q, k, v, structure) if split is None else split(kernel, q, k, v, structure)
+    with jax.named_scope("attention"):
+        if impl == "xla" or split is None:
+            return kernel(q, k, v, structure)
+        return split(kernel, q, k, v, structure)
 
 
-def choose(platform: str, q: jax.Array, k: jax.Array, structure: Structure | None) -> str:
-    """Choose the implementation for arrays of these shapes on "tpu", "gpu" or "cpu".
+def choose(
+    platform: str,
+    q: jax.Array,
+    k: jax.Array,
+    structure: Structure | None,
+    forced: str | None = None,
+) -> str:
+    """Choose the implementation for arrays of these shapes; the platform is as in ``kernels_for``.
 
-    Kernels are for long rows that attend to themselves. On a GPU a mask would become a bias with
-    its own gradient, so rows with a shared prefix use "xla" there; the widths are those that cuDNN
-    supports on every GPU. The splash kernel works in lanes of 128.
+    Kernels are for long rows that attend to themselves. The splash kernel works in lanes of 128. On
+    a GPU, rows of one branch take cuDNN, at the widths that it supports on every GPU; all others
+    take the flash kernel, which neither writes scores nor reads branches that a query cannot see.
+    Float32 and GPUs of little shared memory take "xla". The choice on GPUs is by this argument and
+    not measured: ``experiments.bench`` times each implementation.
+
+    Args:
+      forced: the implementation for all rows for which a kernel could be chosen.
     """
     tokens, width = q.shape[1], q.shape[3]
     itself = structure is not None and tokens == k.shape[1] == structure.key_positions.shape[1]
     if not itself or tokens < SHORTEST:
         return "xla"
+    if forced is not None:
+        return forced
     if platform == "tpu" and width in (128, 256):
         return "splash"
-    half = q.dtype in (jnp.bfloat16, jnp.float16)
-    if platform == "gpu" and structure.plain and half and width % 8 == 0 and width <= 128:
-        return "cudnn"
+    if q.dtype in (jnp.bfloat16, jnp.float16) and width % 8 == 0:
+        if platform in GPUS and structure.plain and width <= 128:
+            return "cudnn"
+        if platform == "gpu" and width <= 256:
+            return "flash"
     return "xla"
 
 
 @contextlib.contextmanager
-def kernels_for(platform: str, split: Callable | None = None) -> Iterator[None]:
+def kernels_for(
+    platform: str, split: Callable | None = None, impl: str | None = None
+) -> Iterator[None]:
     """Choose kernels for a platform, whatever the local backend is.
 
     Enter this context inside the jitted function: a program that was traced before keeps the
-    kernels it was traced with. ``mllm.parallel.kernels.kernels_on`` derives both arguments from a
+    kernels it was traced with. ``mllm.parallel.kernels.kernels_on`` derives the arguments from a
     mesh.
 
     Args:
-      platform: "tpu", "gpu" or "cpu".
+      platform: "tpu", "gpu", "small gpu" (less than 160 KiB of shared memory a multiprocessor) or
+        "cpu".
       split: ``split(kernel, q, k, v, structure)`` calls a kernel on each device of a mesh with its
         part of the arrays; None for a single device.
+      impl: the implementation for long rows that attend to themselves; None leaves it to
+        ``choose``.
+
+    Raises:
+      ValueError: ``impl`` is unknown.
     """
-    before = _KERNELS.set((platform, split))
+    if impl is not None:
+        lookup(IMPLEMENTATIONS, impl, "attention implementation")
+    before = _KERNELS.set((platform, split, impl))
     try:
         yield
     finally:
         _KERNELS.reset(before)
 
 
-_KERNELS: ContextVar[tuple[str, Callable | None]] = ContextVar("kernels", default=("cpu", None))
+_KERNELS: ContextVar[tuple[str, Callable | None, str | None]] = ContextVar(
+    "kernels", default=("cpu", None, None)
+)
 
 
 def masked_attention(
@@ -172,7 +212,29 @@ def cudnn_attention(
     window: int | None = None,
     implementation: str = "cudnn",
 ) -> jax.Array:
-    """Compute ``attention`` with cuDNN's flash kernel, for plain structures."""
+    """Compute ``attention`` with cuDNN's flash kernel, for rows that attend to themselves.
+
+    Branches are hidden from each other by a bias of [B, 1, T, T], which also hides later tokens of
+    the row; rows must therefore hold the prefix first and tokens in order, as packed rows do.
+
+    Raises:
+      ValueError: the structure is not plain, and this jax would compute a gradient of the bias,
+        which cuDNN does not offer for one bias of all heads.
+    """
+    if not structure.plain:
+        if jax.__version_info__ < (0, 11, 1):
+            raise ValueError(
+                f"attention 'cudnn' for rows with branches needs jax 0.11.1, found "
+                f"{jax.__version__}: use 'flash' or 'xla'"
+            )
+        return jax.nn.dot_product_attention(
+            q,
+            k,
+            v,
+            mask=structure.mask(window)[:, None],
+            is_causal=True,
+            implementation=implementation,
+        )
     lengths = jnp.sum(structure.key_segments >= 0, axis=1, dtype=jnp.int32)
     lengths = jnp.maximum(lengths, 1)  # a row of padding alone has no softmax
     return jax.nn.dot_product_attention(
@@ -196,4 +258,24 @@ def masked_splash(
     )
 
 
-IMPLEMENTATIONS = {"xla": masked_attention, "cudnn": cudnn_attention, "splash": masked_splash}
+def masked_flash(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    structure: Structure,
+    *,
+    window: int | None = None,
+    interpret: bool = False,
+) -> jax.Array:
+    """Compute ``attention`` with the flash kernel; a padding query gets zeros."""
+    queries = structure.query_positions, structure.query_segments
+    keys = structure.key_positions, structure.key_segments
+    return flash_attention(q, k, v, queries, keys, window=window, interpret=interpret)[0]
+
+
+IMPLEMENTATIONS = {
+    "xla": masked_attention,
+    "cudnn": cudnn_attention,
+    "flash": masked_flash,
+    "splash": masked_splash,
+}

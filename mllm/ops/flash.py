@@ -228,7 +228,7 @@ def _forward_kernel(q, k, v, queries, keys, order, ends, out, lse, *, size, widt
         top = jnp.maximum(most, jnp.max(scores, axis=1))
         weights, fade = jnp.exp2(scores - top[:, None]), jnp.exp2(most - top)
         values = _load(v.at[at, :], width)
-        found = found * fade[:, None] + pl.dot(weights.astype(values.dtype), values)
+        found = found * fade[:, None] + triton.dot(weights.astype(values.dtype), values)
         return top, total * fade + jnp.sum(weights, axis=1), found
 
     rows = block.shape[0]
@@ -242,9 +242,7 @@ def _forward_kernel(q, k, v, queries, keys, order, ends, out, lse, *, size, widt
     lse[...] = jnp.where(real, most * math.log(2) + jnp.log(total), -jnp.inf)
 
 
-def _dq_kernel(
-    q, k, v, queries, keys, order, ends, dout, lse, delta, dq, *, size, width, window
-):
+def _dq_kernel(q, k, v, queries, keys, order, ends, dout, lse, delta, dq, *, size, width, window):
     block, gradient = _load(q, width), _load(dout, width)
     places = queries[0, :][:, None], queries[1, :][:, None]
     lse, delta = lse[...][:, None], delta[...][:, None]
@@ -256,8 +254,8 @@ def _dq_kernel(
         if masked:
             seen = _seen(*places, keys[0, at][None, :], keys[1, at][None, :], window)
             weights = jnp.where(seen, weights, 0.0)
-        change = weights * (pl.dot(gradient, _load(v.at[at, :], width), trans_b=True) - delta)
-        return found + pl.dot(change.astype(read.dtype), read)
+        change = weights * (triton.dot(gradient, _load(v.at[at, :], width), trans_b=True) - delta)
+        return found + triton.dot(change.astype(read.dtype), read)
 
     found = _visit(visit, ends, jnp.zeros(block.shape))
     _store(dq, found * width**-0.5, width)
@@ -278,10 +276,10 @@ def _dkv_kernel(
             if masked:
                 seen = _seen(queries[0, at][None, :], queries[1, at][None, :], *places, window)
                 weights = jnp.where(seen, weights, 0.0)
-            spread = spread + pl.dot(weights.astype(gradient.dtype), gradient)
-            change = pl.dot(values, gradient, trans_b=True) - delta[head, at][None, :]
+            spread = spread + triton.dot(weights.astype(gradient.dtype), gradient)
+            change = triton.dot(values, gradient, trans_b=True) - delta[head, at][None, :]
             change = (weights * change).astype(read.dtype)
-            return found + pl.dot(change, read), spread
+            return found + triton.dot(change, read), spread
 
         return _visit(visit, ends, carry)
 
@@ -298,7 +296,7 @@ def _visit(visit, ends, carry):
 
 def _scores(a: jax.Array, b: jax.Array, width: int) -> jax.Array:
     """Return the scaled scores of all pairs, in base 2."""
-    return pl.dot(a, b, trans_b=True) * (width**-0.5 * math.log2(math.e))
+    return triton.dot(a, b, trans_b=True) * (width**-0.5 * math.log2(math.e))
 
 
 def _seen(position, segment, key_position, key_segment, window):

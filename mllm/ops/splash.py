@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
+from mllm.ops.flash import OUT
+
 BLOCKS = (512, 256, 128)  # the largest that divides the row is used
 
 
@@ -47,7 +49,7 @@ def splash_attention(
 
     def attend(mask, q, k, v):
         kernel = kernels.make_splash_mqa_single_device(
-            mask, block_sizes=blocks, interpret=interpret
+            mask, block_sizes=blocks, interpret=interpret, residual_checkpoint_name=OUT
         )
         # The library turns this flag into an array and reads its value during tracing.
         kernel.fwd_mask_info = kernel.fwd_mask_info._replace(is_dynamic_mask=seen is not None)

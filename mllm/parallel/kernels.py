@@ -1,5 +1,6 @@
 """Run a kernel that the compiler cannot split on a mesh: each device takes some rows and heads."""
 
+import os
 from collections.abc import Callable
 
 import jax
@@ -8,18 +9,23 @@ from jax.sharding import PartitionSpec as P
 
 from mllm.parallel.rules import ROW_AXES, row_devices
 
+# Compute capabilities whose multiprocessors have 160 KiB of shared memory or more: A100 to B300.
+LARGE = {"8.0", "8.7", "9.0", "10.0", "10.1", "10.3", "11.0"}
 
-def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None]:
-    """Return the arguments (platform, split) of ``mllm.ops.attention.kernels_for`` for a mesh.
+
+def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None, str | None]:
+    """Return the arguments (platform, split, impl) of ``mllm.ops.attention.kernels_for``.
 
     The devices of the mesh are those that the program is compiled for; they need not be attached.
-    None stands for the default device.
+    None stands for the default device. ``impl`` is what the environment variable
+    ``MLLM_ATTENTION`` says, to compare implementations or to avoid one that fails.
     """
-    if mesh is None:
-        return jax.default_backend(), None
-    platform = mesh.devices.flat[0].platform
-    if mesh.size == 1:
-        return platform, None
+    device = jax.devices()[0] if mesh is None else mesh.devices.flat[0]
+    platform, impl = device.platform, os.environ.get("MLLM_ATTENTION") or None
+    if platform == "gpu" and str(getattr(device, "compute_capability", "")) not in LARGE:
+        platform = "small gpu"
+    if mesh is None or mesh.size == 1:
+        return platform, None, impl
 
     def split(kernel: Callable, q, k, v, structure):
         rows, heads = ROW_AXES, "tensor"
@@ -33,4 +39,4 @@ def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None]:
             q, k, v, structure
         )
 
-    return platform, split
+    return platform, split, impl

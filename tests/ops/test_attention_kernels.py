@@ -40,10 +40,15 @@ def padded(lengths, tokens, *, plain=True):
         ("cpu", 1024, 1024, 128, "bfloat16", True, "xla"),
         ("gpu", 1024, 1024, 128, "bfloat16", True, "cudnn"),
         ("gpu", 1024, 1024, 64, "float16", True, "cudnn"),
-        ("gpu", 1024, 1024, 128, "bfloat16", False, "xla"),  # a mask would become a bias
-        ("gpu", 1024, 1024, 128, "float32", True, "xla"),
-        ("gpu", 1024, 1024, 100, "bfloat16", True, "xla"),
-        ("gpu", 1024, 1024, 256, "bfloat16", True, "xla"),
+        ("gpu", 1024, 1024, 128, "bfloat16", False, "flash"),
+        ("gpu", 1000, 1000, 80, "float16", False, "flash"),
+        ("gpu", 1024, 1024, 256, "bfloat16", True, "flash"),
+        ("gpu", 1024, 1024, 128, "float32", False, "xla"),
+        ("gpu", 1024, 1024, 100, "bfloat16", False, "xla"),
+        ("gpu", 1024, 1024, 320, "bfloat16", True, "xla"),
+        ("gpu", 1, 1024, 128, "bfloat16", False, "xla"),
+        ("small gpu", 1024, 1024, 128, "bfloat16", True, "cudnn"),
+        ("small gpu", 1024, 1024, 128, "bfloat16", False, "xla"),
         ("gpu", 128, 128, 128, "bfloat16", True, "xla"),
         ("tpu", 1024, 1024, 128, "bfloat16", True, "splash"),
         ("tpu", 1024, 1024, 128, "float32", False, "splash"),
@@ -59,11 +64,27 @@ def test_choose(platform, tokens, keys, width, dtype, plain, expected):
     assert choose(platform, q, k, padded([9, 5], keys, plain=plain)) == expected
 
 
-def test_a_tower_without_structure_or_order_stays_with_xla():
+def test_a_tower_takes_the_flash_kernel_only_where_it_has_padding():
     q = jax.ShapeDtypeStruct((2, 576, 16, 64), jnp.bfloat16)
-    for platform in ("gpu", "tpu"):
-        for structure in (None, every_query_sees(jnp.ones((2, 576), bool), 576)):
-            assert choose(platform, q, q, structure) == "xla"
+    ragged = every_query_sees(jnp.ones((2, 576), bool), 576)
+    assert [choose(name, q, q, None) for name in ("gpu", "tpu")] == ["xla", "xla"]
+    assert [choose(name, q, q, ragged) for name in ("gpu", "tpu")] == ["flash", "xla"]
+
+
+def test_an_implementation_is_forced_where_a_kernel_could_be_chosen():
+    taken = []
+
+    def attend(tokens, keys, impl=None):
+        q = jax.ShapeDtypeStruct((1, tokens, 2, 128), jnp.bfloat16)
+        k = jax.ShapeDtypeStruct((1, keys, 2, 128), jnp.bfloat16)
+        structure = padded([200], keys)
+        taken.append(choose("gpu", q, k, structure, impl))
+
+    attend(256, 256), attend(256, 256, "xla"), attend(128, 128, "flash"), attend(1, 256, "flash")
+    assert taken == ["cudnn", "xla", "xla", "xla"]
+    message = r"unknown attention implementation 'flesh'; did you mean 'flash'\?"
+    with pytest.raises(ValueError, match=message), kernels_for("gpu", None, "flesh"):
+        pass
 
 
 @pytest.mark.thorough
@@ -144,6 +165,24 @@ def test_a_model_calls_rows_of_one_answer_plain_and_so_they_are(answers, loss_on
     in_order = np.tril(np.ones((16, 16), bool)) & real[:, None, :]
     seen = np.asarray(causal(batch["positions"], batch["segments"]).mask())
     assert (seen == in_order)[real].all() == (answers == 1)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_rows_with_branches_through_cudnn_equal_the_reference(window):
+    """The arguments for cuDNN go through XLA's implementation of them."""
+    positions, segments = (
+        jnp.array([[0, 1, 2, 3, 2, 3, 4, 0]]),
+        jnp.array([[0, 0, 1, 1, 2, 2, 2, -1]]),
+    )
+    structure = causal(positions, segments)
+    q, k, v = draw(3, 1, 8, 8, 4, 2, 16)
+    attend = partial(cudnn_attention, structure=structure, window=window, implementation="xla")
+    if jax.__version_info__ < (0, 11, 1):
+        with pytest.raises(ValueError, match=r"needs jax 0.11.1, found .*: use 'flash' or 'xla'"):
+            attend(q, k, v)
+        return
+    expected = masked_attention(q, k, v, structure, window=window)
+    np.testing.assert_allclose(attend(q, k, v)[:, :7], expected[:, :7], atol=2e-6)
 
 
 @pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs a GPU: JAX_PLATFORMS=cuda")

@@ -1,11 +1,21 @@
 """A kernel that is called part by part on a mesh equals the same kernel called at once."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mllm.ops.attention import IMPLEMENTATIONS, attention, causal, kernels_for, masked_attention
+from mllm.ops.attention import (
+    IMPLEMENTATIONS,
+    attention,
+    causal,
+    kernels_for,
+    masked_attention,
+    masked_flash,
+)
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh
 
@@ -40,8 +50,8 @@ def test_parts_equal_the_whole(rows, groups, part, monkeypatch):
         return jnp.sum(jnp.where((places < cuts)[:, :, None, None], found, 0) ** 2)
 
     expected = jax.value_and_grad(total, argnums=(0, 1, 2))(q, k, v, "xla")
-    platform, split = kernels_on(mesh)
-    assert platform == "cpu"
+    platform, split, impl = kernels_on(mesh)
+    assert (platform, impl) == ("cpu", None)
     with kernels_for(platform, split):
         program = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)), static_argnums=3)
         found = program(q, k, v, "splash")
@@ -51,5 +61,40 @@ def test_parts_equal_the_whole(rows, groups, part, monkeypatch):
 
 
 def test_one_device_or_none_splits_nothing():
-    assert kernels_on(None) == ("cpu", None)
-    assert kernels_on(make_mesh(1, 1, 1, jax.devices()[:1])) == ("cpu", None)
+    assert kernels_on(None) == ("cpu", None, None)
+    assert kernels_on(make_mesh(1, 1, 1, jax.devices()[:1])) == ("cpu", None, None)
+
+
+def test_the_environment_forces_an_implementation(monkeypatch):
+    monkeypatch.setenv("MLLM_ATTENTION", "xla")
+    assert kernels_on(None) == ("cpu", None, "xla")
+
+
+@pytest.mark.parametrize(
+    "capability, platform", [("9.0", "gpu"), ("8.0", "gpu"), ("8.9", "small gpu")]
+)
+def test_a_gpu_of_little_shared_memory_is_a_small_one(capability, platform):
+    device = SimpleNamespace(platform="gpu", compute_capability=capability)
+    mesh = SimpleNamespace(devices=np.array([device]), size=1)
+    assert kernels_on(mesh) == (platform, None, None)
+
+
+@pytest.mark.thorough
+def test_the_flash_kernel_on_a_mesh_equals_the_reference(monkeypatch):
+    monkeypatch.setitem(IMPLEMENTATIONS, "flash", partial(masked_flash, interpret=True))
+    rng = np.random.default_rng(0)
+    q, k, v = (jnp.asarray(rng.normal(size=(4, 40, heads, 16)), jnp.float32) for heads in (4, 2, 2))
+    segments = jnp.asarray(np.repeat([[0, 1, 2, -1], [0, 1, -1, -1]] * 2, 10, axis=1))
+    places = jnp.asarray(np.tile([*range(20), *range(10, 20), *range(10)], (4, 1)))
+    structure = causal(places, segments)
+    real = (segments >= 0)[:, :, None, None]
+
+    def total(q, k, v, impl):
+        return jnp.sum(jnp.where(real, attention(q, k, v, structure, impl=impl), 0) ** 2)
+
+    expected = jax.value_and_grad(total, argnums=(0, 1, 2))(q, k, v, "xla")
+    with kernels_for(*kernels_on(make_mesh(2, 2, 2))):
+        program = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)), static_argnums=3)
+        found = program(q, k, v, "flash")
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
