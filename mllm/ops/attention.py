@@ -126,7 +126,7 @@ def choose(
     Kernels are for long rows that attend to themselves. The splash kernel works in lanes of 128. On
     a GPU, rows of one branch take cuDNN, at the widths that it supports on every GPU; all others
     take the flash kernel, which neither writes scores nor reads branches that a query cannot see.
-    Float32 and GPUs of little shared memory take "xla". The choice on GPUs is by this argument and
+    Float32 takes "xla", and so do wide heads where shared memory is small. The choice on GPUs is by this argument and
     not measured: ``experiments.bench`` times each implementation.
 
     Args:
@@ -143,7 +143,7 @@ def choose(
     if q.dtype in (jnp.bfloat16, jnp.float16) and width % 8 == 0:
         if platform in GPUS and structure.plain and width <= 128:
             return "cudnn"
-        if platform == "gpu" and width <= 256:
+        if width <= (256 if platform == "gpu" else 128) and platform in GPUS:
             return "flash"
     return "xla"
 

@@ -1,5 +1,6 @@
 """A kernel that is called part by part on a mesh equals the same kernel called at once."""
 
+import re
 from functools import partial
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.ad_checkpoint import checkpoint_policies
 
 from mllm.ops.attention import (
     IMPLEMENTATIONS,
@@ -16,6 +18,7 @@ from mllm.ops.attention import (
     masked_attention,
     masked_flash,
 )
+from mllm.ops.flash import LSE, OUT
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh
 
@@ -80,7 +83,7 @@ def test_a_gpu_of_little_shared_memory_is_a_small_one(capability, platform):
 
 
 @pytest.mark.thorough
-def test_the_flash_kernel_on_a_mesh_equals_the_reference(monkeypatch):
+def test_the_flash_kernel_on_a_mesh_equals_the_reference_and_keeps_what_a_policy_names(monkeypatch):
     monkeypatch.setitem(IMPLEMENTATIONS, "flash", partial(masked_flash, interpret=True))
     rng = np.random.default_rng(0)
     q, k, v = (jnp.asarray(rng.normal(size=(4, 40, heads, 16)), jnp.float32) for heads in (4, 2, 2))
@@ -89,12 +92,21 @@ def test_the_flash_kernel_on_a_mesh_equals_the_reference(monkeypatch):
     structure = causal(places, segments)
     real = (segments >= 0)[:, :, None, None]
 
+    @partial(
+        jax.checkpoint, static_argnums=3, policy=checkpoint_policies.save_only_these_names(OUT, LSE)
+    )
+    def attend(q, k, v, impl):
+        return jnp.where(real, attention(q, k, v, structure, impl=impl), 0) ** 2
+
     def total(q, k, v, impl):
-        return jnp.sum(jnp.where(real, attention(q, k, v, structure, impl=impl), 0) ** 2)
+        return jnp.sum(attend(q, k, v, impl))
 
     expected = jax.value_and_grad(total, argnums=(0, 1, 2))(q, k, v, "xla")
     with kernels_for(*kernels_on(make_mesh(2, 2, 2))):
         program = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)), static_argnums=3)
-        found = program(q, k, v, "flash")
+        compiled = program.lower(q, k, v, "flash").compile()
+    assert "/flash_forward/" in compiled.as_text()
+    assert not re.search("rematted_computation.*/flash_forward/", compiled.as_text())
+    found = compiled(q, k, v)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
