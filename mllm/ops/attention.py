@@ -126,8 +126,8 @@ def choose(
     Kernels are for long rows that attend to themselves. The splash kernel works in lanes of 128. On
     a GPU, rows of one branch take cuDNN, at the widths that it supports on every GPU; all others
     take the flash kernel, which neither writes scores nor reads branches that a query cannot see.
-    Float32 takes "xla", and so do wide heads where shared memory is small. The choice on GPUs is by this argument and
-    not measured: ``experiments.bench`` times each implementation.
+    Float32 takes "xla", and so do wide heads where shared memory is small. The choice on GPUs is by
+    this argument and not measured: ``experiments.bench`` times each implementation.
 
     Args:
       forced: the implementation for all rows for which a kernel could be chosen.

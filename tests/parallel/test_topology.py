@@ -93,3 +93,29 @@ def test_the_kernel_alone_for_every_shape_that_takes_it(mesh, plain, window, wid
         compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(q, k, v, places).compile()
     assert compiled.as_text().count('custom_call_target="tpu_custom_call"') == 3
     assert "all-gather" not in compiled.as_text()  # each device has its rows and heads
+
+
+@pytest.mark.parametrize(
+    "width, groups, window", [(64, 2, None), (80, 4, 300), (128, 2, None), (256, 4, 300)]
+)
+def test_the_flash_kernel_alone_for_every_width_that_takes_it(gpus, width, groups, window):
+    def total(q, k, v, positions, segments):
+        structure = causal(positions, segments)
+        return jnp.sum(attention(q, k, v, structure, window=window).astype(jnp.float32))
+
+    def describe(shape, dtype, *axes):
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(gpus, P(*axes)))
+
+    tokens = 640
+    q, k, v = (
+        describe((2, tokens, heads, width), jnp.bfloat16, "fsdp", None, "tensor")
+        for heads in (4, groups, groups)
+    )
+    places = [describe((2, tokens), jnp.int32, "fsdp")] * 2
+    with kernels_for(*kernels_on(gpus)):
+        compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(q, k, v, *places).compile()
+    text = compiled.as_text()
+    assert text.count('custom_call_target="__gpu$xla.gpu.triton"') == 3
+    assert "all-gather" not in text  # each device has its rows and heads
+    scores = 4 * tokens * tokens * 2  # float32, of the heads of a device
+    assert compiled.memory_analysis().temp_size_in_bytes < scores
