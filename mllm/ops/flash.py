@@ -9,7 +9,6 @@ B rows, T queries, S keys, H heads, K key-value heads, G = H / K, D head width, 
 J blocks of keys.
 """
 
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from jax.experimental.pallas import triton
 from mllm.ops.blocks import reach, schedule
 
 OUT, LSE = "attention_out", "attention_lse"  # names for remat policies
+LN_2 = 0.6931471805599453  # exponentials in the kernels are to base 2
 
 
 class Tile(NamedTuple):
@@ -134,7 +134,7 @@ def _backward(window, tiles, interpret, kept, gradients):
     dout, dlse = gradients
     width = q.shape[3]
     # A query without keys has weights exp(score - inf) = 0.
-    lse = jnp.where(jnp.isneginf(lse), jnp.inf, lse) * math.log2(math.e)
+    lse = jnp.where(jnp.isneginf(lse), jnp.inf, lse) / LN_2
     delta = jnp.einsum("bthd,bthd->bht", dout, out, preferred_element_type=jnp.float32) - dlse
 
     tile = tiles.dq
@@ -240,7 +240,7 @@ def _forward_kernel(q, k, v, queries, keys, order, ends, out, lse, *, size, widt
     total = jnp.where(real, total, 1.0)
     found = jnp.where(real[:, None], found / total[:, None], 0.0)
     _store(out, found, width)
-    lse[...] = jnp.where(real, most * math.log(2) + jnp.log(total), -jnp.inf)
+    lse[...] = jnp.where(real, most * LN_2 + jnp.log(total), -jnp.inf)
 
 
 def _dq_kernel(q, k, v, queries, keys, order, ends, dout, lse, delta, dq, *, size, width, window):
@@ -297,7 +297,7 @@ def _visit(visit, ends, carry):
 
 def _scores(a: jax.Array, b: jax.Array, width: int) -> jax.Array:
     """Return the scaled scores of all pairs, in base 2."""
-    return triton.dot(a, b, trans_b=True) * (width**-0.5 * math.log2(math.e))
+    return triton.dot(a, b, trans_b=True) * (width**-0.5 / LN_2)
 
 
 def _seen(position, segment, key_position, key_segment, window):
