@@ -26,9 +26,9 @@ def products(machine: Machine, parameters: int, tokens: float, each: int) -> flo
     return each * parameters * tokens / machine.flops
 
 
-def cache_bytes(layers: int, kv_heads: int, head_dim: int, size: int) -> int:
-    """Return the bytes of the keys and values of one token, ``size`` bytes a number."""
-    return 2 * layers * kv_heads * head_dim * size
+def cache_bytes(layers: int, kv_heads: int, each: int) -> int:
+    """Return the bytes of the keys and values of one token, ``each`` those of one head's key."""
+    return 2 * layers * kv_heads * each
 
 
 def decoding_step(machine: Machine, weights: int, cache: float) -> float:

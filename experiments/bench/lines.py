@@ -1,8 +1,9 @@
 """The lines of the benchmark, the most valuable first, and which of them a call measures.
 
 A line is named after its work: ``<method>_pictures`` (rows of pairs that share a picture),
-``<method>_single`` (a pair per row), ``decoding_<rows>``, ``choices``, ``evaluation_<protocol>``
-and ``attention``. A piece is one side of a line: "peer" or "ours".
+``<method>_single`` (a pair per row), ``decoding_<rows>`` with an optional ``_<form>`` of keys and
+values, ``choices``, ``evaluation_<protocol>`` and ``attention``. A piece is one side of a line:
+"peer" or "ours".
 """
 
 import time
@@ -31,7 +32,7 @@ class Line:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """Return the rest of the name: (method, rows), (rows,), (protocol,) or nothing."""
+        """Return the rest of the name: (method, rows), (rows, form?), (protocol,) or nothing."""
         return _parts(self.name)[1]
 
     @property
@@ -47,7 +48,9 @@ class Line:
 
 def _parts(name: str) -> tuple[str, tuple[str, ...]]:
     kind, _, rest = name.partition("_")
-    if kind in ("decoding", "evaluation"):
+    if kind == "decoding":
+        return kind, tuple(rest.split("_"))
+    if kind == "evaluation":
         return kind, (rest,)
     if name in ("choices", "attention"):
         return name, ()
@@ -65,7 +68,8 @@ def describe(name: str) -> tuple[str, str]:
         shape = {"pictures": "pairs that share pictures", "single": "a pair per row"}[rows]
         return f"{method}, {shape}", "pairs/s"
     if kind == "decoding":
-        return f"greedy decoding, batch {arguments[0]}", "tokens/s"
+        form = f", keys and values in {arguments[1]}" if arguments[1:] else ""
+        return f"greedy decoding, batch {arguments[0]}{form}", "tokens/s"
     if kind == "evaluation":
         return f"evaluation, {arguments[0]}", "questions/s"
     return {

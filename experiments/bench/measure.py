@@ -215,7 +215,8 @@ class Ours:
         config = self.loaded.config
         arrays = attention.inputs(config.decoder, *batch["tokens"].shape, config.dtype)
         found = attention.compare(arrays, structure, self.timed)
-        chosen = choose(kernels_on(one_device())[0], arrays[0], arrays[1], structure)
+        platform, _, forced = kernels_on(one_device())
+        chosen = choose(platform, arrays[0], arrays[1], structure, forced)
         if "error" in found[chosen]:
             raise ValueError(f"attention chooses {chosen}: {found[chosen]['error']}")
         names = {field.name for field in fields(Figure)}
@@ -227,12 +228,11 @@ class Ours:
 
     def _decoding(self, rows: str) -> Measured:
         """Time greedy decoding after a picture and a question; no row ends early."""
-        loaded, example, new = self.loaded, self.work.decoded(), self.work.bench.new_tokens
-        count = int(rows)
+        loaded, decoder = self.loaded, self.loaded.config.decoder
+        example, new, count = self.work.decoded(), self.work.bench.new_tokens, int(rows)
         asked = np.tile(np.asarray(example.suffix, np.int32), (count, 1))
         lengths = np.full(count, len(example.suffix), np.int32)
         limit = {"max_new_tokens": new, "ends": (NEVER,)}
-
         where = loaded.model, loaded.config, loaded.variables
 
         def decode(prefix):
@@ -248,12 +248,12 @@ class Ours:
         found = self.timed(whole, units=count * new, setting=setting)
         prefix = self.read(loaded, [example] * count)
         alone = self.timed(lambda: decode(prefix), units=count * new).rate
-        c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
+        each = decoder.head_dim * jnp.dtype(loaded.config.dtype).itemsize
         reading, writing = limits.decoding(
             self.machine,
             self.decoder,
             self.decoder_bytes,
-            limits.cache_bytes(c.layers, c.kv_heads, c.head_dim, size),
+            limits.cache_bytes(decoder.layers, decoder.kv_heads, each),
             rows=count,
             prompt=len(example.prefix) + len(example.suffix),
             new=new,

@@ -204,19 +204,29 @@ def job(folder: Path, name: str) -> list[str]:
 
 
 def published(folder: Path, name: str) -> list[str]:
-    """Return figures of others, next to ours and to the limit of the machine of our figures."""
+    """Return figures of others with the limit of their device, next to ours with that of ours."""
     found = read_json(folder / name)
-    machine, parameters = Machine(**found["machine"]), found["parameters"]
-    rows = _head(["work", "by", "device", "published", "ours, one H100", "limit of one H100"])
+    machines = {key: Machine(**machine) for key, machine in found["machines"].items()}
+
+    def limit(row: dict, machine: str | None) -> str:
+        if machine is None or not row["rows"]:
+            return "-"
+        sizes = {key: row[key] for key in ("rows", "prompt", "new")}
+        cost = limits.decoding(
+            machines[machine],
+            found["parameters"],
+            2 * found["parameters"],
+            found["per_token"],
+            **sizes,
+        )
+        return number(row["rows"] * row["new"] / sum(cost))
+
+    heads = ["work", "by", "device", "published", "limit there", "ours, on an H100", "limit here"]
+    rows = _head(heads)
     for row in found["rows"]:
-        limit = "-"
-        if row["rows"]:
-            sizes = {key: row[key] for key in ("rows", "prompt", "new")}
-            cost = limits.decoding(machine, parameters, 2 * parameters, found["per_token"], **sizes)
-            limit = f"{number(row['rows'] * row['new'] / sum(cost))} tokens/s"
         by = f"[{row['by']}]({row['source']})"
-        ours = row["ours"] or UNMEASURED
-        rows.append(_row([row["work"], by, row["device"], row["figure"], ours, limit]))
+        cells = [row["work"], by, row["device"], row["figure"], limit(row, row["machine"])]
+        rows.append(_row([*cells, row["ours"] or UNMEASURED, limit(row, "H100")]))
     return rows
 
 
