@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from mllm.benchmarks.cobsat.generate import SIZES, SPLITS, draw_split
+from mllm.benchmarks.cobsat.generate import PICTURES, SIZES, SPLITS, draw_split
+from mllm.benchmarks.cobsat.published import read_published
 from mllm.benchmarks.cobsat.shown import Shown, to_row, validate
 from mllm.benchmarks.dataset import write_rows
 
@@ -37,6 +38,8 @@ class Cobsat(tfds.core.GeneratorBasedBuilder):
         )
         for name, sizes in SIZES.items()
     ] + [tfds.core.BuilderConfig(name=PUBLISHED, description="the published folder, imported")]
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Only config 'published': datasets.zip, unpacked."
 
     def __init__(
         self,
@@ -73,7 +76,9 @@ class Cobsat(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict]]]:
         splits = self._splits
-        if splits is None:
+        if splits is None and self.builder_config.name == PUBLISHED:
+            splits = {PICTURES: read_published(dl_manager.manual_dir)}
+        elif splits is None:
             sizes = SIZES[self.builder_config.name]
             names = [split for split in SPLITS if sizes.count(split)]
             splits = {split: draw_split(sizes, self._seed, split) for split in names}

@@ -32,7 +32,7 @@ class Sizes:
 
 SPLITS = (PICTURES, "train", "validation", "test")
 SIZES = {
-    "micro": Sizes(side=32, train=1, validation=0, test=0),
+    "micro": Sizes(side=32, train=1, validation=1, test=1),
     "tiny": Sizes(side=64, train=4, validation=1, test=1),
     "small": Sizes(side=128, train=16, validation=2, test=4),
 }

@@ -32,4 +32,4 @@ def squares(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "draw_split", draw_squares)
-        return folder, module.prepare(folder, "tiny", seed=3)
+        return folder, module.prepare(folder, "micro", seed=3)

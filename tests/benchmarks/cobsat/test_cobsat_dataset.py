@@ -32,7 +32,7 @@ def test_splits_hold_the_views_pair_by_pair(squares):
     _, benchmark = squares
     assert benchmark.splits == SPLITS
     for split in SPLITS:
-        expected = list(draw_squares(SIZES["tiny"], 3, split))
+        expected = list(draw_squares(SIZES["micro"], 3, split))
         assert list(benchmark.rows(split)) == expected
         assert benchmark.info["counts"][split] == len(expected)
     seeds = [shown.view for split in SPLITS[1:] for shown in benchmark.rows(split)]
@@ -43,9 +43,9 @@ def test_splits_hold_the_views_pair_by_pair(squares):
 
 def test_the_record_says_what_the_data_are(squares):
     folder, benchmark = squares
-    again = Benchmark.open(folder, "tiny", seed=3)
+    again = Benchmark.open(folder, "micro", seed=3)
     digests = {
-        split: [digest(shown) for shown in draw_squares(SIZES["tiny"], 3, split)]
+        split: [digest(shown) for shown in draw_squares(SIZES["micro"], 3, split)]
         for split in SPLITS
     }
     assert again.fingerprint == benchmark.fingerprint == fingerprint(digests, "drawing 1")
@@ -72,7 +72,7 @@ def test_the_manifest_has_the_digest_of_each_picture(squares):
 
 def test_the_summary_counts_pictures_and_prompts(squares):
     lines = summary(squares[1])
-    assert "train       2000 pictures" in lines
+    assert "train        500 pictures" in lines
     assert "default     1000 prompts a task with 2 shots, 942 distinct" in lines
     assert "ft_test      250 prompts a task with 4 shots, 212 distinct" in lines
     assert lines[-1].endswith("sheet.png")
@@ -80,9 +80,9 @@ def test_the_summary_counts_pictures_and_prompts(squares):
 
 def test_it_is_made_once(squares, tmp_path):
     folder, benchmark = squares
-    assert prepare(folder, "tiny", seed=3).folder == benchmark.folder
+    assert prepare(folder, "micro", seed=3).folder == benchmark.folder
     with pytest.raises(ValueError, match="made with seed 3, not 4"):
-        prepare(folder, "tiny", seed=4)
+        prepare(folder, "micro", seed=4)
     with pytest.raises(FileNotFoundError, match="prepare"):
         Benchmark.open(tmp_path, "tiny")
     with pytest.raises(ValueError, match="did you mean 'tiny'"):
@@ -96,8 +96,8 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "draw_split", draw_squares)
     monkeypatch.setattr(module, "contact_sheet", stop)
     with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path, "tiny")
-    assert [path.name for path in (tmp_path / "cobsat" / "tiny").iterdir()] == [".lock"]
+        prepare(tmp_path, "micro")
+    assert [path.name for path in (tmp_path / "cobsat" / "micro").iterdir()] == [".lock"]
 
 
 def test_rows_keep_a_picture_and_break_no_schema():
@@ -124,7 +124,7 @@ def test_rows_keep_a_picture_and_break_no_schema():
 
 def test_drawn_splits_hold_the_drawings_for_any_number_of_processes():
     chosen = [Pair("color", "red", "leaf"), Pair("texture", "lace", "bag")]
-    sizes = Sizes(side=32, train=2, validation=1, test=1)
+    sizes = Sizes(side=32, train=2, validation=0, test=0)
     one, two = (
         list(draw_split(sizes, 5, "train", chosen=chosen.__contains__, processes=processes))
         for processes in (1, 2)

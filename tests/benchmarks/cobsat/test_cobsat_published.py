@@ -5,9 +5,11 @@ import io
 import shutil
 
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from mllm.benchmarks.cobsat.benchmark import Benchmark, prepare
+from mllm.benchmarks.cobsat.builder import Cobsat
 from mllm.benchmarks.cobsat.published import read_published
 from mllm.benchmarks.cobsat.tasks import KINDS, WORDS, Pair
 
@@ -52,6 +54,15 @@ def test_the_published_pictures_are_imported_as_they_are(original, tmp_path):
     again = Benchmark.open(tmp_path, "published", published_dir=original / "datasets")
     assert again.fingerprint == made.fingerprint and again.folder == made.folder
     assert made.shown("color", "red", "bag").pair == Pair("color", "red", "bag")
+
+
+def test_the_builder_by_itself_reads_a_manual_download(original, tmp_path):
+    builder = Cobsat(config="published", data_dir=str(tmp_path))
+    manual = tfds.download.DownloadConfig(manual_dir=str(original))
+    builder.download_and_prepare(download_config=manual)
+    rows = builder.as_data_source(split="pictures")
+    assert len(rows) == 500 and rows[0]["picture"].shape == (8, 8, 3)
+    assert rows[0]["theme"] == b"color" and rows[0]["caption"] == b"A photo, yellow, of leaf"
 
 
 def test_what_is_missing_is_named(copy, tmp_path):

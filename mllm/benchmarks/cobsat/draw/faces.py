@@ -22,23 +22,21 @@ class Face:
     wide: float = 1.0
 
 
-def _face(
-    name: str, eyes: tuple[Point, ...], mouth: Point, skin: str = "", wide: float = 1
-) -> Face:
+def _face(name: str, *eyes: Point, mouth: Point, skin: str = "", wide: float = 1) -> Face:
     return Face(eyes, mouth, skin or ANIMALS[name][0], wide)
 
 
 FACES = {
-    "zebra": _face("zebra", ((41.5, 44.5),), (20, 65), wide=1.15),
-    "tiger": _face("tiger", ((23.5, 35.5),), (13, 43), wide=0.9),
-    "sheep": _face("sheep", ((24.5, 39.5), (40.5, 39.5)), (33, 55), "#3a302c", 0.9),
-    "pig": _face("pig", ((22, 45.5), (41, 48.5)), (27, 62)),
-    "monkey": _face("monkey", ((33, 40), (45, 36.5)), (39, 52), wide=0.9),
-    "lion": _face("lion", ((39.5, 43), (60.5, 43)), (50, 69), wide=1.1),
-    "dog": _face("dog", ((32.5, 36), (51, 34)), (43, 49)),
-    "cow": _face("cow", ((24.5, 27),), (14, 40), "#ffffff", 0.8),
-    "cat": _face("cat", ((35.5, 33.5),), (24, 42), wide=0.9),
-    "bird": _face("bird", ((29, 32.5),), (12, 39), wide=1.1),
+    "zebra": _face("zebra", (41.5, 44.5), mouth=(20, 65), wide=1.15),
+    "tiger": _face("tiger", (23.5, 35.5), mouth=(13, 43), wide=0.9),
+    "sheep": _face("sheep", (24.5, 39.5), (40.5, 39.5), mouth=(33, 55), skin="#3a302c", wide=0.9),
+    "pig": _face("pig", (22, 45.5), (41, 48.5), mouth=(27, 62)),
+    "monkey": _face("monkey", (33, 40), (45, 36.5), mouth=(39, 52), wide=0.9),
+    "lion": _face("lion", (39.5, 43), (60.5, 43), mouth=(50, 69), wide=1.1),
+    "dog": _face("dog", (32.5, 36), (51, 34), mouth=(43, 49)),
+    "cow": _face("cow", (24.5, 27), mouth=(14, 40), wide=0.8),
+    "cat": _face("cat", (35.5, 33.5), mouth=(24, 42), wide=0.9),
+    "bird": _face("bird", (29, 32.5), mouth=(12, 39), wide=1.1),
 }
 
 
@@ -54,15 +52,12 @@ def closed(name: str) -> str:
 
 def sad(name: str) -> str:
     """Return wide wet eyes below raised brows, and tears that run down."""
-    drawn = ""
-    for k, (x, y) in enumerate(FACES[name].eyes):
-        wide = FACES[name].wide
+    drawn, (eyes, wide) = "", (FACES[name].eyes, FACES[name].wide)
+    for k, (x, y) in enumerate(eyes):
         drawn += circle(x, y, 5.6 * wide, "#ffffff", 'stroke="#222222" stroke-width="1.4"')
         drawn += circle(x, y + 1, 3 * wide, "#222222") + circle(x - 1, y, 1.1, "#ffffff")
-        lean = 1 if k == 0 and len(FACES[name].eyes) == 2 else -1
-        drawn += line(
-            f"M{x - 5.5},{y - 8 + 2 * lean} L{x + 5.5},{y - 8 - 2 * lean}", "#222222", 2.4
-        )
+        lean = 2 if k == 0 and len(eyes) == 2 else -2
+        drawn += line(f"M{x - 5.5},{y - 8 + lean} L{x + 5.5},{y - 8 - lean}", "#222222", 2.4)
         drawn += area(
             f"M{x - 3},{y + 5} C{x - 8},{y + 20} {x - 9},{y + 30} {x - 5},{y + 42} "
             f"Q{x},{y + 48} {x + 5},{y + 42} C{x + 8},{y + 30} {x + 7},{y + 20} {x + 3},{y + 5}Z",
@@ -73,15 +68,12 @@ def sad(name: str) -> str:
 
 def angry(name: str) -> str:
     """Return glaring eyes below slanting brows."""
-    drawn, eyes = "", FACES[name].eyes
+    drawn, (eyes, wide) = "", (FACES[name].eyes, FACES[name].wide)
     for k, (x, y) in enumerate(eyes):
-        wide = FACES[name].wide
-        lean = -1 if k == 0 and len(eyes) == 2 else 1
-        if len(eyes) == 1:
-            lean = 1
+        lean = -4 if k == 0 and len(eyes) == 2 else 4
         drawn += circle(x, y, 5.2 * wide, "#ffffff", 'stroke="#222222" stroke-width="1.2"')
         drawn += circle(x, y + 0.6, 2.6 * wide, "#d00000")
-        drawn += line(f"M{x - 8},{y - 5 + 4 * lean} L{x + 8},{y - 5 - 4 * lean}", "#111111", 4.2)
+        drawn += line(f"M{x - 8},{y - 5 + lean} L{x + 8},{y - 5 - lean}", "#111111", 4.2)
     return drawn
 
 

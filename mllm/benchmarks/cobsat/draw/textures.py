@@ -76,12 +76,12 @@ def _wood(view: View) -> str:
     rng = view.rng("wood")
     planks = ""
     for k, y in enumerate(range(-4, 104, 18)):
-        planks += rect(-5, y, 110, 18, ("#c98a4a", "#b87636", "#d49a5c")[k % 3])
+        planks += rect(-5, y, 110, 18, ("#b5713a", "#a3602b", "#c07f48")[k % 3])
         for step in range(4, 18, 4):
             bend = rng.uniform(-2.4, 2.4)
             planks += line(
                 f"M-5,{y + step} Q20,{y + step + bend:.1f} 45,{y + step} T105,{y + step}",
-                "#8a5222", 1.1,
+                "#7a431a", 1.1,
             )  # fmt: skip
         x = rng.uniform(15, 85)
         knot = "".join(
@@ -89,7 +89,7 @@ def _wood(view: View) -> str:
             for radius in (5.4, 3.2)
         )
         planks += (
-            ellipse(x, y + 9, 6, 3.6, "#b87636") + knot + ellipse(x, y + 9, 1.4, 0.8, "#6b3b14")
+            ellipse(x, y + 9, 6, 3.6, "#a3602b") + knot + ellipse(x, y + 9, 1.4, 0.8, "#5a2f0e")
         )
         planks += line(f"M-5,{y} H105", "#5e3410", 1.3)
     return planks
@@ -97,7 +97,7 @@ def _wood(view: View) -> str:
 
 def _wicker(view: View) -> str:
     cell = 7.0
-    strands = rect(-5, -5, 110, 110, "#4a2c10")
+    strands = rect(-5, -5, 110, 110, "#7a5220")
     for row in range(-1, 15):
         for column in range(-1, 15):
             x, y = column * cell, row * cell
@@ -258,8 +258,8 @@ MATERIALS = {
         "#dfe8ea",
         "#4a2c10",
         _wicker,
-        gradient("across", (0, "#f0cd8e"), (0.5, "#d3a256"), (1, "#99682c"))
-        + gradient("along", (0, "#f0cd8e"), (0.5, "#d3a256"), (1, "#99682c"), turn=0),
+        gradient("across", (0, "#fff0c4"), (0.5, "#ecca86"), (1, "#b98c48"))
+        + gradient("along", (0, "#fff0c4"), (0.5, "#ecca86"), (1, "#b98c48"), turn=0),
     ),
     "sequined": Material("#d8d4e2", "#5a0335", _sequined, weight=400),
     "plastic": Material(
