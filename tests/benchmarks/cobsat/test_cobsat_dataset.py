@@ -122,6 +122,7 @@ def test_rows_keep_a_picture_and_break_no_schema():
             validate(broken)
 
 
+@pytest.mark.thorough
 def test_drawn_splits_hold_the_drawings_for_any_number_of_processes():
     chosen = [Pair("color", "red", "leaf"), Pair("texture", "lace", "bag")]
     sizes = Sizes(side=32, train=2, validation=0, test=0)

@@ -27,14 +27,10 @@ def draw(action: str, name: str, view: View) -> Scene:
     return ACTIONS[action](name)
 
 
-def _at(point: tuple[float, float], x: float, y: float, scale: float, turn: float = 0) -> tuple:
-    """Return where a point of a shape comes to that `place` puts at (x, y)."""
-    angle = math.radians(turn)
-    dx, dy = scale * (point[0] - 50), scale * (point[1] - 50)
-    return (
-        x + dx * math.cos(angle) - dy * math.sin(angle),
-        y + dx * math.sin(angle) + dy * math.cos(angle),
-    )
+def _mouth(name: str, x: float, y: float, scale: float) -> tuple[float, float]:
+    """Return where the mouth comes to of an animal that `place` puts at (x, y)."""
+    mouth_x, mouth_y = faces.FACES[name].mouth
+    return x + scale * (mouth_x - 50), y + scale * (mouth_y - 50)
 
 
 def _swim(name: str) -> Scene:
@@ -109,7 +105,7 @@ def _sing(name: str) -> Scene:
         )
         + ellipse(50, 100, 75, 20, "#d9a04e")
     )
-    x, y = _at(faces.FACES[name].mouth, 58, 58, 0.74)
+    x, y = _mouth(name, 58, 58, 0.74)
     singer = place(animal(name) + faces.singing(name), 58, 58, 0.74)
     x, y = max(x - 9, 9), y + 4
     microphone = (
@@ -206,7 +202,7 @@ def _eat(name: str) -> Scene:
         for row in range(5) for column in range(18) if (row + column) % 2
     )  # fmt: skip
     eater = place(animal(name), 60, 48, 0.74)
-    x, y = _at(faces.FACES[name].mouth, 60, 48, 0.74)
+    x, y = _mouth(name, 60, 48, 0.74)
     plate = ellipse(40, 87, 36, 9, "#ffffff", 'stroke="#7d8a99" stroke-width="1.6"') + ellipse(
         40, 86, 24, 5.5, "#e3e9ef"
     )
@@ -246,7 +242,7 @@ def _drink(name: str) -> Scene:
         + rect(-20, 86, 140, 3, "#a98562")
     )
     drinker = place(animal(name), 62, 50, 0.74)
-    x, y = _at(faces.FACES[name].mouth, 62, 50, 0.74)
+    x, y = _mouth(name, 62, 50, 0.74)
     clear = 'fill-opacity=".75" stroke="#3d5a66" stroke-width="1.8"'
     glass = (
         area("M4,52 H34 L30,94 H8Z", "#ffffff", clear)

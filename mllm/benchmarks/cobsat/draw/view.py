@@ -37,7 +37,8 @@ class View:
         if not any((self.light, self.contrast, self.saturation, self.warmth)):
             return pixels
         values = pixels.astype(np.float32) / 255
-        grey = values @ np.array([0.299, 0.587, 0.114], np.float32)
+        red, green, blue = np.moveaxis(values, 2, 0)
+        grey = 0.299 * red + 0.587 * green + 0.114 * blue  # no BLAS: the same on any machine
         values += self.saturation * (values - grey[..., None])
         values = (values - 0.5) * (1 + self.contrast) + 0.5 + self.light
         values *= 1 + self.warmth * np.array([1, 0, -1], np.float32)
