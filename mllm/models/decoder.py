@@ -16,9 +16,8 @@ import jax.numpy as jnp
 from mllm.models.layers import ACTIVATIONS, Dense, RMSNorm, remat
 from mllm.ops.attention import Structure, attention
 from mllm.ops.cascade import Keys, cascade
+from mllm.ops.kv import KeyValues, keep, read
 from mllm.ops.rope import RopeScaling, apply_rope, rope_angles
-
-KeyValues = dict[str, jax.Array]  # of one layer, {"k", "v"}: float[B, S, K, C]
 
 
 class Level(NamedTuple):
@@ -26,7 +25,7 @@ class Level(NamedTuple):
     node r // (B / N).
 
     Attributes:
-      layers: the keys and values of each layer, float[N, S, K, C].
+      layers: the keys and values of each layer, as ``mllm.ops.kv`` keeps them.
       positions, segments: i32[N, S]; segment -1 is padding.
     """
 
@@ -50,6 +49,8 @@ class DecoderConfig:
       spoken: how many tokens, the first ones, the head may predict; None: all of ``vocab_size``.
       lora_dropout: share of a low-rank update's inputs that is dropped, given a dropout key.
       remat: a policy of ``mllm.models.layers``.
+      kv_form: a form of ``mllm.ops.kv`` that tokens read keys and values in, their own too, wherever
+        these are kept; "" keeps them as computed.
     """
 
     vocab_size: int
@@ -72,6 +73,7 @@ class DecoderConfig:
     spoken: int | None = None
     lora_dropout: float = 0.0
     remat: str | None = None
+    kv_form: str = ""
 
 
 class Block(nn.Module):
@@ -177,13 +179,13 @@ class Decoder(nn.Module):
         for number, layer in enumerate(layers):
 
             def attend(q, k, v, number=number):
+                held = keep(k, v, c.kv_form)
                 if cache is None and not above:
-                    return attention(q, k, v, structure, window=c.window), {"k": k, "v": v}
-                held = {"k": k, "v": v}
+                    return attention(q, *read(held, q.dtype), structure, window=c.window), held
                 if cache is not None:
                     held = _write(cache.layers[number], held, write_at)
                 levels = [level.keys(number) for level in above]
-                levels.append(Keys(held["k"], held["v"], *slots))
+                levels.append(Keys(**held, positions=slots[0], segments=slots[1]))
                 return cascade(q, positions, segments, levels, window=c.window), held
 
             x, held = Block(c, parent=None).apply(layer, x, angles, structure, attend)

@@ -20,12 +20,16 @@ class Keys(NamedTuple):
     Attributes:
       k, v: float[N, S, K, D]; N divides R, and row r reads node r // (R / N).
       positions, segments: i32[N, S], as in ``Structure``.
+      k_scale, v_scale: float32[N, S, K], by which 8-bit ``k`` and ``v`` are multiplied
+        (``mllm.ops.kv``), or None.
     """
 
     k: jax.Array
     v: jax.Array
     positions: jax.Array
     segments: jax.Array
+    k_scale: jax.Array | None = None
+    v_scale: jax.Array | None = None
 
 
 def cascade(
@@ -53,17 +57,24 @@ def cascade(
     for keys in levels:
         nodes, _, groups, _ = keys.k.shape
         asked = q.reshape(nodes, -1, groups, heads // groups, width)
-        scores = jnp.einsum("ntkgd,nskd->nkgts", asked, keys.k, preferred_element_type=jnp.float32)
+        k, v = keys.k, keys.v
+        if keys.k_scale is not None:  # 8-bit numbers are exact in every dtype of queries
+            k, v = k.astype(q.dtype), v.astype(q.dtype)
+        scores = jnp.einsum("ntkgd,nskd->nkgts", asked, k, preferred_element_type=jnp.float32)
+        if keys.k_scale is not None:
+            scores = scores * _by_key(keys.k_scale)
         queries = positions.reshape(nodes, -1), segments.reshape(nodes, -1)
         seen = Structure(*queries, keys.positions, keys.segments).mask(window)[:, None, None]
         scores = jnp.where(seen, scores * width**-0.5, jnp.finfo(jnp.float32).min)
         most = jnp.max(scores, axis=-1)
         weights = jnp.exp(scores - most[..., None])
         total = jnp.sum(weights, axis=-1)
+        if keys.v_scale is not None:
+            weights = weights * _by_key(keys.v_scale)
         found = jnp.einsum(
             "nkgts,nskd->ntkgd",
-            weights.astype(keys.v.dtype),
-            keys.v,
+            weights.astype(v.dtype),
+            v,
             preferred_element_type=jnp.float32,
         )
         most, total = (jnp.moveaxis(x, 3, 1).reshape(rows, tokens, heads, 1) for x in (most, total))
@@ -73,3 +84,8 @@ def cascade(
     total = sum(scale * total for scale, (_, total, _) in zip(scales, parts, strict=True))
     found = sum(scale * found for scale, (_, _, found) in zip(scales, parts, strict=True))
     return (found / total).astype(q.dtype)
+
+
+def _by_key(scale: jax.Array) -> jax.Array:
+    """Return [N, S, K] as [N, K, 1, 1, S], which multiplies scores."""
+    return jnp.moveaxis(scale, 1, 2)[:, :, None, None]
