@@ -75,6 +75,8 @@ def get_config() -> ConfigDict:
             # "int8" asks with the layers' matrices in int8; results lie next to those of "", the
             # weights as saved.
             weights="",
+            # "int8" or "fp8" keeps keys and values in 8 bits; results lie next to those of "" too.
+            kv="",
             # Whether a sweep measures what answering costs each model, when all are evaluated.
             efficiency=False,
         )

@@ -1,5 +1,6 @@
 """The programs of a configuration without arrays: their arguments as shapes, placed on a mesh."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -56,6 +57,7 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
     the program of a call.
     """
     family, shape = config_from_dict(config.model.to_dict(), "config.model")
+    shape = replace(shape, decoder=replace(shape.decoder, kv_form=config.evaluation.kv))
     model = MODELS[family]
     variables = {"params": _cast(model.abstract(shape)["params"], shape.dtype)}
     variables = _placed(jax.eval_shape(split_layers, variables), mesh)
@@ -124,9 +126,11 @@ def _arrays(mesh: Mesh, **arrays) -> dict:
 
 
 def _kept(leaf, mesh: Mesh):
-    """Return keys and values [rows, S, K, C], placed like rows and heads."""
+    """Return keys and values [rows, S, K, C], or their scales [rows, S, K], placed like rows and
+    heads.
+    """
     spec = list(rows_spec(leaf.shape[0], mesh)) or [None]
-    if leaf.ndim == 4 and leaf.shape[2] % mesh.shape["tensor"] == 0:
+    if leaf.ndim > 2 and leaf.shape[2] % mesh.shape["tensor"] == 0:
         spec += [None, "tensor"]
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, P(*spec)))
 

@@ -48,7 +48,7 @@ def main(_):
         say(line)
     if "@" in (name := evaluated.entry["protocol"]):
         say(f"{name}: under other options than the first time, so in {evaluated.folder}")
-    if config.evaluation.weights:
+    if config.evaluation.weights or config.evaluation.kv:
         say_differences(evaluated, config, layout)
 
 
@@ -66,30 +66,41 @@ def dry_run(config, folder: Path, system) -> None:
 
 
 def say_differences(evaluated: Evaluated, config, layout) -> None:
-    """Print how the form of the weights changes each headline score, in points and paired by
-    question, if the weights as saved were asked the same questions.
+    """Print how the form of the model changes each headline score, in points and paired by
+    question, if the model as saved was asked the same questions.
     """
-    weights, protocol = config.evaluation.weights, config.evaluation.protocol
+    protocol = config.evaluation.protocol
+    forms = {name: config.evaluation[name] for name in ("weights", "kv") if config.evaluation[name]}
     folder, manifest = evaluated.folder, read_manifest(evaluated.folder)
     saved = find_folder(folder.parent.parent, protocol, folder.name, manifest)
     held = read_manifest(saved)
-    if held is None or _of_form(held, weights) != manifest:
+    if held is None or _of_form(held, forms) != manifest:
+        flags = " and ".join(f"--config.evaluation.{name}={form}" for name, form in forms.items())
         say(
             f"no float evaluation to compare with: run experiments.evaluate with the same flags "
-            f"without --config.evaluation.weights={weights} first, then this again"
+            f"without {flags} first, then this again"
         )
         return
     values, reference = (
         layout.question_values(read_records(part), protocol) for part in (folder, saved)
     )
-    say(f"{weights} less the weights as saved, in points:")
+    say(f"{_told(forms)}, in points:")
     for line in difference_lines(values, reference, layout, protocol):
         say(line)
 
 
-def _of_form(manifest: dict, weights: str) -> dict:
-    """Return the manifest of the same evaluation with another form of the weights."""
-    return {**manifest, "answerer": {**manifest["answerer"], "weights": weights}}
+def _of_form(manifest: dict, forms: dict[str, str]) -> dict:
+    """Return the manifest of the same evaluation with other forms of the model."""
+    return {**manifest, "answerer": {**manifest["answerer"], **forms}}
+
+
+def _told(forms: dict[str, str]) -> str:
+    if "kv" not in forms:
+        return f"{forms['weights']} less the weights as saved"
+    told = f"keys and values in {forms['kv']}"
+    if "weights" in forms:
+        return f"{told}, weights in {forms['weights']}, less the model as saved"
+    return f"{told} less those as computed"
 
 
 if __name__ == "__main__":

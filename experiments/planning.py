@@ -95,7 +95,8 @@ def _described(work: Work) -> str:
 def show_evaluation(number: int, planned: Planned, config, estimates: Estimates | None) -> None:
     """Print what the run of a line is asked, and where replies and scores go."""
     system = get_benchmark(config.benchmark.name)
-    name = evaluation_name(config.evaluation.protocol, config.evaluation.weights)
+    asking = config.evaluation
+    name = evaluation_name(asking.protocol, asking.weights, asking.kv)
     folder = planned.run.folder / "eval" / name / system.part(config)
     there = len(read_jsonl(folder / REPLIES))
     kept = f", {there:,} replies are there" if there else ""

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.checkpoints.loaded import Loaded
+from mllm.ops.kv import bytes_kept
 from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.rules import row_devices
@@ -32,10 +33,10 @@ def group_size(loaded: Loaded, tokens: int, rows: int = 1) -> int:
     if "bytes_limit" not in memory:
         return max(1, UNKNOWN // rows)
     c, size = loaded.config.decoder, jnp.dtype(loaded.config.dtype).itemsize
-    kept = 2 * c.layers * c.kv_heads * c.head_dim
-    passing = 4 * c.width + 3 * c.mlp_width
+    kept = 2 * c.layers * c.kv_heads * bytes_kept(c.head_dim, loaded.config.dtype, c.kv_form)
+    passing = size * (4 * c.width + 3 * c.mlp_width)
     free = SHARE * (memory["bytes_limit"] - memory["bytes_in_use"])
-    fitting = int(free / (tokens * size * (kept + passing)))
+    fitting = int(free / (tokens * (kept + passing)))
     return max(1, min(MOST // rows, fitting)) * row_devices(mesh_of(loaded.variables))
 
 

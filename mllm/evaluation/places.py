@@ -1,4 +1,4 @@
-"""Where an evaluation lies: a folder for each protocol, form of the weights and set of options.
+"""Where an evaluation lies: a folder for each protocol, form of the model and set of options.
 
 ``eval/<protocol>/<part>`` belongs to the options that a run was first evaluated under. Others lie
 next to it, in ``eval/<protocol>@<digest>/<part>``, so that no evaluation overwrites another.
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mllm.files import read_sealed
+from mllm.ops.kv import FORMS as KV_FORMS
 
 MANIFEST = "manifest.json"
 SCORING = "scoring"  # the key of a manifest that says how replies are read and scored
@@ -19,13 +20,13 @@ FORMS = ("int8",)  # forms of weights other than as saved
 OWN_KEYS = ("checkpoint_digest", "answerer")
 
 
-def evaluation_name(protocol: str, weights: str = "") -> str:
-    """Return the name of a protocol with the form of the weights, which folders and results carry.
+def evaluation_name(protocol: str, weights: str = "", kv: str = "") -> str:
+    """Return the name of a protocol with the form of the model, which folders and results carry.
 
-    With int8 weights it is ``<protocol>-int8``, so that no report takes these scores for those of
-    the weights as saved.
+    With int8 weights it is ``<protocol>-int8``, with int8 keys and values ``<protocol>-int8kv``, so
+    that no report takes these scores for those of the model as saved.
     """
-    return f"{protocol}-{weights}" if weights else protocol
+    return "-".join([protocol, *filter(None, (weights, kv and f"{kv}kv"))])
 
 
 def without_options(name: str) -> str:
@@ -36,7 +37,7 @@ def without_options(name: str) -> str:
 def protocol_of(name: str) -> str:
     """Return the protocol of the name of an evaluation."""
     found = without_options(name)
-    for form in FORMS:
+    for form in (*(f"{kv}kv" for kv in KV_FORMS), *FORMS):
         found = found.removesuffix(f"-{form}")
     return found
 

@@ -46,8 +46,10 @@ class LocalModel:
     @property
     def identity(self) -> Mapping[str, str | None]:
         """What replies depend on besides the requests."""
+        kv = self.loaded.config.decoder.kv_form
         return {
             "weights": self.weights,
+            **({"kv": kv} if kv else {}),
             "processor": self.loaded.processor.digest,
             "system_prompt": self.loaded.system_prompt,
         }

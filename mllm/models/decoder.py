@@ -49,8 +49,8 @@ class DecoderConfig:
       spoken: how many tokens, the first ones, the head may predict; None: all of ``vocab_size``.
       lora_dropout: share of a low-rank update's inputs that is dropped, given a dropout key.
       remat: a policy of ``mllm.models.layers``.
-      kv_form: a form of ``mllm.ops.kv`` that tokens read keys and values in, their own too, wherever
-        these are kept; "" keeps them as computed.
+      kv_form: a form of ``mllm.ops.kv`` for keys and values that are kept, in which every token
+        then reads them, its own too; "" keeps them as computed.
     """
 
     vocab_size: int

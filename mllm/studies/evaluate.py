@@ -28,6 +28,7 @@ from mllm.evaluation.store import (
     with_questions_named,
 )
 from mllm.files import file_digest, is_sealed, read_json, read_jsonl, seal, without_seal, write_json
+from mllm.ops.kv import FORMS as KV_FORMS
 from mllm.ops.lora import merge_lora
 from mllm.ops.quant import quantise
 from mllm.parallel.launch import is_first, wait_for_all
@@ -60,13 +61,20 @@ class Evaluated:
 
 
 def load_for_evaluation(run: Run, config) -> Loaded:
-    """Return a run's model, its layers apart and its matrices in ``config.evaluation.weights``."""
+    """Return a run's model, its layers apart: its matrices are in ``config.evaluation.weights``, and
+    it keeps keys and values in ``config.evaluation.kv``.
+    """
     form = lookup(FORMS, config.evaluation.weights, "weights (config.evaluation.weights)")
+    kv = config.evaluation.kv
+    if kv:
+        lookup(KV_FORMS, kv, "keys and values (config.evaluation.kv)")
     mesh = device_mesh(config)
     loaded = load_model(run.folder, mesh=mesh)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
     merged = place(merge_lora(loaded.variables), mesh)
-    return replace(loaded, variables=split_for_decoding(place(form(merged), mesh), donate=True))
+    variables = split_for_decoding(place(form(merged), mesh), donate=True)
+    shape = replace(loaded.config, decoder=replace(loaded.config.decoder, kv_form=kv))
+    return replace(loaded, config=shape, variables=variables)
 
 
 def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
@@ -82,7 +90,8 @@ def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
     """
     asked = replace(run, config=config)
     asked.require_asked_as_made(find(system.stages(config), run.method))
-    name = evaluation_name(config.evaluation.protocol, config.evaluation.weights)
+    asking = config.evaluation
+    name = evaluation_name(asking.protocol, asking.weights, asking.kv)
     with hold(run.folder / "eval" / name / system.part(config)):
         return _evaluate(run, config, name, system, benchmark)
 
