@@ -95,11 +95,12 @@ def _of_form(manifest: dict, forms: dict[str, str]) -> dict:
 
 
 def _told(forms: dict[str, str]) -> str:
+    """Return what is compared with what."""
     if "kv" not in forms:
         return f"{forms['weights']} less the weights as saved"
     told = f"keys and values in {forms['kv']}"
     if "weights" in forms:
-        return f"{told}, weights in {forms['weights']}, less the model as saved"
+        return f"{told} and weights in {forms['weights']} less the model as saved"
     return f"{told} less those as computed"
 
 

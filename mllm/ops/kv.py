@@ -43,7 +43,10 @@ def read(kept: KeyValues, dtype) -> tuple[jax.Array, jax.Array]:
     """Return the keys and values float[N, S, K, C] that are kept, in ``dtype`` if in 8 bits."""
     if "k_scale" not in kept:
         return kept["k"], kept["v"]
-    return tuple((kept[n] * kept[f"{n}_scale"][..., None]).astype(dtype) for n in ("k", "v"))
+    return tuple(
+        (kept[name].astype(jnp.float32) * kept[f"{name}_scale"][..., None]).astype(dtype)
+        for name in ("k", "v")
+    )
 
 
 def bytes_kept(width: int, dtype, form: str = "") -> int:

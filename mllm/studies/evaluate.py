@@ -61,8 +61,8 @@ class Evaluated:
 
 
 def load_for_evaluation(run: Run, config) -> Loaded:
-    """Return a run's model, its layers apart: its matrices are in ``config.evaluation.weights``, and
-    it keeps keys and values in ``config.evaluation.kv``.
+    """Return a run's model, its layers apart and its matrices in ``config.evaluation.weights``; it
+    keeps keys and values in ``config.evaluation.kv``.
     """
     form = lookup(FORMS, config.evaluation.weights, "weights (config.evaluation.weights)")
     kv = config.evaluation.kv

@@ -1,9 +1,13 @@
-"""Every unit is asked once, whatever memory does."""
+"""Every unit is asked once, whatever memory does, and as many at once as memory holds."""
+
+from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import pytest
 
-from mllm.evaluation.groups import in_groups
+from mllm.evaluation.groups import SHARE, group_size, in_groups
+from mllm.models.decoder import DecoderConfig
 
 
 def device_of(units_that_fit: int, asked: list):
@@ -40,3 +44,20 @@ def test_other_errors_and_a_single_unit_too_many_are_errors(units_that_fit, mess
 
     with pytest.raises(jax.errors.JaxRuntimeError, match=message.partition(":")[0]):
         list(in_groups(range(4), 4, ask))
+
+
+@pytest.mark.parametrize(
+    "kv_form, bytes_a_token", [("", 2 * 3 * 4 * 2 * 8), ("int8", 2 * 3 * 4 * (8 + 4))]
+)
+def test_as_many_are_asked_as_keys_values_and_states_leave_room_for(kv_form, bytes_a_token):
+    """Three layers with four heads of width 8, in bfloat16."""
+    decoder = DecoderConfig(50, 16, layers=3, heads=4, kv_heads=4, head_dim=8, mlp_width=5)
+    states = 2 * (4 * 16 + 3 * 5)
+    fitting, tokens = 40, 100
+    memory = {"bytes_in_use": 1000, "bytes_limit": 1000}
+    memory["bytes_limit"] += int((fitting + 0.5) * tokens * (bytes_a_token + states) / SHARE)
+    device = SimpleNamespace(memory_stats=lambda: memory)
+    leaf = SimpleNamespace(devices=lambda: [device])
+    config = SimpleNamespace(decoder=replace(decoder, kv_form=kv_form), dtype="bfloat16")
+    loaded = SimpleNamespace(config=config, variables={"params": leaf})
+    assert group_size(loaded, tokens) == fitting

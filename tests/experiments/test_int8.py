@@ -1,4 +1,4 @@
-"""What int8 weights change in the scores of a run, by the command."""
+"""What int8 weights, and keys and values in 8 bits, change in the scores of a run."""
 
 import json
 
@@ -81,3 +81,23 @@ def test_int8_results_are_kept_next_to_the_float_ones_and_compared(
     assert [one.protocol for one in sweep.runs] == ["strict"]
     assert [one.protocol for one in sweep.others] == ["strict-int8"]
     assert not sweep.problems
+
+    kept = ("--config.evaluation.kv=fp8",)
+    message = commands.refused(*evaluate, "--config.evaluation.kv=int4")
+    assert "int4" in message and "config.evaluation.kv" in message
+    done = commands.run(*evaluate, *kept)
+    assert done.returncode == 0, done.stderr
+    _, told = done.stdout.split("keys and values in fp8 less those as computed, in points:\n")
+    assert {tuple(line.split()[:4]) for line in told.splitlines()} == {
+        cell for cell in scores["strict"] if cell[3] in headline
+    }
+    done = commands.run(*int8, *kept)
+    assert done.returncode == 0, done.stderr
+    assert "keys and values in fp8 and weights in int8 less the model as saved" in done.stdout
+    expected = read_jsonl(run / "eval/strict-fp8kv/forget_15/records.jsonl")
+    found = read_jsonl(run / "eval/strict-int8-fp8kv/forget_15/records.jsonl")
+    for records in (expected, found):
+        by_key = {record["key"]: record for record in records}
+        assert all(r["option_logprobs"] != by_key[r["key"]]["option_logprobs"] for r in asked)
+    assert expected != found
+    assert (run / "eval/strict/results.json").read_bytes() == plain

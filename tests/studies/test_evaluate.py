@@ -15,6 +15,7 @@ from mllm.evaluation.places import FORMS as NAMED_FORMS
 from mllm.evaluation.places import evaluation_name, protocol_of, with_options, without_options
 from mllm.evaluation.request import Questions, Reply, Request, Text, content_key
 from mllm.files import read_json, read_jsonl, seal, write_json
+from mllm.ops.kv import FORMS as KV_FORMS
 from mllm.reporting import Axis, Layout, collect
 from mllm.reporting.report import merge_results
 from mllm.studies import evaluate as room
@@ -90,8 +91,8 @@ BENCHMARK = SimpleNamespace(fingerprint=DATA)
 
 
 def config_of(**changes) -> ConfigDict:
-    chosen = {"protocol": "short", "weights": "", "rows": 0, "part": "all", "words": "Where is the"}
-    chosen |= {"limit": 20, "letters": 99, "rivers": 4, **changes}
+    chosen = {"protocol": "short", "weights": "", "kv": "", "rows": 0, "part": "all"}
+    chosen |= {"words": "Where is the", "limit": 20, "letters": 99, "rivers": 4, **changes}
     return ConfigDict({"seed": 0, "benchmark": {"name": "rivers"}, "evaluation": chosen})
 
 
@@ -290,10 +291,13 @@ def test_what_was_measured_belongs_to_its_evaluation(tmp_path, monkeypatch):
     assert measured == [1, 1]
 
 
+@pytest.mark.parametrize("kv", ["", *KV_FORMS])
 @pytest.mark.parametrize("weights", ["", *NAMED_FORMS])
-def test_names_say_protocol_form_and_options(weights):
+def test_names_say_protocol_form_and_options(weights, kv):
     assert set(FORMS) == {"", *NAMED_FORMS}
-    name = evaluation_name("paper", weights)
+    name = evaluation_name("paper", weights, kv)
+    every = [evaluation_name("paper", w, k) for w in FORMS for k in ("", *KV_FORMS)]
+    assert every.count(name) == 1
     manifest = {"checkpoint_digest": "a", "answerer": {"weights": weights}, "shots": 2}
     whole = with_options(name, manifest)
     assert whole.startswith(f"{name}@") and without_options(whole) == name
