@@ -56,7 +56,10 @@ def cascade(
     parts = []
     for keys in levels:
         nodes, _, groups, _ = keys.k.shape
-        asked = q.reshape(nodes, -1, groups, heads // groups, width)
+        # Where levels have equally many nodes, XLA would merge their products with the same queries
+        # on a GPU, and for that copy all their keys into one array.
+        asked, _ = jax.lax.optimization_barrier((q, keys.positions))
+        asked = asked.reshape(nodes, -1, groups, heads // groups, width)
         k, v = keys.k, keys.v
         if keys.k_scale is not None:  # 8-bit numbers are exact in every dtype of queries
             k, v = k.astype(q.dtype), v.astype(q.dtype)

@@ -74,7 +74,7 @@ def test_neither_batch_nor_prefix_nor_mesh_changes_an_answer(variables, form, wi
     variables = split_for_decoding(quantise(variables) if window else variables)
     prefix = shared_level(config, variables)
     kinds = {leaf.dtype for leaf in jax.tree.leaves(prefix.levels[0].layers)}
-    assert kinds == {FORMS[form][0], jnp.dtype(jnp.float32)}
+    assert kinds == {jnp.dtype(FORMS[form][0]), jnp.dtype(jnp.float32)}
     replies, scores = answers(config, variables, prefix, QUESTIONS, CHOICES)
 
     plain = config_of("", window)
