@@ -1,7 +1,7 @@
 """Replies and scores with keys and values in 8 bits do not depend on what is read together.
 
 A code may differ by a step where two programs round a number differently, so scores are compared up
-to a tenth of what 8 bits change.
+to a small part of what 8 bits change.
 """
 
 from dataclasses import replace
@@ -83,8 +83,9 @@ def test_neither_batch_nor_prefix_nor_mesh_changes_an_answer(variables, form, wi
     plain = config_of("", window)
     unchanged = shared_level(plain, variables)
     exact = scores_of(plain, variables, unchanged, QUESTIONS, CHOICES)
-    tolerance = np.abs(scores - exact).max() / 10
-    assert 1e-3 < tolerance < 0.1
+    change = np.abs(scores - exact).max()
+    assert change > 0.1
+    tolerance = change / 200
 
     for number in (1, 6):
         alone = shared_level(config, variables, SHARED[number // 4][None])
