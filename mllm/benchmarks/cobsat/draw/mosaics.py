@@ -2,7 +2,7 @@
 
 import colorsys
 
-from mllm.benchmarks.cobsat.draw.parts import OBJECTS, Scene, circle, ground, rect
+from mllm.benchmarks.cobsat.draw.parts import OBJECTS, Scene, area, ground, oval, rect
 from mllm.benchmarks.cobsat.draw.sprites import COUNT, squares
 from mllm.benchmarks.cobsat.draw.view import View
 
@@ -58,22 +58,23 @@ def lego(name: str, view: View) -> Scene:
     edge = shade(dark, 1.1) if name in ("cup", "ball") else shade(fill, 0.5)
     colors = _palette(name, edge)
     on = {(column, row): colors[letter] for column, row, letter in squares(name)}
-    reach = range(-6, COUNT + 6)
-    plate = "".join(
-        _stud(START + column * SIDE, START + row * SIDE, on.get((column, row)), base)
-        for row in reach
-        for column in reach
-    )
-    return Scene(ground(base), plate)
+    reach = range(-4, COUNT + 4)
+    places = [(START + column * SIDE, START + row * SIDE, (column, row))
+              for row in reach for column in reach]  # fmt: skip
+    plate = _studs([(x, y) for x, y, place in places if place not in on], base)
+    bricks = "".join(_brick(x, y, on[place]) for x, y, place in places if place in on)
+    return Scene(ground(base), rect(-20, -20, 140, 140, base) + plate + bricks)
 
 
-def _stud(x: float, y: float, color: str | None, base: str) -> str:
-    """Return one square of the plate, or a brick on it, with its stud."""
-    tone = color or base
-    edge = shade(tone, 0.7)
-    brick = rect(x, y, SIDE, SIDE, tone, f'stroke="{edge}" stroke-width=".7"') if color else ""
-    x, y = x + SIDE / 2, y + SIDE / 2
-    return (
-        brick + circle(x + 0.35, y + 0.45, SIDE * 0.33, edge)
-        + circle(x, y, SIDE * 0.31, shade(tone, 1.14))
-    )  # fmt: skip
+def _brick(x: float, y: float, color: str) -> str:
+    """Return one square of a brick with its stud."""
+    edge = f'stroke="{shade(color, 0.7)}" stroke-width=".7"'
+    return rect(x, y, SIDE, SIDE, color, edge) + _studs([(x, y)], color)
+
+
+def _studs(corners: list[tuple[float, float]], color: str) -> str:
+    """Return the studs of squares of one color."""
+    half, outer, inner = SIDE / 2, SIDE * 0.33, SIDE * 0.31
+    shadows = "".join(oval(x + half + 0.35, y + half + 0.45, outer, outer) for x, y in corners)
+    tops = "".join(oval(x + half, y + half, inner, inner) for x, y in corners)
+    return area(shadows, shade(color, 0.7)) + area(tops, shade(color, 1.14))

@@ -44,20 +44,18 @@ def _watercolor(name: str, view: View) -> Scene:
     pools = "".join(
         ellipse(rng.uniform(15, 85), rng.uniform(15, 85), rng.uniform(8, 20), rng.uniform(6, 14),
                 rng.choice((color, color, "#ffffff", "#3f63c9", "#f2b13c")),
-                f'opacity="{rng.uniform(0.25, 0.55):.2f}" filter="url(#bleed)"')
+                f'opacity="{rng.uniform(0.25, 0.55):.2f}"')
         for _ in range(16)
     )  # fmt: skip
-    wash = f'<path d="{drawn.body}" fill="{color}" opacity=".62" filter="url(#wet)"/>'
+    wash = f'<path d="{drawn.body}" fill="{color}" opacity=".62"/>'
     halo = (
         f'<path d="{drawn.body}" fill="{color}" stroke="{color}" stroke-width="8" opacity=".28" '
         'filter="url(#wash)"/>'
     )
-    rim = (
-        f'<path d="{drawn.body}" fill="none" stroke="{color}" stroke-width="2" opacity=".8" '
-        'filter="url(#wet)"/>'
-    )
-    inside, clip = _clip(drawn.body, pools)
-    pencil = f'<path d="{drawn.ink}" fill="{ink}" opacity=".62" filter="url(#wet)"/>'
+    rim = f'<path d="{drawn.body}" fill="none" stroke="{color}" stroke-width="2" opacity=".8"/>'
+    inside, clip = _clip(drawn.body, f'<g filter="url(#bleed)">{pools}</g>')
+    pencil = f'<path d="{drawn.ink}" fill="{ink}" opacity=".62"/>'
+    painted = f'<g filter="url(#wet)">{wash}{inside}{rim}{pencil}</g>'
     drops = "".join(
         circle(
             rng.uniform(2, 98), rng.uniform(2, 98), rng.uniform(0.7, 2.2), color, 'opacity=".45"'
@@ -73,7 +71,7 @@ def _watercolor(name: str, view: View) -> Scene:
         '0 0 0 0 .45  0 0 0 0 .4  .5 0 0 0 -.16"/></filter>'
     )  # fmt: skip
     paper = ground("#fbf8f0") + rect(-15, -15, 130, 130, "#fff", 'filter="url(#grain)"')
-    return Scene(paper, halo + drops + wash + inside + rim + pencil, defs)
+    return Scene(paper, halo + drops + painted, defs)
 
 
 def _warp(name: str, frequency: float, reach: float, seed: int, blur: float = 0) -> str:
@@ -107,12 +105,15 @@ def _sketch(name: str, view: View) -> Scene:
         f"M{left},{bottom} L{right},{middle} L{right + 5},{bottom + 5} H{left}Z",
         f'<g clip-path="url(#body)">{hatch(4.2, 70, "#5a5a5a", 0.75)}</g>', "low",
     )  # fmt: skip
-    outline = "".join(
+    loose, again = (
         f'<path d="{drawn.body}" fill="none" stroke="#3a3a3a" stroke-width=".8" opacity=".7" '
-        f'filter="url(#{hand})" transform="translate({dx},{dy})"/>'
-        for hand, dx, dy in (("hand1", -0.9, 0.7), ("hand2", 1, -0.8))
+        f'transform="translate({dx},{dy})"/>'
+        for dx, dy in ((-0.9, 0.7), (1, -0.8))
     )
-    lines = f'<path d="{drawn.ink}" fill="#2e2e2e" filter="url(#hand1)"/>'
+    lines = (
+        f'<g filter="url(#hand1)">{loose}<path d="{drawn.ink}" fill="#2e2e2e"/></g>'
+        f'<g filter="url(#hand2)">{again}</g>'
+    )
     guides = (
         line(f"M{left - 9},{middle} H{right + 9}", "#a9a9a9", 0.6)
         + line(f"M50,{top - 8} V{bottom + 8}", "#a9a9a9", 0.6)
@@ -123,7 +124,7 @@ def _sketch(name: str, view: View) -> Scene:
     )
     seed = view.seed % 1000 + 5
     defs = clip + low_clip + _warp("hand1", 0.06, 2.2, seed) + _warp("hand2", 0.05, 3, seed + 9)
-    return Scene(ground("#f7f3e8"), guides + ground_hatch + inside + low + outline + lines, defs)
+    return Scene(ground("#f7f3e8"), guides + ground_hatch + inside + low + lines, defs)
 
 
 def _icon(name: str, view: View) -> Scene:
