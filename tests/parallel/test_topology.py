@@ -52,12 +52,18 @@ def test_a_sharded_step_holds_the_kernel(mesh):
     holds_its_share(compiled, arguments)
 
 
-def test_a_sharded_step_for_gpus_holds_the_kernel_of_cudnn(gpus):
-    config = wide(tokens=256, supervised=64, answers=1)
+@pytest.mark.parametrize(
+    "answers, kernel, calls",
+    [
+        (1, "__cudnn$fmha", 3),  # forward, recomputed, and backward, in the layers' loops
+        (4, "__gpu$xla.gpu.triton", 4),  # backward in two
+    ],
+)
+def test_a_sharded_step_for_gpus_holds_the_kernel(gpus, answers, kernel, calls):
+    config = wide(tokens=256, supervised=64, answers=answers)
     train, arguments = training_step(config, "grad_diff", gpus, 4)
     compiled = compile_fast(train.lower(*arguments), gpus.devices.flat[0])
-    # Forward, recomputed, and backward, in the layers' loops.
-    assert compiled.as_text().count('custom_call_target="__cudnn$fmha') == 3
+    assert compiled.as_text().count(f'custom_call_target="{kernel}') == calls
     holds_its_share(compiled, arguments)
 
 
