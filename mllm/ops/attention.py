@@ -23,7 +23,7 @@ from mllm.ops.splash import splash_attention
 from mllm.registry import lookup
 
 SHORTEST = 256  # the fewest queries for which a kernel is faster
-GPUS = ("gpu", "small gpu")
+GPUS = {"gpu": 256, "small gpu": 128}  # the widest heads that the flash kernel takes
 
 
 @struct.dataclass
@@ -140,12 +140,41 @@ def choose(
         return forced
     if platform == "tpu" and width in (128, 256):
         return "splash"
-    if q.dtype in (jnp.bfloat16, jnp.float16) and width % 8 == 0:
-        if platform in GPUS and structure.plain and width <= 128:
-            return "cudnn"
-        if width <= (256 if platform == "gpu" else 128) and platform in GPUS:
-            return "flash"
+    if _flash_serves(platform, q):
+        return "cudnn" if structure.plain and width <= 128 else "flash"
     return "xla"
+
+
+def _flash_serves(platform: str, q: jax.Array) -> bool:
+    width, half = q.shape[3], q.dtype in (jnp.bfloat16, jnp.float16)
+    return half and width % 8 == 0 and 16 <= width <= GPUS.get(platform, 0)
+
+
+def flash_part(
+    q: jax.Array, k: jax.Array, v: jax.Array, structure: Structure, *, window: int | None = None
+) -> tuple[jax.Array, jax.Array] | None:
+    """Compute attention to some of the keys with the flash kernel, where there are many of them and
+    the declared platform and dtype take it. Parts are joined by their log-sum-exp.
+
+    Args:
+      q, k, v, structure, window: as in ``attention``.
+
+    Returns:
+      (float[B, T, H, D]; float32[B, T, H], the log-sum-exp of the scores, -inf where a query sees
+      nothing); None where the kernel does not serve.
+    """
+    platform, split, forced = _KERNELS.get()
+    serves = k.dtype == q.dtype and k.shape[1] >= SHORTEST and _flash_serves(platform, q)
+    if not serves or forced not in (None, "flash"):
+        return None
+
+    def kernel(q, k, v, structure):
+        queries = structure.query_positions, structure.query_segments
+        keys = structure.key_positions, structure.key_segments
+        out, lse = flash_attention(q, k, v, queries, keys, window=window)
+        return out, lse.swapaxes(1, 2)
+
+    return kernel(q, k, v, structure) if split is None else split(kernel, q, k, v, structure)
 
 
 @contextlib.contextmanager

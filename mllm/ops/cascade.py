@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mllm.ops.attention import Structure
+from mllm.ops.attention import Structure, flash_part
 
 
 class Keys(NamedTuple):
@@ -43,7 +43,8 @@ def cascade(
     """Compute softmax attention of each row over the keys of all its nodes, as in one long row.
 
     The rows of a node are the queries of one batched product, which reads the node's keys once; the
-    softmaxes of the levels are combined through their maxima and sums.
+    softmaxes of the levels are combined through their maxima and sums. Where a kernel is declared
+    and rows ask several queries, a long level takes the flash kernel, and its scores are not kept.
 
     Args:
       q: float[R, T, H, D]; positions, segments: i32[R, T] of the queries.
@@ -55,6 +56,9 @@ def cascade(
     rows, tokens, heads, width = q.shape
     parts = []
     for keys in levels:
+        if (part := _by_kernel(q, positions, segments, keys, window)) is not None:
+            parts.append(part)
+            continue
         nodes, _, groups, _ = keys.k.shape
         # Where levels have equally many nodes, XLA would merge their products with the same queries
         # on a GPU, and for that copy all their keys into one array.
@@ -87,6 +91,22 @@ def cascade(
     total = sum(scale * total for scale, (_, total, _) in zip(scales, parts, strict=True))
     found = sum(scale * found for scale, (_, _, found) in zip(scales, parts, strict=True))
     return (found / total).astype(q.dtype)
+
+
+def _by_kernel(q, positions, segments, keys: Keys, window):
+    """Return what a level adds, (maxima, sums, unnormalised result), or None without a kernel."""
+    rows, tokens, heads, width = q.shape
+    if tokens == 1:  # a step of decoding, whose blocks of queries would be nearly empty
+        return None
+    nodes = keys.k.shape[0]
+    queries = positions.reshape(nodes, -1), segments.reshape(nodes, -1)
+    structure = Structure(*queries, keys.positions, keys.segments)
+    found = flash_part(q.reshape(nodes, -1, heads, width), *keys[:2], structure, window=window)
+    if found is None:
+        return None
+    out, lse = found
+    most = jnp.maximum(lse, jnp.finfo(jnp.float32).min).reshape(rows, tokens, heads, 1)
+    return most, jnp.ones_like(most), out.astype(jnp.float32).reshape(q.shape)
 
 
 def _by_key(scale: jax.Array) -> jax.Array:

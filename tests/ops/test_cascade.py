@@ -1,13 +1,21 @@
 """Attention over a tree of keys against attention over rows that hold a copy of all of them."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mllm.ops.attention import Structure, attention
+from mllm.ops import attention as room
+from mllm.ops.attention import Structure, attention, kernels_for
 from mllm.ops.cascade import Keys, cascade
+from mllm.ops.flash import flash_attention
+from mllm.parallel.kernels import kernels_on
+from mllm.parallel.mesh import make_mesh
+from tests.ops.test_flash import SMALL
 
-HEADS, GROUPS, WIDTH, ROWS, TOKENS = 4, 2, 8, 12, 3
+HEADS, GROUPS, WIDTH, ROWS, TOKENS = 4, 2, 16, 12, 3
 
 
 def keys_of(rng, nodes: int, slots: int, first: int, empty: int = 0) -> Keys:
@@ -45,3 +53,31 @@ def test_a_level_of_padding_alone_changes_nothing():
     np.testing.assert_allclose(
         cascade(*asked, [nothing, level]), cascade(*asked, [level]), atol=1e-6
     )
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("meshed", [False, True])
+def test_long_levels_through_the_flash_kernel_equal_the_product(meshed, monkeypatch):
+    calls = []
+
+    def interpreted(q, k, *rest, **how):
+        calls.append(k.shape[:2])
+        return flash_attention(q, k, *rest, **how, tiles=SMALL, interpret=True)
+
+    monkeypatch.setattr(room, "flash_attention", interpreted)
+    rng = np.random.default_rng(0)
+    levels = [keys_of(rng, 1, 300, 0, empty=40), keys_of(rng, 4, 260, 260), keys_of(rng, 4, 3, 520)]
+    levels = [Keys(*(x.astype(jnp.float16) for x in level[:2]), *level[2:]) for level in levels]
+    positions = np.tile(523 + np.arange(TOKENS), (ROWS, 1))
+    segments = np.where(np.arange(ROWS)[:, None] < ROWS - 1, 0, -1) + 0 * positions
+    q = rng.normal(size=(ROWS, TOKENS, HEADS, WIDTH)).astype(np.float16)
+    asked = jnp.asarray(q), jnp.asarray(positions), jnp.asarray(segments)
+    attend = partial(cascade, window=400)
+    expected = attend(*asked, levels)
+    _, split, _ = kernels_on(make_mesh(2, 2, 2) if meshed else None)
+    with kernels_for("gpu", split):
+        found = jax.jit(lambda *asked: attend(*asked, levels))(*asked)
+    assert calls == [(1, 300), (1 if meshed else 4, 260)]
+    real = segments >= 0
+    np.testing.assert_allclose(found[real], expected[real], atol=4e-3)
+    assert np.isfinite(found).all()

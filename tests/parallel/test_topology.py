@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 from configs.bench import llava7b
 from experiments.abstract import training_step
 from mllm.ops.attention import attention, causal, kernels_for
+from mllm.ops.cascade import Keys, cascade
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.topology import compile_fast, devices_of
@@ -124,4 +125,24 @@ def test_the_flash_kernel_alone_for_every_width_that_takes_it(gpus, width, group
     assert text.count('custom_call_target="__gpu$xla.gpu.triton"') == 3
     assert "all-gather" not in text  # each device has its rows and heads
     scores = 4 * tokens * tokens * 2  # float32, of the heads of a device
+    assert compiled.memory_analysis().temp_size_in_bytes < scores
+
+
+def test_branches_below_a_long_prefix_keep_no_scores_on_gpus(gpus):
+    rows, tokens, length, heads, width = 8, 64, 640, 4, 128
+
+    def describe(shape, dtype, *axes):
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(gpus, P(*axes)))
+
+    q = describe((rows, tokens, heads, width), jnp.bfloat16, "fsdp", None, "tensor")
+    k = describe((2, length, heads, width), jnp.bfloat16, "fsdp", None, "tensor")
+    asked, prefix = describe((rows, tokens), jnp.int32, "fsdp"), describe((2, length), jnp.int32)
+
+    def attend(q, k, v, asked, prefix):
+        return cascade(q, asked, asked, [Keys(k, v, prefix, prefix)])
+
+    with kernels_for(*kernels_on(gpus)):
+        compiled = jax.jit(attend).lower(q, k, k, asked, prefix).compile()
+    assert compiled.as_text().count('custom_call_target="__gpu$xla.gpu.triton"') == 1
+    scores = 4 * rows * tokens * length * heads // gpus.size
     assert compiled.memory_analysis().temp_size_in_bytes < scores
