@@ -19,7 +19,8 @@ from mllm.data.conversation import Turn, image, raw, raw_prompt
 from mllm.data.hf_chat import with_ends, with_template
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.rows import place_images
-from mllm.evaluation.request import Choices, Reply, Request, Text, content_key
+from mllm.evaluation.codec import codec_of
+from mllm.evaluation.request import Ask, Choices, Picture, Reply, Request, Text, content_key
 from mllm.evaluation.runner import LocalModel
 from mllm.parallel.place import place
 from mllm.paths import local_path
@@ -192,17 +193,62 @@ class Model:
         """
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens: expected 1 or more, found {max_new_tokens}")
-        first, stops = (
-            0 if seed is None else seed,
-            (stop,) if isinstance(stop, str) else tuple(stop),
-        )
+        stops = (stop,) if isinstance(stop, str) else tuple(stop)
         _require_list(prompts)
-        asks = [
-            # Each prompt draws from a stream of its own, also where two are the same.
-            Text(max_new_tokens, temperature, int(content_key(first, number), 16) % 2**32, stops)
-            for number in range(len(prompts))
-        ]
+        seeds = _seeds(seed, len(prompts))
+        asks = [Text(max_new_tokens, temperature, own, stops) for own in seeds]
         return [reply.text for reply in self._answer(prompts, images, asks)]
+
+    def draw(
+        self,
+        prompts: Sequence[str],
+        images: Sequence | None = None,
+        *,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        guidance: float = 0.0,
+        others: Sequence[str] | None = None,
+        other_images: Sequence | None = None,
+    ) -> list[bytes]:
+        """Draw a picture after each prompt, as a PNG; the model must be of a family that does.
+
+        Args:
+          prompts, images: see ``generate``. ``seed`` is used at ``temperature`` > 0.
+          top_k, top_p: codes are drawn among this many of the likeliest, 0 for all, and among the
+            likeliest that hold this probability together.
+          guidance: scale of classifier-free guidance; 0 and 1 do without.
+          others, other_images: the prompts that pictures are pushed away from, with guidance.
+
+        Raises:
+          ValueError: as ``generate``; or the model draws no pictures, or its numbers are not
+            finite.
+        """
+        if codec_of(self.loaded) is None:
+            raise ValueError(
+                f"family {self.loaded.family!r} draws no pictures; load a model that does, such as "
+                "one of family 'interleaved'"
+            )
+        _require_list(prompts)
+        if others is not None:
+            _require_list(others)
+            if len(others) != len(prompts):
+                raise ValueError(f"{len(prompts)} prompts but {len(others)} others")
+        turns = [()] * len(prompts)
+        if others is not None:
+            turns = [(turn,) for turn in self._turns(others, other_images, "other prompt")]
+        how = {"top_k": top_k, "top_p": top_p, "guidance": guidance}
+        seeds = _seeds(seed, len(prompts))
+        asks = [
+            Picture(temperature, seed=own, other=other, **how)
+            for own, other in zip(seeds, turns, strict=True)
+        ]
+        replies = self._answer(prompts, images, asks)
+        for number, reply in enumerate(replies):
+            if reply.media is None:
+                raise ValueError(f"prompt {number}: the model's numbers are not finite")
+        return [reply.media.data for reply in replies]
 
     def score(
         self, prompts: Sequence[str], images: Sequence | None, choices: Sequence[Sequence[str]]
@@ -231,21 +277,28 @@ class Model:
         return [np.asarray(reply.logprobs, np.float64) for reply in replies]
 
     def _answer(
-        self, prompts: Sequence[str], images: Sequence | None, asks: Sequence[Text | Choices]
+        self, prompts: Sequence[str], images: Sequence | None, asks: Sequence[Ask]
     ) -> list[Reply]:
         """Return the reply to what is asked of each prompt."""
-        processor, numbers, requests = self.loaded.processor, itertools.count(), []
-        lists = _as_lists(images, len(prompts))
-        for number, (prompt, shown, ask) in enumerate(zip(prompts, lists, asks, strict=True)):
-            where = f"prompt {number}"
-            turns = (_raw_turn(prompt, shown, processor, where),)
-            for media in turns[0].media:
-                processor.prepare(media, f"image {next(numbers)}")
-            requests.append(Request(str(number), where, {}, turns, ask))
+        turns = self._turns(prompts, images, "prompt")
+        requests = [
+            Request(str(number), f"prompt {number}", {}, (turn,), ask)
+            for number, (turn, ask) in enumerate(zip(turns, asks, strict=True))
+        ]
         # A system prompt is the study's: here a prompt is whole.
         model = LocalModel(replace(self.loaded, system_prompt=None))
         found = {reply.key: reply for lot in model.answer(requests, set()) for reply in lot}
         return [found[request.key] for request in requests]
+
+    def _turns(self, prompts: Sequence[str], images: Sequence | None, name: str) -> list[Turn]:
+        """Return each prompt with its images, all of which can be decoded."""
+        processor, numbers, turns = self.loaded.processor, itertools.count(), []
+        lists = _as_lists(images, len(prompts))
+        for number, (prompt, shown) in enumerate(zip(prompts, lists, strict=True)):
+            turns.append(_raw_turn(prompt, shown, processor, f"{name} {number}"))
+            for media in turns[-1].media:
+                processor.prepare(media, f"image {next(numbers)}")
+        return turns
 
     def save(self, path: str | PathLike, format: str = "orbax") -> None:
         """Write a folder that needs no other.
@@ -269,7 +322,7 @@ def _raw_turn(prompt: str, shown: Sequence[bytes], processor: Processor, where: 
     Raises:
       ValueError: there are not as many images, or the model takes text only.
     """
-    if processor.config.image is None:
+    if processor.config.image is None and processor.config.codes is None:
         if shown:
             raise ValueError(f"{where}: {len(shown)} images, but the model takes text only")
         return raw(prompt)
@@ -279,6 +332,12 @@ def _raw_turn(prompt: str, shown: Sequence[bytes], processor: Processor, where: 
 def _write_ours(folder: Path, loaded: Loaded) -> None:
     with new_folder(folder) as temporary:
         save_model(temporary, loaded)
+
+
+def _seeds(seed: int | None, count: int) -> list[int]:
+    """Return a seed for each prompt: each draws by itself, also where two are the same."""
+    first = 0 if seed is None else seed
+    return [int(content_key(first, number), 16) % 2**32 for number in range(count)]
 
 
 def _require_list(prompts: Sequence[str]) -> None:

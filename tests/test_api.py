@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from toy import make_model, raw_ids
+from toy import make_drawer, make_model, raw_ids
 
 import mllm
 from mllm.checkpoints.folder import save_model
@@ -196,3 +196,33 @@ def test_the_rule_for_partial_patches_decides_no_size_of_images():
     model = mllm.Model(Loaded("idefics2", config, variables, missing, image_id=3))
     pixels = np.random.default_rng(0).normal(size=(1, 1, 3, 20, 30))
     assert np.isfinite(model.logits([[5, 3, 3, 6]], pixels)).all()
+
+
+@pytest.mark.thorough
+def test_pictures_are_drawn_after_prompts(tmp_path):
+    mllm.Model(make_drawer()).save(tmp_path / "drawer")
+    model = mllm.load(tmp_path / "drawer")
+    prompts = ["USER: red: <image>blue: \nASSISTANT:", "USER: Paris\nASSISTANT:"]
+    images = [picture("red"), None]
+
+    def draw(prompts=prompts, images=images, **options):
+        return model.draw(prompts, images, **options)
+
+    drawn = draw(seed=3)
+    assert [Image.open(io.BytesIO(png)).size for png in drawn] == [(16, 16)] * 2
+    assert draw(seed=3) == drawn and draw(seed=4) != drawn
+    assert draw(prompts[:1], images[:1], seed=3) == drawn[:1]
+    likeliest = draw(temperature=0.0)
+    assert draw(seed=9, top_k=1) == draw(seed=9, top_p=1e-6) == likeliest
+    others = ["USER: <image>\nASSISTANT:", "USER:\nASSISTANT:"]
+    how = dict(others=others, other_images=[picture("blue"), None], temperature=0.0)
+    assert draw(guidance=1.0, **how) == likeliest
+    assert len(draw(guidance=9.0, **how)) == 2
+    text = model.generate(prompts, images, max_new_tokens=4)
+    assert not any("<img" in reply for reply in text)
+    with pytest.raises(ValueError, match="2 prompts but 1 others"):
+        draw(others=others[:1], guidance=2.0)
+    with pytest.raises(ValueError, match="image 0: cannot be decoded"):
+        draw(images=[b"none", None])
+    with pytest.raises(ValueError, match="family 'llava' draws no pictures; load"):
+        mllm.Model(make_model(0)).draw(["a"])

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -10,17 +11,20 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from mllm.checkpoints.folder import Loaded
 from mllm.data import conversation
+from mllm.data.codes import CodesConfig, with_code_tokens
 from mllm.data.conversation import Media
 from mllm.data.packing import RowShape
 from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.tokenized import Tokenized, tokenize
-from mllm.models import llava
+from mllm.models import interleaved, llava
 from mllm.models.decoder import DecoderConfig
+from mllm.models.interleaved import InterleavedConfig
 from mllm.models.llava import LlavaConfig
 from mllm.models.projector import ProjectorConfig
 from mllm.models.vit import VisionConfig
+from mllm.models.vq import VQConfig
 from mllm.unlearning.roles import FORGET, ROLES
 
 WORDS = (
@@ -52,6 +56,22 @@ def make_model(seed: int = 0) -> Loaded:
     )
     variables = llava.init(config, jax.random.key(seed))
     return Loaded("llava", config, variables, make_processor())
+
+
+def make_drawer(seed: int = 0, codes: int = 24) -> Loaded:
+    """A model of random weights that reads and writes pictures of 16 pixels as 4 codes each."""
+    side = dict(image_size=16, patch_size=8, width=16, layers=1, generator_layers=1)
+    config = InterleavedConfig(
+        VQConfig(**side, heads=2, mlp_width=32, codes=codes, code_width=4),
+        DecoderConfig(302 + codes, 32, layers=1, heads=2, kv_heads=1, head_dim=16, mlp_width=48),
+    )
+    tokens, plain = CodesConfig(size=codes, length=4), make_processor()
+    named = replace(plain.config, image=None, chat_format="inline", codes=tokens)
+    processor = Processor(named, with_code_tokens(plain.tokenizer, tokens))
+    params = interleaved.init(config, jax.random.key(seed))["params"]
+    # Larger than initial weights: the likeliest codes are clear.
+    params["decoder"] = jax.tree.map(lambda x: x * 3 if x.ndim > 1 else x, params["decoder"])
+    return Loaded("interleaved", config, {"params": params}, processor)
 
 
 def png(image: Image.Image) -> Media:

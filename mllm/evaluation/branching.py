@@ -130,6 +130,9 @@ def reply(
     if asks[0].temperature > 0:
         rows["temperatures"] = np.asarray([ask.temperature for ask in asks], np.float32)
         rows["seeds"] = np.asarray([ask.seed % 2**32 for ask in asks], np.uint32)
+        if any(ask.top_k or ask.top_p < 1 for ask in asks):
+            rows["top_k"] = np.asarray([ask.top_k for ask in asks], np.int32)
+            rows["top_p"] = np.asarray([ask.top_p for ask in asks], np.float32)
     found = generate(
         loaded.model,
         loaded.config,

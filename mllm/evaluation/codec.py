@@ -5,8 +5,8 @@ others that it is asked for with.
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import jax
@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from mllm.checkpoints.loaded import Loaded
+from mllm.data import conversation
 from mllm.data.cache import Cache
-from mllm.data.conversation import Media
+from mllm.data.conversation import Media, Turn
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import fetch, place_rows
 
@@ -48,6 +49,14 @@ class Codec:
     def length(self) -> int:
         """K, codes of a picture."""
         return self.loaded.config.codec.length
+
+    def turns(self, conversations: Sequence[Sequence[Turn]]) -> list[tuple[Turn, ...]]:
+        """Return conversations in which the codes of each image stand in its place.
+
+        Raises:
+          ValueError: as ``encode``.
+        """
+        return with_codes(conversations, lambda m: map(conversation.codes, self.encode(m)))
 
     def encode(self, media: Sequence[Media], where: str = "image") -> np.ndarray:
         """Return the codes i32[N, K] of pictures.
@@ -121,3 +130,27 @@ def _png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def with_codes(
+    conversations: Sequence[Sequence[Turn]], encode: Callable[[list[Media]], Iterable[Media]]
+) -> list[tuple[Turn, ...]]:
+    """Return conversations in which another medium stands for each image.
+
+    Args:
+      encode: returns what stands for images, each of which it is given once.
+    """
+    shown = [m for turns in conversations for t in turns for m in t.media if m.kind == "image"]
+    media = {medium.digest: medium for medium in shown}
+    known = dict(zip(media, encode(list(media.values())), strict=True))
+
+    def read(turn: Turn) -> Turn:
+        parts = (p if isinstance(p, str) else known.get(p.digest, p) for p in turn.parts)
+        return replace(turn, parts=tuple(parts))
+
+    return [tuple(map(read, turns)) for turns in conversations]
+
+
+def codec_of(loaded: Loaded) -> Codec | None:
+    """Return the autoencoder of a model, None if its family has none."""
+    return Codec(loaded) if hasattr(loaded.model, "encode_pictures") else None

@@ -8,7 +8,7 @@ ask. A prompt with several is read once, and they branch from it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from mllm.data.packing import round_up
 from mllm.data.processor import Processor
 from mllm.decoding.prefix import Prefix
 from mllm.evaluation.branching import Part, fill_rows, read_level, reply, score
+from mllm.evaluation.codec import Codec, codec_of
+from mllm.evaluation.drawing import Drawer, drawn_prompts, in_codes
 from mllm.evaluation.groups import group_size, in_groups
-from mllm.evaluation.request import Choices, Reply, Request, Text
+from mllm.evaluation.request import Choices, Picture, Reply, Request, Text
 from mllm.evaluation.tree import Asked, Family, Prompt, Unit, grow
 
 
@@ -42,6 +44,11 @@ class LocalModel:
     weights: str = ""
     rows: int = 0
     refuse_long: bool = True
+
+    @cached_property
+    def codec(self) -> Codec | None:
+        """Makes codes of images and images of codes; None if the model reads images themselves."""
+        return codec_of(self.loaded)
 
     @property
     def identity(self) -> Mapping[str, str | None]:
@@ -63,9 +70,16 @@ class LocalModel:
         Raises:
           ValueError: a conversation cannot be encoded or does not fit; nothing is asked then.
         """
-        for family in grow(self._prompts(requests)):
+        requests = in_codes(requests, self.codec)
+        written = self._prompts([one for one in requests if not isinstance(one.ask, Picture)])
+        encode = _Encoder(self.loaded).drawing
+        drawn = drawn_prompts(requests, self.loaded, encode, self.refuse_long)
+        for family in grow(written):
             if any(not unit.keys <= done for unit in family.units):
                 yield from _Asker(self, family, done).replies()
+        for family in grow(drawn):
+            if any(not unit.keys <= done for unit in family.units):
+                yield from Drawer(self.loaded, self.codec, family, done, self.rows).replies()
 
     def _prompts(self, requests: Sequence[Request]) -> list[Prompt]:
         """Return the distinct prompts of requests with everything that is asked of each."""
@@ -125,6 +139,10 @@ class _Encoder:
                 f"{where}: the chat template writes no system turns, so the system prompt "
                 f"{self.system!r} changes nothing; {SWITCH}"
             )
+
+    def drawing(self, turns: tuple[Turn, ...], words: str, where: str) -> Encoded:
+        """Return the conversation up to the place where a picture begins; see ``prompt``."""
+        return self.processor.drawing(with_system(turns, self.system), words, where)
 
     def choices(self, request: Request, where: str) -> tuple[tuple[int, ...], ...]:
         """Return the ids of each choice of a request, none where a reply is asked for.

@@ -169,7 +169,7 @@ def grow(prompts: Sequence[Prompt]) -> list[Family]:
     order = sorted(range(len(units)), key=lambda i: (units[i].first.trunk, i))
     trunks = [units[i].first.trunk for i in order]
     members: dict[tuple[int, int], list[int]] = {}  # by first place in the order, and root
-    waiting = [(0, len(order), (0, 0))]
+    waiting = [(0, len(order), (0, 0))] if order else []
     while waiting:
         start, stop, family = waiting.pop()
         # The trunks are sorted: what the first and the last share, all between them do.

@@ -12,8 +12,8 @@ def quantise(variables: dict, *, donate: bool = False) -> dict:
     Each leaf ``w`` float[..., I, O] below ``layers`` becomes ``w`` int8[..., I, O] and ``w_scale``
     float32[..., O], by symmetric absmax quantisation of each column (Dettmers et al. 2022,
     arXiv:2208.07339, section 2, which also quantises the inputs). Embeddings, head, norms, biases
-    and projectors are unchanged, and so are matrices that are int8 already. Layers may be stacked
-    or split.
+    and projectors are unchanged, and so are matrices that are int8 already, and the autoencoder of
+    pictures, whose codes would be others. Layers may be stacked or split.
 
     Args:
       variables: of a model, with adapters merged.
@@ -46,7 +46,8 @@ def _quantise(tree, donate: bool, within: bool):
     if "lora" in tree:
         raise ValueError("quantise: found adapters ('lora'), expected merged weights; merge_lora")
     done = {
-        name: _quantise(part, donate, within or name == "layers") for name, part in tree.items()
+        name: part if name == "codec" else _quantise(part, donate, within or name == "layers")
+        for name, part in tree.items()
     }
     if within and "w" in tree and "w_scale" not in tree:
         done["w"], done["w_scale"] = quantise_matrix(tree["w"])

@@ -11,6 +11,8 @@ import numpy as np
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.encoded import Encoded
 from mllm.evaluation.branching import Part, read_level, reply
+from mllm.evaluation.codec import codec_of
+from mllm.evaluation.drawing import in_codes
 from mllm.evaluation.request import Request, Rounds, Text
 from mllm.evaluation.runner import with_system
 
@@ -62,9 +64,10 @@ def _prompts(loaded: Loaded, requests: Sequence[Request]) -> list[Encoded]:
     """Return prompts of requests for a reply, at even steps."""
     asked = [request for request in requests if isinstance(request.ask, Text)] or requests
     step = max(1, len(asked) // PROMPTS)
+    chosen = in_codes(list(islice(asked, 0, step * PROMPTS, step)), codec_of(loaded))
     return [
         loaded.processor.encode(with_system(request.turns, loaded.system_prompt), generate=True)
-        for request in islice(asked, 0, step * PROMPTS, step)
+        for request in chosen
     ]
 
 

@@ -10,6 +10,7 @@ from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor
 from mllm.data.tokenized import tokenize
+from mllm.studies.coded import in_codes
 from mllm.training.objective import Objective
 
 
@@ -22,6 +23,7 @@ def make_pipeline(
       config: of the study, whose ``rows`` are read. schedule: of the stage.
       source: the conversations; they are read here and again whenever a batch shows their media.
     """
+    source = in_codes(source, loaded)
     vision, shape = loaded.config.vision, RowShape(**config.rows, loss_on=schedule.loss_on)
     processor = processor_of(loaded, schedule)
     limit = min(shape.tokens, loaded.config.decoder.max_positions)

@@ -16,6 +16,7 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.parents import folder_content
 from mllm.checkpoints.pretrained import PRETRAINED, package_files
 from mllm.data.chat import CHAT_FORMATS
+from mllm.data.codes import CodesConfig, with_code_tokens
 from mllm.data.processor import Processor, ProcessorConfig, is_template_file, read_tokenizer
 from mllm.models import config_from_dict
 from mllm.parallel.launch import in_turn, is_first
@@ -61,11 +62,19 @@ def described_model(config, benchmark, model=None) -> Loaded:
     described = config.model if model is None else model
     family, shape = config_from_dict(described.to_dict(), "the section of the model")
     lookup(CHAT_FORMATS, config.processor.chat_format, "config.processor.chat_format")
-    processor = Processor(
-        ProcessorConfig(**config.processor, image_tokens=shape.image_tokens),
-        read_tokenizer(benchmark.tokenizer_path),
-    )
-    return Loaded(family, shape, {}, processor)
+    tokenizer = read_tokenizer(benchmark.tokenizer_path)
+    options = {**config.processor, "image_tokens": shape.image_tokens}
+    if (codec := getattr(shape, "codec", None)) is not None:
+        # The codes of a codebook are the last tokens, and pictures are shown as codes alone.
+        codes = CodesConfig(size=codec.codes, length=codec.length)
+        tokenizer = with_code_tokens(tokenizer, codes)
+        options |= {"codes": codes, "image": None, "image_size": codec.image_size}
+        if (needed := tokenizer.get_vocab_size()) > shape.decoder.vocab_size:
+            raise ValueError(
+                f"decoder.vocab_size is {shape.decoder.vocab_size}, expected {needed} or more: the "
+                f"tokens of text, {codes.size} codes and two marks"
+            )
+    return Loaded(family, shape, {}, Processor(ProcessorConfig(**options), tokenizer))
 
 
 def imported_files(name: str, chat_format: str | None = None) -> dict[str, str]:

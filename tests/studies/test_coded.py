@@ -1,0 +1,129 @@
+"""A model that reads pictures as codes is taught on codes: its examples hold no pictures."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+from toy import make_drawer, make_model, png
+
+from configs.common import stage
+from mllm.checkpoints.folder import load_model, save_model
+from mllm.data.conversation import Example, assistant, code_ids, user
+from mllm.evaluation.codec import Codec
+from mllm.models import config_to_dict
+from mllm.ops.quant import quantise
+from mllm.studies.coded import TOGETHER, in_codes
+from mllm.studies.examples import make_pipeline
+from mllm.studies.start import described_model
+from mllm.training.nll import nll
+
+COUNT = 2 * TOGETHER + 3
+CONFIG = ConfigDict({"rows": dict(tokens=96, supervised=32, answers=4)})
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_drawer()
+
+
+@pytest.fixture(scope="module")
+def source():
+    """Two pictures, and the third that follows from them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
+    pictures = [png(Image.fromarray(one)) for one in pixels]
+    return [
+        Example(
+            str(n),
+            "c",
+            (user("red: ", pictures[n % 5], "blue: "), assistant(pictures[(n + 1) % 5])),
+        )
+        for n in range(COUNT)
+    ]
+
+
+def test_codes_take_the_place_of_pictures_and_are_those_of_the_codec(model, source, monkeypatch):
+    asked = []
+    encode = Codec.encode
+
+    def seen(self, media, *arguments):
+        asked.append(len(media))
+        return encode(self, media, *arguments)
+
+    monkeypatch.setattr(Codec, "encode", seen)
+    coded = in_codes(source, model)
+    found = list(coded)
+    assert len(coded) == COUNT and asked == [5, 5, 4]  # each picture once for many examples
+    expected = encode(Codec(model), [m for e in source for t in e.turns for m in t.media])
+    shown = [m for e in found for t in e.turns for m in t.media]
+    assert {medium.kind for medium in shown} == {"codes"}
+    np.testing.assert_array_equal(list(map(code_ids, shown)), expected)
+    assert [e.turns[0].parts[0] for e in found] == ["red: "] * COUNT
+    assert found[-1].id == coded[COUNT - 1].id == str(COUNT - 1)
+
+
+def test_batches_hold_the_codes_and_teach_the_answer(model, source):
+    pipeline = make_pipeline(CONFIG, stage(rows=4), model, source, nll(), 0)
+    assert pipeline.pictures is None
+    batch = pipeline.batch_at(0)
+    assert "media" not in batch
+    first, end = model.processor.code_range
+    answers = batch["answers"]
+    codes = {m.digest: row for e in source for m, row in zip(e.turns[1].media, [0], strict=True)}
+    assert len(codes) == 5
+    for row in range(len(answers)):
+        places = batch["targets"][row]
+        places = places[places < batch["tokens"].shape[1]]
+        segments = batch["segments"][row, places]
+        for number in np.unique(segments):
+            learned = batch["tokens"][row, places[segments == number]]
+            example = source[int(answers[row, number - 1])]
+            said = Codec(model).encode(example.turns[1].media)[0]
+            drawn = learned[(learned >= first) & (learned < end)] - first
+            np.testing.assert_array_equal(drawn, said)
+    taught = batch["loss_mask"].sum()
+    assert 0 < taught < (batch["segments"] >= 0).sum()
+
+
+def test_a_plan_without_weights_packs_alike(model, source):
+    with_weights = make_pipeline(CONFIG, stage(rows=4), model, source, nll(), 0)
+    planned = make_pipeline(CONFIG, stage(rows=4), replace(model, variables={}), source, nll(), 0)
+    lengths = [[len(e.ids) for e in pipeline.examples] for pipeline in (with_weights, planned)]
+    assert lengths[0] == lengths[1]
+    assert with_weights.steps(1) == planned.steps(1)
+
+
+def test_other_models_read_pictures(source):
+    assert in_codes(source, make_model(0)) is source
+
+
+def test_a_new_model_gets_the_tokens_of_its_codes(model, tmp_path):
+    tokenizer = make_model(0).processor.tokenizer
+    (tmp_path / "tokenizer.json").write_text(tokenizer.to_str())
+    section = json.loads(json.dumps(config_to_dict(model.family, model.config)))
+    config = ConfigDict({"processor": dict(chat_format="inline", image_size=64), "model": section})
+    benchmark = type("Benchmark", (), {"tokenizer_path": tmp_path / "tokenizer.json"})
+    described = described_model(config, benchmark)
+    assert described.processor.code_range == (300, 324)
+    assert described.processor.config.codes == model.processor.config.codes
+    assert described.processor.config.image_size == 16
+    config.model.decoder.vocab_size = 320
+    with pytest.raises(ValueError, match=r"decoder\.vocab_size is 320, expected 326 or more"):
+        described_model(config, benchmark)
+
+
+def test_a_saved_model_draws_as_before(model, tmp_path, source):
+    save_model(tmp_path, model)
+    again = load_model(tmp_path)
+    assert again.processor.digest == model.processor.digest
+    media = source[0].turns[0].media
+    np.testing.assert_array_equal(Codec(again).encode(media), Codec(model).encode(media))
+    assert Codec(again).decode([[1, 2, 3, 4]]) == Codec(model).decode([[1, 2, 3, 4]])
+
+
+def test_int8_leaves_the_autoencoder(model):
+    done = quantise(model.variables)["params"]
+    assert done["codec"] is model.variables["params"]["codec"]
+    assert done["decoder"]["layers"]["q"]["w"].dtype == np.int8
