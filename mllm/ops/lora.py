@@ -7,10 +7,14 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 
-def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
-    """Create adapters of scale 1 for every matrix whose path matches.
+def init_lora(
+    params: dict, key: jax.Array, *, rank: int, targets: str, alpha: float | None = None
+) -> dict:
+    """Create adapters for every matrix whose path matches.
 
-    ``a`` is normal with standard deviation 1 / rank, and ``b`` is zero.
+    ``a`` is normal with standard deviation 1 / rank, and ``b`` is zero. Adapters have scale 1: a
+    published scale ``alpha / rank`` is a factor of ``a`` at the start, so that ``b`` is learned at
+    the published pace.
 
     Args:
       params: nested dict whose matrices are leaves ``w`` float[..., I, O], with layers stacked on
@@ -18,6 +22,7 @@ def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
       rank: R of ``a`` [..., I, R] and ``b`` [..., R, O].
       targets: regular expression, searched in the path of the matrix's parent, e.g.
         ``decoder/layers/(q|v)$``.
+      alpha: the published scale times the rank; None for scale 1.
 
     Returns:
       The float32 tree of the collection "lora".
@@ -31,7 +36,8 @@ def init_lora(params: dict, key: jax.Array, *, rank: int, targets: str) -> dict:
             continue
         key, draw = jax.random.split(key)
         *stack, inputs, outputs = weight.shape
-        adapters[(*path[:-1], "a")] = jax.random.normal(draw, (*stack, inputs, rank)) / rank
+        normal = jax.random.normal(draw, (*stack, inputs, rank)) / rank
+        adapters[(*path[:-1], "a")] = normal if alpha is None else normal * (alpha / rank)
         adapters[(*path[:-1], "b")] = jnp.zeros((*stack, rank, outputs))
     if not adapters:
         raise ValueError(f"lora.targets {targets!r} matches no matrix of the model")

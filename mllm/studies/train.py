@@ -223,7 +223,8 @@ def divide(start: Loaded, trainable: str, config, mesh: Mesh) -> Weights:
 
 def _adapter(params: dict, lora: dict, key: jax.Array) -> dict:
     """Return the collection of a fresh adapter of ``config.lora``."""
-    return {"lora": init_lora(params, key, rank=lora["rank"], targets=lora["targets"])}
+    options = {name: lora[name] for name in ("rank", "targets", "alpha") if name in lora}
+    return {"lora": init_lora(params, key, **options)}
 
 
 def reference_weights(stage: Stage, start: Loaded) -> dict:

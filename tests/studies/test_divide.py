@@ -1,6 +1,7 @@
 """Weights are divided as a schedule says, and together they are the whole model."""
 
 import jax
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from toy import make_model
@@ -15,8 +16,8 @@ def model():
     return make_model(0)
 
 
-def divided(model, trainable: str, targets: str = r"decoder/layers/\w+$"):
-    lora = dict(rank=2, targets=targets, dropout=0.0)
+def divided(model, trainable: str, targets: str = r"decoder/layers/\w+$", **options):
+    lora = dict(rank=2, targets=targets, dropout=0.0, **options)
     return divide(model, trainable, ConfigDict({"seed": 0, "lora": lora}), one_device())
 
 
@@ -33,6 +34,10 @@ def test_the_parts_are_the_whole(model, trainable):
 @pytest.mark.thorough
 def test_an_adapter_leaves_the_weights_frozen(model):
     weights = divided(model, "lora")
+    scaled = divided(model, "lora", alpha=0.5).trainable["lora"]["decoder"]["layers"]["q"]
+    plain = weights.trainable["lora"]["decoder"]["layers"]["q"]
+    np.testing.assert_allclose(scaled["a"], plain["a"] * 0.25, rtol=1e-6)
+    assert not scaled["b"].any()
     assert set(weights.trainable) == {"lora"} and weights.parts is None
     assert weights.frozen == {"params": model.variables["params"]}
     assert weights.lora["rank"] == 2 and weights.media_stay
