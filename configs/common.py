@@ -53,7 +53,8 @@ def get_config() -> ConfigDict:
     )
     # Weights to start from: "smol", or the path of a Hugging Face folder or of a checkpoint of
     # ours, cast to ``model.dtype`` if that is given; "" for random ones. For a folder
-    # ``model.remat`` is what the decoder's layers keep for the backward pass while training.
+    # ``model.remat`` is what the decoder's layers keep for the backward pass while training: a
+    # policy of ``mllm.models.layers``, or "auto", the fastest one that fits into the memory.
     config.pretrained = ""
     config.model = ConfigDict()
     # ``chat_format`` is of ``mllm.data.chat``; None takes the one of the folder in ``pretrained``,

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mllm.models.layers import ACTIVATIONS, Dense, RMSNorm, remat
+from mllm.models.layers import ACTIVATIONS, Dense, RMSNorm, kept, remat, side_by_side
 from mllm.ops.attention import Structure, attention
 from mllm.ops.cascade import Keys, cascade
 from mllm.ops.kv import KeyValues, keep, read
@@ -48,7 +48,7 @@ class DecoderConfig:
       window: how many keys a query sees in each layer, its own included (Mistral 7B); None: all.
       spoken: how many tokens, the first ones, the head may predict; None: all of ``vocab_size``.
       lora_dropout: share of a low-rank update's inputs that is dropped, given a dropout key.
-      remat: a policy of ``mllm.models.layers``.
+      remat: a policy of ``mllm.models.layers``, "auto", or None.
       kv_form: a form of ``mllm.ops.kv`` for keys and values that are kept, in which every token
         then reads them, its own too; "" keeps them as computed.
     """
@@ -95,20 +95,23 @@ class Block(nn.Module):
 
         h = RMSNorm(c.norm_eps, name="attention_norm")(x)
         counts = {"q": c.heads, "k": c.kv_heads, "v": c.kv_heads}
+        maps = [dense(count * c.head_dim, n, c.qkv_bias) for n, count in counts.items()]
         q, k, v = (
-            dense(count * c.head_dim, name, c.qkv_bias)(h).reshape(batch, tokens, count, c.head_dim)
-            for name, count in counts.items()
+            y.reshape(batch, tokens, count, c.head_dim)
+            for y, count in zip(side_by_side(h, maps), counts.values(), strict=True)
         )
-        q, k = apply_rope(q, angles), apply_rope(k, angles)
+        q, k = kept("query", apply_rope(q, angles)), kept("key", apply_rope(k, angles))
+        v = kept("value", v)
         if attend is None:
-            y, kept = attention(q, k, v, structure, window=c.window), None
+            y, held = attention(q, k, v, structure, window=c.window), None
         else:
-            y, kept = attend(q, k, v)
-        x = x + dense(c.width, "o", c.o_bias)(y.reshape(batch, tokens, -1))
+            y, held = attend(q, k, v)
+        x = kept("residual", x + dense(c.width, "o", c.o_bias)(y.reshape(batch, tokens, -1)))
         h = RMSNorm(c.norm_eps, name="mlp_norm")(x)
-        gate = ACTIVATIONS[c.activation](dense(c.mlp_width, "gate", c.mlp_bias)(h))
-        x = x + dense(c.width, "down", c.mlp_bias)(gate * dense(c.mlp_width, "up", c.mlp_bias)(h))
-        return x, kept
+        gate, up = side_by_side(h, [dense(c.mlp_width, n, c.mlp_bias) for n in ("gate", "up")])
+        gate = ACTIVATIONS[c.activation](kept("gate", gate))
+        x = x + dense(c.width, "down", c.mlp_bias)(gate * kept("up", up))
+        return x, held
 
 
 class Decoder(nn.Module):

@@ -1,15 +1,37 @@
-"""Modules that declare parameters and hand them to ``mllm.ops``: leaves are named w, b, scale."""
+"""Modules that declare parameters and hand them to ``mllm.ops``: leaves are named w, b, scale.
+
+What the backward pass may keep has names (``checkpoint_name``): those of ``mllm.ops.flash`` for
+attention; "query", "key", "value", "residual" (the states between attention and MLP), "gate", "up"
+and "low_rank" (the inner states of low-rank updates).
+"""
+
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
-from mllm.ops.linear import linear
+from mllm.ops.flash import LSE, OUT
+from mllm.ops.linear import linear, shared_low_rank
 from mllm.ops.norm import layer_norm, rms_norm
 
+_ATTENTION = (OUT, LSE)
+_BEFORE_MLP = (*_ATTENTION, "query", "key", "value", "residual", "low_rank")
+_named = jax.checkpoint_policies.save_only_these_names
+# What a layer keeps besides its input. By memory, from the least: nothing, so that all of it is
+# computed again; the result of attention; everything before the MLP; the results of all products,
+# so that none is computed again but those of a masked attention. "dots" are all products without
+# batch dimensions.
 REMAT_POLICIES = {
     "nothing": jax.checkpoint_policies.nothing_saveable,
+    "attention": _named(*_ATTENTION),
+    "before_mlp": _named(*_BEFORE_MLP),
+    "products": _named(*_BEFORE_MLP, "gate", "up"),
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
+AUTO = "auto"  # ``mllm.training.remat`` chooses one of these, the fastest first
+FASTEST_FIRST = ("products", "before_mlp", "attention", "nothing")
 
 
 class Dense(nn.Module):
@@ -25,16 +47,43 @@ class Dense(nn.Module):
     lora_dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, low: jax.Array | None = None) -> jax.Array:
+        """Return float[..., features]; ``low`` is ``x @ a`` of the update, if it is known."""
         weight = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
         bias = self.param("b", nn.initializers.zeros, (self.features,)) if self.bias else None
         scale = self.get_variable("params", "w_scale")
         if not self.has_variable("lora", "a"):
             return linear(x, weight, bias, scale=scale)
         lora = self.get_variable("lora", "a"), self.get_variable("lora", "b")
-        drops = self.lora_dropout > 0 and self.has_rng("dropout")
-        drop = self.make_rng("dropout") if drops else None
-        return linear(x, weight, bias, lora, scale=scale, drop=drop, rate=self.lora_dropout)
+        drop = self.make_rng("dropout") if self.drops() else None
+        options = {"scale": scale, "drop": drop, "rate": self.lora_dropout, "low": low}
+        return linear(x, weight, bias, lora, **options)
+
+    def drops(self) -> bool:
+        """Return whether inputs of the update are dropped."""
+        return self.lora_dropout > 0 and self.has_rng("dropout")
+
+    def inner(self) -> jax.Array | None:
+        """Return ``a`` float[I, R] of the low-rank update; None without one."""
+        return self.get_variable("lora", "a")
+
+
+def side_by_side(x: jax.Array, maps: Sequence[Dense]) -> list[jax.Array]:
+    """Apply maps that read the same ``x``.
+
+    In half precision the products of ``x`` with the ``a`` of their low-rank updates are one, which
+    reads ``x`` once, also in the backward pass. In float32 they stay apart: one product would add
+    up their gradients in another order.
+    """
+    inner = [one.inner() for one in maps]
+    if x.dtype == jnp.float32 or any(a is None for a in inner) or any(m.drops() for m in maps):
+        return [one(x) for one in maps]
+    return [one(x, low) for one, low in zip(maps, shared_low_rank(x, inner), strict=True)]
+
+
+def kept(name: str, x: jax.Array) -> jax.Array:
+    """Return ``x``, which policies keep by this name."""
+    return checkpoint_name(x, name)
 
 
 class RMSNorm(nn.Module):
@@ -79,13 +128,17 @@ ACTIVATIONS = {
 def remat(block: type[nn.Module], policy: str | None) -> type[nn.Module]:
     """Return ``block`` recomputed in the backward pass by a policy; None keeps every activation.
 
+    "auto" that nobody resolved (``mllm.training.remat``) keeps nothing.
+
     Raises:
       ValueError: an unknown policy.
     """
     if policy is None:
         return block
+    if policy == AUTO:
+        policy = "nothing"
     if policy not in REMAT_POLICIES:
         raise ValueError(
-            f"remat policy {policy!r} is unknown: use None or {sorted(REMAT_POLICIES)}"
+            f"remat policy {policy!r} is unknown: use None, {AUTO!r} or {sorted(REMAT_POLICIES)}"
         )
     return nn.remat(block, policy=REMAT_POLICIES[policy], prevent_cse=False)

@@ -10,7 +10,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mllm.models.layers import ACTIVATIONS, Dense, LayerNorm, LayerScale, remat
+from mllm.models.layers import (
+    ACTIVATIONS,
+    Dense,
+    LayerNorm,
+    LayerScale,
+    kept,
+    remat,
+    side_by_side,
+)
 from mllm.models.navit import position_ids, real_patches
 from mllm.ops.attention import Structure, attention, every_query_sees
 
@@ -83,11 +91,13 @@ class VisionBlock(nn.Module):
             return Dense(features, True, c.lora_dropout, name=name)
 
         h = LayerNorm(c.norm_eps, name="attention_norm")(x)
-        q, k, v = (dense(c.width, n)(h).reshape(heads) for n in "qkv")
+        mapped = side_by_side(h, [dense(c.width, n) for n in "qkv"])
+        names = ("query", "key", "value")
+        q, k, v = (kept(n, y.reshape(heads)) for n, y in zip(names, mapped, strict=True))
         h = dense(c.width, "o")(attention(q, k, v, structure).reshape(x.shape))
-        x = x + (LayerScale(name="attention_scale")(h) if c.layer_scale else h)
+        x = kept("residual", x + (LayerScale(name="attention_scale")(h) if c.layer_scale else h))
         h = LayerNorm(c.norm_eps, name="mlp_norm")(x)
-        h = ACTIVATIONS[c.activation](dense(c.mlp_width, "fc1")(h))
+        h = ACTIVATIONS[c.activation](kept("up", dense(c.mlp_width, "fc1")(h)))
         h = dense(c.width, "fc2")(h)
         x = x + (LayerScale(name="mlp_scale")(h) if c.layer_scale else h)
         return x, x if c.outputs else None

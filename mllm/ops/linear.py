@@ -1,7 +1,10 @@
 """Linear maps, with an optional low-rank update (LoRA, Hu et al. 2021, arXiv:2106.09685, eq. 3)."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 
 def linear(
@@ -13,6 +16,7 @@ def linear(
     scale: jax.Array | None = None,
     drop: jax.Array | None = None,
     rate: float = 0.0,
+    low: jax.Array | None = None,
 ) -> jax.Array:
     """Return ``x @ weight (+ dropped(x) @ a @ b) (+ bias)`` in the dtype of ``x``.
 
@@ -28,6 +32,7 @@ def linear(
       scale: float32[O], one per column of an int8 ``weight`` (see ``mllm.ops.quant``), or None.
       drop: random key; zeroes each input of the update with probability ``rate`` and scales up the
         others, like PEFT's ``lora_dropout``. None drops nothing.
+      low: float[..., R], ``x @ a`` if it is known (``shared_low_rank``).
     """
     flat = x.reshape(-1, x.shape[-1])
     y = flat @ weight.astype(x.dtype)
@@ -39,7 +44,17 @@ def linear(
         if drop is not None:
             kept = jax.random.bernoulli(drop, 1 - rate, flat.shape)
             seen = jnp.where(kept, flat / (1 - rate), 0).astype(x.dtype)
-        y = y + (seen @ a.astype(x.dtype)) @ b.astype(x.dtype)
+        if low is None:
+            low = checkpoint_name(seen @ a.astype(x.dtype), "low_rank")
+        y = y + low.reshape(-1, low.shape[-1]) @ b.astype(x.dtype)
     if bias is not None:
         y = y + bias.astype(x.dtype)
     return y.reshape(*x.shape[:-1], weight.shape[-1])
+
+
+def shared_low_rank(x: jax.Array, inner: Sequence[jax.Array]) -> list[jax.Array]:
+    """Return ``x @ a`` float[..., R] for each ``a`` float[I, R] of ``inner``, by one product."""
+    joined = jnp.concatenate([a.astype(x.dtype) for a in inner], axis=1)
+    low = checkpoint_name(x.reshape(-1, x.shape[-1]) @ joined, "low_rank")
+    ends = [sum(a.shape[1] for a in inner[: n + 1]) for n in range(len(inner) - 1)]
+    return [part.reshape(*x.shape[:-1], -1) for part in jnp.split(low, ends, axis=1)]

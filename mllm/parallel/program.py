@@ -45,6 +45,27 @@ def collectives_of(text: str) -> dict[str, int]:
       text: ``compiled.as_text()``. A loop counts as often as the compiler's annotation says, or as
         its counter takes from 0 to the constant it is compared with, or else once.
     """
+    bodies, entry = computations(text)
+
+    def count(name: str) -> Counter:
+        total: Counter = Counter()
+        for line in bodies.get(name, []):
+            if found := _OPERATION.search(line):
+                shapes = [_bytes_of(*shape) for shape in _SHAPE.findall(found[1])]
+                # An asynchronous start lists operand and result; the result is what arrives.
+                total[found[2]] += max(shapes) if found[3] else sum(shapes)
+            if called := _CALLED.search(line):
+                times = turns_of(line, bodies) if " while(" in line else 1
+                for inner in re.findall(r"%([\w.\-]+)", called[1]):
+                    for kind, size in count(inner).items():
+                        total[kind] += size * times
+        return total
+
+    return dict(count(entry))
+
+
+def computations(text: str) -> tuple[dict[str, list[str]], str]:
+    """Return (the lines of each computation of a program, the name of the first that runs)."""
     bodies: dict[str, list[str]] = {}
     entry = name = ""
     for line in text.splitlines():
@@ -54,34 +75,21 @@ def collectives_of(text: str) -> dict[str, int]:
             entry = name if head[1] else entry
         elif name:
             bodies[name].append(line)
+    return bodies, entry
 
-    def count(name: str) -> Counter:
-        total: Counter = Counter()
-        for line in bodies.get(name, []):
-            if found := _OPERATION.search(line):
-                shapes = [_size(*shape) for shape in _SHAPE.findall(found[1])]
-                # An asynchronous start lists operand and result; the result is what arrives.
-                total[found[2]] += max(shapes) if found[3] else sum(shapes)
-            if called := _CALLED.search(line):
-                times = turns(line) if " while(" in line else 1
-                for inner in re.findall(r"%([\w.\-]+)", called[1]):
-                    for kind, size in count(inner).items():
-                        total[kind] += size * times
-        return total
 
-    def turns(line: str) -> int:
-        if noted := _TRIPS.search(line):
-            return int(noted[1])
-        names = _CONDITION.search(line), _BODY.search(line)
-        condition, body = ("\n".join(bodies.get(n[1], [])) if n else "" for n in names)
-        compared = re.search(r"compare\(%([\w.\-]+), %([\w.\-]+)\), direction=LT", condition)
-        if not compared:
-            return 1
-        limit = _constant(condition, compared[2])
-        counter = re.search(rf"%{re.escape(compared[1])} = .*, index=(\d+)", condition)
-        return max(1, limit // _step(body, int(counter[1]))) if limit and counter else 1
-
-    return dict(count(entry))
+def turns_of(line: str, bodies: dict[str, list[str]]) -> int:
+    """Return how often the loop of a line runs."""
+    if noted := _TRIPS.search(line):
+        return int(noted[1])
+    names = _CONDITION.search(line), _BODY.search(line)
+    condition, body = ("\n".join(bodies.get(n[1], [])) if n else "" for n in names)
+    compared = re.search(r"compare\(%([\w.\-]+), %([\w.\-]+)\), direction=LT", condition)
+    if not compared:
+        return 1
+    limit = _constant(condition, compared[2])
+    counter = re.search(rf"%{re.escape(compared[1])} = .*, index=(\d+)", condition)
+    return max(1, limit // _step(body, int(counter[1]))) if limit and counter else 1
 
 
 def _constant(text: str, name: str) -> int | None:
@@ -103,7 +111,12 @@ def _step(body: str, counter: int) -> int:
     return next((step for step in steps if step), 1)
 
 
-def _size(kind: str, shape: str) -> int:
+def size_of(result: str) -> int:
+    """Return the bytes of the arrays of a type, such as "(bf16[8,4]{1,0}, s32[])"."""
+    return sum(_bytes_of(*shape) for shape in _SHAPE.findall(result))
+
+
+def _bytes_of(kind: str, shape: str) -> int:
     return _BYTES.get(kind, 4) * math.prod(int(n) for n in shape.split(",") if n)
 
 

@@ -1,13 +1,14 @@
 """Train the stages of a study, each from its parent's weights into a run's folder."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -17,7 +18,8 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.parents import has_parent
 from mllm.data.pipeline import Pipeline
 from mllm.ops.lora import init_lora, merge_lora
-from mllm.parallel.place import make_on, place
+from mllm.parallel.launch import require_same
+from mllm.parallel.place import make_on, place, place_rows
 from mllm.registry import lookup
 from mllm.studies.examples import make_pipeline
 from mllm.studies.identity import identity, made_from
@@ -36,6 +38,8 @@ from mllm.studies.system import System
 from mllm.training import optimizers, state
 from mllm.training.compiled import COMPILED
 from mllm.training.loop import train
+from mllm.training.progress import tell
+from mllm.training.remat import choose, is_auto, memory_of_device, resolved
 from mllm.training.step import Step, make_train_step
 
 
@@ -131,9 +135,13 @@ def train_stage(
     frozen = {**weights.frozen, **reference_weights(stage, start)}
     steps = pipeline.steps(schedule.epochs)  # packs all rows: an example that none holds is found
     optimizer = make_optimizer(schedule, steps)
-    step = make_step(run.config, stage, start, weights, optimizer, mesh)
+    first = state.create(weights.trainable, optimizer, mesh)
+    make = partial(make_step, run.config, stage, start, weights, optimizer, mesh)
+    step = make()
     begin()
     add_precomputed(pipeline, stage, start, weights, run, reference)
+    if is_auto(step_config(run.config, start, weights)):
+        step = make(policy=chosen_policy(run, make, first, frozen, pipeline, mesh))
     described = replace(start, variables={}, lora=weights.lora)
     write_description(
         run.folder,
@@ -144,7 +152,7 @@ def train_stage(
     )
     done = train(
         step,
-        state.create(weights.trainable, optimizer, mesh),
+        first,
         frozen,
         pipeline.batch_at,
         steps=steps,
@@ -279,23 +287,68 @@ def make_step(
     weights: Weights,
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
+    policy: str = "nothing",
 ) -> Step:
-    """Return the training step of a stage."""
-    shape, key = start.config, None
+    """Return the training step of a stage; ``policy`` stands where ``remat`` is "auto"."""
+    drops = weights.lora is not None and weights.lora["dropout"]
+    return make_train_step(
+        start.model,
+        resolved(step_config(config, start, weights), policy),
+        stage.objective,
+        optimizer,
+        mesh=mesh,
+        key=jax.random.key(config.seed + 2) if drops else None,
+        accumulation=stage.schedule.accumulation,
+    )
+
+
+def step_config(config, start: Loaded, weights: Weights):
+    """Return the model's configuration as its training step takes it."""
+    shape = start.config
     if config.pretrained and config.model.get("remat"):  # a Hugging Face folder names no policy
         shape = replace(shape, decoder=replace(shape.decoder, remat=config.model.remat))
     if weights.lora is not None and weights.lora["dropout"]:
         shape = _dropping(shape, weights.lora["dropout"])
-        key = jax.random.key(config.seed + 2)
-    return make_train_step(
-        start.model,
-        shape,
-        stage.objective,
-        optimizer,
-        mesh=mesh,
-        key=key,
-        accumulation=stage.schedule.accumulation,
-    )
+    return shape
+
+
+def chosen_policy(
+    run: Run,
+    make: Callable[..., Step],
+    first: state.TrainState,
+    frozen: dict,
+    pipeline: Pipeline,
+    mesh: Mesh,
+) -> str:
+    """Return the fastest policy with which the step of the largest batch fits, and write it into
+    run.json; a run that continues on devices of the same memory keeps its own.
+
+    Args:
+      make: builds the step with a ``policy``.
+      first, frozen: what the step is called with.
+    """
+    memory = memory_of_device(mesh.local_devices[0])
+    known = run.record().get("remat", {})
+    if known.get("memory") == memory:
+        return known["policy"]
+    batch = place_rows(largest_batch(pipeline), mesh)
+    choice = choose(lambda p: make(policy=p).lower(first, frozen, batch).compile(), memory)
+    require_same(f"{run.method}: the chosen remat", choice.policy)
+    tell(f"{run.method}: {choice}")
+    run.write("running", remat=asdict(choice))
+    return choice.policy
+
+
+def largest_batch(pipeline: Pipeline) -> dict:
+    """Return the first batch, grown to the whole capacity of its rows."""
+    long = dict.fromkeys(("tokens", "positions", "segments", "loss_mask"), pipeline.shape.tokens)
+    long |= dict.fromkeys(("targets", "sources"), pipeline.shape.supervised)
+    batch = pipeline.batch_at(0)
+    grown = {
+        name: np.zeros((len(batch[name]), long[name]), batch[name].dtype)
+        for name in batch.keys() & long.keys()
+    }
+    return {**batch, **grown}
 
 
 def _dropping(config, rate: float):

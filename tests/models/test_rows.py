@@ -206,7 +206,7 @@ def test_steps_through_a_cache_equal_one_pass(variables, counts):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("policy", ["nothing", "dots"])
+@pytest.mark.parametrize("policy", ["nothing", "dots", "products"])
 def test_recomputation_changes_nothing(variables, packed, policy):
     config = replace(
         CONFIG,

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from mllm.ops.linear import linear
+from mllm.ops.linear import linear, shared_low_rank
 from mllm.ops.norm import layer_norm, rms_norm
 from mllm.ops.rope import apply_rope, rope_angles
 
@@ -64,3 +64,14 @@ def test_linear_with_a_low_rank_update():
     expected = wide @ (weight + a.astype(np.float64) @ b) + bias
     np.testing.assert_allclose(linear(x, weight, bias, (a, b)), expected, atol=1e-5)
     assert linear(jnp.asarray(x, jnp.bfloat16), weight, bias, (a, b)).dtype == jnp.bfloat16
+
+
+def test_shared_inner_products_of_low_rank_updates():
+    x, a, b, c = draw(6, (2, 3, 8), (8, 2), (8, 4), (8, 3))
+    found = shared_low_rank(jnp.asarray(x), [a, b, c])
+    wide = x.astype(np.float64)
+    for low, inner in zip(found, (a, b, c), strict=True):
+        np.testing.assert_allclose(low, wide @ inner, rtol=1e-5, atol=1e-6)
+    weight, bias, up = draw(7, (8, 6), (6,), (2, 6))
+    known = linear(jnp.asarray(x), weight, bias, (a, up), low=found[0])
+    np.testing.assert_allclose(known, wide @ (weight + a @ up) + bias, rtol=1e-4, atol=1e-5)
