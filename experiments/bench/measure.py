@@ -30,6 +30,7 @@ from mllm.evaluation.request import Text
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import ask
 from mllm.ops.attention import causal, choose
+from mllm.ops.kv import bytes_kept
 from mllm.ops.lora import init_lora
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import one_device
@@ -226,9 +227,10 @@ class Ours:
             figure, lambda: compiled(*arrays, structure), {"each": found}, compiled.as_text
         )
 
-    def _decoding(self, rows: str) -> Measured:
+    def _decoding(self, rows: str, form: str = "") -> Measured:
         """Time greedy decoding after a picture and a question; no row ends early."""
-        loaded, decoder = self.loaded, self.loaded.config.decoder
+        decoder = replace(self.loaded.config.decoder, kv_form=form)
+        loaded = replace(self.loaded, config=replace(self.loaded.config, decoder=decoder))
         example, new, count = self.work.decoded(), self.work.bench.new_tokens, int(rows)
         asked = np.tile(np.asarray(example.suffix, np.int32), (count, 1))
         lengths = np.full(count, len(example.suffix), np.int32)
@@ -248,7 +250,7 @@ class Ours:
         found = self.timed(whole, units=count * new, setting=setting)
         prefix = self.read(loaded, [example] * count)
         alone = self.timed(lambda: decode(prefix), units=count * new).rate
-        each = decoder.head_dim * jnp.dtype(loaded.config.dtype).itemsize
+        each = bytes_kept(decoder.head_dim, loaded.config.dtype, form)
         reading, writing = limits.decoding(
             self.machine,
             self.decoder,

@@ -173,7 +173,7 @@ def estimates(folder: Path, name: str) -> list[str]:
     for row in found["rows"]:
         before, after = (row.get(when) or [None] * len(found["columns"]) for when in TIMES)
         pairs = [value for pair in zip(before, after, strict=True) for value in pair]
-        rows.append(_row([row["program"], *("-" if v is None else f"{v:,.2f}" for v in pairs)]))
+        rows.append(_row([row["program"], *("-" if v is None else number(v) for v in pairs)]))
     note = f" {found['note']}" if found.get("note") else ""
     return [*rows, "", f"{found['device']}; {found['versions']}; {found['date']}.{note}"]
 

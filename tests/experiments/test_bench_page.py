@@ -86,7 +86,7 @@ def test_estimates_stand_next_to_each_other(tmp_path):
     found = {"columns": ["peak", "bytes"], "rows": rows, "device": "d", "versions": "v", "date": ""}
     (tmp_path / "e.json").write_text(json.dumps(found))
     lines = page.estimates(tmp_path, "e.json")
-    assert row(lines, "ga") == ["ga", "1.50", "1.00", "-", "2,000.00"]
+    assert row(lines, "ga") == ["ga", "1.5", "1", "-", "2,000"]
     assert row(lines, "npo") == ["npo", "-", "-", "-", "-"]
 
 
