@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mllm.data.conversation import Media
+from mllm.data.conversation import Media, Turn
 from mllm.evaluation.request import Answerer, Choices, Picture, Reply, Request
 
 UNCHOSEN = -100.0  # log-probability that a baseline gives to each choice it does not make
@@ -108,8 +108,13 @@ class Blind:
 
 
 def _without_media(request: Request) -> Request:
-    turns = tuple(replace(turn, parts=(turn.text,)) for turn in request.turns)
-    return replace(request, turns=turns)
+    def bare(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        return tuple(replace(turn, parts=(turn.text,)) for turn in turns)
+
+    ask = request.ask
+    if isinstance(ask, Picture):
+        ask = replace(ask, other=bare(ask.other))
+    return replace(request, turns=bare(request.turns), ask=ask)
 
 
 def _as_reply(request: Request, text: str | Media, name: str) -> Reply:

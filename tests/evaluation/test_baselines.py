@@ -6,7 +6,7 @@ import pytest
 
 from mllm.data.conversation import image, system, user
 from mllm.evaluation.baselines import Blind, majority, oracle, random_choice
-from mllm.evaluation.request import Choices, Request, Text
+from mllm.evaluation.request import Choices, Picture, Request, Text
 
 COLOURS = ("red", "blue", "green")
 
@@ -80,3 +80,30 @@ def test_blind_sees_the_text_only():
     assert [turn.parts for turn in seen[0].turns] == [("Look.",), ("What colour?",)]
     assert seen[0].tags == {"group": "x"}
     assert answerer.identity == {"baseline": "blind", "of": {"model": "m"}}
+
+
+def test_baselines_show_pictures_where_they_are_asked_for():
+    red = image(b"red")
+    asked = Request("a", "c", {}, (user(red, "blue: "),), Picture())
+    (reply,) = replies(oracle(lambda asked: image(b"blue")), [asked])
+    assert (reply.media, reply.text, reply.state) == (image(b"blue"), None, "valid")
+    drawn = replies(random_choice(lambda asked: [red]), [asked])
+    assert [one.media for one in drawn] == [red]
+    with pytest.raises(ValueError, match="request a: oracle answers with str, expected a medium"):
+        replies(oracle(lambda asked: "blue"), [asked])
+    with pytest.raises(ValueError, match="request b: oracle answers with Media, expected a text"):
+        replies(oracle(lambda asked: red), [request("b")])
+
+
+def test_blind_is_not_guided_by_pictures():
+    seen = []
+
+    class Inner:
+        def answer(self, requests, done):
+            seen.extend(requests)
+            yield []
+
+    other = (user(image(b"red"), "blue: "),)
+    asked = Request("a", "c", {}, other, Picture(guidance=2.0, other=other))
+    assert replies(Blind(Inner()), [asked]) == []
+    assert seen[0].turns == seen[0].ask.other == (user("blue: "),)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mllm.data.conversation import Media, assistant, image, raw, system, user
 from mllm.evaluation.endpoint import Endpoint, EndpointConfig
-from mllm.evaluation.request import Choices, Request, Text, content_key
+from mllm.evaluation.request import Choices, Picture, Request, Text, content_key
 from mllm.evaluation.store import collect
 from mllm.evaluation.web import Patience
 
@@ -420,6 +420,7 @@ def test_choices_can_be_refused(tmp_path):
         (question("x", image(b"BM.."), key="k"), "request k: .* begins with b'BM"),
         (question("x", ask=Choices(("a",) * 27), key="k"), "request k: 27 choices"),
         (question("x", ask=Text(4, echo=0), key="k"), "request k: .* cannot echo"),
+        (question("x", ask=Picture(), key="k"), "request k: an endpoint draws no pictures"),
     ],
 )
 def test_what_cannot_be_asked_is_named_before_any_call(tmp_path, request_, message):

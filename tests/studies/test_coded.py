@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -13,7 +15,10 @@ from configs.common import stage
 from mllm.checkpoints.folder import load_model, save_model
 from mllm.data.conversation import Example, assistant, code_ids, user
 from mllm.evaluation.codec import Codec
-from mllm.models import config_to_dict
+from mllm.models import config_to_dict, llava
+from mllm.models.decoder import DecoderConfig
+from mllm.models.llava import LlavaConfig
+from mllm.ops.lora import init_lora
 from mllm.ops.quant import quantise
 from mllm.studies.coded import TOGETHER, in_codes
 from mllm.studies.examples import make_pipeline
@@ -121,6 +126,22 @@ def test_a_saved_model_draws_as_before(model, tmp_path, source):
     media = source[0].turns[0].media
     np.testing.assert_array_equal(Codec(again).encode(media), Codec(model).encode(media))
     assert Codec(again).decode([[1, 2, 3, 4]]) == Codec(model).decode([[1, 2, 3, 4]])
+
+
+def test_published_adapters_of_seed_llama_have_their_sizes():
+    """At the sizes of its 14B: rank 64 on q, k, v and o of all 40 layers of width 5120."""
+    shape = DecoderConfig(40_194, 5120, 40, 40, 40, 128, 13_824, tied=False)
+    config = LlavaConfig(shape, vision=None, projector=None, dtype="bfloat16")
+    params = llava.abstract(config)["params"]
+    assert params["decoder"]["head"].shape == (5120, 40_194)
+    targets = r"decoder/layers/(q|k|v|o)$"
+    adapter = partial(init_lora, rank=64, targets=targets, alpha=16)
+    found = jax.eval_shape(adapter, params, jax.random.key(0))
+    assert set(found["decoder"]["layers"]) == set("qkvo")
+    assert sum(leaf.size for leaf in jax.tree.leaves(found)) == 4 * 40 * 2 * 5120 * 64
+    adapter = partial(init_lora, rank=16, targets=r"decoder/layers/\w+$", alpha=32)
+    found = jax.eval_shape(adapter, params, jax.random.key(0))["decoder"]["layers"]
+    assert set(found) == {*"qkvo", "gate", "up", "down"}
 
 
 def test_int8_leaves_the_autoencoder(model):
