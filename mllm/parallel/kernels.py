@@ -24,7 +24,8 @@ def kernels_on(mesh: Mesh | None) -> tuple[str, Callable | None, str | None]:
     platform, impl = device.platform, os.environ.get("MLLM_ATTENTION") or None
     if platform == "gpu" and str(getattr(device, "compute_capability", "")) not in LARGE:
         platform = "small gpu"
-    if mesh is None or mesh.size == 1:
+    # A kernel for one device that is not attached is split too: inside, jax knows what it is for.
+    if mesh is None or (mesh.size == 1 and device in jax.devices()):
         return platform, None, impl
 
     def split(kernel: Callable, q, k, v, structure):
