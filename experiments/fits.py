@@ -4,8 +4,9 @@ attached, and report what they cost each device. --table FILE writes the table o
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from mllm.files import read_json, write_json, write_text
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.program import collectives_of, flops_of, memory_of
 from mllm.parallel.topology import GIB, TOPOLOGIES, compile_fast, devices_of
+from mllm.parallel.traffic import traffic_of
 from mllm.studies.environment import digest
 
 TOPOLOGY = flags.DEFINE_string(
@@ -56,7 +58,9 @@ this size.
 For NVIDIA GPUs, `--topology h100:1` (to `h100:8`) compiles with jax's compiler for CUDA, which
 `make test` or `make .venv/.installed-gpu` puts into `.venv/gpu`; it needs neither a GPU nor a CUDA
 library. Attention is cuDNN's where a GPU would use it, and all products are cuBLAS's, since
-Triton's are chosen by timing them. `--topology local` compiles for the attached devices.
+Triton's are chosen by timing them. `--topology local` compiles for the attached devices. For a GPU
+the traffic of memory is estimated from the text: each kernel reads its operands and writes its
+results once. `remat="auto"` is compiled as what keeps nothing; a run chooses by its own memory.
 """
 GROWTH = """## From 16 to 256 chips
 
@@ -190,7 +194,9 @@ def compile_for(config, method: str, topology: str, rows: int) -> dict:
     names = ("arguments", "temporaries", "outputs", "peak")
     largest = max(costs, key=lambda cost: cost["peak"])
     kinds = {kind for cost in costs for kind in cost["collectives"]}
+    traffic = [Counter(cost["traffic"]) for cost in costs if "traffic" in cost]
     return {
+        **({"traffic": dict(sum(traffic, Counter()))} if traffic else {}),
         **{name: largest[name] for name in names},
         "flops": sum(cost["flops"] for cost in costs) // len(devices),
         "collectives": {k: sum(c["collectives"].get(k, 0) for c in costs) for k in sorted(kinds)},
@@ -206,22 +212,22 @@ def _costs(config, method: str, mesh, rows: int) -> Iterator[dict]:
     if method != "evaluation":
         step, arguments = abstract.training_step(config, method, mesh, rows)
         counted, same = abstract.training_step(config, method, here, rows)
-        yield _cost(compile_fast(step.lower(*arguments), chip), flops_of(counted, *same))
+        compiled, flops = compile_fast(step.lower(*arguments), chip), flops_of(counted, *same)
+        yield _cost(compiled, flops, traffic=chip.platform == "gpu")
         return
     counted = abstract.evaluation_calls(config, here, rows)
     for name, call in abstract.evaluation_calls(config, mesh, rows).items():
         program, arguments, options = call
         function, (model, shape, *arrays), _ = counted[name]
         flops = flops_of(partial(partial(function, model, shape), **options), *arrays)
-        yield _cost(compile_fast(program.lower(*arguments, **options), chip), flops)
+        compiled = compile_fast(program.lower(*arguments, **options), chip)
+        yield _cost(compiled, flops, traffic=chip.platform == "gpu")
 
 
-def _cost(compiled, flops: int) -> dict:
-    return {
-        **memory_of(compiled),
-        "flops": flops,
-        "collectives": collectives_of(compiled.as_text()),
-    }
+def _cost(compiled, flops: int, *, traffic: bool) -> dict:
+    text = compiled.as_text()
+    cost = {**memory_of(compiled), "flops": flops, "collectives": collectives_of(text)}
+    return {**cost, "traffic": asdict(traffic_of(text))} if traffic else cost
 
 
 def summary_line(found: dict) -> str:
@@ -232,6 +238,9 @@ def summary_line(found: dict) -> str:
         return f"{verdict} {room:.0f} GiB: {found['error']}"
     parts = [f"{n} {found[n] / GIB:.2f}" for n in ("arguments", "temporaries", "outputs")]
     wires = ", ".join(f"{k} {v / GIB:.2f}" for k, v in found["collectives"].items()) or "none"
+    if read := found.get("traffic"):
+        kernels = f"{read['kernels']:,} kernels, {read.get('products', 0):,} of them products"
+        wires += f"; estimated traffic {read['bytes'] / GIB:,.1f} GiB by {kernels}"
     return (
         f"{verdict}: peak {found['peak'] / GIB:.2f} of {room:.0f} GiB a device "
         f"({', '.join(parts)}); {found['flops'] / 1e12:.2f} TFLOP; collectives, GiB: {wires}"

@@ -109,6 +109,7 @@ def sizes(model: dict, *, small: bool = False):
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
     # The people to forget when 5% of all are; small, when 15% of a small benchmark are.
     config.benchmark.update(config="small" if small else "full", forget=15 if small else 5)
+    # ``remat`` of the decoder in a training step ("": that of the model).
     # Rows of a step, of pairs that share a picture (``pairs`` of ``pair_tokens`` after a picture)
     # and of single pairs, and the batches that the peer tries; rows that are decoded together,
     # tokens of their question and reply; people; questions that the peer's loop is timed on. Lines
@@ -116,6 +117,7 @@ def sizes(model: dict, *, small: bool = False):
     config.bench = ConfigDict(
         dict(
             small=small,
+            remat="" if small else "auto",
             rows=2 if small else 8,
             pairs=4 if small else 14,
             pair_tokens=24 if small else 64,

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -21,6 +21,7 @@ from experiments.bench.limits import READING, TRAINING, Machine
 from experiments.bench.lines import Line
 from experiments.bench.trace import traced
 from experiments.bench.workload import COMPARED_TOKENS, OPTIONS, Figure, Pair, Workload, timed
+from experiments.common import note
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
@@ -39,6 +40,8 @@ from mllm.parallel.program import memory_of
 from mllm.registry import lookup
 from mllm.training import optimizers, state
 from mllm.training.compiled import COMPILED
+from mllm.training.remat import choose as choose_policy
+from mllm.training.remat import is_auto, memory_of_device, resolved
 from mllm.training.step import make_train_step
 from mllm.unlearning import get_objective
 
@@ -179,9 +182,24 @@ class Ours:
         if objective.reference == "parent":  # a run computes them before its first step
             batch["reference_logprobs"] = np.zeros(batch["answers"].shape, np.float32)
         batch = place_rows(batch, one_device())
-        step = make_train_step(loaded.model, loaded.config, objective, optimizer)
         now, frozen = state.create({"lora": adapter}, optimizer, one_device()), {"params": params}
-        return step.lower(now, frozen, batch).compile(), now, frozen, batch
+
+        shape = loaded.config
+        if remat := self.work.bench.remat:
+            shape = replace(shape, decoder=replace(shape.decoder, remat=remat))
+
+        @cache
+        def compiled(policy: str):
+            chosen = resolved(shape, policy)
+            step = make_train_step(loaded.model, chosen, objective, optimizer)
+            return step.lower(now, frozen, batch).compile()
+
+        policy = "nothing"
+        if is_auto(shape):
+            choice = choose_policy(compiled, memory_of_device(jax.devices()[0]))
+            note(f"{method}, {len(rows)} rows: {choice}")
+            policy = choice.policy
+        return compiled(policy), now, frozen, batch
 
     def read(self, loaded, examples: list[Pair]):
         """Read the prefixes of examples."""

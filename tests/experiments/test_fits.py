@@ -187,6 +187,13 @@ def test_what_the_compiler_refuses_is_an_answer_and_other_failures_are_not(monke
         fits.compile_for(tiny(), "ga", "eight CPUs", 8)
 
 
+def test_a_line_tells_the_traffic_of_a_gpu():
+    found = dict(arguments=1, temporaries=1, outputs=0, peak=2, flops=1, collectives={}, fits=True)
+    found |= dict(memory=fits.GIB, traffic=dict(bytes=3 * 2**29, kernels=2000, products=7))
+    line = fits.summary_line(found)
+    assert line.endswith("traffic 1.5 GiB by 2,000 kernels, 7 of them products")
+
+
 def test_a_missing_compiler_is_named_with_what_installs_it(monkeypatch):
     def missing(*arguments, **options):
         raise NotImplementedError if options else ModuleNotFoundError
