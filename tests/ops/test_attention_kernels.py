@@ -186,9 +186,10 @@ def test_rows_with_branches_through_cudnn_equal_the_reference(window):
     np.testing.assert_allclose(attend(q, k, v)[:, :7], expected[:, :7], atol=2e-6)
 
 
-@pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs a GPU: JAX_PLATFORMS=cuda")
+@pytest.mark.skipif(jax.default_backend() != "gpu", reason="needs a GPU: JAX_PLATFORMS=cuda")
+@pytest.mark.parametrize("kernel", ["cudnn", "flash"])
 @pytest.mark.parametrize("window", [None, 100])
-def test_cudnn_equals_the_reference_on_a_gpu(window):
+def test_equals_the_reference_on_a_gpu(window, kernel):
     q, k, v = (x.astype(jnp.bfloat16) for x in draw(9, 3, 512, 512, 4, 2, 128))
     lengths = np.array([512, 300, 0])
     structure = padded(lengths, 512)
@@ -199,7 +200,7 @@ def test_cudnn_equals_the_reference_on_a_gpu(window):
         return jnp.sum(jnp.where(real, found.astype(jnp.float32), 0) ** 2)
 
     for one, other in zip(
-        *(jax.grad(partial(total, impl), argnums=(0, 1, 2))(q, k, v) for impl in ("cudnn", "xla")),
+        *(jax.grad(partial(total, impl), argnums=(0, 1, 2))(q, k, v) for impl in (kernel, "xla")),
         strict=True,
     ):
         one, other = (np.asarray(x, np.float32) for x in (one, other))
