@@ -13,9 +13,11 @@ from toy import make_drawer, make_model, png
 
 from configs.common import stage
 from mllm.checkpoints.folder import load_model, save_model
-from mllm.data.conversation import Example, assistant, code_ids, user
+from mllm.data.conversation import Example, assistant, code_ids, image, user
 from mllm.evaluation.codec import Codec
-from mllm.models import config_to_dict, llava
+from mllm.evaluation.request import Picture, Request
+from mllm.evaluation.runner import LocalModel
+from mllm.models import config_to_dict, interleaved, llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.llava import LlavaConfig
 from mllm.ops.lora import init_lora
@@ -23,7 +25,9 @@ from mllm.ops.quant import quantise
 from mllm.studies.coded import TOGETHER, in_codes
 from mllm.studies.examples import make_pipeline
 from mllm.studies.start import described_model
+from mllm.training import optimizers, state
 from mllm.training.nll import nll
+from mllm.training.step import make_train_step
 
 COUNT = 2 * TOGETHER + 3
 CONFIG = ConfigDict({"rows": dict(tokens=96, supervised=32, answers=4)})
@@ -90,6 +94,33 @@ def test_batches_hold_the_codes_and_teach_the_answer(model, source):
             np.testing.assert_array_equal(drawn, said)
     taught = batch["loss_mask"].sum()
     assert 0 < taught < (batch["segments"] >= 0).sum()
+
+
+@pytest.mark.thorough
+def test_what_is_taught_is_drawn(model, source):
+    """From the shots and the query, the codes of the right picture, after words and without."""
+    words = (user("Say it."), assistant("A picture. ", *source[0].turns[1].parts))
+    taught = [*source[:5], replace(source[0], turns=words)]
+    pipeline = make_pipeline(CONFIG, stage(rows=6), model, taught, nll(), 0)
+    rate = optimizers.Schedule(peak=1e-2, steps=70, warmup=5, decay="cosine")
+    optimizer = optimizers.make_optimizer("adamw", rate, clip=1.0)
+    step = make_train_step(model.model, model.config, nll(), optimizer)
+    codec = model.variables["params"]["codec"]
+    params = {"decoder": interleaved.init(model.config, jax.random.key(1))["params"]["decoder"]}
+    now, frozen = state.create({"params": params}, optimizer), {"params": {"codec": codec}}
+    for number in range(70):
+        now, _ = step(now, frozen, pipeline.batch_at(number))
+    variables = {"params": {"codec": codec, **now.trainable["params"]}}
+    trained = LocalModel(replace(model, variables=variables))
+    asked = [Picture(temperature=0.0, words="A picture. " * (n == 5)) for n in range(6)]
+    requests = [
+        Request(str(n), "c", {}, example.turns[:1], ask)
+        for n, (example, ask) in enumerate(zip(taught, asked, strict=True))
+    ]
+    drawn = {reply.key: reply for lot in trained.answer(requests, set()) for reply in lot}
+    right = Codec(model).encode([example.turns[1].media[0] for example in taught])
+    assert [drawn[str(n)].extra["codes"] for n in range(6)] == right.tolist()
+    assert drawn["0"].media == image(Codec(model).decode(right[:1])[0])
 
 
 def test_a_plan_without_weights_packs_alike(model, source):
