@@ -26,6 +26,7 @@ from mllm.decoding.generate import generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
 from mllm.decoding.split import split_for_decoding
+from mllm.evaluation.ahead import Calls
 from mllm.evaluation.branching import reply
 from mllm.evaluation.request import Text
 from mllm.evaluation.runner import LocalModel
@@ -108,7 +109,7 @@ def compare(work: Workload, loaded, answers: dict[str, np.ndarray]) -> dict[str,
     step, now, frozen, batch = ours.step("ga", [chosen])
     loss = np.asarray(step(now, frozen, batch)[1]["loss"][0])
     unlike = [
-        reply(served, [e.suffix], ours.read(served, [e]), [Text(COMPARED_TOKENS)])[0][0]
+        reply(Calls(served), [e.suffix], ours.read(served, [e]), [Text(COMPARED_TOKENS)])[0][0]
         != loaded.processor.until_end(expected.tolist())
         for e, expected in zip(chosen, answers["replies"], strict=True)
     ]

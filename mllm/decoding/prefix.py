@@ -47,11 +47,15 @@ class Prefix(NamedTuple):
 def read(
     model, config, variables: dict, batch: dict, prefix: Prefix | None
 ) -> tuple[Prefix, jax.Array]:
-    """Do what ``prefill`` does, as a part of a larger program."""
+    """Do what ``prefill`` does, as a part of a larger program.
+
+    Rows may hold choices after their tokens, in segments of their own from 1 on. What continues the
+    prefix does not see them.
+    """
     batch, structure = continued(batch, prefix)
     above = () if prefix is None else prefix.levels
     states, level = model.hidden(config, variables, batch, structure=structure, above=above)
-    lengths = jnp.sum(batch["segments"] >= 0, axis=1, dtype=jnp.int32)
+    lengths = jnp.sum(batch["segments"] == 0, axis=1, dtype=jnp.int32)
     if prefix is not None:
         lengths = lengths + prefix.lengths_of(len(lengths))
     return Prefix((*above, level), lengths), states

@@ -24,12 +24,21 @@ def score_choices(model, config, variables: dict, prefix: Prefix | None, batch: 
     Returns:
       float32[R, S]; 0 where a row has fewer choices.
     """
+    return read_choices(model, config, variables, prefix, batch)[0]
+
+
+def read_choices(
+    model, config, variables: dict, prefix: Prefix | None, batch: dict
+) -> tuple[jax.Array, Prefix, jax.Array]:
+    """Do what ``score_choices`` does, as a part of a larger program; return also the prefix that
+    ends in the questions, and the final states float[R, T, D].
+    """
     tokens = batch["tokens"]
-    _, states = read(model, config, variables, batch, prefix)
+    prefix, states = read(model, config, variables, batch, prefix)
     values = supervised_logprobs(
         gather_states(states, batch["sources"]), model.head(config, variables), batch
     )
     there = batch["targets"] < tokens.shape[1]
     places = jnp.minimum(batch["targets"], tokens.shape[1] - 1)
     segments = jnp.where(there, jnp.take_along_axis(batch["segments"], places, axis=1), -1)
-    return segment_sums(values, segments, batch["answers"].shape[1])
+    return segment_sums(values, segments, batch["answers"].shape[1]), prefix, states

@@ -1,9 +1,11 @@
 """The weights as decoding holds them, each layer by itself, and how its programs are compiled."""
 
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import cache, wraps
 
 import jax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from mllm.models.multimodal import Variables, split_layers
 from mllm.ops.attention import kernels_for
@@ -42,20 +44,28 @@ def decoding_program(*static: str) -> Callable:
     """
 
     def decorate(function: Callable) -> Callable:
-        @partial(jax.jit, static_argnames=("model", "config", "mesh", *static))
-        def program(model, config, variables, *arguments, mesh, **options):
-            with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
-                return function(model, config, split_layers(variables), *arguments, **options)
+        @cache
+        def program_on(mesh: Mesh | None) -> Callable:
+            @wraps(function)
+            def program(model, config, variables, *arguments, **options):
+                with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
+                    return function(model, config, split_layers(variables), *arguments, **options)
+
+            # On one device the places of results are known before the program is compiled, and so
+            # is the program that takes them.
+            alone = mesh is not None and mesh.size == 1
+            places = {"out_shardings": NamedSharding(mesh, P())} if alone else {}
+            return jax.jit(program, static_argnames=("model", "config", *static), **places)
 
         @wraps(function)
         def run(model, config, variables, *arguments, **options):
-            mesh = mesh_of(variables)
-            return program(model, config, variables, *arguments, mesh=mesh, **options)
+            program = program_on(mesh_of(variables))
+            return program(model, config, variables, *arguments, **options)
 
         def lower(model, config, variables, *arguments, **options):
             """Return the program for shapes or arrays, lowered and not run."""
-            mesh = mesh_of(variables)
-            return program.lower(model, config, variables, *arguments, mesh=mesh, **options)
+            program = program_on(mesh_of(variables))
+            return program.lower(model, config, variables, *arguments, **options)
 
         run.lower = lower
         return run

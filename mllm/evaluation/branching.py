@@ -5,36 +5,53 @@ R rows, T tokens, S choices of a row, M tokens of all choices of a row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import jax
 import numpy as np
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.encoded import Encoded
 from mllm.data.packing import round_up
 from mllm.data.rows import lay_out
-from mllm.decoding.generate import generate
+from mllm.decoding.generate import generate, score_and_generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
+from mllm.evaluation.ahead import Calls
 from mllm.evaluation.request import Text
-from mllm.parallel.place import fetch
 
 Item = TypeVar("Item")
 Ids = Sequence[int]
+Sizes = tuple[int, int, int]
 
 BUCKET = 8  # slots, of short rows
+
+
+class Replied(NamedTuple):
+    """Attributes:
+    ids: generated before the end.
+    ended: whether the reply came to an end.
+    finite: whether the model's numbers are.
+    """
+
+    ids: list[int]
+    ended: bool
+    finite: bool
 
 
 def padded(count: int, most: int = 0) -> int:
     """Return slots for that many tokens.
 
     Each width is a program to compile. Rows of one kind therefore have one of few widths: that of
-    the longest of them all, three quarters of it, and so on; below 128 slots, half of it.
+    the longest of them all, three quarters of it, and so on; below 128 slots, half of it. If all
+    have a single token, it is 1.
 
     Args:
       most: tokens of the longest row of the kind, by default ``count``.
     """
     width = _rounded(max(count, most))
+    if max(count, most) == 1:
+        return 1
     while True:
         less = _rounded(width // 2 if width <= 128 else 3 * width // 4)
         if less < count or less >= width:
@@ -76,20 +93,22 @@ class Part:
         return self.encoded.ids[self.start : self.end]
 
     @property
-    def media(self) -> list:
+    def media(self) -> list[int]:
+        """Numbers of what it shows, in order."""
         spans = [span for span in self.encoded.spans if self.start <= span.start < self.end]
-        return [self.encoded.media[number] for number in dict.fromkeys(s.media for s in spans)]
+        return list(dict.fromkeys(span.media for span in spans))
 
 
 def read_level(
-    loaded: Loaded, parts: Sequence[Part], prefix: Prefix | None = None, *, most: int = 0
+    calls: Calls, parts: Sequence[Part], prefix: Prefix | None = None, *, most: int = 0
 ) -> Prefix:
     """Read parts of conversations that continue a prefix, and return the prefix they end in.
 
     Args:
-      most: tokens of the longest part of the kind, see ``padded``.
+      calls: of the model. most: tokens of the longest part of the kind, see ``padded``.
     """
-    shown = [[loaded.processor.prepare(media) for media in part.media] for part in parts]
+    loaded = calls.loaded
+    shown = [calls.pictures(part.encoded, part.media) for part in parts]
     rows = [part.ids for part in parts]
     batch = lay_out(
         rows,
@@ -99,90 +118,124 @@ def read_level(
         width=padded(max(map(len, rows)), most),
         patch=loaded.config.vision.patch_size if any(shown) else 1,
     )
-    batch = loaded.place_rows(batch)
-    return prefill(loaded.model, loaded.config, loaded.variables, batch, prefix)[0]
+    return calls.run(prefill, calls.place(batch), prefix)[0]
 
 
 def reply(
-    loaded: Loaded,
+    calls: Calls,
     asked: Sequence[Ids],
     prefix: Prefix | None,
     asks: Sequence[Text],
     *,
     most: int = 0,
-) -> list[tuple[list[int], bool, bool]]:
+    room: int = 0,
+) -> list[Replied]:
     """Generate a reply to each row of ids.
 
     Args:
       asked: ids that continue the prefix, at least one in each row.
-      asks: of each row; limits are equal, and either all are sampled or none.
+      asks: of each row; either all are sampled or none.
       most: tokens of the longest row of the kind, see ``padded``.
-
-    Returns:
-      (generated ids before the end, whether the reply came to an end, whether the model's numbers
-      are finite) of each row.
+      room: for tokens of a reply, by default what the asks need; each room is a program to compile.
     """
-    longest = max(map(len, asked))
-    tokens = np.zeros((len(asked), 1 if longest == 1 else padded(longest, most)), np.int32)
+    tokens = np.zeros((len(asked), padded(max(map(len, asked)), most)), np.int32)
     for row, ids in zip(tokens, asked, strict=True):
         row[: len(ids)] = ids
-    rows = {"prompts": tokens, "lengths": np.asarray([len(ids) for ids in asked], np.int32)}
-    if asks[0].temperature > 0:
-        rows["temperatures"] = np.asarray([ask.temperature for ask in asks], np.float32)
-        rows["seeds"] = np.asarray([ask.seed % 2**32 for ask in asks], np.uint32)
-        if any(ask.top_k or ask.top_p < 1 for ask in asks):
-            rows["top_k"] = np.asarray([ask.top_k for ask in asks], np.int32)
-            rows["top_p"] = np.asarray([ask.top_p for ask in asks], np.float32)
-    found = generate(
-        loaded.model,
-        loaded.config,
-        loaded.variables,
-        prefix,
-        **loaded.place_rows(rows),
-        max_new_tokens=asks[0].limit,
-        ends=loaded.processor.end_ids,
-        barred=loaded.processor.barred_ids,
-    )
-    ids, ended, finite = (fetch(array)[: len(asked)].tolist() for array in found)
-    return list(zip(map(loaded.processor.until_end, ids), ended, finite, strict=True))
+    rows = {"prompts": tokens, **_rows_of_replies(asked, asks)}
+    options = _options_of_replies(calls.loaded, asks, room)
+    found = calls.run(generate, prefix, **calls.place(rows), **options)
+    return _replied(calls, len(asked), *found)
 
 
 def score(
-    loaded: Loaded,
+    calls: Calls,
     asked: Sequence[Ids],
     prefix: Prefix | None,
     choices: Sequence[Sequence[Ids]],
     *,
-    most: tuple[int, int] = (0, 0),
+    most: Sizes = (0, 0, 0),
 ) -> np.ndarray:
     """Return the summed log-probability float64[R, S] of each choice of each row of ids.
 
     Args:
       asked: ids that continue the prefix, at least one in each row.
       choices: of each row, ids of each choice, at least one in each.
-      most: tokens of the longest row of the kind, and tokens of all its choices; see ``padded``.
+      most: see ``lay_out_choices``.
     """
-    batch = loaded.place_rows(lay_out_choices(asked, choices, most))
-    values = score_choices(loaded.model, loaded.config, loaded.variables, prefix, batch)
-    return fetch(values)[: len(asked)].astype(np.float64)
+    batch = calls.place(lay_out_choices(asked, choices, most))
+    return _scores(calls, len(asked), calls.run(score_choices, prefix, batch))
+
+
+def score_and_reply(
+    calls: Calls,
+    asked: Sequence[Ids],
+    prefix: Prefix | None,
+    choices: Sequence[Sequence[Ids]],
+    asks: Sequence[Text],
+    *,
+    most: Sizes = (0, 0, 0),
+    room: int = 0,
+) -> tuple[np.ndarray, list[Replied]]:
+    """Return what ``score`` and ``reply`` return, of rows that are read once, by one program."""
+    rows = {"batch": lay_out_choices(asked, choices, most), **_rows_of_replies(asked, asks)}
+    options = _options_of_replies(calls.loaded, asks, room)
+    values, *found = calls.run(score_and_generate, prefix, **calls.place(rows), **options)
+    return _scores(calls, len(asked), values), _replied(calls, len(asked), *found)
+
+
+def _rows_of_replies(asked: Sequence[Ids], asks: Sequence[Text]) -> dict[str, np.ndarray]:
+    """Return the arrays [R] that say how rows are to be replied to."""
+    rows = {
+        "lengths": np.asarray([len(ids) for ids in asked], np.int32),
+        "limits": np.asarray([ask.limit for ask in asks], np.int32),
+    }
+    if asks[0].temperature > 0:
+        rows["temperatures"] = np.asarray([ask.temperature for ask in asks], np.float32)
+        rows["seeds"] = np.asarray([ask.seed % 2**32 for ask in asks], np.uint32)
+        if any(ask.top_k or ask.top_p < 1 for ask in asks):
+            rows["top_k"] = np.asarray([ask.top_k for ask in asks], np.int32)
+            rows["top_p"] = np.asarray([ask.top_p for ask in asks], np.float32)
+    return rows
+
+
+def _options_of_replies(loaded: Loaded, asks: Sequence[Text], room: int) -> dict:
+    return {
+        "max_new_tokens": max(room, *(ask.limit for ask in asks)),
+        "ends": loaded.processor.end_ids,
+        "barred": loaded.processor.barred_ids,
+    }
+
+
+def _replied(calls: Calls, rows: int, *found: jax.Array) -> list[Replied]:
+    ids, ended, finite = (calls.fetch(array)[:rows].tolist() for array in found)
+    return list(map(Replied, map(calls.loaded.processor.until_end, ids), ended, finite))
+
+
+def _scores(calls: Calls, rows: int, values: jax.Array) -> np.ndarray:
+    return calls.fetch(values)[:rows].astype(np.float64)
 
 
 def lay_out_choices(
-    asked: Sequence[Ids], choices: Sequence[Sequence[Ids]], most: tuple[int, int] = (0, 0)
+    asked: Sequence[Ids], choices: Sequence[Sequence[Ids]], most: Sizes = (0, 0, 0)
 ) -> dict[str, np.ndarray]:
-    """Return rows that hold a question and all its choices.
+    """Return rows that hold a question and, in the last M slots, all its choices.
 
     Segment 0 is the question, segment k the k-th choice, -1 padding; positions of each choice go on
     from the question.
+
+    Args:
+      most: of all rows of the kind, the most tokens of a question, the most tokens of the choices
+        of one, and the most choices of one. Questions have one of the widths of ``padded``; choices
+        have one.
 
     Returns:
       tokens, positions, segments i32[R, T]; targets, sources i32[R, M]: the tokens of choices and
       the places that predict them (T where there is none); answers i32[R, S].
     """
-    rows, columns = len(asked), max(map(len, choices))
-    totals = [sum(map(len, row)) for row in choices]
-    longest = max(len(ids) + total for ids, total in zip(asked, totals, strict=True))
-    width, scored = padded(longest, most[0]), padded(max(totals), most[1])
+    rows, columns = len(asked), max(most[2], *map(len, choices))
+    first = padded(max(map(len, asked)), most[0])  # slot of choices
+    scored = padded(max(most[1], *(sum(map(len, row)) for row in choices)))
+    width = first + scored
     batch = {
         "tokens": np.zeros((rows, width), np.int32),
         "positions": np.zeros((rows, width), np.int32),
@@ -192,19 +245,19 @@ def lay_out_choices(
         "answers": np.full((rows, columns), -1, np.int32),
     }
     for r, (question, row) in enumerate(zip(asked, choices, strict=True)):
-        start, taken = len(question), 0
-        batch["tokens"][r, :start] = question
-        batch["positions"][r, :start] = np.arange(start)
-        batch["segments"][r, :start] = 0
+        length, taken = len(question), 0
+        batch["tokens"][r, :length] = question
+        batch["positions"][r, :length] = np.arange(length)
+        batch["segments"][r, :length] = 0
         for number, choice in enumerate(row):
-            places = np.arange(start, start + len(choice))
+            mine = slice(taken, taken + len(choice))
+            places = first + np.arange(mine.start, mine.stop)
             batch["tokens"][r, places] = choice
-            batch["positions"][r, places] = len(question) + np.arange(len(choice))
+            batch["positions"][r, places] = length + np.arange(len(choice))
             batch["segments"][r, places] = number + 1
+            batch["targets"][r, mine] = places
             # The first token of a choice is predicted by the last one of the question.
-            sources = np.where(places == start, len(question) - 1, places - 1)
-            batch["targets"][r, taken : taken + len(choice)] = places
-            batch["sources"][r, taken : taken + len(choice)] = sources
+            batch["sources"][r, mine] = [length - 1, *places[:-1]]
             batch["answers"][r, number] = 0
-            start, taken = start + len(choice), taken + len(choice)
+            taken = mine.stop
     return batch

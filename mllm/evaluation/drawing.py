@@ -21,6 +21,7 @@ from mllm.data.packing import round_up
 from mllm.decoding.generate import generate
 from mllm.decoding.prefix import Prefix
 from mllm.decoding.sampling import Pattern
+from mllm.evaluation.ahead import Calls
 from mllm.evaluation.branching import Part, fill_rows, padded, read_level
 from mllm.evaluation.codec import Codec
 from mllm.evaluation.groups import group_size, in_groups
@@ -142,7 +143,7 @@ class Drawer:
         root = None
         if self.family.root:
             first = self.family.units[0].first.encoded
-            root = read_level(self.loaded, [Part(first, 0, self.family.root)])
+            root = read_level(Calls(self.loaded), [Part(first, 0, self.family.root)])
         prompts = [prompt for unit in self.family.units for prompt in unit.prompts]
         prompts.sort(key=lambda prompt: prompt.length)
         for kind in sorted({s for prompt in prompts for s in prompt.kind}):
@@ -189,7 +190,7 @@ class Drawer:
             filled = [*group, *[group[-1]] * (size - len(group))]
             ends = [(unit[0].prompt.encoded, len(unit[0].ids) - 1) for unit in filled]
             parts = [Part(encoded, start, end) for encoded, end in ends]
-            prefix, start = read_level(self.loaded, parts, root, most=longest - 1), -1
+            prefix, start = read_level(Calls(self.loaded), parts, root, most=longest - 1), -1
             size, longest = prefix.lengths.shape[0], 1
         rows, read = fill_rows(group, size, most)
         asked = [row.ids[start:] for row in rows]
@@ -210,14 +211,14 @@ class Drawer:
         if not shown and min(map(_alike, kin)) >= LEAST:
             starts = list(map(_alike, rows))
             parts = [Part(r.prompt.encoded, 0, end) for r, end in zip(rows, starts, strict=True)]
-            prefix = read_level(self.loaded, parts, most=max(map(_alike, kin)))
+            prefix = read_level(Calls(self.loaded), parts, most=max(map(_alike, kin)))
             longest = max(_longest(row) - _alike(row) for row in kin)
         pairs = [(row.prompt.encoded, row.asked.other) for row in rows]
         ends = [(one, start) for pair, start in zip(pairs, starts, strict=True) for one in pair]
         if shown:
             ends = [(one, len(one.ids) - 1) for one, _ in ends]
             parts = [Part(one, 0, end) for one, end in ends]
-            prefix, longest = read_level(self.loaded, parts, most=longest - 1), 1
+            prefix, longest = read_level(Calls(self.loaded), parts, most=longest - 1), 1
         asked = [one.ids[start:] for one, start in ends]
         yield self._replies(rows, read, asked, prefix, longest)
 

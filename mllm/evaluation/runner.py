@@ -2,15 +2,15 @@
 share.
 
 A family's root is read once; then, group by group, the media of its units; then, kind by kind,
-their prompts (``mllm.evaluation.tree``). A prompt with one ask is read in the same program as its
-ask. A prompt with several is read once, and they branch from it.
+their prompts (``mllm.evaluation.tree``). A prompt is read by the program that scores all its
+choices and writes a reply to it. If several replies are asked for, it is read once, and they branch
+from it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-
-import numpy as np
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.data import conversation
@@ -18,14 +18,30 @@ from mllm.data.chat_template import SWITCH
 from mllm.data.conversation import Turn
 from mllm.data.encoded import Encoded, require_fit
 from mllm.data.packing import round_up
-from mllm.data.processor import Processor
 from mllm.decoding.prefix import Prefix
-from mllm.evaluation.branching import Part, fill_rows, read_level, reply, score
+from mllm.evaluation.ahead import Calls, compiled_ahead
+from mllm.evaluation.branching import (
+    Part,
+    fill_rows,
+    read_level,
+    reply,
+    score,
+    score_and_reply,
+)
 from mllm.evaluation.codec import Codec, codec_of
 from mllm.evaluation.drawing import Drawer, drawn_prompts, in_codes
 from mllm.evaluation.groups import group_size, in_groups
+from mllm.evaluation.replied import scored_reply, text_reply
 from mllm.evaluation.request import Choices, Picture, Reply, Request, Text
-from mllm.evaluation.tree import Asked, Family, Prompt, Unit, grow
+from mllm.evaluation.tree import (
+    Asked,
+    Family,
+    Prompt,
+    Rooms,
+    Unit,
+    answered_together,
+    grow,
+)
 
 
 @dataclass(frozen=True)
@@ -38,12 +54,14 @@ class LocalModel:
       rows: questions that are run together, 0 for as many as memory holds; changes no reply.
       refuse_long: whether a conversation that exceeds the model's positions is an error; otherwise
         it is run beyond them.
+      ahead: whether programs are compiled in threads before they are called.
     """
 
     loaded: Loaded
     weights: str = ""
     rows: int = 0
     refuse_long: bool = True
+    ahead: bool = True
 
     @cached_property
     def codec(self) -> Codec | None:
@@ -74,9 +92,21 @@ class LocalModel:
         written = self._prompts([one for one in requests if not isinstance(one.ask, Picture)])
         encode = _Encoder(self.loaded).drawing
         drawn = drawn_prompts(requests, self.loaded, encode, self.refuse_long)
-        for family in grow(written):
-            if any(not unit.keys <= done for unit in family.units):
-                yield from _Asker(self, family, done).replies()
+        rooms = Rooms(written)
+        askers = [
+            _Asker(self, family, done, rooms)
+            for family in grow(written)
+            if any(not unit.keys <= done for unit in family.units)
+        ]
+
+        def plan(calls: Calls) -> None:
+            for asker in askers:
+                for _ in asker.replies(calls):
+                    pass
+
+        with compiled_ahead(self.loaded, plan if self.ahead and askers else None) as calls:
+            for asker in askers:
+                yield from asker.replies(calls)
         for family in grow(drawn):
             if any(not unit.keys <= done for unit in family.units):
                 yield from Drawer(self.loaded, self.codec, family, done, self.rows).replies()
@@ -182,31 +212,45 @@ def with_system(turns: tuple[Turn, ...], system: str | None) -> tuple[Turn, ...]
 
 
 class _Asker:
-    """Asks one family: its root, then groups of units or of prompts without media."""
+    """Asks one family: its root, then groups of units or of prompts without media.
 
-    def __init__(self, model: LocalModel, family: Family, done: set[str]):
+    ``rooms`` are those of all prompts, of other families too.
+    """
+
+    def __init__(self, model: LocalModel, family: Family, done: set[str], rooms: Rooms):
         self.loaded, self.rows = model.loaded, model.rows
-        self.family, self.done = family, done
-        self.root: Prefix | None = None
+        self.family, self.done, self.rooms = family, done, rooms
+        # Here, before anything is in memory but the weights, so that they follow from the requests.
+        self.shown = [(units, self._units_at_once(units)) for units in family.shown]
+        self.plain = [(prompts, self._prompts_at_once(prompts)) for prompts in family.plain]
+        self.calls, self.root = Calls(model.loaded), None
 
-    def replies(self) -> Iterator[list[Reply]]:
-        """Yield the missing replies, for one ask of one kind of prompts in a group at a time."""
+    def replies(self, calls: Calls) -> Iterator[list[Reply]]:
+        """Yield the missing replies, for one program and one group of prompts of a kind at a
+        time.
+        """
+        return copy(self)._replies(calls)
+
+    def _replies(self, calls: Calls) -> Iterator[list[Reply]]:
+        self.calls = calls
         if self.family.root:
             part = Part(self.family.units[0].first.encoded, 0, self.family.root)
-            self.root = read_level(self.loaded, [part])
-        for units in self.family.shown:
-            yield from in_groups(units, self._units_at_once(units), partial(self._units, units))
-        for prompts in self.family.plain:
-            slots = max(map(_slots, prompts)) - self.family.root
-            size = self.rows or group_size(self.loaded, slots)
+            self.root = read_level(calls, [part])
+        for units, size in self.shown:
+            yield from in_groups(units, size, partial(self._units, units))
+        for prompts, size in self.plain:
             yield from in_groups(prompts, size, partial(self._plain, prompts))
+
+    def _prompts_at_once(self, prompts: Sequence[Prompt]) -> int:
+        slots = max(map(self.rooms.slots, prompts)) - self.family.root
+        return self.rows or group_size(self.loaded, slots)
 
     def _units_at_once(self, units: Sequence[Unit]) -> int:
         rows = max(unit.rows for unit in units)
         if self.rows:
             return max(1, self.rows // rows)
         shared = max(unit.end for unit in units) - self.family.root
-        own = max(_slots(prompt) - unit.end for unit in units for prompt in unit.prompts)
+        own = max(self.rooms.slots(prompt) - unit.end for unit in units for prompt in unit.prompts)
         return group_size(self.loaded, shared + rows * own, rows)
 
     def _units(self, like: Sequence[Unit], group: Sequence[Unit], size: int) -> Iterator[list]:
@@ -217,7 +261,7 @@ class _Asker:
         units = [*group, *[group[-1]] * (self._filled(size) - len(group))]
         parts = [Part(unit.first.encoded, root, unit.end) for unit in units]
         most = max(unit.end for unit in like) - root
-        prefix = read_level(self.loaded, parts, self.root, most=most)
+        prefix = read_level(self.calls, parts, self.root, most=most)
         for kind in sorted({prompt.kind for unit in group for prompt in unit.prompts}):
             prompts = [unit.of(kind) for unit in group]
             rows = max(len(unit.of(kind)) for unit in like)
@@ -253,93 +297,69 @@ class _Asker:
         parts = [Part(prompt.encoded, self._start(prompt), prompt.length) for prompt in prompts]
         own = [prompt.length - self._start(prompt) for prompt in kin]
         longest, kind = max(own), prompts[0].kind
-        if len(kind) > 1 and min(own) > 1:
-            # All of a prompt but its last token, with which each of its asks begins.
+        if len(answered_together(kind)) > 1 and min(own) > 1:
+            # All of a prompt but its last token, with which each of its replies begins.
             begun = [replace(part, end=part.end - 1) for part in parts]
-            prefix = read_level(self.loaded, begun, prefix, most=longest - 1)
+            prefix = read_level(self.calls, begun, prefix, most=longest - 1)
             parts = [replace(part, start=part.end - 1) for part in parts]
             own, longest = [1] * len(kin), 1
-        asked = [part.ids for part in parts]
-        for number, signature in enumerate(kind):
-            asks = [prompt.asks[number] for prompt in prompts]
-            if all(set(asks[row].keys) <= self.done for row in read):
+        ids = [part.ids for part in parts]
+        for scored, written in answered_together(kind):
+            numbers = [*scored, *written]
+            if all(set(prompts[r].asks[n].keys) <= self.done for r in read for n in numbers):
                 continue
-            if signature[0] == "choices":
-                sizes = [prompt.asks[number].size for prompt in kin]
-                most = max(map(sum, zip(own, sizes, strict=True))), max(sizes)
-                choices = [ask.choices for ask in asks]
-                found = score(self.loaded, asked, prefix, choices, most=most)
-                replies = [_scored(prompts[row], asks[row], found[row]) for row in read]
-            else:
-                texts = [ask.ask for ask in asks]
-                found = reply(self.loaded, asked, prefix, texts, most=longest)
-                processor = self.loaded.processor
-                replies = [
-                    _replied(prompts[row], asks[row], *found[row], processor) for row in read
-                ]
+            choices = [prompt.choices(scored) for prompt in kin]
+            most = longest, max(sum(map(len, c)) for c in choices), max(map(len, choices))
+            found = self._answered(prompts, ids, prefix, scored, written, most)
             yield [
                 replace(reply, key=key)
-                for row, reply in zip(read, replies, strict=True)
-                for key in asks[row].keys
+                for number, replies in zip(numbers, found, strict=True)
+                for row in read
+                for key in prompts[row].asks[number].keys
                 if key not in self.done
+                for reply in [replies[row]]
             ]
+
+    def _answered(
+        self,
+        prompts: Sequence[Prompt],
+        ids: Sequence[Sequence[int]],
+        prefix: Prefix | None,
+        scored: Sequence[int],
+        written: Sequence[int],
+        most: tuple[int, int, int],
+    ) -> list[list[Reply]]:
+        """Return the replies, without their keys, of all rows to each ask of one program.
+
+        Args:
+          scored, written: numbers of the asks for choices, and of the ask for a text, if any.
+        """
+        calls, values, texts = self.calls, None, []
+        choices = [prompt.choices(scored) for prompt in prompts]
+        asks = [prompt.asks[n].ask for n in written for prompt in prompts]
+        room = max((self.rooms.of(prompts[0], ask) for ask in asks), default=0)
+        if not written:
+            values = score(calls, ids, prefix, choices, most=most)
+        elif not scored:
+            texts = reply(calls, ids, prefix, asks, most=most[0], room=room)
+        else:
+            values, texts = score_and_reply(calls, ids, prefix, choices, asks, most=most, room=room)
+        found, first = [], [0] * len(prompts)
+        for number in scored:
+            asked = [prompt.asks[number] for prompt in prompts]
+            after = [start + len(ask.choices) for start, ask in zip(first, asked, strict=True)]
+            rows = zip(prompts, asked, values, first, after, strict=True)
+            found.append(
+                [scored_reply(p, ask, row[start:stop]) for p, ask, row, start, stop in rows]
+            )
+            first = after
+        for number in written:
+            rows = zip(prompts, texts, strict=True)
+            found.append(
+                [text_reply(p, p.asks[number], *text, self.loaded.processor) for p, text in rows]
+            )
+        return found
 
     def _start(self, prompt: Prompt) -> int:
         """Return how many tokens of a prompt are read before it."""
         return max(prompt.media_end, self.family.root)
-
-
-def _scored(prompt: Prompt, asked: Asked, values: np.ndarray) -> Reply:
-    """Return the reply, without its key, of scores float64[S] of a row."""
-    values = values[: len(asked.choices)]
-    finite = bool(np.isfinite(values).all())
-    return Reply(
-        key="",
-        logprobs=tuple(values.tolist()) if finite else None,
-        tokens=tuple(map(len, asked.choices)),
-        state="valid" if finite else "error",
-        extra=_counts(prompt),
-    )
-
-
-def _replied(
-    prompt: Prompt,
-    asked: Asked,
-    ids: list[int],
-    ended: bool,
-    finite: bool,
-    processor: Processor,
-) -> Reply:
-    """Return the reply, without its key, of generated ids."""
-    decode, stop = processor.tokenizer.decode, (*processor.config.stop, *asked.ask.stop)
-    before = processor.until(ids, stop)
-    text, stopped = cut_at(decode(before, skip_special_tokens=True), stop)
-    stopped = stopped or len(before) < len(ids)
-    extra = {**_counts(prompt), "reply_tokens": len(ids)}
-    if asked.ask.echo is not None:
-        whole = [*prompt.encoded.ids, *ids][asked.ask.echo :]
-        extra["echo"] = decode(whole, skip_special_tokens=True)
-    return Reply(
-        key="",
-        text=text,
-        ended=ended or stopped,
-        state="valid" if finite else "error",
-        extra=extra,
-    )
-
-
-def cut_at(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """Return the text before the first of the stop texts, and whether there was one."""
-    places = [text.find(mark) for mark in stop if mark in text]
-    return (text[: min(places)], True) if places else (text, False)
-
-
-def _slots(prompt: Prompt) -> int:
-    """Return how many slots a prompt and its longest ask take."""
-    return prompt.length + max(asked.size for asked in prompt.asks)
-
-
-def _counts(prompt: Prompt) -> dict[str, int]:
-    """Return what a prompt costs."""
-    encoded = prompt.encoded
-    return {"prompt_tokens": len(encoded.ids), "media_tokens": encoded.media_tokens}

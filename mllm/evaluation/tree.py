@@ -6,7 +6,7 @@ beginning (a system prompt, worked examples) are a family, whose root is read on
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from mllm.data.encoded import Encoded
 from mllm.evaluation.request import Choices, Text
 
 LEAST = 64  # tokens that a family must share beyond the family around it: reading a root has a cost
+SHORT = 64  # tokens; replies of at most as many get the same room, and so share a program
 PAYS = 1000  # rows saved that are worth programs of their own
 
 Signature = tuple  # asks of equal signature are answered by one program
@@ -66,6 +67,10 @@ class Prompt:
     def length(self) -> int:
         return len(self.encoded.ids)
 
+    def choices(self, numbers: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return the ids of all choices of the asks of these numbers."""
+        return [choice for number in numbers for choice in self.asks[number].choices]
+
     @property
     def keys(self) -> set[str]:
         return {key for asked in self.asks for key in asked.keys}
@@ -87,6 +92,50 @@ class Prompt:
             return self.encoded.content[: max(self.length - 2, 0)]
         start = next(span.start for span in spans if span.media == spans[-1].media)
         return self.encoded.content[:start]
+
+
+def answered_together(kind: tuple[Signature, ...]) -> list[tuple[list[int], list[int]]]:
+    """Return the numbers of the asks that one program answers, for each program of a kind: all
+    choices and the first reply, then each other reply.
+    """
+    scored = [number for number, signature in enumerate(kind) if signature[0] == "choices"]
+    written = [[number] for number in range(len(kind)) if number not in scored] or [[]]
+    return [(scored if place == 0 else [], numbers) for place, numbers in enumerate(written)]
+
+
+class Rooms:
+    """The room for the tokens of replies.
+
+    Kinds that differ in the limits of short replies alone get that of the longest of them.
+    """
+
+    def __init__(self, prompts: Iterable[Prompt]):
+        self._short: dict[tuple, int] = {}
+        for prompt in prompts:
+            form, limits = _form(prompt.kind), (ask.limit for ask in _texts(prompt))
+            short = (limit for limit in limits if limit <= SHORT)
+            self._short[form] = max([self._short.get(form, 0), *short])
+
+    def of(self, prompt: Prompt, ask: Text) -> int:
+        """Return the room for a reply to a prompt."""
+        return self._short[_form(prompt.kind)] if ask.limit <= SHORT else ask.limit
+
+    def slots(self, prompt: Prompt) -> int:
+        """Return how many slots a prompt takes with its choices or its longest reply."""
+        choices = sum(asked.size for asked in prompt.asks if asked.choices)
+        return prompt.length + max([choices, *(self.of(prompt, ask) for ask in _texts(prompt))])
+
+
+def _texts(prompt: Prompt) -> list[Text]:
+    return [asked.ask for asked in prompt.asks if isinstance(asked.ask, Text)]
+
+
+def _form(kind: tuple[Signature, ...]) -> tuple:
+    """Return a kind without the limits of its short replies."""
+    return tuple(
+        (name, *rest) if name == "choices" or rest[0] > SHORT else (name, *rest[1:])
+        for name, *rest in kind
+    )
 
 
 @dataclass(frozen=True)

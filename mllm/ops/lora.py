@@ -56,6 +56,7 @@ def merge_lora(variables: dict) -> dict:
     return {"params": unflatten_dict(params)}
 
 
+@jax.jit
 def merge_update(
     weight: jax.Array, a: jax.Array, b: jax.Array, magnitude: jax.Array | None = None
 ) -> jax.Array:

@@ -1,6 +1,7 @@
 """Move arrays from the host to the mesh and back: trees by the rules, batches by rows."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,18 +20,31 @@ def place(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(_put, tree, shardings(tree, mesh))
 
 
-def make_on(mesh: Mesh, make: Callable, *arguments) -> Any:
-    """Compute the tree ``make(*arguments)`` in its place on the mesh, never whole on one device."""
-    places = shardings(jax.eval_shape(make, *arguments), mesh)
-    return jax.jit(make, out_shardings=places)(*arguments)
+def make_on(mesh: Mesh, make: Callable, *arguments, **static) -> Any:
+    """Compute the tree ``make(*arguments, **static)`` in its place on the mesh, never whole on one
+    device.
+
+    Calls of the same function with arguments of the same shapes share a program.
+
+    Args:
+      static: hashable values, which are part of the program.
+    """
+    places = shardings(jax.eval_shape(partial(make, **static), *arguments), mesh)
+    program = jax.jit(make, static_argnames=tuple(static), out_shardings=places)
+    return program(*arguments, **static)
 
 
-def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
+def place_rows(
+    batch: dict[str, Any], mesh: Mesh | None, *, put: Callable | None = None
+) -> dict[str, Any]:
     """Split the rows of a batch over data and fsdp; without a mesh, return the batch unchanged.
 
     Every process passes the whole batch, a tree of arrays [R, ...] of floats or integers. If the
     number of devices does not divide R, copies of the last row are appended; their ``weight``, if
     the batch has one, is 0.
+
+    Args:
+      put: what becomes of an array and its sharding; None places it.
     """
     if mesh is None:
         return batch
@@ -38,15 +52,17 @@ def place_rows(batch: dict[str, Any], mesh: Mesh | None) -> dict[str, Any]:
     missing = -rows % row_devices(mesh)
     split = NamedSharding(mesh, rows_spec(rows + missing, mesh))
 
-    def put(path, values):
+    put = put or _put
+
+    def split_rows(path, values):
         full = np.asarray(values)
         if missing:
             full = np.concatenate([full, np.repeat(full[-1:], missing, axis=0)])
             if path[-1].key == "weight":
                 full[rows:] = 0
-        return _put(full, split)
+        return put(full, split)
 
-    return jax.tree_util.tree_map_with_path(put, batch)
+    return jax.tree_util.tree_map_with_path(split_rows, batch)
 
 
 def fetch(array: jax.Array) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.encoded import Encoded
+from mllm.evaluation.ahead import Calls
 from mllm.evaluation.branching import Part, read_level, reply
 from mllm.evaluation.codec import codec_of
 from mllm.evaluation.drawing import in_codes
@@ -38,13 +39,14 @@ def measure(loaded: Loaded, rounds: Rounds) -> dict[str, float | int]:
     leaves = jax.tree.leaves(loaded.variables)
     longest = max(len(prompt.ids) for prompt in prompts)
     parts = [Part(prompt, 0, len(prompt.ids) - 1) for prompt in prompts]
-    alone = [_seconds(lambda part=part: _read(loaded, [part], longest)) for part in parts]
-    together = _seconds(lambda: _read(loaded, parts, longest))
-    prefix = read_level(loaded, parts, most=longest)
+    calls = Calls(loaded)
+    alone = [_seconds(lambda part=part: _read(calls, [part], longest)) for part in parts]
+    together = _seconds(lambda: _read(calls, parts, longest))
+    prefix = read_level(calls, parts, most=longest)
     last = [prompt.ids[-1:] for prompt in prompts]
     asks = [Text(NEW_TOKENS)] * len(prompts)
-    written = sum(len(ids) + ended for ids, ended, _ in reply(loaded, last, prefix, asks))
-    decoding = _seconds(lambda: reply(loaded, last, prefix, asks))
+    written = sum(len(ids) + ended for ids, ended, _ in reply(calls, last, prefix, asks))
+    decoding = _seconds(lambda: reply(calls, last, prefix, asks))
     found = {
         "parameters": sum(leaf.size for leaf in leaves),
         "parameter_bytes": sum(leaf.nbytes for leaf in leaves),
@@ -71,8 +73,8 @@ def _prompts(loaded: Loaded, requests: Sequence[Request]) -> list[Encoded]:
     ]
 
 
-def _read(loaded: Loaded, parts: Sequence[Part], longest: int) -> None:
-    jax.block_until_ready(read_level(loaded, parts, most=longest).levels)
+def _read(calls: Calls, parts: Sequence[Part], longest: int) -> None:
+    jax.block_until_ready(read_level(calls, parts, most=longest).levels)
 
 
 def _seconds(run: Callable[[], object]) -> float:

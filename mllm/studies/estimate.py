@@ -197,7 +197,7 @@ def checkpoint_bytes(planned: Planned, start: Loaded, steps: int) -> int:
     else:
         name = schedule.trainable
         trains = {"params": {name: lookup(params, name, "trainable ('params', 'lora' or a part)")}}
-    held = jax.eval_shape(make_optimizer(schedule, steps).init, trains)
+    held = jax.eval_shape(make_optimizer(schedule).init, trains)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((trains, held)))
 
 

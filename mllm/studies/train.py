@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +134,8 @@ def train_stage(
     weights = divide(start, schedule.trainable, run.config, mesh)
     frozen = {**weights.frozen, **reference_weights(stage, start)}
     steps = pipeline.steps(schedule.epochs)  # packs all rows: an example that none holds is found
-    optimizer = make_optimizer(schedule, steps)
-    first = state.create(weights.trainable, optimizer, mesh)
+    optimizer, rate = make_optimizer(schedule), make_rate(schedule, steps)
+    first = state.create(weights.trainable, optimizer, mesh, rate)
     make = partial(make_step, run.config, stage, start, weights, optimizer, mesh)
     step = make()
     begin()
@@ -222,16 +222,16 @@ def divide(start: Loaded, trainable: str, config, mesh: Mesh) -> Weights:
         return Weights({"params": params}, {})
     if trainable == "lora":
         lora = config.lora.to_dict()
-        adapter = make_on(mesh, partial(_adapter, params, lora), jax.random.key(config.seed + 1))
+        options = {name: lora[name] for name in ("rank", "targets", "alpha") if name in lora}
+        adapter = make_on(mesh, _adapter, params, jax.random.key(config.seed + 1), **options)
         return Weights(adapter, {"params": params}, lora=lora)
     part = lookup(params, trainable, "trainable ('params', 'lora' or a part of it):")
     rest = {name: tree for name, tree in params.items() if name != trainable}
     return Weights({"params": {trainable: part}}, {"params": rest}, parts=[trainable])
 
 
-def _adapter(params: dict, lora: dict, key: jax.Array) -> dict:
-    """Return the collection of a fresh adapter of ``config.lora``."""
-    options = {name: lora[name] for name in ("rank", "targets", "alpha") if name in lora}
+def _adapter(params: dict, key: jax.Array, **options) -> dict:
+    """Return the collection of a fresh adapter."""
     return {"lora": init_lora(params, key, **options)}
 
 
@@ -268,16 +268,27 @@ def add_precomputed(
         pipeline.pictures.tokens = picture_tokens(start, pipeline)
 
 
-def make_optimizer(schedule, steps: int) -> optax.GradientTransformation:
-    """Return the optimizer of a schedule over so many steps."""
-    rate = optimizers.Schedule(schedule.learning_rate, steps, schedule.warmup, schedule.decay)
-    return optimizers.make_optimizer(
+def make_optimizer(schedule) -> optax.GradientTransformation:
+    """Return the optimizer of a schedule, whose numbers are data of its state (``make_rate``): runs
+    that differ in nothing else get the same one, and with it the same programs.
+    """
+    return _optimizer(
         schedule.optimizer,
-        rate,
+        schedule.decay,
         b2=schedule.b2,
         weight_decay=schedule.weight_decay,
         clip=schedule.clip,
     )
+
+
+@lru_cache(maxsize=16)
+def _optimizer(name: str, decay: str, **options) -> optax.GradientTransformation:
+    return optimizers.make_optimizer(name, optimizers.Schedule(1.0, 1, decay=decay), **options)
+
+
+def make_rate(schedule, steps: int) -> optimizers.Schedule:
+    """Return the learning rates of a schedule over so many steps."""
+    return optimizers.Schedule(schedule.learning_rate, steps, schedule.warmup, schedule.decay)
 
 
 def make_step(
@@ -291,14 +302,17 @@ def make_step(
 ) -> Step:
     """Return the training step of a stage; ``policy`` stands where ``remat`` is "auto"."""
     drops = weights.lora is not None and weights.lora["dropout"]
+    shape = resolved(step_config(config, start, weights), policy)
+    seed, parts = config.seed + 2 if drops else None, stage.schedule.accumulation
+    return _step(start.model, shape, stage.objective, optimizer, mesh, seed, parts)
+
+
+@lru_cache(maxsize=16)
+def _step(model, shape, objective, optimizer, mesh: Mesh, seed: int | None, parts: int) -> Step:
+    """Return a training step: runs that differ only in their data share it and its programs."""
+    key = None if seed is None else jax.random.key(seed)
     return make_train_step(
-        start.model,
-        resolved(step_config(config, start, weights), policy),
-        stage.objective,
-        optimizer,
-        mesh=mesh,
-        key=jax.random.key(config.seed + 2) if drops else None,
-        accumulation=stage.schedule.accumulation,
+        model, shape, objective, optimizer, mesh=mesh, key=key, accumulation=parts
     )
 
 

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -109,21 +110,25 @@ def _say_unkept(error: Exception) -> None:
 
 
 class CompileCount:
-    """Programs compiled or fetched since this was made, the seconds that took, and how many came
-    from disk.
+    """Programs compiled or fetched since this was made, the seconds that took, those of all threads
+    together, and how many came from disk.
     """
 
     def __init__(self):
         self.programs, self.seconds, self.hits = 0, 0.0, 0
+        self._counting = threading.Lock()
         jax.monitoring.register_event_duration_secs_listener(self._took)
         jax.monitoring.register_event_listener(self._happened)
 
     def _took(self, event: str, seconds: float, **_) -> None:
         if event == _SECONDS:
-            self.programs, self.seconds = self.programs + 1, self.seconds + seconds
+            with self._counting:
+                self.programs, self.seconds = self.programs + 1, self.seconds + seconds
 
     def _happened(self, event: str, **_) -> None:
-        self.hits += event == _HIT
+        if event == _HIT:
+            with self._counting:
+                self.hits += 1
 
     def counts(self, since: dict | None = None) -> dict:
         """Return {"programs", "seconds", "hits"}, less the counts ``since``, returned before."""

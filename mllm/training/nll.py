@@ -12,9 +12,9 @@ def nll() -> Objective:
     The mean is over all supervised tokens of the batch together, not per answer; roles are not
     read. Metric: ``nll``.
     """
+    return Objective(_loss, rows="all")
 
-    def loss(token_logprobs: jax.Array, batch: Batch):
-        total = masked_total(-token_logprobs, batch["loss_mask"] * batch["weight"][:, None])
-        return mean(total), {"nll": total}
 
-    return Objective(loss, rows="all")
+def _loss(token_logprobs: jax.Array, batch: Batch):
+    total = masked_total(-token_logprobs, batch["loss_mask"] * batch["weight"][:, None])
+    return mean(total), {"nll": total}

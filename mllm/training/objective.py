@@ -50,7 +50,7 @@ class Objective:
 
     loss: Loss | None
     rows: Literal["all", "primary", "joint", "sequential", "none"]
-    roles: Mapping[str, float] = field(default_factory=dict)
+    roles: Mapping[str, float] = field(default_factory=dict, hash=False)
     primary: str = ""
     reference: str | None = None
     system_prompt: str | None = None

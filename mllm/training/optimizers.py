@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
@@ -31,6 +32,13 @@ class Schedule:
     def __post_init__(self):
         if self.decay not in _DECAYS:
             raise ValueError(f"unknown decay {self.decay!r} (known: {', '.join(_DECAYS)})")
+
+    def begin(self) -> "ScheduleState":
+        """Return the state before the first update, of NumPy scalars."""
+        warmup = min(self.warmup, max(self.steps - 1, 0))
+        rest = max(self.steps - warmup, 1)
+        peak, warmup, rest = (np.float32(x) for x in (self.peak, warmup, rest))
+        return ScheduleState(np.int32(0), peak * (1 / (warmup + 1)), peak, warmup, rest)
 
 
 class ScheduleState(NamedTuple):
@@ -59,16 +67,22 @@ def scale_by_schedule(schedule: Schedule) -> optax.GradientTransformation:
         return ScheduleState(count, rate, peak, warmup, rest)
 
     def init(params) -> ScheduleState:
-        warmup = min(schedule.warmup, max(schedule.steps - 1, 0))
-        rest = max(schedule.steps - warmup, 1)
-        numbers = (jnp.asarray(x, jnp.float32) for x in (schedule.peak, warmup, rest))
-        return at(jnp.zeros((), jnp.int32), *numbers)
+        return jax.tree.map(jnp.asarray, schedule.begin())
 
     def update(updates, state: ScheduleState, params=None):
         scaled = jax.tree.map(lambda u: state.learning_rate * u, updates)
         return scaled, at(state.count + 1, state.peak, state.warmup, state.rest)
 
     return optax.GradientTransformation(init, update)
+
+
+def with_rate(opt: optax.OptState, rate: ScheduleState) -> optax.OptState:
+    """Return the state of an optimizer with another schedule of the same decay."""
+    return jax.tree.map(
+        lambda leaf: rate if isinstance(leaf, ScheduleState) else leaf,
+        opt,
+        is_leaf=lambda leaf: isinstance(leaf, ScheduleState),
+    )
 
 
 def make_optimizer(

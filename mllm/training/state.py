@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from mllm.parallel.mesh import one_device
 from mllm.parallel.place import make_on, place
+from mllm.training.optimizers import Schedule, with_rate
 
 
 class TrainState(NamedTuple):
@@ -28,9 +29,13 @@ def create(
     trainable: dict[str, Any],
     optimizer: optax.GradientTransformation,
     mesh: Mesh | None = None,
+    rate: Schedule | None = None,
 ) -> TrainState:
     """Return the state before the first update, all of it laid over ``mesh`` by the rules; None is
     the first device.
+
+    Args:
+      rate: learning rates, in place of those that the optimizer was made with.
 
     Raises:
       ValueError: a trainable leaf that is not float32. bfloat16 weights do not move at
@@ -44,4 +49,7 @@ def create(
     mesh = mesh or one_device()
     trainable, step = place(trainable, mesh), place(np.zeros((), np.int32), mesh)
     # Counters too: the compiler would put them on one device, where no later step can use them.
-    return TrainState(step, trainable, make_on(mesh, optimizer.init, trainable))
+    opt = make_on(mesh, optimizer.init, trainable)
+    if rate is not None:
+        opt = with_rate(opt, place(rate.begin(), mesh))
+    return TrainState(step, trainable, opt)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from mllm.decoding.generate import generate
+from mllm.decoding.generate import generate, score_and_generate
 from mllm.decoding.prefix import prefill
 from mllm.decoding.score import score_choices
 from mllm.evaluation.branching import lay_out_choices
@@ -196,3 +196,32 @@ def test_choices_in_one_row_equal_choices_scored_alone(variables, prompts):
             expected = table[np.arange(len(choice)), choice].sum()
             np.testing.assert_allclose(scores[i, j], expected, rtol=1e-5, atol=1e-5)
         assert (np.asarray(scores[i, len(options) :]) == 0).all()
+
+
+def test_choices_and_replies_of_one_program_are_those_of_two(variables, prompts):
+    _, _, questions, _ = prompts
+    prefix, (tokens, lengths) = make_prefix(variables, prompts), padded(questions, 8)
+    choices = [[[5, 6, 7], [9]], [[4]], [[8, 8]], [[5], [6], [7]], [[20, 21]], [[11]]]
+    batch = lay_out_choices(questions, choices)
+    where, limits = (llava, CONFIG, variables, prefix), {"max_new_tokens": NEW, "ends": (EOS,)}
+    scores, *replies = score_and_generate(*where, batch, lengths, **limits)
+    np.testing.assert_allclose(scores, score_choices(*where, batch), rtol=1e-5, atol=1e-5)
+    for found, alone in zip(replies, generate(*where, tokens, lengths, **limits), strict=True):
+        np.testing.assert_array_equal(found, alone)
+
+
+def test_a_limit_ends_a_row_as_less_room_does(variables, prompts):
+    _, _, questions, _ = prompts
+    prefix, (tokens, lengths) = make_prefix(variables, prompts), padded(questions, 8)
+    limits = np.array([3, 3, 12, 1, 5, 7], np.int32)
+    free, _ = run(variables, prefix, questions)
+    found = generate(
+        *(llava, CONFIG, variables, prefix, tokens, lengths),
+        limits=limits,
+        max_new_tokens=NEW,
+        ends=(EOS,),
+    )
+    out, ended, _ = map(np.asarray, found)
+    for row, over, whole, limit in zip(out, ended, free, limits, strict=True):
+        assert row.tolist() == [*whole[:limit], *[EOS] * (NEW - limit)]
+        assert over == (EOS in whole[:limit])

@@ -14,8 +14,9 @@ from mllm.data.chat_template import ChatTemplate
 from mllm.data.conversation import Turn, assistant, image, raw, system, user
 from mllm.data.hf_chat import with_template
 from mllm.evaluation import runner
+from mllm.evaluation.replied import cut_at
 from mllm.evaluation.request import Choices, Request, Text
-from mllm.evaluation.runner import LocalModel, cut_at, with_system
+from mllm.evaluation.runner import LocalModel, with_system
 
 pytestmark = pytest.mark.thorough
 
@@ -144,20 +145,20 @@ def test_what_is_shared_is_read_once(model, monkeypatch):
     read, asked = [], []
     read_level, reply = runner.read_level, runner.reply
 
-    def seen_read(loaded, parts, *arguments, **options):
+    def seen_read(calls, parts, *arguments, **options):
         read.append([part.ids for part in parts])
-        return read_level(loaded, parts, *arguments, **options)
+        return read_level(calls, parts, *arguments, **options)
 
-    def seen_reply(loaded, ids, *arguments, **options):
+    def seen_reply(calls, ids, *arguments, **options):
         asked.append(len(set(map(tuple, ids))))
-        return reply(loaded, ids, *arguments, **options)
+        return reply(calls, ids, *arguments, **options)
 
     monkeypatch.setattr(runner, "read_level", seen_read)
     monkeypatch.setattr(runner, "reply", seen_reply)
     shots = raw("USER: ", A, LONG)
     turns = [raw(*shots.parts, shown, text) for shown in (A, B) for text in ("Who", "Where was")]
     wanted = [Request(f"{i}{n}", "c", {}, (t,), Text(3)) for i, t in enumerate(turns) for n in "ab"]
-    found = ask(LocalModel(model), wanted)
+    found = ask(LocalModel(model, ahead=False), wanted)
     assert len(found) == 8 and all(found[f"{i}a"].text == found[f"{i}b"].text for i in range(4))
     media = model.processor.image_id
     assert [len(set(rows)) for rows in read] == [1, 1]  # the pictures are equal as ids
