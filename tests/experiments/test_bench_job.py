@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs.mllmu import llava7b
-from experiments.bench.job import Step, config_flags, do, line, steps_of
+from experiments.bench.steps import Step, config_flags, do, line, steps_of
 
 
 def python(name: str, code: str) -> Step:
