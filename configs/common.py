@@ -14,8 +14,9 @@ def stage(**values) -> ConfigDict:
     hold fewer activations at a time; ``trainable`` is "params" (all of them), "lora" or a part of
     the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and answer) or
     "text" (every token of the row; it needs ``rows.answers`` = 1); ``end_token`` is whether an
-    answer ends with one; ``alike`` puts rows of like length into one batch; ``split`` overrides the
-    processor on whether pictures are split into crops; ``optimizer`` is one of
+    answer ends with one; ``augment`` shows random views of pictures, "strong" (or True) or "gentle"
+    ones (``mllm.data.views``); ``alike`` puts rows of like length into one batch; ``split``
+    overrides the processor on whether pictures are split into crops; ``optimizer`` is one of
     ``mllm.training.optimizers``; ``vocabulary`` "tokenizer" leaves the rows of the head that are no
     token of the tokenizer out of the softmax, in training and in the trained model.
     """

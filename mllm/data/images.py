@@ -4,7 +4,6 @@ processors.
     decode        bytes -> RGB image
     make_picture  RGB image -> Picture: the tiles that a vision tower sees
     framed        RGB image -> what a model sees of it, before it is scaled
-    augment       RGB image -> a random view of it
 
 Sizes of Pillow images are (width, height); extents and grids, as arrays, have the height first.
 """
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from PIL import ExifTags, Image, ImageEnhance, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from mllm.registry import lookup
 
@@ -338,38 +337,3 @@ def framed(image: Image.Image, config: ImageConfig) -> tuple[Image.Image, tuple[
     if config.transform == "idefics2":
         return image, _between(image.size, config)
     return image, square
-
-
-def augment(
-    image: Image.Image, size: int | tuple[int, int], rng: np.random.Generator
-) -> np.ndarray:
-    """Return a random view, u8[height, width, 3]: mirrored, turned, zoomed, shifted, recoloured,
-    blurred by chance.
-
-    Teaching on views of a portrait rather than on the portrait makes the person known, not the
-    picture.
-
-    Args:
-      size: (width, height) of the view, or the side of a square one.
-    """
-    size = (size, size) if isinstance(size, int) else size
-    if rng.random() < 0.5:
-        image = ImageOps.mirror(image)
-    angle, zoom = np.deg2rad(rng.uniform(-14, 14)), rng.uniform(0.82, 1.15)
-    shift = rng.uniform(-0.08, 0.08, 2) * image.size
-    cos, sin, x, y = np.cos(angle) * zoom, np.sin(angle) * zoom, image.width / 2, image.height / 2
-    offsets = x - cos * x - sin * y, y + sin * x - cos * y
-    affine = (cos, sin, offsets[0] + shift[0], -sin, cos, offsets[1] + shift[1])
-    background = image.getpixel((1, 1))
-    bilinear = Image.Resampling.BILINEAR
-    image = image.transform(image.size, Image.Transform.AFFINE, affine, bilinear, 0, background)
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = enhance(image).enhance(rng.uniform(0.75, 1.25))
-    if rng.random() < 0.25:  # a lower resolution and back: blur
-        share = rng.uniform(0.5, 0.8)
-        width, height = (max(8, int(side * share)) for side in size)
-        image = image.resize((width, height), bilinear)
-    pixels = np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float32)
-    if rng.random() < 0.25:
-        pixels = pixels + rng.normal(0, rng.uniform(2, 10), pixels.shape)
-    return np.clip(np.round(pixels), 0, 255).astype(np.uint8)

@@ -9,18 +9,14 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from mllm.data import images
-from mllm.data.cache import Cache
 from mllm.data.conversation import Example, Media
 from mllm.data.images import Picture
 from mllm.data.packing import round_up, starts_of
 from mllm.data.processor import Processor
 from mllm.data.rows import empty_media
 from mllm.data.tokenized import Tokenized
-
-VIEWS = 256 * 2**20  # bytes of decoded pictures kept to draw views of
+from mllm.data.views import Viewer, views_named
 
 
 class Shown(NamedTuple):
@@ -43,8 +39,8 @@ class Pictures:
     """What the encoder sees of the pictures of a run.
 
     Attributes:
-      processor: prepares them. augmented: show a random view of what it would show instead, another
-        one every time.
+      processor: prepares them. augmented: which random views are shown instead of what it would
+        show, if any (``mllm.data.views.views_named``).
       most, height, width: tiles of the examples that show the most of them, and a size in pixels
         that holds every tile: one program for the whole run.
       tokens: what a frozen encoder makes of each picture, float[tiles, N, D] by its content number,
@@ -55,9 +51,12 @@ class Pictures:
     most: int
     height: int
     width: int
-    augmented: bool = False
+    augmented: bool | str = False
     tokens: dict[int, np.ndarray] | None = None
-    _views: Cache = field(default_factory=lambda: Cache(VIEWS))
+    _viewer: Viewer = field(init=False)
+
+    def __post_init__(self):
+        self._viewer = Viewer(self.processor, views_named(self.augmented))
 
     @classmethod
     def of(
@@ -67,7 +66,7 @@ class Pictures:
         processor: Processor,
         *,
         patch: int = 1,
-        augmented: bool = False,
+        augmented: bool | str = False,
     ) -> "Pictures | None":
         """Find how much room the pictures of a run take; None if there are none.
 
@@ -145,22 +144,9 @@ class Pictures:
 
     def _seen(self, one: Shown, source: Sequence[Example], rng: np.random.Generator) -> Picture:
         """Return a picture, or a random view of it."""
-        example, name = one.example, int(one.example.media[one.medium])
-        where = f"example {example.name}"
-        if not self.augmented:
-            read = partial(_media, source, example, one.medium)
-            return self.processor.prepared(name, read, where)
-        config = self.processor.config
-
-        def decoded() -> Image.Image:
-            data = _media(source, example, one.medium).data
-            image, size = images.framed(images.decode(data, where, config.alpha), config)
-            width, height = size
-            return image.resize((2 * width, 2 * height))  # twice the view: small, and so quick
-
-        image = self._views.get(name, decoded, lambda image: 4 * image.width * image.height)
-        width, height = image.width // 2, image.height // 2
-        return Picture(images.augment(image, (width, height), rng)[None], ((height, width),))
+        example, number = one.example, int(one.example.media[one.medium])
+        read = partial(_media, source, example, one.medium)
+        return self._viewer.see(number, read, rng, f"example {example.name}")
 
 
 def _media(source: Sequence[Example], example: Tokenized, number: int) -> Media:

@@ -37,6 +37,9 @@ def keep_rows(mesh: Mesh | None) -> contextlib.AbstractContextManager:
         # 0.10.2).
         if context.module.has_variable("params", "w"):
             return out
-        return (keep(out[0]), *out[1:]) if isinstance(out, tuple) else keep(out)
+        if not isinstance(out, tuple):
+            return keep(out)
+        rest = keep(out[0]), *out[1:]
+        return type(out)(*rest) if hasattr(out, "_fields") else rest
 
     return nn.intercept_methods(intercept)

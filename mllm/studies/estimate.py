@@ -14,6 +14,7 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.pretrained import PRETRAINED
 from mllm.data.conversation import Example
 from mllm.data.pipeline import Pipeline
+from mllm.data.singles import Singles
 from mllm.files import read_json
 from mllm.ops.lora import init_lora
 from mllm.registry import lookup
@@ -78,11 +79,15 @@ class Estimates:
         saved = min(KEPT, -(-steps // run.config.checkpoint_every))
         return Work(steps, saved * checkpoint_bytes(planned, start, steps), seconds)
 
-    def _pipeline(self, planned: Planned, start: Loaded, source: Sequence[Example]) -> Pipeline:
+    def _pipeline(
+        self, planned: Planned, start: Loaded, source: Sequence[Example]
+    ) -> Pipeline | Singles:
         """Return the batches of a stage; examples are encoded once for stages that share them."""
         stage, config = planned.stage, planned.run.config
         schedule, objective = stage.schedule, stage.objective
         seed = seed_of(planned.stages, stage.name, config.seed)
+        if objective.rows == "media":
+            return make_pipeline(config, schedule, start, source, objective, seed)
         key = _key_of_examples(planned, start)
         if key not in self._pipelines:
             made = make_pipeline(config, schedule, start, source, objective, seed)

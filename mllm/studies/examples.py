@@ -9,6 +9,7 @@ from mllm.data.packing import RowShape
 from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor
+from mllm.data.singles import Singles
 from mllm.data.tokenized import tokenize
 from mllm.studies.coded import in_codes
 from mllm.training.objective import Objective
@@ -16,13 +17,17 @@ from mllm.training.objective import Objective
 
 def make_pipeline(
     config, schedule, loaded: Loaded, source: Sequence[Example], objective: Objective, seed: int
-) -> Pipeline:
+) -> Pipeline | Singles:
     """Return the batches of a stage, as its objective asks for them.
 
     Args:
       config: of the study, whose ``rows`` are read. schedule: of the stage.
       source: the conversations; they are read here and again whenever a batch shows their media.
     """
+    if objective.rows == "media":
+        return Singles(
+            source, processor_of(loaded, schedule), schedule.rows, seed, schedule.augment
+        )
     source = in_codes(source, loaded)
     vision, shape = loaded.config.vision, RowShape(**config.rows, loss_on=schedule.loss_on)
     processor = processor_of(loaded, schedule)

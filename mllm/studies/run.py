@@ -22,10 +22,12 @@ from mllm.training.progress import tell
 
 RECORD = "run.json"
 UNVERIFIED = "weights_unverified"  # key of a run or an evaluation under --verify_weights=off
+BEGINNING = "beginning"  # folder of the random weights of which a run trains a part
 # What a run may have written before its first checkpoint.
 LEFTOVERS = (
     RECORD,
     "model.json",
+    BEGINNING,
     "huggingface",
     "checkpoints",
     "reference.npz",

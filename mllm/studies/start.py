@@ -13,6 +13,7 @@ from mllm.checkpoints.contents import digests_of
 from mllm.checkpoints.folder import load_model, save_model, write_description
 from mllm.checkpoints.hf_folder import chat_line, is_hf_folder
 from mllm.checkpoints.loaded import Loaded
+from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.parents import folder_content
 from mllm.checkpoints.pretrained import PRETRAINED, package_files
 from mllm.data.chat import CHAT_FORMATS
@@ -23,7 +24,7 @@ from mllm.parallel.launch import in_turn, is_first
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
-from mllm.studies.run import Run
+from mllm.studies.run import BEGINNING, Run
 from mllm.studies.stage import Stage
 from mllm.studies.system import System
 
@@ -134,6 +135,17 @@ def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
         write_description(run.folder, described, collections=[], parent=folder, dtype=dtype)
     cost = run.cost(loaded, 0)
     run.write("finished", checkpoint_digest=loaded.digest(), parent=None, cost=cost)
+
+
+def keep_beginning(folder: Path, start: Loaded) -> Path:
+    """Write the random weights that a run starts from, of which only a part trains, into the run's
+    folder, unless they are there; return where. The run takes from them what it does not train.
+    """
+    beginning = folder / BEGINNING
+    if not beginning.is_dir():
+        with new_folder(beginning) as temporary:
+            save_model(temporary, start)
+    return beginning
 
 
 def pass_on(run: Run, start: Loaded, parent: Path | None, begin: Callable[[], None]) -> None:

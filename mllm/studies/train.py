@@ -17,6 +17,7 @@ from mllm.checkpoints.folder import combine, load_model, write_description
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.parents import has_parent
 from mllm.data.pipeline import Pipeline
+from mllm.data.singles import Singles
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.launch import require_same
 from mllm.parallel.place import make_on, place, place_rows
@@ -32,6 +33,7 @@ from mllm.studies.start import (
     fresh_model,
     import_pretrained,
     imported_by,
+    keep_beginning,
     pass_on,
 )
 from mllm.studies.system import System
@@ -139,6 +141,7 @@ def train_stage(
     make = partial(make_step, run.config, stage, start, weights, optimizer, mesh)
     step = make()
     begin()
+    rest = keep_beginning(run.folder, start) if parent is None and weights.parts else parent
     add_precomputed(pipeline, stage, start, weights, run, reference)
     if is_auto(step_config(run.config, start, weights)):
         step = make(policy=chosen_policy(run, make, first, frozen, pipeline, mesh))
@@ -148,7 +151,7 @@ def train_stage(
         described,
         collections=sorted(weights.trainable),
         parts=weights.parts,
-        parent=parent,
+        parent=rest,
     )
     done = train(
         step,
@@ -246,7 +249,7 @@ def reference_weights(stage: Stage, start: Loaded) -> dict:
 
 
 def add_precomputed(
-    pipeline: Pipeline,
+    pipeline: Pipeline | Singles,
     stage: Stage,
     start: Loaded,
     weights: Weights,
@@ -254,8 +257,10 @@ def add_precomputed(
     reference: list[Loaded],
 ) -> None:
     """Compute what stays the same while the run trains: the log-probabilities of the reference, and
-    what frozen towers make of the pictures.
+    what frozen towers make of the pictures. For single media there is neither.
     """
+    if isinstance(pipeline, Singles):
+        return
     objective = stage.objective
     if objective.reference is not None and "divergence" not in objective.needs:
         model = start if objective.reference == PARENT else reference[0]

@@ -49,8 +49,8 @@ def train(
         training continues from.
 
     A damaged checkpoint is set aside, and training continues from the one before it. A line of
-    metrics holds those of the step, the real ``tokens``, their share ``fill`` of the places
-    computed, and the seconds since the line before.
+    metrics holds those of the step, the real ``tokens`` (rows, in batches without tokens), their
+    share ``fill`` of the places computed, and the seconds since the line before.
 
     Raises:
       FloatingPointError: a loss that is not finite; the checkpoints before it stay.
@@ -128,8 +128,9 @@ class Line:
 
     def add(self, batch: dict[str, np.ndarray], metrics: dict[str, tuple]) -> None:
         """Count a step."""
-        self.tokens += int((batch["segments"] >= 0).sum())
-        self.slots += batch["segments"].size
+        real = batch["segments"] >= 0 if "segments" in batch else batch["weight"] > 0
+        self.tokens += int(real.sum())
+        self.slots += real.size
         self.seen = checksum(batch, self.seen)
         for key, pair in metrics.items():
             self.sums.setdefault(key, []).append(pair)

@@ -2,7 +2,8 @@
 
 B rows, T tokens, S answers of a row. A row holds a shared prefix and several answers.
 
-The batch of every loss:
+The batch of every loss, but one of single media (``Objective.rows``), which has ``weight`` and
+``media`` alone:
   segments            int32[B, T]    0 the shared prefix, k >= 1 the k-th answer, -1 padding
   loss_mask           float32[B, T]  1 on supervised tokens
   role                float32[B]     number of the row's role, see ``Objective.roles``
@@ -24,7 +25,9 @@ Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
 Loss = Callable[..., tuple[jax.Array, Metrics]]
 
-INPUTS = ("token_logprobs", "divergence", "batch")
+Refresh = Callable[[dict, dict, Batch, jax.Array], tuple[dict, Metrics]]
+
+INPUTS = ("token_logprobs", "divergence", "outputs", "batch")
 
 
 @dataclass(frozen=True)
@@ -35,25 +38,32 @@ class Objective:
       loss: ``loss(...) -> (scalar to minimise, metrics)``; its parameter names, out of ``INPUTS``,
         say what has to be computed: ``token_logprobs`` float32[B, T] (log-probability of the token
         at each supervised position, 0 elsewhere), ``divergence`` float32[B, T] (KL(reference ||
-        model) of the next-token distribution at each supervised position, 0 elsewhere) and
-        ``batch`` (see the module). Metrics are (sum, count) scalars, so that they add up over
-        devices and steps. None: nothing is trained.
+        model) of the next-token distribution at each supervised position, 0 elsewhere),
+        ``outputs`` (what the function ``outputs`` of the model's family returns, a dict of arrays
+        [B, ...]) and ``batch`` (see the module). Metrics are (sum, count) scalars, so that they add
+        up over devices and steps. None: nothing is trained.
       rows: the rows of a step: "all" (one set, whatever the roles), "primary" (those of the primary
         role), "joint" (as many other rows as primary ones in every batch), "sequential" (a whole
-        pass over the primary rows, then one over the others) or "none" (no training).
+        pass over the primary rows, then one over the others), "media" (no rows of tokens: each
+        different medium of the examples by itself) or "none" (no training).
       roles: the number by which the loss knows each role of the examples; {} if it reads none.
       primary: the role that ``rows`` is about.
       reference: the stage that ``divergence`` or ``reference_logprobs`` comes from: "parent" is the
         model that training starts from; None if there is no reference.
       system_prompt: text that is put before every question to the model, or None.
+      refresh: ``refresh(trainable, outputs, batch, step) -> (trainable, metrics)`` changes, after
+        each update, weights that no gradient moves, such as codes that nothing chooses. It is
+        given what ``outputs`` was before the update; ``step`` i32[] counts updates from 0. None
+        changes nothing.
     """
 
     loss: Loss | None
-    rows: Literal["all", "primary", "joint", "sequential", "none"]
+    rows: Literal["all", "primary", "joint", "sequential", "media", "none"]
     roles: Mapping[str, float] = field(default_factory=dict, hash=False)
     primary: str = ""
     reference: str | None = None
     system_prompt: str | None = None
+    refresh: Refresh | None = None
 
     def __post_init__(self):
         unknown = [name for name in self.needs if name not in INPUTS]
@@ -61,6 +71,8 @@ class Objective:
             raise ValueError(
                 f"the loss asks for {', '.join(unknown)}; a loss can ask for {', '.join(INPUTS)}"
             )
+        if self.refresh is not None and "outputs" not in self.needs:
+            raise ValueError("refresh is given outputs, so the loss has to ask for them")
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -67,6 +67,21 @@ def join_rows(parts: jax.Array) -> jax.Array:
     return parts.swapaxes(0, 1).reshape(-1, *parts.shape[2:])
 
 
+def reals(tree: Any) -> list[jax.Array]:
+    """Return the leaves of a tree that have a gradient: those of floats."""
+    return [leaf for leaf in jax.tree.leaves(tree) if _is_real(leaf)]
+
+
+def with_reals(tree: Any, real: list[jax.Array]) -> Any:
+    """Return a tree with other leaves of floats: those of ``reals``."""
+    waiting = iter(real)
+    return jax.tree.map(lambda leaf: next(waiting) if _is_real(leaf) else leaf, tree)
+
+
+def _is_real(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
 def make_train_step(
     model,
     config,
@@ -102,9 +117,13 @@ def make_train_step(
 
     def values_of(trainable: dict, frozen: dict, batch: Batch, **options) -> dict:
         variables = combine(frozen, trainable)
+        values = {}
+        if "outputs" in objective.needs:
+            values["outputs"] = model.outputs(config, variables, batch, **options)
+        if not {"token_logprobs", "divergence"} & set(objective.needs):
+            return values
         states = predicting_states(model, config, variables, batch, **options)
         head = model.head(config, variables)
-        values = {}
         if "token_logprobs" in objective.needs:
             values["token_logprobs"] = scatter_values(
                 supervised_logprobs(states, head, batch), batch
@@ -120,8 +139,12 @@ def make_train_step(
             )
         return values
 
+    def loss_of(values: dict, batch: Batch):
+        loss, metrics = objective.loss(batch=batch, **values)
+        return loss, (metrics, values["outputs"] if objective.refresh else {})
+
     def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):
-        return objective.loss(batch=batch, **values_of(trainable, frozen, batch, **options))
+        return loss_of(values_of(trainable, frozen, batch, **options), batch)
 
     def gradient_of(trainable: dict, frozen: dict, batch: Batch, **options):
         if accumulation == 1:
@@ -133,26 +156,30 @@ def make_train_step(
         )
         # Losses are not sums over rows: their gradient is taken over the whole batch, with respect
         # to the values of tokens, and handed back to the parts.
-        (loss, metrics), cotangents = jax.value_and_grad(
-            lambda values: objective.loss(batch=batch, **jax.tree.map(join_rows, values)),
+        (loss, more), cotangents = jax.value_and_grad(
+            lambda real: loss_of(jax.tree.map(join_rows, with_reals(values, real)), batch),
             has_aux=True,
-        )(values)
+        )(reals(values))
 
         def add(total, part):
             batch, options, cotangent = part
-            _, pull = jax.vjp(lambda t: values_of(t, frozen, batch, **options), trainable)
+            _, pull = jax.vjp(lambda t: reals(values_of(t, frozen, batch, **options)), trainable)
             return jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, pull(cotangent)[0]), None
 
         zeros = jax.tree.map(lambda w: jnp.zeros(w.shape, jnp.float32), trainable)
         total, _ = jax.lax.scan(add, zeros, (parts, keys, cotangents))
-        return (loss, metrics), jax.tree.map(lambda a, w: a.astype(w.dtype), total, trainable)
+        return (loss, more), jax.tree.map(lambda a, w: a.astype(w.dtype), total, trainable)
 
     def step(state: TrainState, frozen: dict, batch: Batch):
         options = {} if key is None else {"key": jax.random.fold_in(key, state.step)}
         with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
-            (loss, metrics), gradient = gradient_of(state.trainable, frozen, batch, **options)
+            (loss, more), gradient = gradient_of(state.trainable, frozen, batch, **options)
+        metrics, outputs = more
         updates, opt = optimizer.update(gradient, state.opt, state.trainable)
         trainable = optax.apply_updates(state.trainable, updates)
+        if objective.refresh is not None:
+            trainable, refreshed = objective.refresh(trainable, outputs, batch, state.step)
+            metrics = {**metrics, **refreshed}
         one = jnp.ones(())
         metrics = {
             "loss": (loss, one),

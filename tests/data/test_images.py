@@ -12,11 +12,11 @@ from mllm.data.images import (
     TRANSFORMS,
     ImageConfig,
     as_png,
-    augment,
     decode,
     framed,
     make_picture,
 )
+from mllm.data.views import augment
 
 SIZES = [(64, 48), (48, 64), (51, 37), (37, 51), (16, 16), (20, 16), (7, 5), (1, 1), (2, 1), (1, 9)]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
