@@ -242,7 +242,15 @@ def table_of(family: str, text_kind: str | None = None) -> Table:
 
     Args:
       text_kind: ``text_config.model_type`` of config.json; None means the family's own decoder.
+
+    Raises:
+      ValueError: Hugging Face has no models of the family.
     """
+    if family not in TABLES:
+        raise ValueError(
+            f"family {family!r} has no format of Hugging Face (those with one: "
+            f"{', '.join(sorted(TABLES))}); save it in ours, 'orbax'"
+        )
     weights = FUSED_DECODERS.get(text_kind, DECODER)
     return tuple(
         replace(part, weights=weights) if part.weights is DECODER else part

@@ -1,12 +1,13 @@
 """A vector-quantised autoencoder of pictures (van den Oord et al. 2017, arXiv:1711.00937), with
-transformers over patches (Yu et al. 2022, arXiv:2110.04627) and codes of length 1.
+codes of length 1 (Yu et al. 2022, arXiv:2110.04627).
 
-The codes of a picture lie on a grid, one for each patch, or are a sequence of learned queries
-(Yu et al. 2024, arXiv:2406.07550), of which each may see only the ones before it, as in SEED (Ge et
-al. 2023, arXiv:2307.08041).
+Its layers are those of a transformer over patches. The codes of a picture then lie on a grid, one
+for each patch, or belong to learned queries (Yu et al. 2024, arXiv:2406.07550), of which each may
+see only the ones before it, as in SEED (Ge et al. 2023, arXiv:2307.08041). Or its layers see all
+patches as one vector: small pictures are learned in far fewer updates that way.
 
-B pictures, S pixels of a side, P pixels of a patch's side, N patches, K codes, C width of a code, D
-width, V codes of the codebook.
+B pictures, S pixels of a side, P pixels of a patch's side, N patches, K codes, C width of a code, F
+features of a patch, D width, V codes of the codebook.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mllm.models.layers import Dense, LayerNorm, remat
+from mllm.models.layers import ACTIVATIONS, Dense, LayerNorm, remat
 from mllm.models.vit import VisionBlock, VisionConfig, patches
 from mllm.ops.attention import Structure, causal
 from mllm.ops.vq import nearest, straight_through, unit
@@ -28,10 +29,13 @@ class VQConfig:
 
     Attributes:
       image_size: pixels of a side. patch_size: pixels of a patch's side.
+      mixer: how the parts of a picture see each other: "attention", as a sequence of patches and
+        queries, or "dense", as one vector of all patches.
       layers: of the encoder. generator_layers: of what draws the picture again.
+      features: F, of a patch within the vector of a dense mixer.
       codes: V. code_width: C.
-      queries: number of learned queries whose codes stand for a picture; 0 takes one code for each
-        patch.
+      slots: K, the number of codes of a picture; 0 takes as many as it has patches, and then
+        attention needs no queries.
       causal: whether a query sees only itself, the queries before it, and the patches.
       remat: a policy of ``mllm.models.layers``.
 
@@ -41,14 +45,16 @@ class VQConfig:
 
     image_size: int = 64
     patch_size: int = 16
+    mixer: str = "attention"
     width: int = 256
     layers: int = 2
     generator_layers: int = 2
     heads: int = 4
     mlp_width: int = 1024
+    features: int = 32
     codes: int = 512
     code_width: int = 16
-    queries: int = 0
+    slots: int = 0
     causal: bool = False
     activation: str = "gelu_tanh"
     norm_eps: float = 1e-6
@@ -60,8 +66,10 @@ class VQConfig:
                 f"patches of {self.patch_size} pixels in pictures of {self.image_size}, and "
                 f"{self.heads} heads in a width of {self.width}: the first must divide the second"
             )
-        if self.causal and not self.queries:
-            raise ValueError("causal codes need queries > 0: patches are in no order")
+        if self.mixer not in ("attention", "dense"):
+            raise ValueError(f"mixer is {self.mixer!r}, expected 'attention' or 'dense'")
+        if self.causal and not (self.slots and self.mixer == "attention"):
+            raise ValueError("causal codes need attention and slots > 0: patches are in no order")
 
     @property
     def patches(self) -> int:
@@ -71,7 +79,7 @@ class VQConfig:
     @property
     def length(self) -> int:
         """K, codes of a picture."""
-        return self.queries or self.patches
+        return self.slots or self.patches
 
     @property
     def block(self) -> VisionConfig:
@@ -108,6 +116,63 @@ class Layers(nn.Module):
         return LayerNorm(self.config.norm_eps, name="norm")(x)
 
 
+class DenseBlock(nn.Module):
+    config: VQConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array):
+        """Run one layer on float[B, D]; return the result, and nothing to keep."""
+        c = self.config
+        h = Dense(c.mlp_width, True, name="fc1")(LayerNorm(c.norm_eps, name="norm")(x))
+        return x + Dense(c.width, True, name="fc2")(ACTIVATIONS[c.activation](h)), None
+
+
+class DenseLayers(nn.Module):
+    """Residual layers over one vector for each picture."""
+
+    config: VQConfig
+    count: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x, _ = nn.scan(
+            remat(DenseBlock, self.config.remat),
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            length=self.count,
+            unroll=self.count if self.config.remat is None else 1,
+        )(self.config, name="layers")(x)
+        return LayerNorm(self.config.norm_eps, name="norm")(x)
+
+
+class DenseEncoder(nn.Module):
+    config: VQConfig
+
+    @nn.compact
+    def __call__(self, pixels: jax.Array) -> jax.Array:
+        """Return vectors float[B, K, C] of length 1 of pixels float[B, S, S, 3]."""
+        c = self.config
+        x = Dense(c.features, True, name="patch")(patches(pixels, c.patch_size))
+        x = Dense(c.width, True, name="join")(x.reshape(len(x), -1))
+        x = DenseLayers(c, c.layers, name="stack")(x)
+        x = Dense(c.length * c.code_width, True, name="code")(x)
+        return unit(x.reshape(len(x), c.length, c.code_width))
+
+
+class DenseGenerator(nn.Module):
+    config: VQConfig
+
+    @nn.compact
+    def __call__(self, chosen: jax.Array) -> jax.Array:
+        """Return pixels float[B, S, S, 3] of codes float[B, K, C]."""
+        c = self.config
+        x = Dense(c.width, True, name="code")(chosen.reshape(len(chosen), -1))
+        x = DenseLayers(c, c.generator_layers, name="stack")(x)
+        x = Dense(c.patches * c.features, True, name="spread")(x)
+        x = x.reshape(len(x), c.patches, c.features)
+        return joined(Dense(c.patch_size**2 * 3, True, name="pixels")(x), c.patch_size)
+
+
 class Encoder(nn.Module):
     config: VQConfig
 
@@ -118,13 +183,12 @@ class Encoder(nn.Module):
         x = Dense(c.width, True, name="patch")(patches(pixels, c.patch_size))
         x = x + _table(self, "position", c.patches, c.width)
         structure = None
-        if c.queries:
-            queries = jnp.broadcast_to(
-                _table(self, "queries", c.queries, c.width), (len(x), c.queries, c.width)
-            )
+        if c.slots:
+            queries = _table(self, "queries", c.slots, c.width)
+            queries = jnp.broadcast_to(queries, (len(x), c.slots, c.width))
             x = jnp.concatenate([x, queries], axis=1)
         if c.causal:  # patches, at place 0, are seen by all and see each other
-            places = jnp.concatenate([jnp.zeros(c.patches, jnp.int32), 1 + jnp.arange(c.queries)])
+            places = jnp.concatenate([jnp.zeros(c.patches, jnp.int32), 1 + jnp.arange(c.slots)])
             places = jnp.broadcast_to(places, x.shape[:2])
             structure = causal(places, jnp.zeros_like(places))
         x = Layers(c, c.layers, name="stack")(x, structure)[:, -c.length :]
@@ -139,11 +203,10 @@ class Generator(nn.Module):
         """Return pixels float[B, S, S, 3] of codes float[B, K, C]."""
         c = self.config
         x = Dense(c.width, True, name="code")(chosen) + _table(self, "position", c.length, c.width)
-        if c.queries:
+        if c.slots:
             queries = _table(self, "queries", c.patches, c.width)
-            x = jnp.concatenate(
-                [jnp.broadcast_to(queries, (len(x), c.patches, c.width)), x], axis=1
-            )
+            queries = jnp.broadcast_to(queries, (len(x), c.patches, c.width))
+            x = jnp.concatenate([queries, x], axis=1)
         x = Layers(c, c.generator_layers, name="stack")(x)[:, : c.patches]
         return joined(Dense(c.patch_size**2 * 3, True, name="pixels")(x), c.patch_size)
 
@@ -172,7 +235,9 @@ class VQ(nn.Module):
 
     def setup(self):
         c = self.config
-        self.encoder, self.generator = Encoder(c), Generator(c)
+        dense = c.mixer == "dense"
+        self.encoder = DenseEncoder(c) if dense else Encoder(c)
+        self.generator = DenseGenerator(c) if dense else Generator(c)
         shape = c.codes, c.code_width
         self.codebook = self.param("codebook", nn.initializers.normal(1.0), shape)
         self.usage = self.param("usage", nn.initializers.zeros, (c.codes,))

@@ -34,11 +34,11 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"vision/patch/w$", (None, "fsdp")),
     (r"vision/position$", (None, "fsdp")),
     (r"resampler/latents$", (None, "fsdp")),
-    (r"codec/\w+/(patch|code|pixels)/w$", (None, "fsdp")),
+    (r"codec/\w+/(patch|code|pixels|join|spread)/w$", (None, "fsdp")),
     (r"codec/\w+/(position|queries)$", (None, "fsdp")),
     # Vectors are small, and each device needs all of them.
     (r"/(o|down|fc2|patch)/b$", ()),
-    (r"codec/\w+/(code|pixels)/b$", ()),
+    (r"codec/\w+/(code|pixels|join|spread)/b$", ()),
     (r"codec/(codebook|usage)$", ()),  # every device looks for the nearest of all codes
     (r"vision/class_token$", ()),
     (r"(norm|attention_scale|mlp_scale)/(scale|b)$", ()),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mllm.checkpoints.tables import table_of
 from mllm.models import config_from_dict, config_to_dict, interleaved
 from mllm.models.decoder import DecoderConfig
 from mllm.models.interleaved import InterleavedConfig
@@ -26,11 +27,12 @@ CODEC = VQConfig(
 )
 DECODER = DecoderConfig(64, 32, layers=1, heads=4, kv_heads=2, head_dim=8, mlp_width=48)
 CONFIG = InterleavedConfig(CODEC, DECODER)
-QUERIES = replace(CONFIG, codec=replace(CODEC, queries=5, causal=True))
+QUERIES = replace(CONFIG, codec=replace(CODEC, slots=5, causal=True))
+DENSE = replace(CONFIG, codec=replace(CODEC, mixer="dense", features=6, slots=3))
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", params=[CONFIG, QUERIES], ids=["grid", "queries"])
+@pytest.fixture(scope="module", params=[CONFIG, QUERIES, DENSE], ids=["grid", "queries", "dense"])
 def model(request):
     return request.param, interleaved.init(request.param, jax.random.key(0))
 
@@ -40,11 +42,13 @@ def batch_of(images):
 
 
 def test_a_configuration_survives_json():
-    for config in (CONFIG, QUERIES):
+    for config in (CONFIG, QUERIES, DENSE):
         described = config_to_dict("interleaved", config)
         assert config_from_dict(described) == ("interleaved", config)
-    with pytest.raises(ValueError, match="causal codes need queries"):
+    with pytest.raises(ValueError, match="causal codes need attention and slots"):
         replace(CODEC, causal=True)
+    with pytest.raises(ValueError, match="mixer is 'conv', expected 'attention' or 'dense'"):
+        replace(CODEC, mixer="conv")
     with pytest.raises(ValueError, match="patches of 7 pixels in pictures of 16"):
         replace(CODEC, patch_size=7)
 
@@ -83,6 +87,11 @@ def test_causal_codes_do_not_depend_on_later_queries():
     changed = interleaved.outputs(QUERIES, variables, batch_of(IMAGES))["vectors"]
     difference = np.abs(np.asarray(changed - vectors)).max(axis=(0, 2))
     assert (difference[:3] == 0).all() and (difference[3:] > 1e-6).all()
+
+
+def test_the_family_has_no_format_of_hugging_face():
+    with pytest.raises(ValueError, match="family 'interleaved' has no format of Hugging Face"):
+        table_of("interleaved")
 
 
 def test_patches_are_joined_as_they_were_cut():
