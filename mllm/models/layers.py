@@ -39,17 +39,19 @@ class Dense(nn.Module):
 
     If the collection ``lora`` has a low-rank update, it is added; given a dropout key, a share
     ``lora_dropout`` of its inputs is dropped. An int8 matrix has a ``w_scale``
-    (``mllm.ops.quant``).
+    (``mllm.ops.quant``). ``gain`` scales the first weights.
     """
 
     features: int
     bias: bool = False
     lora_dropout: float = 0.0
+    gain: float = 1.0
 
     @nn.compact
     def __call__(self, x: jax.Array, low: jax.Array | None = None) -> jax.Array:
         """Return float[..., features]; ``low`` is ``x @ a`` of the update, if it is known."""
-        weight = self.param("w", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
+        first = nn.initializers.variance_scaling(self.gain**2, "fan_in", "truncated_normal")
+        weight = self.param("w", first, (x.shape[-1], self.features))
         bias = self.param("b", nn.initializers.zeros, (self.features,)) if self.bias else None
         scale = self.get_variable("params", "w_scale")
         if not self.has_variable("lora", "a"):

@@ -22,6 +22,10 @@ from mllm.models.vit import VisionBlock, VisionConfig, patches
 from mllm.ops.attention import Structure, causal
 from mllm.ops.vq import nearest, straight_through, unit
 
+# Of the first weights of what draws: a drawing begins as the mean picture, and not as noise, which
+# takes hundreds of updates to be unlearned.
+FAINT = 0.1
+
 
 @dataclass(frozen=True)
 class VQConfig:
@@ -164,13 +168,13 @@ class DenseGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, chosen: jax.Array) -> jax.Array:
-        """Return pixels float[B, S, S, 3] of codes float[B, K, C]."""
+        """Return float[B, S, S, 3], pixels less the mean picture, of codes float[B, K, C]."""
         c = self.config
         x = Dense(c.width, True, name="code")(chosen.reshape(len(chosen), -1))
         x = DenseLayers(c, c.generator_layers, name="stack")(x)
         x = Dense(c.patches * c.features, True, name="spread")(x)
         x = x.reshape(len(x), c.patches, c.features)
-        return joined(Dense(c.patch_size**2 * 3, True, name="pixels")(x), c.patch_size)
+        return joined(Dense(c.patch_size**2 * 3, True, gain=FAINT, name="pixels")(x), c.patch_size)
 
 
 class Encoder(nn.Module):
@@ -200,7 +204,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, chosen: jax.Array) -> jax.Array:
-        """Return pixels float[B, S, S, 3] of codes float[B, K, C]."""
+        """Return float[B, S, S, 3], pixels less the mean picture, of codes float[B, K, C]."""
         c = self.config
         x = Dense(c.width, True, name="code")(chosen) + _table(self, "position", c.length, c.width)
         if c.slots:
@@ -208,7 +212,7 @@ class Generator(nn.Module):
             queries = jnp.broadcast_to(queries, (len(x), c.patches, c.width))
             x = jnp.concatenate([queries, x], axis=1)
         x = Layers(c, c.generator_layers, name="stack")(x)[:, : c.patches]
-        return joined(Dense(c.patch_size**2 * 3, True, name="pixels")(x), c.patch_size)
+        return joined(Dense(c.patch_size**2 * 3, True, gain=FAINT, name="pixels")(x), c.patch_size)
 
 
 class Coded(NamedTuple):
@@ -227,8 +231,9 @@ class Coded(NamedTuple):
 class VQ(nn.Module):
     """Pixels are float[B, S, S, 3] in [-1, 1].
 
-    Its leaf ``usage`` float32[V] is moved by no gradient: it is the moving average of how often
-    each code is chosen, which a training objective keeps.
+    Two leaves are moved by no gradient; a training objective keeps them. ``mean`` float32[S, S, 3]
+    is the mean picture: the encoder sees how a picture differs from it, and what is drawn is added
+    to it. ``usage`` float32[V] is the moving average of how often each code is chosen.
     """
 
     config: VQConfig
@@ -241,6 +246,9 @@ class VQ(nn.Module):
         shape = c.codes, c.code_width
         self.codebook = self.param("codebook", nn.initializers.normal(1.0), shape)
         self.usage = self.param("usage", nn.initializers.zeros, (c.codes,))
+        side = c.image_size
+        mean = self.param("mean", nn.initializers.zeros, (side, side, 3))
+        self.center = jax.lax.stop_gradient(mean)
 
     def table(self) -> jax.Array:
         """Return float[V, C], the codes, of length 1."""
@@ -248,18 +256,22 @@ class VQ(nn.Module):
 
     def encode(self, pixels: jax.Array) -> Coded:
         """Return the codes of pixels."""
-        vectors, table = self.encoder(pixels), self.table()
+        vectors, table = self.encoder(pixels - self.center), self.table()
         codes = nearest(jax.lax.stop_gradient(vectors), jax.lax.stop_gradient(table))
         return Coded(vectors, jnp.take(table, codes, axis=0), codes)
 
     def decode(self, codes: jax.Array) -> jax.Array:
         """Return the pixels of codes i32[B, K]."""
-        return self.generator(jnp.take(self.table(), codes, axis=0))
+        return self.draw(jnp.take(self.table(), codes, axis=0))
+
+    def draw(self, chosen: jax.Array) -> jax.Array:
+        """Return the pixels of codes float[B, K, C]."""
+        return self.center + self.generator(chosen)
 
     def __call__(self, pixels: jax.Array) -> tuple[Coded, jax.Array]:
         """Return the codes of pixels, and the pixels drawn from them, for training."""
         coded = self.encode(pixels)
-        return coded, self.generator(straight_through(coded.vectors, coded.chosen))
+        return coded, self.draw(straight_through(coded.vectors, coded.chosen))
 
 
 def to_pixels(images: jax.Array) -> jax.Array:

@@ -39,7 +39,7 @@ RULES: tuple[tuple[str, tuple], ...] = (
     # Vectors are small, and each device needs all of them.
     (r"/(o|down|fc2|patch)/b$", ()),
     (r"codec/\w+/(code|pixels|join|spread)/b$", ()),
-    (r"codec/(codebook|usage)$", ()),  # every device looks for the nearest of all codes
+    (r"codec/(codebook|usage|mean)$", ()),  # every device looks for the nearest of all codes
     (r"vision/class_token$", ()),
     (r"(norm|attention_scale|mlp_scale)/(scale|b)$", ()),
     (r"ns_coeffs$", ()),  # coefficients of Muon's polynomial

@@ -358,8 +358,10 @@ def chosen_policy(
     return choice.policy
 
 
-def largest_batch(pipeline: Pipeline) -> dict:
+def largest_batch(pipeline: Pipeline | Singles) -> dict:
     """Return the first batch, grown to the whole capacity of its rows."""
+    if isinstance(pipeline, Singles):  # whose batches are all alike
+        return pipeline.batch_at(0)
     long = dict.fromkeys(("tokens", "positions", "segments", "loss_mask"), pipeline.shape.tokens)
     long |= dict.fromkeys(("targets", "sources"), pipeline.shape.supervised)
     batch = pipeline.batch_at(0)

@@ -1,6 +1,6 @@
 """Teach the vector-quantised autoencoder of a family to draw pictures again from their codes.
 
-B pictures, K codes of a picture, C width of a code, V codes of the codebook.
+B pictures, S pixels of a side, K codes of a picture, C width of a code, V codes of the codebook.
 """
 
 import jax
@@ -10,6 +10,8 @@ from mllm.ops import vq
 from mllm.registry import lookup
 from mllm.training.objective import Batch, Metrics, Objective
 from mllm.training.reductions import masked_total, mean
+
+MEMORY = 1000  # batches that the mean picture remembers
 
 
 def autoencoder(
@@ -26,8 +28,9 @@ def autoencoder(
 ) -> Objective:
     """Minimise the squared error of the pixels and the distance of vectors to their codes.
 
-    After each update, codes have length 1, and codes that are hardly chosen any more move to
-    vectors of the batch. The loss reads ``outputs`` as ``mllm.models.interleaved`` gives them.
+    After each update, codes have length 1, codes that are hardly chosen any more move to vectors
+    of the batch, and the mean picture takes the batch into account. The loss reads ``outputs`` as
+    ``mllm.models.interleaved`` gives them.
 
     Metrics: ``squared_error`` of pixels in [-1, 1]; ``code_distance``, the squared distance of
     vectors to their codes; ``perplexity`` of the codes of a batch; ``restarted``, codes moved.
@@ -74,7 +77,10 @@ def autoencoder(
         key = jax.random.fold_in(jax.random.key(seed), step)
         book = vq.restart(book, dead, vectors, weight, key)
         usage = jnp.where(dead, 1.0, usage)  # as if used evenly, until it is known
-        codec = {**codec, "codebook": book, "usage": usage}
+        # The mean of all pictures so far, and after a while a moving one.
+        center = masked_mean(outputs["pixels"], weight)
+        center = codec["mean"] + (center - codec["mean"]) / (jnp.minimum(step, MEMORY - 1) + 1)
+        codec = {**codec, "codebook": book, "usage": usage, "mean": center}
         one = jnp.ones(())
         metrics = {
             "perplexity": (vq.perplexity(chosen), one),
@@ -83,6 +89,12 @@ def autoencoder(
         return {**trainable, "params": {**trainable["params"], part: codec}}, metrics
 
     return Objective(loss, rows="media", refresh=refresh)
+
+
+def masked_mean(values: jax.Array, weight: jax.Array) -> jax.Array:
+    """Return the mean of float[B, ...] over the rows of weight 1, zeros if there are none."""
+    total = jnp.tensordot(weight, values, axes=1)
+    return total / jnp.maximum(jnp.sum(weight), 1)
 
 
 def _each(values: jax.Array) -> jax.Array:

@@ -171,6 +171,7 @@ def test_after_an_update_used_codes_stay_and_dead_ones_move_to_vectors(model, ou
     real = outputs["vectors"][:3].reshape(-1, 4)
     for code in np.asarray(new["codebook"])[dead]:
         assert np.abs(real - code).max(axis=1).min() < 1e-6
+    np.testing.assert_allclose(new["mean"], outputs["pixels"][:3].mean(0) / 8, rtol=1e-4)
     shares = counts[counts > 0] / counts.sum()
     entropy = np.exp(-(shares * np.log(shares)).sum())
     np.testing.assert_allclose(metrics["perplexity"][0], entropy, rtol=1e-5)
