@@ -44,7 +44,7 @@ class Views:
 # picture. Gentle ones are for what should come out as it went in.
 VIEWS = {
     "strong": Views(),
-    "gentle": Views(0.5, 0.0, 6.0, (0.93, 1.07), 0.05, 0.1, 0.0, 0.0),
+    "gentle": Views(0.7, 0.0, 4.0, (0.95, 1.05), 0.03, 0.05, 0.0, 0.0),
 }
 
 

@@ -18,11 +18,11 @@ def autoencoder(
     *,
     beta: float = 0.25,
     convention: str = "standard",
-    code_weight: float = 1.0,
+    code_weight: float = 0.05,
     edge_weight: float = 0.0,
     mean_decay: float = 0.0,
     usage_decay: float = 0.9,
-    restart_below: float = 0.1,
+    restart_below: float = 0.2,
     part: str = "codec",
     seed: int = 0,
 ) -> Objective:
@@ -37,7 +37,8 @@ def autoencoder(
 
     Args:
       beta, convention: of ``mllm.ops.vq.losses``.
-      code_weight: weight of the distance of vectors to their codes.
+      code_weight: weight of the distance of vectors to their codes. With a large one, vectors
+        gather around few codes before a picture has been learned.
       edge_weight: weight of the squared error of differences between neighbouring pixels.
       mean_decay: if above 0, codes are the moving means of their vectors with this decay per
         update, instead of being moved by the gradient alone.

@@ -95,14 +95,14 @@ def test_a_batch_follows_from_seed_and_step_alone(model):
         assert again > 0
 
 
-def test_gentle_views_show_the_picture_itself_half_the_time(model):
+def test_gentle_views_often_show_the_picture_itself(model):
     singles, seen = batches(model, "gentle"), Counter()
     for step in range(30):
         batch = singles.batch_at(step)
         values = batch["media"]["image"]["values"][batch["weight"] > 0]
         seen.update(value.tobytes() for value in values)
     plain = sum(number for _, number in seen.most_common(PICTURES))
-    assert 0.35 < plain / seen.total() < 0.65 and len(seen) > 40
+    assert 0.6 < plain / seen.total() < 0.85 and len(seen) > 40
 
 
 def test_what_cannot_be_shown_singly_is_named(model):
@@ -216,21 +216,29 @@ def updated(model, mesh=None, accumulation=1):
     return jax.tree.map(fetch, now.trainable["params"]["codec"]), jax.device_get(metrics)
 
 
+@pytest.fixture(scope="module")
+def single(model):
+    return updated(model)
+
+
+# Updates move weights by up to 1e-2, those of tiny gradients by the sign of a rounding error.
+NEAR = 2e-4
+
+
 @pytest.mark.thorough
-def test_parts_of_a_batch_give_the_update_of_the_whole(model):
-    whole, metrics = updated(model)
+def test_parts_of_a_batch_give_the_update_of_the_whole(model, single):
+    whole, metrics = single
     parts, other = updated(model, accumulation=3)
-    assert max_difference(whole, parts) < 2e-5
+    assert max_difference(whole, parts) < NEAR
     np.testing.assert_allclose(metrics["loss"][0], other["loss"][0], rtol=1e-4)
     assert max_difference(whole, model.variables["params"]["codec"]) > 1e-3
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("shape", [(8, 1, 1), (2, 2, 2)])
-def test_eight_devices_make_the_update_of_one(model, shape):
-    single, metrics = updated(model)
-    spread, other = updated(model, make_mesh(*shape))
-    assert max_difference(single, spread) < 2e-5
+def test_eight_devices_make_the_update_of_one(model, single, shape):
+    (alone, metrics), (spread, other) = single, updated(model, make_mesh(*shape))
+    assert max_difference(alone, spread) < NEAR
     for name in ("loss", "perplexity", "restarted"):
         np.testing.assert_allclose(metrics[name][0], other[name][0], rtol=1e-4)
     assert other["restarted"][0] > 0
