@@ -7,6 +7,7 @@ from typing import Any
 from mllm.registry import lookup
 
 BENCHMARKS: dict[str, str] = {
+    "cobsat": "mllm.benchmarks.cobsat",
     "mllmu": "mllm.benchmarks.mllmu",
     "scale": "mllm.benchmarks.scale",
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mllm.checkpoints.contents import Verification
 from mllm.checkpoints.folder import load_model
@@ -99,13 +99,17 @@ def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
 def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluated:
     record, part = run.record(), system.part(config)
     questions, answerer = questions_for(run, config, system, benchmark)
+    helpers = others_for(run, config, system, questions)
     questions = with_questions_named(questions)
     model = {
         "checkpoint_digest": record["checkpoint_digest"],
         "data_fingerprint": benchmark.fingerprint,
         "answerer": dict(answerer.identity),
     }
+    if helpers:
+        model["asked"] = {name: other.named for name, other in helpers.items()}
     unverified = record.get(UNVERIFIED, False) or not Verification.weights
+    unverified = unverified or any(UNVERIFIED in other.named for other in helpers.values())
     if unverified:
         model[UNVERIFIED] = True
     manifest = whole_manifest(model, questions)
@@ -116,7 +120,10 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     for line in questions.notes if is_first() else ():
         print(line, flush=True)
     progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
-    records = ask(questions, {"subject": answerer}, folder, manifest, progress=progress)
+    answerers = {name: other.answerer for name, other in helpers.items()}
+    records = ask(
+        questions, {"subject": answerer, **answerers}, folder, manifest, progress=progress
+    )
     cost = record.get("cost", {})
     if (measured := _read_efficiency(folder, manifest)) is not None:
         cost = {**cost, "efficiency": measured}
@@ -150,6 +157,43 @@ def questions_for(run: Run, config, system: System, benchmark) -> tuple[Question
         _require_parent(run, stage.parent, above)
         parent = _local(load_for_evaluation(above, config), config, questions)
     return questions, stage.answerer(benchmark, run.folder, parent)
+
+
+class Other(NamedTuple):
+    """A model that is asked besides the one that is evaluated.
+
+    Attributes:
+      named: its weights and what else its replies depend on, for the manifest.
+    """
+
+    answerer: Answerer
+    named: dict[str, Any]
+
+
+def others_for(run: Run, config, system: System, questions: Questions) -> dict[str, Other]:
+    """Return the models of ``Stage.asks`` of a run's stage, by name: finished runs of its study.
+
+    Raises:
+      ValueError: one of them is not there or not finished.
+    """
+    stages, found = system.stages(config), {}
+    for name in find(stages, run.method).asks:
+        other = Run(run.folder.parent / folder_name(stages, name), name, config)
+        record = other.record()
+        if record.get("status") != "finished":
+            raise ValueError(
+                f"{run.folder}: its evaluation asks {name!r}, but {other.folder} holds no finished "
+                f"run; make it with --config.objective.name={name}"
+            )
+        answerer = _local(load_for_evaluation(other, config), config, questions)
+        named = {
+            "checkpoint_digest": record["checkpoint_digest"],
+            "answerer": dict(answerer.identity),
+        }
+        if record.get(UNVERIFIED, False):
+            named[UNVERIFIED] = True
+        found[name] = Other(answerer, named)
+    return found
 
 
 def _require_parent(run: Run, name: str, above: Run) -> None:

@@ -95,6 +95,8 @@ class Plan:
         stage = find(stages, name)
         run = Run(folder or workdir / folder_name(stages, name), name, config)
         parents = tuple(self.add(other, config, workdir) for other in stage.parents)
+        for other in stage.asks:
+            self.add(other, config, workdir)
         digests = {parent.run.method: parent.digest for parent in parents}
         error = None
         try:

@@ -38,6 +38,8 @@ class Stage:
       examples: returns the conversations to learn from, of an opened benchmark.
       answerer: makes what answers in place of a model with weights of its own, such as a baseline
         or a service, from the opened benchmark, the run's folder and the parent's model.
+      asks: other stages whose finished models its evaluation asks as well, under their names, such
+        as a judge; they are made with it, and its own weights do not depend on them.
       asked_as: dotted keys of the configuration that choose what a run is about; they must be the
         same when it is asked.
       asked_within: dotted keys of counts, 0 for all, of what a run is about; no more is asked.
@@ -56,6 +58,7 @@ class Stage:
     objective: Objective | None = None
     examples: Callable[[Any], Sequence[Example]] | None = None
     answerer: Callable[[Any, Path, Answerer | None], Answerer] | None = None
+    asks: tuple[str, ...] = ()
     asked_as: tuple[str, ...] = ()
     asked_within: tuple[str, ...] = ()
     folder: str = ""

@@ -49,7 +49,7 @@ def ensure(
     name: str, config, workdir: Path, system: System, benchmark, *, folder: Path | None = None
 ) -> Run:
     """Return the finished run of a stage, trained now if it is not there; what it starts from comes
-    first, and a stopped run continues.
+    first, then what its evaluation asks besides it, and a stopped run continues.
 
     Args:
       workdir: folder of the study; runs are folders in it.
@@ -60,6 +60,8 @@ def ensure(
     labels = {**system.labels(config), "split": system.part(config)}
     run = Run(folder or workdir / folder_name(stages, name), name, config, labels)
     parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
+    for other in stage.asks:
+        ensure(other, config, workdir, system, benchmark)
     digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
     read_with = {parent.method: parent.processor_digest() for parent in parents}
     read_with = {name: found for name, found in read_with.items() if found}

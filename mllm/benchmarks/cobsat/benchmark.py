@@ -19,13 +19,15 @@ from mllm.benchmarks.cobsat.published import picture_path, read_published, sourc
 from mllm.benchmarks.cobsat.sheet import contact_sheet
 from mllm.benchmarks.cobsat.shown import Shown, digest, fingerprint, from_row
 from mllm.benchmarks.cobsat.tasks import Pair, pairs
+from mllm.benchmarks.cobsat.texts import VOCABULARY, texts
 from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_imported
+from mllm.benchmarks.tokenizer import train_tokenizer
 from mllm.data.source import Source
 from mllm.files import write_json
 from mllm.registry import lookup
 
 NAME = "cobsat"
-MANIFEST, SHEET = "manifest.json", "sheet.png"
+MANIFEST, SHEET, TOKENIZER = "manifest.json", "sheet.png", "tokenizer.json"
 PINNED = (PACKAGE, "resvg-py", "pillow", "fonttools", "contourpy", "scipy")  # drawings follow them
 DRAWN_LICENCES = {
     "data": "generated; CC0 1.0",
@@ -90,6 +92,11 @@ class Benchmark:
     def fingerprint(self) -> str:
         """sha256 (hex) over the content of all pictures, and the version of what drew them."""
         return self._dataset.fingerprint
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The tokenizer trained on what prompts, answers and the judge's questions say."""
+        return self.folder / TOKENIZER
 
     @property
     def info(self) -> dict[str, Any]:
@@ -210,6 +217,7 @@ def prepare(
             "citation": CITATION,
         }
         write_json(written / MANIFEST, files)
+        train_tokenizer(texts(), written / TOKENIZER, VOCABULARY)
         made = Benchmark(Dataset(written, record))
         contact_sheet(made.rows(PICTURES), written / SHEET)
         return written, record

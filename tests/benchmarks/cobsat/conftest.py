@@ -26,7 +26,7 @@ def draw_squares(sizes, seed, split, **more):
             yield Shown(pair, seen, square(place, number), caption(pair))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def squares(tmp_path_factory):
     """The folder of such a data set, and its benchmark."""
     folder = tmp_path_factory.mktemp("data")

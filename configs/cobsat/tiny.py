@@ -1,0 +1,71 @@
+"""A model that draws, of 64-pixel pictures, and its judge, from scratch: minutes on a CPU.
+
+python -m experiments.sweep --config configs/cobsat/tiny.py --workdir runs/cobsat
+"""
+
+from ml_collections import ConfigDict
+
+from configs.cobsat import common
+
+SIDE, CODES, SLOTS, TEXT = 64, 512, 16, 1024
+sweep = common.sweep
+
+
+def get_config() -> ConfigDict:
+    config = common.get_config()
+    config.processor.image_size = SIDE
+    config.model = dict(
+        family="interleaved",
+        codec=dict(
+            image_size=SIDE,
+            patch_size=8,
+            mixer="dense",
+            width=512,
+            mlp_width=1024,
+            layers=1,
+            generator_layers=1,
+            features=48,
+            codes=CODES,
+            code_width=8,
+            slots=SLOTS,
+        ),
+        decoder=_decoder(TEXT + CODES + 2, width=192, layers=4, mlp=512),
+        dtype="float32",
+    )
+    config.tokeniser.update(epochs=230, rows=64, learning_rate=2.5e-3, b2=0.99)
+    config.rows.update(tokens=768, supervised=256, answers=16)
+    config.drawer.update(
+        optimizer="muon", b2=0.95, rows=4, epochs=1, learning_rate=4e-3, alike=True
+    )
+    config.judge.model = dict(
+        family="llava",
+        decoder=_decoder(TEXT, width=96, layers=2, mlp=192),
+        vision=dict(
+            image_size=SIDE,
+            patch_size=16,
+            width=192,
+            layers=3,
+            heads=6,
+            mlp_width=576,
+            activation="gelu",
+        ),
+        projector=dict(mlp_width=192, width=96),
+        dtype="float32",
+    )
+    config.judge.schedule.update(optimizer="muon", b2=0.95, rows=16, epochs=6, learning_rate=4e-3)
+    config.evaluation.update(shots=(2, 4), prompts=20, fewer=4, reply_tokens=24, analysis_tokens=32)
+    config.checkpoint_every = 200
+    return config
+
+
+def _decoder(vocabulary: int, width: int, layers: int, mlp: int) -> dict:
+    return dict(
+        vocab_size=vocabulary,
+        width=width,
+        layers=layers,
+        heads=width // 32,
+        kv_heads=width // 32,
+        head_dim=32,
+        mlp_width=mlp,
+        tied=False,
+    )

@@ -1,0 +1,125 @@
+"""The published questions about a drawing or a description, and how answers to them are read.
+
+Source: CoBSAT's repository (evaluation_icl): a vision-language model is shown the output, and
+chooses the detail and the object among ten numbered words each.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mllm.benchmarks.cobsat.captions import mentioned
+from mllm.benchmarks.cobsat.tasks import KINDS, WORDS, display
+from mllm.data.conversation import Media, Turn, user
+
+CUT = 2047  # characters of a question that the published scripts pass on
+NUMBERS = tuple(str(number) for number in range(1, 11))
+SIDES = ("detail", "object")
+RULES = ("numbers", "published", "strict", "words")
+FORMS = ("numbers", "reply")
+
+Judged = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How the judge is asked.
+
+    Attributes:
+      cut: whether a question ends after 2047 characters, as published ("paper"): a long description
+        then leaves no room for the options; "whole" keeps them.
+      forms: "numbers" asks for the log-probability of each number, "reply" for a reply.
+      modes: of the outputs that it judges: "image", "text".
+      tokens: the most of a reply.
+    """
+
+    cut: str = "paper"
+    forms: tuple[str, ...] = FORMS
+    modes: tuple[str, ...] = ("image",)
+    tokens: int = 4
+
+
+def vocabulary(theme: str, side: str) -> str:
+    """Return the key of ``WORDS`` that a side of a theme's pairs is taken from."""
+    return theme if side == "detail" else KINDS[theme]
+
+
+def options(theme: str, side: str) -> str:
+    """Return the ten numbered words, as a question shows them."""
+    words = WORDS[vocabulary(theme, side)]
+    return "".join(f" ({number}){display(word)}" for number, word in enumerate(words, 1))
+
+
+def question(theme: str, side: str, description: str | None = None, cut: str = "paper") -> str:
+    """Return a question about the detail or the object of an output.
+
+    Args:
+      description: the output in text mode; None asks about a picture.
+      cut: see ``Judge``.
+    """
+    asked = f"the {theme} (of the main object)" if side == "detail" else "the main object"
+    if description is None:
+        text = f"What is {asked} in this image?"
+    else:
+        place = "the image" if side == "detail" else "this image"
+        text = f"Image caption: {description}. "
+        text += f"What is {asked} in {place} based on the description?"
+    text += f" Answer from the following options: {options(theme, side)}"
+    text += ". Answer the number only and do not include any other texts (e.g., 1)."
+    return text[:CUT] if cut == "paper" else text
+
+
+def judge_turns(theme: str, side: str, output: Media | str, cut: str = "paper") -> tuple[Turn, ...]:
+    """Return the conversation that asks the judge about a picture or a description."""
+    if isinstance(output, Media):
+        return (user(output, question(theme, side, None, cut)),)
+    return (user(question(theme, side, output, cut)),)
+
+
+def number_of(theme: str, side: str, word: str) -> str:
+    """Return the number of a word among the options."""
+    return str(1 + WORDS[vocabulary(theme, side)].index(word))
+
+
+def read_published(reply: str) -> int | None:
+    """Return the number of a reply by the published rule: all its digits, joined.
+
+    "1 or 2" is 12, and so no number of an option.
+    """
+    digits = "".join(character for character in reply if character in "0123456789")
+    return _in_range(digits)
+
+
+def read_strict(reply: str) -> int | None:
+    """Return the number of a reply that is one number, perhaps in brackets or with a full stop."""
+    found = re.fullmatch(r"\((\d{1,2})\)\.?|(\d{1,2})\)?\.?", reply.strip(), re.ASCII)
+    return None if found is None else _in_range(found[1] or found[2])
+
+
+def read_numbers(logprobs: Sequence[float]) -> int:
+    """Return the likeliest number, the first of equal ones."""
+    return 1 + max(range(len(logprobs)), key=lambda place: logprobs[place])
+
+
+def word_of(theme: str, side: str, number: int | None) -> str | None:
+    """Return the word that a number stands for."""
+    return None if number is None else WORDS[vocabulary(theme, side)][number - 1]
+
+
+def exact_words(theme: str, description: str) -> Judged:
+    """Return what a description names: a side is its word if it names no other one of the
+    vocabulary.
+    """
+    named = {side: mentioned(description, vocabulary(theme, side)) for side in SIDES}
+    return {side: words[0] if len(words) == 1 else None for side, words in named.items()}
+
+
+READERS: Mapping[str, Callable[[str], int | None]] = {
+    "published": read_published,
+    "strict": read_strict,
+}
+
+
+def _in_range(digits: str) -> int | None:
+    number = int(digits) if digits and len(digits) < 4 else 0
+    return number if 1 <= number <= len(NUMBERS) else None
