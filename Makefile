@@ -8,13 +8,16 @@ WORKDIR ?= runs/demo
 # instead of 35,000. Only glibc reads this variable.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo scale test test-fast test-slow smol fits lint clean
+.PHONY: demo scale cobsat test test-fast test-slow smol fits lint clean
 
 demo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
 
 scale: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/scale/tiny.py --workdir runs/scale
+
+cobsat: $(VENV)/.installed
+	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/cobsat/tiny.py --workdir runs/cobsat
 
 test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu $(VENV)/.installed-gpu
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile

@@ -29,17 +29,17 @@ def get_config() -> ConfigDict:
             code_width=8,
             slots=SLOTS,
         ),
-        decoder=_decoder(TEXT + CODES + 2, width=192, layers=4, mlp=512),
+        decoder=decoder(TEXT + CODES + 2, width=192, layers=4, mlp=512),
         dtype="float32",
     )
     config.tokeniser.update(epochs=230, rows=64, learning_rate=2.5e-3, b2=0.99)
-    config.rows.update(tokens=768, supervised=256, answers=16)
+    config.rows.update(tokens=448, supervised=192, answers=8)
     config.drawer.update(
-        optimizer="muon", b2=0.95, rows=4, epochs=1, learning_rate=4e-3, alike=True
+        optimizer="muon", b2=0.95, rows=8, epochs=1, learning_rate=4e-3, alike=True
     )
     config.judge.model = dict(
         family="llava",
-        decoder=_decoder(TEXT, width=96, layers=2, mlp=192),
+        decoder=decoder(TEXT, width=96, layers=2, mlp=192),
         vision=dict(
             image_size=SIDE,
             patch_size=16,
@@ -58,7 +58,8 @@ def get_config() -> ConfigDict:
     return config
 
 
-def _decoder(vocabulary: int, width: int, layers: int, mlp: int) -> dict:
+def decoder(vocabulary: int, width: int, layers: int, mlp: int) -> dict:
+    """Return a decoder of ``layers`` layers, with heads of 32."""
     return dict(
         vocab_size=vocabulary,
         width=width,

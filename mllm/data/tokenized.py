@@ -5,7 +5,7 @@ read when a batch is made.
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Tokenized:
       media: i64[m], ``content_number`` of each medium that it shows, in order.
       spans: i32[k, 3], the (start, length, medium) of each run of media tokens, in order.
       supervised: i32[a, 2], the (start, end) of what assistants say.
+      drawn: i32[c], where pictures that are written as codes end, ascending.
       prefix: tokens that it may share with other examples, at least 1; none is supervised.
       key: digest of the content of those: examples of equal keys share a row.
     """
@@ -38,6 +39,7 @@ class Tokenized:
     supervised: np.ndarray
     prefix: int = 1
     key: bytes = b""
+    drawn: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def length(self) -> int:
@@ -51,13 +53,14 @@ class Tokenized:
             content[start : start + length] = self.media[medium]
         return content
 
-    def breaks(self) -> list[int]:
-        """Return where a shared prefix may end, ascending: after the first token, and after each
-        medium that stands before everything supervised.
+    def breaks(self) -> tuple[list[int], list[int]]:
+        """Return where a shared prefix may end, ascending: after the first token and after each
+        medium that stands before everything supervised, and after each such picture in codes.
         """
         first = int(self.supervised[0, 0]) if len(self.supervised) else len(self.ids)
         last = {int(medium): int(start + length) for start, length, medium in self.spans}
-        return sorted({1, *(end for end in last.values() if 1 < end <= first)})
+        media = sorted({1, *(end for end in last.values() if 1 < end <= first)})
+        return media, [int(end) for end in self.drawn if end <= first]
 
 
 def tokenize(
@@ -78,21 +81,24 @@ def tokenize(
         where = f"example {example.id}"
         encoded = processor.encode(example.turns, ended=ended, where=where)
         require_fit(encoded, limit, where)
-        examples.append(compact(index, example, encoded))
+        examples.append(compact(index, example, encoded, processor))
     return share(examples)
 
 
-def compact(index: int, example: Example, encoded: Encoded) -> Tokenized:
+def compact(index: int, example: Example, encoded: Encoded, processor: Processor) -> Tokenized:
     """Return an encoded example in small arrays, without its media."""
+    ids, codes = np.array(encoded.ids, np.int32), processor.config.codes
+    end = -1 if codes is None else processor.token_id(codes.end)
     spans = [(span.start, span.length, span.media) for span in encoded.spans]
     return Tokenized(
         index,
         example.id,
         example.role,
-        np.array(encoded.ids, np.int32),
+        ids,
         np.array([content_number(medium) for medium in encoded.media], np.int64),
         np.array(spans, np.int32).reshape(-1, 3),
         np.array(encoded.supervised, np.int32).reshape(-1, 2),
+        drawn=(np.flatnonzero(ids == end) + 1).astype(np.int32),
     )
 
 
@@ -100,15 +106,16 @@ def share(examples: Sequence[Tokenized]) -> list[Tokenized]:
     """Find by content which tokens each example shares with others.
 
     The prefix of an example ends after the deepest medium that another example of its role also
-    shows after the same content. If there is none, it ends after its last medium; without media, it
-    ends after the first token.
+    shows after the same content. If there is none, it ends after its last medium that is not
+    written as codes; without such media, it ends after the first token.
     """
 
     def digests(example: Tokenized) -> dict[int, bytes]:
         content = example.content()
         return {
             end: hashlib.blake2b(content[:end].tobytes(), digest_size=16).digest()
-            for end in example.breaks()
+            for ends in example.breaks()
+            for end in ends
         }
 
     found = Counter((e.role, digest) for e in examples for digest in digests(e).values())
@@ -116,6 +123,6 @@ def share(examples: Sequence[Tokenized]) -> list[Tokenized]:
     for example in examples:
         known = digests(example)
         several = [end for end in known if end > 1 and found[example.role, known[end]] > 1]
-        end = max(several or known)
+        end = max(several or example.breaks()[0])
         shared.append(replace(example, prefix=end, key=known[end]))
     return shared

@@ -23,7 +23,7 @@ from mllm.data.conversation import (
     user,
 )
 from mllm.data.hf_chat import with_template
-from mllm.data.packing import RowShape, collate
+from mllm.data.packing import RowShape, collate, pack
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.tokenized import tokenize
 
@@ -105,6 +105,30 @@ def test_teacher_forcing_reads_the_answer_and_learns_it_alone():
     # Each token is predicted from the true ones before it.
     assert batch["sources"][0][there].tolist() == [place - 1 for place in places]
     assert batch["tokens"][0, :end].tolist() == example.ids.tolist()
+
+
+def test_examples_share_the_pictures_that_they_begin_with():
+    """Up to the last picture that another example also shows there; else the first token alone."""
+    processor = make()
+    shots = ["red: ", RED, "blue: ", BLUE]
+    turns = [
+        (user(*shots, "green: "), assistant(GREEN)),
+        (user(*shots, "pink: "), assistant("a pink car")),
+        (user("red: ", RED, "blue: ", GREEN, "pink: "), assistant(BLUE)),
+        (user("blue: ", RED, "pink: "), assistant(BLUE)),
+    ]
+    source = [Example(str(number), "", said) for number, said in enumerate(turns)]
+    examples = tokenize(source, processor, limit=100)
+    end = processor.token_id(CONFIG.end)
+    ends = [np.flatnonzero(example.ids == end) + 1 for example in examples]
+    assert [e.prefix for e in examples] == [ends[0][1], ends[1][1], ends[2][0], 1]
+    assert examples[0].key == examples[1].key and len({e.key for e in examples}) == 3
+    rows = pack(examples, RowShape(tokens=100, supervised=40, answers=4))
+    assert [[e.index for e in row] for row in rows] == [[0, 1], [2], [3]]
+    batch = collate(rows[:1], 1, RowShape(tokens=100, supervised=40, answers=4))
+    first = examples[0]
+    assert batch["tokens"][0, : first.prefix].tolist() == first.ids[: first.prefix].tolist()
+    assert not batch["loss_mask"][0, : first.prefix].any()
 
 
 @pytest.mark.parametrize("kind", EXACT)

@@ -18,7 +18,6 @@ def make_config(data_dir):
         image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=16
     )
     config.judge.model.projector.update(mlp_width=16, width=16)
-    config.tokeniser.augment = config.judge.schedule.augment = False  # squares have no views
     config.rows.update(tokens=512, supervised=128, answers=8)
     config.tokeniser.update(epochs=1, rows=64, warmup=2)
     config.sequences.update(size=48, group=4)

@@ -1,0 +1,99 @@
+"""A whole study of tiny models: what is taught, asked and judged, and asked again."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from micro import make_config
+
+from mllm.benchmarks.cobsat import study
+from mllm.benchmarks.cobsat.protocol import rounds
+from mllm.checkpoints.folder import load_model
+from mllm.evaluation.runner import LocalModel
+from mllm.evaluation.store import read_reply
+from mllm.files import read_json, read_jsonl
+from mllm.studies.evaluate import evaluate
+from mllm.studies.run import Run
+from mllm.studies.train import ensure
+
+pytestmark = pytest.mark.thorough
+
+PART = "eval/rounds/default"
+
+
+@pytest.fixture(scope="module")
+def made(squares, tmp_path_factory):
+    """The folder of a study with a drawer that was taught, asked and judged; config, benchmark."""
+    config, benchmark = make_config(squares[0]), squares[1]
+    workdir = tmp_path_factory.mktemp("cobsat") / "study"
+    run = ensure("drawer", config, workdir, study, benchmark)
+    evaluate(run, config, study, benchmark)
+    return workdir, config, benchmark
+
+
+def test_the_study_trains_what_the_drawer_starts_from_and_its_judge(made):
+    workdir, _, _ = made
+    assert {path.name for path in workdir.iterdir() if path.is_dir()} == {
+        "tokeniser", "judge", "drawer",
+    }  # fmt: skip
+    judge = read_json(workdir / "judge" / "run.json")
+    manifest = read_json(workdir / "drawer" / PART / "manifest.json")
+    assert manifest["asked"]["judge"]["checkpoint_digest"] == judge["checkpoint_digest"]
+    assert "judge" not in read_json(workdir / "drawer" / "run.json")["made_from"]["parents"]
+
+
+def test_every_prompt_has_a_record_with_what_the_judge_says(made):
+    workdir, _, _ = made
+    records = read_jsonl(workdir / "drawer" / PART / "records.jsonl")
+    # 2 tasks, 2 numbers of shots; 3 samples as they are, 2 of them in five types more; 2 modes
+    assert len(records) == 2 * 2 * (3 + 2 * 5) * 2
+    for record in records:
+        rules = ["numbers", "published", "strict"] if record["mode"] == "image" else ["words"]
+        assert list(record["judged"]) == rules and record["rule"] == rules[0]
+        assert (record["picture"] is None) == (record["mode"] == "text")
+        assert (record["analysis"] is None) == (record["prompt"] != "cot")
+
+
+def test_a_stopped_evaluation_ends_as_an_undisturbed_one(made, tmp_path):
+    workdir, config, benchmark = made
+    shutil.copytree(workdir, tmp_path / "again")
+    folder = tmp_path / "again" / "drawer"
+    results = folder / "eval" / "rounds" / "results.json"
+    before, replies = results.read_bytes(), folder / PART / "replies.jsonl"
+    whole = replies.read_text()
+    lines = whole.splitlines(keepends=True)
+    replies.write_text("".join(lines[: len(lines) // 3]) + lines[-1][:40])
+    results.unlink()
+    (folder / PART / "scores.json").unlink()
+    run = Run(folder, "drawer", config)
+    evaluate(run, config, study, benchmark)
+    assert results.read_bytes() == before
+    assert sorted(replies.read_text().splitlines()) == sorted(whole.splitlines())
+
+
+def test_the_second_turn_of_a_chain_of_thought_is_as_a_fresh_prompt(made):
+    """What was read for the first turn, and for the other mode, changes no answer."""
+    workdir, config, benchmark = made
+    protocol = replace(study.protocol_of(config), types=("cot",), tasks=(1,), judge=None)
+    loaded = load_model(workdir / "drawer")
+    asking, model = rounds(benchmark, protocol), LocalModel(loaded)
+    first = next(asking)
+    replies = {r.key: r for lot in model.answer(first, set()) for r in lot}
+    second = asking.send([replies[request.key] for request in first])
+    together = {r.key: r for lot in model.answer(second, set()) for r in lot}
+    stored = {
+        row["key"]: read_reply(row, workdir / "drawer" / PART)
+        for row in read_jsonl(workdir / "drawer" / PART / "replies.jsonl")
+    }
+    for request in second[:4]:
+        ((alone,),) = LocalModel(loaded).answer([request], set())
+        for other in (together[request.key], stored[request.key]):
+            assert (alone.text, alone.media) == (other.text, other.media)
+
+
+def test_without_a_judge_an_evaluation_says_what_is_missing(made, tmp_path):
+    workdir, config, benchmark = made
+    shutil.copytree(workdir, tmp_path / "again", ignore=shutil.ignore_patterns("judge"))
+    run = Run(tmp_path / "again" / "drawer", "drawer", config)
+    with pytest.raises(ValueError, match=r"asks 'judge', but .*judge holds no finished run"):
+        evaluate(run, config, study, benchmark)
