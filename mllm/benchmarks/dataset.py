@@ -5,6 +5,7 @@ import fcntl
 import io
 import os
 import shutil
+import sys
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -202,6 +203,17 @@ def write_rows(builder: tfds.core.DatasetBuilder) -> Path:
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints a download of unknown size
         builder.download_and_prepare()
     return Path(builder.data_path)
+
+
+def aloud(progress: Callable[[str], None]) -> Callable[[str], None]:
+    """Let progress print to the present standard output, while that of TFDS is discarded."""
+    stdout = sys.stdout
+
+    def say(message: str) -> None:
+        with contextlib.redirect_stdout(stdout):
+            progress(message)
+
+    return say
 
 
 @contextlib.contextmanager

@@ -1,9 +1,7 @@
 """Making the data set on disk, drawn or imported, and looking its pictures up."""
 
-import contextlib
 import hashlib
 import importlib.metadata
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +18,7 @@ from mllm.benchmarks.cobsat.sheet import contact_sheet
 from mllm.benchmarks.cobsat.shown import Shown, digest, fingerprint, from_row
 from mllm.benchmarks.cobsat.tasks import Pair, pairs
 from mllm.benchmarks.cobsat.texts import VOCABULARY, texts
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_imported
+from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset, require_imported
 from mllm.benchmarks.tokenizer import train_tokenizer
 from mllm.data.source import Source
 from mllm.files import write_json
@@ -167,7 +165,7 @@ def prepare(
         imported cannot be read.
       FileNotFoundError: something to import is missing.
     """
-    say = _aloud(progress or (lambda message: None))
+    say = aloud(progress or (lambda message: None))
     if config == PUBLISHED:
         source = _source(published_dir)
         final = _folder(data_dir, config, source)
@@ -254,14 +252,3 @@ def _source(published_dir: str | Path) -> str:
             "config 'published' needs published_dir: the folder that holds datasets/ of CoBSAT"
         )
     return source_digest(published_dir)
-
-
-def _aloud(progress: Callable[[str], None]) -> Callable[[str], None]:
-    """Let progress print to the present standard output, while that of TFDS is discarded."""
-    stdout = sys.stdout
-
-    def say(message: str) -> None:
-        with contextlib.redirect_stdout(stdout):
-            progress(message)
-
-    return say

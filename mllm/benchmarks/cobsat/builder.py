@@ -1,6 +1,6 @@
-"""The TFDS builder, in array_record format: building and reading need no TensorFlow."""
+"""The TFDS builder."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from mllm.benchmarks.cobsat.generate import PICTURES, SIZES, SPLITS, draw_split
 from mllm.benchmarks.cobsat.published import read_published
 from mllm.benchmarks.cobsat.shown import Shown, to_row, validate
 from mllm.benchmarks.dataset import write_rows
+from mllm.benchmarks.rows_builder import RowsBuilder, Splits
 
 VERSION = "1.0.0"
 PUBLISHED = "published"
@@ -25,11 +26,8 @@ detail (its color, background, style, action or texture), and further views of t
 made of pictures and words by lists that are part of the code."""
 
 
-class Cobsat(tfds.core.GeneratorBasedBuilder):
-    """Drawn or published pictures; rows are stored pair by pair.
-
-    Text features are read back as bytes, pictures (when decoded) as uint8[height, width, 3].
-    """
+class Cobsat(RowsBuilder):
+    """Drawn or published pictures; rows are stored pair by pair."""
 
     VERSION = tfds.core.Version(VERSION)
     BUILDER_CONFIGS: ClassVar = [
@@ -40,19 +38,6 @@ class Cobsat(tfds.core.GeneratorBasedBuilder):
     ] + [tfds.core.BuilderConfig(name=PUBLISHED, description="the published folder, imported")]
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Only config 'published': datasets.zip, unpacked."
-
-    def __init__(
-        self,
-        *,
-        seed: int = 0,
-        splits: Mapping[str, Iterable[Shown]] | None = None,
-        file_format: str = "array_record",
-        **kwargs: Any,
-    ):
-        """Make a builder of the pictures of `seed`, or of `splits` where they are at hand."""
-        self._seed = seed
-        self._splits = splits
-        super().__init__(file_format=file_format, **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()
@@ -74,20 +59,15 @@ class Cobsat(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict]]]:
-        splits = self._splits
-        if splits is None and self.builder_config.name == PUBLISHED:
-            splits = {PICTURES: read_published(dl_manager.manual_dir)}
-        elif splits is None:
-            sizes = SIZES[self.builder_config.name]
-            names = [split for split in SPLITS if sizes.count(split)]
-            splits = {split: draw_split(sizes, self._seed, split) for split in names}
-        return {name: self._generate_examples(rows) for name, rows in splits.items()}
+    def make_splits(self, config: str, seed: int, downloads: Any) -> Splits:
+        if config == PUBLISHED:
+            return {PICTURES: read_published(downloads.manual_dir)}
+        sizes = SIZES[config]
+        return {name: draw_split(sizes, seed, name) for name in SPLITS if sizes.count(name)}
 
-    def _generate_examples(self, rows: Iterable[Shown]) -> Iterator[tuple[int, dict]]:
-        for number, shown in enumerate(rows):
-            validate(shown)
-            yield number, to_row(shown)
+    def features_of(self, row: Shown) -> dict[str, Any]:
+        validate(row)
+        return to_row(row)
 
 
 def build(splits: Mapping[str, Iterable[Shown]], config: str, folder: str | Path) -> Path:

@@ -1,6 +1,6 @@
-"""The TFDS builder, in array_record format: importing, building and reading need no TensorFlow."""
+"""The TFDS builder."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from mllm.benchmarks.dataset import write_rows
 from mllm.benchmarks.mllmu.generate import SIZES, generate
 from mllm.benchmarks.mllmu.published import read_published
 from mllm.benchmarks.mllmu.schema import Profile, fingerprint, to_row, validate
+from mllm.benchmarks.rows_builder import RowsBuilder
 
 VERSION = "1.1.0"
 CONFIGS = {
@@ -48,31 +49,14 @@ def make_source(
     return read_published(published_dir, progress=progress)
 
 
-class Mllmu(tfds.core.GeneratorBasedBuilder):
-    """MLLMU-Bench with the published structure, generated from a seed or imported.
-
-    Rows are stored in the order of their source. Text features are read back as bytes, images (when
-    decoded) as uint8[height, width, 3].
-    """
+class Mllmu(RowsBuilder):
+    """MLLMU-Bench with the published structure, generated from a seed or imported."""
 
     VERSION = tfds.core.Version(VERSION)
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name, description=text) for name, text in CONFIGS.items()
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Only config 'published': the folder of the parquet folders."
-
-    def __init__(
-        self,
-        *,
-        seed: int = 0,
-        splits: Splits | None = None,
-        file_format: str = "array_record",
-        **kwargs: Any,
-    ):
-        """Make a builder of the rows of `seed`, or of `splits` if the rows are given."""
-        self._seed = seed
-        self._splits = splits
-        super().__init__(file_format=file_format, **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()
@@ -96,18 +80,14 @@ class Mllmu(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict]]]:
-        splits = self._splits
-        if splits is None:
-            name = self.builder_config.name
-            manual = dl_manager.manual_dir if name not in SIZES else None
-            splits = make_source(name, self._seed, manual)[0]
-        return {name: self._generate_examples(rows) for name, rows in splits.items() if rows}
+    def make_splits(self, config: str, seed: int, downloads: Any) -> Splits:
+        manual = None if config in SIZES else downloads.manual_dir
+        splits, _ = make_source(config, seed, manual)
+        return {name: rows for name, rows in splits.items() if rows}
 
-    def _generate_examples(self, profiles: Sequence[Profile]) -> Iterator[tuple[int, dict]]:
-        for number, profile in enumerate(profiles):
-            validate(profile)
-            yield number, to_row(profile)
+    def features_of(self, row: Profile) -> dict[str, Any]:
+        validate(row)
+        return to_row(row)
 
 
 def build(splits: Splits, config: str, folder: str | Path) -> tuple[Path, str]:

@@ -1,13 +1,11 @@
 """Making the benchmark on disk, and reading its items when they are needed."""
 
-import contextlib
 import importlib.metadata
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset
+from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
 from mllm.benchmarks.scale.builder import CITATION, VERSION, build
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, from_row
@@ -152,7 +150,7 @@ def prepare(
       ValueError: an unknown config, or the dataset is there with another seed.
     """
     final = dataset_folder(data_dir, config)
-    say = _aloud(progress or (lambda message: None))
+    say = aloud(progress or (lambda message: None))
 
     def build_below(folder: Path) -> tuple[Path, dict]:
         drawn = Source(SIZES[config], seed, processes=processes, progress=say)
@@ -178,14 +176,3 @@ def prepare(
 
     build_dataset(final, build_below)
     return Benchmark.open(data_dir, config, seed=seed)
-
-
-def _aloud(progress: Callable[[str], None]) -> Callable[[str], None]:
-    """Let progress print to the present standard output, while that of TFDS is discarded."""
-    stdout = sys.stdout
-
-    def say(message: str) -> None:
-        with contextlib.redirect_stdout(stdout):
-            progress(message)
-
-    return say

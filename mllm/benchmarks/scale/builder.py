@@ -1,12 +1,13 @@
-"""The TFDS builder, in array_record format: building and reading need no TensorFlow."""
+"""The TFDS builder."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
 from mllm.benchmarks.dataset import write_rows
+from mllm.benchmarks.rows_builder import RowsBuilder, Splits
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, to_row
 
@@ -23,11 +24,8 @@ capability, each with a twin: the same text with other pictures and another answ
 questions, options, answers, candidates, objects, times, twin_answers and scene hold JSON."""
 
 
-class Scale(tfds.core.GeneratorBasedBuilder):
-    """Generated items; rows are stored in the order drawn, cell by cell.
-
-    Text features are read back as bytes, pictures (when decoded) as uint8[height, width, 3].
-    """
+class Scale(RowsBuilder):
+    """Generated items; rows are stored in the order drawn, cell by cell."""
 
     VERSION = tfds.core.Version(VERSION)
     BUILDER_CONFIGS: ClassVar = [
@@ -38,19 +36,6 @@ class Scale(tfds.core.GeneratorBasedBuilder):
         )
         for name, sizes in SIZES.items()
     ] + [tfds.core.BuilderConfig(name="imported", description="items of a file")]
-
-    def __init__(
-        self,
-        *,
-        seed: int = 0,
-        splits: Mapping[str, Iterable[Item]] | None = None,
-        file_format: str = "array_record",
-        **kwargs: Any,
-    ):
-        """Make a builder of the items of `seed`, or of `splits` where items are at hand."""
-        self._seed = seed
-        self._splits = splits
-        super().__init__(file_format=file_format, **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()
@@ -69,16 +54,12 @@ class Scale(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict]]]:
-        splits = self._splits
-        if splits is None:
-            source = Source(SIZES[self.builder_config.name], self._seed)
-            splits = {split: source.items(split) for split in SPLITS}
-        return {name: self._generate_examples(items) for name, items in splits.items()}
+    def make_splits(self, config: str, seed: int, downloads: Any) -> Splits:
+        source = Source(SIZES[config], seed)
+        return {split: source.items(split) for split in SPLITS}
 
-    def _generate_examples(self, items: Iterable[Item]) -> Iterator[tuple[int, dict]]:
-        for number, item in enumerate(items):
-            yield number, to_row(item)
+    def features_of(self, row: Item) -> dict[str, Any]:
+        return to_row(row)
 
 
 def build(splits: Mapping[str, Iterable[Item]], config: str, folder: str | Path) -> Path:
