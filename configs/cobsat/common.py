@@ -18,7 +18,8 @@ def get_config() -> ConfigDict:
     config.autoencoder = ConfigDict(dict(beta=0.25, convention="standard"))
     config.tokeniser = stage(trainable="codec", augment="gentle")
     # Prompts that the drawer is taught, drawn at random: how many, with how many shots, how often
-    # of each type, and how many show the same shots.
+    # of each type, how many show the same shots, and of how many one is in text mode, where both
+    # modes are asked.
     config.sequences = ConfigDict(
         dict(
             size=20_000,
@@ -27,6 +28,7 @@ def get_config() -> ConfigDict:
                 default=4.0, instruct=1.0, misleading=1.0, exact=1.0, caption=1.0, cot=1.0
             ),
             group=8,
+            described=4,
         )
     )
     config.drawer = stage(trainable="decoder")

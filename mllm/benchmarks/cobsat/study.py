@@ -140,6 +140,7 @@ def _drawer(config) -> Stage:
             shots=chosen.shots,
             weights=chosen.weights.to_dict(),
             group=chosen.group,
+            described=chosen.described,
             seed=config.seed,
         )
 

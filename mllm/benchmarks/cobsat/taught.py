@@ -92,7 +92,8 @@ class Sequences(Source[Example]):
         size: int,
         shots: Sequence[int] = (2, 4),
         weights: dict[str, float],
-        group: int = 4,
+        group: int = 8,
+        described: int = 4,
         seed: int = 0,
     ):
         """Describe the prompts.
@@ -100,12 +101,13 @@ class Sequences(Source[Example]):
         Args:
           protocol: gives the styles of the instructions, and the modes.
           size: prompts. shots: of each, one of these at random.
-          weights: how often prompts are of a type. Types "default", "misleading" and "exact" of a
-            group share their shots, as far as their words do.
-          group: prompts that show the same shots.
+          weights: how often prompts are of a type.
+          group: prompts that show the same shots. described: one of so many is in text mode, where
+            both modes are asked.
         """
         self._benchmark, self._protocol, self._size = benchmark, protocol, size
         self._shots, self._group, self._seed = tuple(shots), group, seed
+        self._described = described
         self._types, self._weights = list(weights), list(weights.values())
 
     def __len__(self) -> int:
@@ -124,8 +126,8 @@ class Sequences(Source[Example]):
             asked = [x for x in rest if not is_tested((*shown, x), theta)]
             if asked:
                 break
-        mode = self._protocol.modes[within % len(self._protocol.modes)]
-        x = asked[within // len(self._protocol.modes) % len(asked)]
+        mode, nth = self._mode(within)
+        x = asked[nth % len(asked)]
         words = WORDS[task.x], WORDS[task.theta]
         wrong = shared.sample([w for w in range(10) if w != theta], shots + 1)
         sample = Sample(
@@ -136,6 +138,16 @@ class Sequences(Source[Example]):
             tuple(words[1][one] for one in wrong),
         )
         return example(Asked(sample, prompt, mode), self._benchmark, self._protocol)
+
+    def _mode(self, within: int) -> tuple[str, int]:
+        """Return the mode of a place of a group, and how many of that mode stand before it."""
+        modes = self._protocol.modes
+        if len(modes) == 1:
+            return modes[0], within
+        lap, place = divmod(within, self._described)
+        if place == self._described - 1:
+            return "text", lap
+        return "image", lap * (self._described - 1) + place
 
 
 class Samples(Source[Example]):

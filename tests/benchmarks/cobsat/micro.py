@@ -22,10 +22,11 @@ def make_config(data_dir):
     config.tokeniser.update(epochs=1, rows=64, warmup=2)
     config.sequences.update(size=48, group=4)
     config.drawer.update(rows=4, warmup=2)
-    config.judge.schedule.update(epochs=1, rows=32, warmup=2)
+    config.judge.schedule.update(epochs=1, rows=64, warmup=2)
     config.finetuning.schedule.update(epochs=1, accumulation=1)
     config.evaluation.update(
-        tasks=(1, 8), shots=(2, 3), prompts=3, fewer=2, reply_tokens=4, analysis_tokens=6
+        tasks=(1, 8), shots=(2,), prompts=3, fewer=2, reply_tokens=4, analysis_tokens=4
     )
+    config.evaluation.types = ("default", "cot")
     config.update(checkpoint_every=4, log_every=4)
     return config

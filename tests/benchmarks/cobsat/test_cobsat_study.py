@@ -2,17 +2,20 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from micro import make_config
 
-from mllm.benchmarks.cobsat import study
-from mllm.benchmarks.cobsat.protocol import rounds
+from mllm.benchmarks.cobsat import brackets, study, taught
+from mllm.benchmarks.cobsat.protocol import asked, first_request, rounds
 from mllm.checkpoints.folder import load_model
+from mllm.data.conversation import image
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import read_reply
 from mllm.files import read_json, read_jsonl
 from mllm.studies.evaluate import evaluate
+from mllm.studies.plan import Plan
 from mllm.studies.run import Run
 from mllm.studies.train import ensure
 
@@ -42,11 +45,20 @@ def test_the_study_trains_what_the_drawer_starts_from_and_its_judge(made):
     assert "judge" not in read_json(workdir / "drawer" / "run.json")["made_from"]["parents"]
 
 
+def test_a_plan_names_the_judge_that_an_evaluation_asks(made, tmp_path):
+    workdir, config, benchmark = made
+    for folder, state in ((tmp_path, "begins"), (workdir, "finished")):
+        plan = Plan(study, benchmark)
+        plan.add("drawer", config, folder)
+        assert [path.name for path in plan.runs] == ["tokeniser", "judge", "drawer"]
+        assert {planned.state for planned in plan.runs.values()} == {state}
+
+
 def test_every_prompt_has_a_record_with_what_the_judge_says(made):
     workdir, _, _ = made
     records = read_jsonl(workdir / "drawer" / PART / "records.jsonl")
-    # 2 tasks, 2 numbers of shots; 3 samples as they are, 2 of them in five types more; 2 modes
-    assert len(records) == 2 * 2 * (3 + 2 * 5) * 2
+    # 2 tasks; 3 samples as they are, 2 of them as chains of thought too; 2 modes
+    assert len(records) == 2 * (3 + 2) * 2
     for record in records:
         rules = ["numbers", "published", "strict"] if record["mode"] == "image" else ["words"]
         assert list(record["judged"]) == rules and record["rule"] == rules[0]
@@ -97,3 +109,42 @@ def test_without_a_judge_an_evaluation_says_what_is_missing(made, tmp_path):
     run = Run(tmp_path / "again" / "drawer", "drawer", config)
     with pytest.raises(ValueError, match=r"asks 'judge', but .*judge holds no finished run"):
         evaluate(run, config, study, benchmark)
+
+
+class Ten:
+    """The study with a drawer that is taught ten prompts."""
+
+    labels, part = staticmethod(study.labels), staticmethod(study.part)
+
+    @staticmethod
+    def ten(config):
+        protocol = replace(study.protocol_of(config), types=("default",), prompts=1, fewer=0)
+        return list(asked(replace(protocol, tasks=(1, 4, 6, 7, 9))))
+
+    def stages(self, config):
+        found, protocol = study.stages(config), study.protocol_of(config)
+        samples = partial(taught.Samples, protocol=protocol, found=self.ten(config))
+        found["drawer"] = replace(found["drawer"], examples=samples, asks=())
+        return found
+
+
+@pytest.mark.slow
+def test_a_drawer_answers_the_ten_prompts_that_it_is_taught(made, tmp_path):
+    _, config, benchmark = made
+    config = config.copy_and_resolve_references()
+    config.model.decoder.update(width=64, layers=2, head_dim=32, mlp_width=128)
+    config.drawer.update(epochs=120, rows=8, learning_rate=8e-3)
+    config.checkpoint_every = 1000
+    run = ensure("drawer", config, tmp_path, Ten(), benchmark)
+    model, protocol = LocalModel(load_model(run.folder)), study.protocol_of(config)
+    asking = replace(protocol, reply_tokens=16)
+    requests = [first_request(one, benchmark, asking) for one in Ten.ten(config)]
+    assert len(requests) == 10
+    replies = {reply.key: reply for lot in model.answer(requests, set()) for reply in lot}
+    for request in requests:
+        pair, reply = brackets.right(request), replies[request.key]
+        if request.tags["mode"] == "text":
+            assert reply.text == benchmark.caption(*pair)
+            continue
+        (right,) = model.codec.encode([image(benchmark.picture(*pair))]).tolist()
+        assert reply.extra["codes"] == right

@@ -25,7 +25,7 @@ def named(benchmark):
 
 
 def sequences(benchmark, size, **values):
-    options = dict(size=size, shots=(2, 4, 8), weights=WEIGHTS, group=4) | values
+    options = dict(size=size, shots=(2, 4, 8), weights=WEIGHTS, group=4, described=2) | values
     return taught.Sequences(benchmark, Protocol(), **options)
 
 
@@ -103,6 +103,12 @@ def test_prompts_of_a_group_show_the_same_shots(benchmark):
         examples = [source[number] for number in range(first, first + 8)]
         assert len({tuple(m.digest for m in e.turns[0].media) for e in examples}) == 1
         assert len({e.turns for e in examples}) >= 2
+    modes = [source[number].id.split("/")[2] for number in range(8)]
+    assert modes == ["image", "text"] * 4
+    rarer = sequences(benchmark, 40, weights=dict(default=1.0), group=8, described=4, shots=(2,))
+    modes = [rarer[number].id.split("/")[2] for number in range(8)]
+    assert modes == ["image", "image", "image", "text"] * 2
+    assert len({rarer[number].turns for number in range(8)}) >= 6
     assert source[5] == sequences(benchmark, 40, weights=dict(default=1.0), group=8)[5]
 
 
