@@ -32,6 +32,8 @@ class Stage:
       model: of random weights, a section with family and sizes; None for ``config.model``.
       pretrained: what to import where there is neither a schedule nor an answerer; "" for
         ``config.pretrained``.
+      own_format: whether imported weights keep the chat format of their folder, whatever
+        ``config.processor.chat_format`` says.
       schedule: how it trains, a section made by ``configs.common.stage``; None for a stage that
         imports weights.
       objective: what is minimised; None where nothing trains.
@@ -54,6 +56,7 @@ class Stage:
     parent: str | None = None
     model: ConfigDict | None = None
     pretrained: str = ""
+    own_format: bool = False
     schedule: ConfigDict | None = None
     objective: Objective | None = None
     examples: Callable[[Any], Sequence[Example]] | None = None

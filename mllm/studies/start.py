@@ -104,17 +104,20 @@ def imported_by(stage: Stage, config) -> dict[str, str] | None:
     """Return the ``imported_files`` of a stage that imports weights, None for any other stage."""
     if stage.schedule is not None or stage.answerer is not None:
         return None
-    chat_format = config.get("processor", {}).get("chat_format")
+    chat_format = None if stage.own_format else config.get("processor", {}).get("chat_format")
     return imported_files(stage.pretrained or config.pretrained, chat_format)
 
 
-def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
+def import_pretrained(
+    run: Run, name: str, begin: Callable[[], None], *, own_format: bool = False
+) -> None:
     """Make a run of published weights: those of packages are assembled into a model folder, and to
     a folder that exists the run only points.
 
     Args:
       name: of packages, or the path of a folder; ``imported_files`` has found it.
       begin: claims the run's folder, once the weights have been read.
+      own_format: see ``Stage``.
     """
     model = run.config.model.to_dict()
     mesh, folder = device_mesh(run.config), Path(name)
@@ -126,7 +129,8 @@ def import_pretrained(run: Run, name: str, begin: Callable[[], None]) -> None:
     else:
         dtype = model.get("dtype")
         loaded = load_model(folder, dtype=dtype, mesh=mesh)
-        if (chat := run.config.processor.chat_format) is not None:
+        chat = None if own_format else run.config.processor.chat_format
+        if chat is not None:
             loaded = replace(loaded, processor=loaded.processor.with_chat_format(chat))
         if is_hf_folder(folder) and is_first() and (line := chat_line(folder, loaded)):
             print(line, file=sys.stderr, flush=True)

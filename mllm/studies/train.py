@@ -94,7 +94,8 @@ def make(
         run.write("finished", checkpoint_digest=identity(source), parent=above, cost={})
         return
     if stage.schedule is None:
-        import_pretrained(run, stage.pretrained or config.pretrained, begin)
+        name = stage.pretrained or config.pretrained
+        import_pretrained(run, name, begin, own_format=stage.own_format)
         return
     mesh = device_mesh(config)
     models = [load_model(parent.folder, mesh=mesh) for parent in parents]

@@ -111,7 +111,7 @@ def _judge(config) -> Stage:
     """Return the stage of the judge: taught here, or imported from ``config.judge.folder``."""
     chosen = config.judge
     if chosen.folder:
-        return Stage(JUDGE, ("judge.folder", "processor.chat_format"), pretrained=chosen.folder)
+        return Stage(JUDGE, ("judge.folder",), pretrained=chosen.folder, own_format=True)
     asked = _judge_of(config)
     captions = "text" in asked.modes
 

@@ -9,7 +9,7 @@ from micro import make_config
 
 from mllm.benchmarks.cobsat import brackets, study, taught
 from mllm.benchmarks.cobsat.protocol import asked, first_request, rounds
-from mllm.checkpoints.folder import load_model
+from mllm.checkpoints.folder import load_model, save_model
 from mllm.data.conversation import image
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import read_reply
@@ -109,6 +109,18 @@ def test_without_a_judge_an_evaluation_says_what_is_missing(made, tmp_path):
     run = Run(tmp_path / "again" / "drawer", "drawer", config)
     with pytest.raises(ValueError, match=r"asks 'judge', but .*judge holds no finished run"):
         evaluate(run, config, study, benchmark)
+
+
+def test_a_judge_from_a_folder_keeps_its_own_chat_format(made, tmp_path):
+    workdir, config, benchmark = made
+    judge = load_model(workdir / "judge")
+    judge = replace(judge, processor=judge.processor.with_chat_format("vicuna"))
+    save_model(tmp_path / "published", judge)
+    config = config.copy_and_resolve_references()
+    config.judge.folder = str(tmp_path / "published")
+    run = ensure("judge", config, tmp_path / "study", study, benchmark)
+    assert load_model(run.folder).processor.config.chat_format == "vicuna"
+    assert run.record()["checkpoint_digest"] == judge.digest()
 
 
 class Ten:
