@@ -39,12 +39,16 @@ class Dot:
 
 @dataclasses.dataclass(frozen=True)
 class Scatter:
-    """One panel of a scatter; dashed guides lie at `x_guide` and `y_guide`."""
+    """One panel of a scatter; dashed guides lie at `x_guide` and `y_guide`.
+
+    `corners` are words set into the lower left, lower right, upper left and upper right corner.
+    """
 
     title: str
     dots: tuple[Dot, ...]
     x_guide: float | None = None
     y_guide: float | None = None
+    corners: tuple[str, str, str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +114,8 @@ def scatter_figure(
             _draw_dots(axes, panel, theme)
             if front:
                 _draw_front(axes, panel.dots, theme)
+            if panel.corners:
+                _name_corners(axes, panel.corners, theme)
             axes.set_title(panel.title)
             axes.set_xlabel(x_label)
         grid[0].set_ylabel(y_label)
@@ -160,6 +166,15 @@ def _draw_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
             markeredgewidth=0.8,
             zorder=4,
         )
+
+
+def _name_corners(axes: Axes, corners: Sequence[str], theme: Theme) -> None:
+    places = [(x, y) for y in (0.015, 0.985) for x in (0.015, 0.985)]
+    for text, (x, y) in zip(corners, places, strict=True):
+        axes.text(
+            x, y, text, transform=axes.transAxes, color=theme.muted, fontsize=8, style="italic",
+            ha="left" if x < 0.5 else "right", va="bottom" if y < 0.5 else "top", zorder=1,
+        )  # fmt: skip
 
 
 def pareto_front(dots: Sequence[Dot]) -> list[Dot]:

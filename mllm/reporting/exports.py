@@ -34,6 +34,7 @@ _LATEX_SYMBOLS = {
     "≈": r"$\approx$",
     "–": "--",
     "α": r"$\alpha$",
+    "θ": r"$\theta$",
     "κ": r"$\kappa$",
     "τ": r"$\tau$",
     "×": r"$\times$",
@@ -184,7 +185,7 @@ def _latex_table(table: Table) -> str:
     ]
     previous = table.rows[0].kind if table.rows else ""
     for row in table.rows:
-        if row.kind == "method" and previous != "method":
+        if row.kind in ("method", "reference") and previous != row.kind:
             lines.append(r"\midrule")
         previous = row.kind
         cells = [_latex_text(row.label), *map(_latex_entry, row.entries)]

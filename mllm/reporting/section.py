@@ -88,17 +88,24 @@ class Drawing:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What one row of the tables answered; `right` is None where no rule decides it."""
+    """What one row of the tables answered; `right` is None where no rule decides it.
+
+    `picture` is the data URI of an answer that is a picture.
+    """
 
     label: str
     text: str
     state: str = "valid"
     right: bool | None = None
+    picture: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One question with the answers of every row, and what was expected."""
+    """One question with the answers of every row, and what was expected.
+
+    `pictures` and `gold_picture` are data URIs; `captions` stand below the pictures, one each.
+    """
 
     id: str
     title: str
@@ -106,6 +113,8 @@ class Sample:
     gold: str
     answers: tuple[Answer, ...]
     pictures: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    gold_picture: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

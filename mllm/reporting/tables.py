@@ -22,7 +22,11 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row of a table; `kind` is chance, bracket, anchor, method or axis, `note` may be ""."""
+    """One row of a table.
+
+    `kind` is chance, bracket, anchor, method, axis, or reference for numbers from elsewhere; `note`
+    may be "".
+    """
 
     label: str
     kind: str
@@ -59,7 +63,7 @@ class Table:
     @property
     def measured(self) -> bool:
         """Return whether any cell holds a measured value."""
-        return any(row.measured for row in self.rows if row.kind != "chance")
+        return any(row.measured for row in self.rows if row.kind not in ("chance", "reference"))
 
     @property
     def levels(self) -> int:

@@ -5,16 +5,15 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from mllm.benchmarks.scale.agreement import Agreement, error_agreement
 from mllm.benchmarks.scale.failures import FAILURES, Tagged, read_overrides, tag_failures
 from mllm.benchmarks.scale.report.study import Study, Subject
 from mllm.benchmarks.scale.scorers import Scored
-from mllm.reporting.figures import LIGHT, Theme, ink, luminance, short, style
+from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.section import Block, Drawing, Grid, Heading, Panel, Paragraph, Section
+from mllm.reporting.stacked import stacked_figure
 
 OVERRIDES = "failure_tags.jsonl"  # tags set by hand, in the folder of the runs
 # Neighbours of a bar differ in hue and in lightness.
@@ -22,7 +21,6 @@ COLOURS = (
     "#56B4E9", "#E69F00", "#0072B2", "#F0E442", "#009E73", "#CC79A7", "#D55E00",
     "#8C6BB1", "#66625b", "#A6761D", "#9BD770", "#1B3A6B", "#F4A6A0", "#B8B3A8",
 )  # fmt: skip
-_WIDE = 3.0  # percent of the items from which a part of a bar is named
 _RULE = (
     "Every wrong answer has one tag, by the first rule that fits: empty, cut off or repetitive "
     "(F14), refusal (F13), no answer could be read (F9), an object that is not shown (F8), a wrong "
@@ -135,47 +133,15 @@ def bars_figure(
       counts: label -> tag -> wrong answers.
       totals: label -> items.
     """
-    tags = [tag for tag in FAILURES if any(tag in one for one in counts.values())]
-    palette = dict(zip(FAILURES, COLOURS, strict=True))
-    lines = math.ceil(len(tags) / 2)
-    with style(theme):
-        size = (7.2, 0.42 * len(counts) + 0.21 * lines + 0.9)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots()
-        for row, (name, found) in enumerate(counts.items()):
-            left = 0.0
-            for tag in tags:
-                width = 100 * found.get(tag, 0) / max(totals[name], 1)
-                shade = ink(palette[tag], theme, 1.2)
-                axes.barh(
-                    row, width, left=left, height=0.62, color=shade, edgecolor=theme.paper, lw=0.8
-                )
-                if width >= _WIDE:
-                    axes.text(
-                        left + width / 2, row, tag, ha="center", va="center", fontsize=7.5,
-                        color=_on(shade),
-                    )  # fmt: skip
-                left += width
-        axes.set_yticks(range(len(counts)), map(short, counts))
-        axes.set_ylim(len(counts) - 0.5, -0.5)
-        axes.set_xlabel("wrong answers (% of items)")
-        axes.set_xlim(0, None)
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        for tick in axes.get_yticklabels():
-            tick.set_color(theme.ink)
-        handles = [Patch(color=ink(palette[tag], theme, 1.2)) for tag in tags]
-        figure.legend(
-            handles, [f"{tag} {FAILURES[tag]}" for tag in tags], loc="outside lower center",
-            ncols=2, frameon=False, fontsize=8, handlelength=1.1,
-        )  # fmt: skip
-    return figure
-
-
-def _on(colour: str) -> str:
-    """Return the ink that is legible on a colour."""
-    return "#ffffff" if luminance(to_rgb(colour)) < 0.2 else "#1d1c1a"
+    return stacked_figure(
+        counts,
+        totals,
+        {tag: f"{tag} {name}" for tag, name in FAILURES.items()},
+        dict(zip(FAILURES, COLOURS, strict=True)),
+        "wrong answers (% of items)",
+        theme,
+        inside={tag: tag for tag in FAILURES},
+    )
 
 
 def agreement_rows(study: Study) -> list[tuple[str, ...]]:
