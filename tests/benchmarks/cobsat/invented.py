@@ -64,10 +64,12 @@ class Answers:
 
     Args:
       slips: how often the judge takes a side of a picture for another word.
+      drawn, said: what becomes of an encoded picture, and of a text, in an answer.
     """
 
-    def __init__(self, benchmark, choose: Choose, slips: float, again=lambda data: data):
-        self.benchmark, self.choose, self.slips, self.again = benchmark, choose, slips, again
+    def __init__(self, benchmark, choose: Choose, slips: float, drawn, said):
+        self.benchmark, self.choose, self.slips = benchmark, choose, slips
+        self.drawn, self.said = drawn, said
         self.known: dict[str, Pair] = {}
 
     def reply(self, request: Request) -> Reply:
@@ -76,14 +78,14 @@ class Answers:
         if tags["part"] == JUDGE:
             return self._judge(request, rng)
         if tags["part"] == "analysis":
-            return Reply(request.key, text=f"All images share the {tags['theta']}.")
+            return Reply(request.key, text=self.said(f"All images share the {tags['theta']}."))
         pair = self.choose(request, rng)
         if pair is None:
             return Reply(request.key, state="error")
         if tags["mode"] == "text":
             text = self.benchmark.caption(*pair)
-            return Reply(request.key, text=text if rng.random() > 0.02 else "A thing.")
-        media = image(self.again(self.benchmark.picture(*pair)))
+            return Reply(request.key, text=self.said(text if rng.random() > 0.02 else "A thing."))
+        media = image(self.drawn(self.benchmark.picture(*pair)))
         self.known[media.digest] = pair
         return Reply(request.key, media=media)
 
@@ -121,11 +123,12 @@ def write_run(
     *,
     choose: Choose | None = None,
     slips: float = 0.0,
-    again=lambda data: data,
+    drawn: Callable[[bytes], bytes] = lambda data: data,
+    said: Callable[[str], str] = lambda text: text,
     section: dict | None = None,
 ) -> list[dict]:
     """Write the folder of one evaluated run; return its records."""
-    answers = Answers(benchmark, choose or METHODS[method], slips, again)
+    answers = Answers(benchmark, choose or METHODS[method], slips, drawn, said)
     records, media = records_for(benchmark, protocol, answers)
     folder = workdir / method / "eval" / "rounds" / protocol.data
     folder.mkdir(parents=True)

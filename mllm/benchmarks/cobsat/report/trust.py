@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mllm.benchmarks.cobsat.report.layout import label
-from mllm.benchmarks.cobsat.report.study import DEFAULT, Study, Subject
+from mllm.benchmarks.cobsat.report.study import Record, Study, Subject
 from mllm.benchmarks.cobsat.report.text import points, span
-from mllm.benchmarks.cobsat.scores import ALL
-from mllm.benchmarks.cobsat.tasks import display
+from mllm.benchmarks.cobsat.tasks import THEMES, display
 from mllm.evaluation.statistics import wilson
 from mllm.reporting.comparison import Entry
 from mllm.reporting.figures import LIGHT, Theme
@@ -30,7 +29,7 @@ _RULE = (
     "it that nothing was taught on, reconstruction with the true picture as the tokeniser draws it "
     "from its codes: these measure the judge and the tokeniser, not a model. The other three are "
     "what an output can be without understanding. “Holds” compares the measured value, as it "
-    "stands, with the bound. The columns are over all types of prompts and numbers of shots; θ is "
+    "stands, with the bound. The columns are over default prompts with all numbers of shots; θ is "
     "what the pictures of a prompt share, textual accuracy is about the word of the query and "
     "visual accuracy about θ."
 )
@@ -43,8 +42,9 @@ _RULES = (
     "reply, so that “1 or 2” is 12 and wrong; the strict rule takes a reply that is one number."
 )
 _MAP = (
-    "The judge’s overall accuracy in percent, by task. Where a reconstruction is not recognised, "
-    "neither is any drawing of the same codes."
+    "Of the different pictures that the judge was shown, those in which it finds both the detail "
+    "and the object, in percent, by theme. Where a reconstruction is not recognised, neither is "
+    "any drawing of the same codes."
 )
 
 
@@ -106,7 +106,7 @@ def _check(study: Study, subject: Subject, mode: str) -> Check | None:
     if mode == "text" and subject.key[0] in ("view", "reconstructed"):
         return None  # the caption again, as the oracle's
     entries = {
-        metric: study.entry(subject, metric, prompt=ALL, mode=mode)
+        metric: study.entry(subject, metric, mode=mode)
         for metric in ("overall", "textual", "visual")
     }
     if any(entry.value is None for entry in entries.values()):
@@ -147,7 +147,7 @@ def judge_sentence(study: Study) -> str:
     parts = []
     for name, of in words.items():
         subject = study.subject(name)
-        entry = study.entry(subject, prompt=ALL, mode="image") if subject else Entry(None)
+        entry = study.entry(subject, mode="image") if subject else Entry(None)
         if entry.value is not None:
             parts.append(f"{points(entry.value)}% {of}")
     return f"The judge is right about {join_words(parts)}." if parts else ""
@@ -171,11 +171,9 @@ def trust_section(study: Study) -> Section:
         if (one := study.subject(name)) and "image" in one.modes
     ]  # fmt: skip
     if judged:
-        panel = Panel(
-            lambda theme: _judge_map(study, judged, theme), "Accuracy of the judge by task"
-        )
+        panel = Panel(lambda theme: _judge_map(judged, theme), "Accuracy of the judge by theme")
         blocks.append(Drawing((panel,), _MAP, columns=1, saved={"judge": panel.draw}))
-        blocks += _confusions(study, judged)
+        blocks += _confusions(judged)
     rules = _rules_grid(study)
     if rules:
         blocks += [Heading("Ways of reading the judge"), rules, Paragraph(_RULES, note=True)]
@@ -198,28 +196,40 @@ def _row(check: Check) -> tuple[str, ...]:
     )
 
 
-def _judge_map(study: Study, judged: Sequence[Subject], theme: Theme = LIGHT):
-    values = []
-    for task in study.tasks:
-        found = [study.entry(one, task=task, prompt=ALL, mode="image").value for one in judged]
-        values.append([None if value is None else 100 * value for value in found])
+def _judge_map(judged: Sequence[Subject], theme: Theme = LIGHT):
+    themes = [name for name in THEMES if any(r["theme"] == name for r in judged[0].records)]
+    values = [[_percent(one, name) for one in judged] for name in themes]
+    rows = [name.capitalize() for name in themes]
     columns = [one.label for one in judged]
-    return heat_map(values, study.tasks, columns, theme, title="Right by the judge (%)")
+    return heat_map(values, rows, columns, theme, title="Right by the judge (%)")
 
 
-def _confusions(study: Study, judged: Sequence[Subject]) -> list[Block]:
+def _percent(one: Subject, theme: str) -> float | None:
+    found = [r["metrics"]["overall"] for r in different(one) if r["theme"] == theme]
+    return 100 * sum(found) / len(found) if found else None
+
+
+def different(one: Subject) -> list[Record]:
+    """Return one record for each different picture that a bracket was asked for."""
+    records = one.asked(mode="image")
+    return list(
+        {(r["theme"], r["truth"]["detail"], r["truth"]["object"]): r for r in records}.values()
+    )
+
+
+def _confusions(judged: Sequence[Subject]) -> list[Block]:
     """Return the words that the judge takes for others, and how many pictures it was shown."""
     made: list[Block] = []
     for one in judged:
-        asked = {_shown(record): record for record in one.asked(mode="image")}
+        asked = different(one)
         wrong = Counter(
             (record["theme"], side, record["truth"][side], record["judged"][record["rule"]][side])
-            for record in asked.values()
+            for record in asked
             if record["rule"] in record["judged"]
             for side in ("detail", "object")
             if record["judged"][record["rule"]][side] != record["truth"][side]
         )
-        right = sum(record["metrics"]["overall"] for record in asked.values())
+        right = sum(record["metrics"]["overall"] for record in asked)
         low, high = wilson(right, len(asked))
         text = (
             f"{one.label}: {right} of {len(asked)} different pictures right on both sides "
@@ -237,10 +247,6 @@ def _confusions(study: Study, judged: Sequence[Subject]) -> list[Block]:
     return [Details("Different pictures, and what the judge takes for what", tuple(made))]
 
 
-def _shown(record) -> tuple[str, ...]:
-    return record["theme"], record["truth"]["detail"], record["truth"]["object"]
-
-
 def _rules_grid(study: Study) -> Grid | None:
     """Return the accuracy by each rule, for rows and modes that were read in several ways."""
     rules = [r for r in RULES if any(c[-1] == f"overall_{r}" for c in study.comparison.cells)]
@@ -249,10 +255,7 @@ def _rules_grid(study: Study) -> Grid | None:
         for mode in study.modes:
             if mode == "text" and one.key[0] in ("view", "reconstructed"):
                 continue
-            found = [
-                study.entry(one, f"overall_{rule}", prompt=DEFAULT, mode=mode).value
-                for rule in rules
-            ]
+            found = [study.entry(one, f"overall_{rule}", mode=mode).value for rule in rules]
             if sum(value is not None for value in found) > 1:
                 rows.append((one.label, label("mode", mode), *map(points, found)))
     heads = ("Row", "Mode", *(RULES[rule].capitalize() for rule in rules))
