@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import EngFormatter, NullFormatter
 
 from mllm.reporting.figures import LIGHT, Theme, ink, short, style, text_ink
@@ -217,7 +218,14 @@ def _label_dots(axes: Axes, panel: Scatter, theme: Theme, front: Sequence[Dot]) 
         )
         for box in ((x, y, end, y), (end, y, end, top))
     ]
-    place_labels(axes, labels, [*_obstacles(axes, panel), *steps])
+    words = [_box(axes, text) for text in axes.texts]
+    place_labels(axes, labels, [*_obstacles(axes, panel), *steps, *words])
+
+
+def _box(axes: Axes, text: Text) -> tuple[float, float, float, float]:
+    """Return the box of a text in the units of the axes."""
+    extent = text.get_window_extent().transformed(axes.transData.inverted())
+    return extent.x0, extent.y0, extent.x1, extent.y1
 
 
 def _obstacles(axes: Axes, panel: Scatter) -> list[tuple[float, float, float, float]]:

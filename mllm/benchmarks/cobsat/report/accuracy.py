@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from mllm.benchmarks.cobsat.report.layout import CHANCE, label
 from mllm.benchmarks.cobsat.report.published import ALIGNED, ALIGNED_SHOTS, NOTE, SIDES, published
 from mllm.benchmarks.cobsat.report.study import DEFAULT, Study, Subject
-from mllm.benchmarks.cobsat.scores import ALL, DETAILS, METRICS, OBJECTS
+from mllm.benchmarks.cobsat.scores import ALL, METRICS
 from mllm.reporting.comparison import Entry
 from mllm.reporting.section import Block, Details, Heading, Paragraph, Scores, Section
 from mllm.reporting.standard import seed_rule
 from mllm.reporting.tables import Column, Row, Table
 
 _SAME_AS_ORACLE = ("view", "reconstructed")  # in text mode these answer with the caption too
+_INFERS = {"-I": "Infers the object", "-II": "Infers the detail"}
 _RULE = (
     "Percentages of prompts; the small numbers are 95% intervals, of Wilson where every prompt is "
     "of another sample, else by resampling samples. An output that is missing or cannot be read is "
@@ -27,7 +28,8 @@ def accuracy_section(study: Study) -> Section:
     for mode in study.modes:
         blocks.append(Heading(label("mode", mode)))
         made = [task_table(study, mode, DEFAULT, shots) for shots in study.shots]
-        made += [prompt_table(study, mode), side_table(study, mode)]
+        made += [prompt_table(study, mode, shots) for shots in study.shots]
+        made += [side_table(study, mode)]
         blocks += [Scores(one) for one in made if one.measured]
         folded += [
             Scores(one)
@@ -47,7 +49,7 @@ def accuracy_section(study: Study) -> Section:
 
 def task_table(study: Study, mode: str, prompt: str, shots: str) -> Table:
     """Return overall accuracy: rows by tasks."""
-    tasks = [*study.tasks, *(sums for sums in (OBJECTS, DETAILS, ALL) if _has(study, sums))]
+    tasks = [ALL, *study.tasks]
     known = published(mode, prompt, shots) if study.as_published else {}
     references = {
         model: tuple(
@@ -59,32 +61,30 @@ def task_table(study: Study, mode: str, prompt: str, shots: str) -> Table:
     title = f"{label('mode', mode)}, {label('prompt', prompt).lower()} prompts, "
     title += f"{label('shots', shots)}: overall accuracy by task"
     labels = study.comparison.layout.axis("task")
-    columns = [Column((labels.label(t),), (labels.label(t, short=True),)) for t in tasks]
+    columns = [
+        Column((_INFERS.get(task[task.find("-") :], ""), labels.label(task)),
+               (_INFERS.get(task[task.find("-") :], ""), labels.label(task, short=True)))
+        for task in tasks
+    ]  # fmt: skip
     return _table(study, mode, title, columns, [(METRICS[0], place) for place in places],
                   references)  # fmt: skip
 
 
-def prompt_table(study: Study, mode: str) -> Table:
-    """Return overall accuracy over all tasks: rows by types of prompts and shots."""
-    pairs = [
-        (prompt, shots)
-        for prompt in study.prompts
-        for shots in study.shots
-        if _has(study, ALL, shots, prompt, mode)
-    ]
+def prompt_table(study: Study, mode: str, shots: str) -> Table:
+    """Return overall accuracy over all tasks: rows by types of prompts."""
     columns = [
-        Column((label("prompt", prompt), label("shots", shots)), (label("prompt", prompt), shots))
-        for prompt, shots in pairs
+        Column((label("prompt", prompt),), (label("prompt", prompt),)) for prompt in study.prompts
     ]
-    places = [{"prompt": prompt, "shots": shots, "mode": mode} for prompt, shots in pairs]
+    cells = [
+        (METRICS[0], {"prompt": prompt, "shots": shots, "mode": mode}) for prompt in study.prompts
+    ]
     references: dict[str, tuple[Entry, ...]] = {}
     if study.as_published and study.whole:
-        known = [published(mode, prompt, shots) for prompt, shots in pairs]
+        known = [published(mode, prompt, shots) for prompt in study.prompts]
         for model in dict.fromkeys(model for one in known for model in one):
             references[model] = tuple(Entry(one.get(model, {}).get(ALL)) for one in known)
-    title = f"{label('mode', mode)}, all tasks: overall accuracy by type of prompt"
-    return _table(study, mode, title, columns, [(METRICS[0], place) for place in places],
-                  references)  # fmt: skip
+    title = f"{label('mode', mode)}, all tasks, {label('shots', shots)}: overall accuracy by prompt"
+    return _table(study, mode, title, columns, cells, references)
 
 
 def side_table(study: Study, mode: str) -> Table:
@@ -109,15 +109,6 @@ def side_table(study: Study, mode: str) -> Table:
     title = f"{label('mode', mode)}, default prompts, all tasks: accuracy of each side"
     cells = [(metric, {"shots": shots, "mode": mode}) for shots, metric in pairs]
     return _table(study, mode, title, columns, cells, references)
-
-
-def _has(study: Study, task: str, shots=None, prompt=None, mode=None) -> bool:
-    wanted = (task, shots, prompt, mode)
-    return any(
-        all(want in (None, value) for want, value in zip(wanted, cell, strict=False))
-        for cell in study.comparison.cells
-        if cell[-1] == METRICS[0]
-    )
 
 
 def _table(

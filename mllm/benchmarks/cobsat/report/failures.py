@@ -17,6 +17,7 @@ from mllm.reporting.section import Block, Drawing, Grid, Heading, Panel, Paragra
 from mllm.reporting.stacked import stacked_figure
 
 CONTROLS = ("blind", "other_theta")
+Rows = dict[tuple[str, str], list[Record]]  # (mode, label) -> records
 # Neighbours of a bar differ in hue and in lightness.
 COLOURS = dict(
     zip(
@@ -36,8 +37,8 @@ _BARS = "Wrong answers in percent of all prompts, by kind; the whole bar is the 
 def failure_section(study: Study) -> Section | None:
     """Return the kinds by row on default prompts, and by type of prompt for the drawer."""
     shown = [*study.models, *(one for name in CONTROLS if (one := study.subject(name)))]
-    rows = {
-        f"{one.label}, {mode}": records
+    rows: Rows = {
+        (mode, one.label): records
         for mode in study.modes
         for one in shown
         if (records := one.asked(mode=mode, prompt=DEFAULT))
@@ -46,8 +47,8 @@ def failure_section(study: Study) -> Section | None:
         return None
     blocks = _breakdown(study, rows, "Failures on default prompts", "failures")
     drawer = study.drawer
-    by_prompt = {
-        f"{label('prompt', prompt)}, {mode}": records
+    by_prompt: Rows = {
+        (mode, label("prompt", prompt)): records
         for mode in study.modes
         for prompt in study.prompts
         if drawer and (records := drawer.asked(mode=mode, prompt=prompt))
@@ -66,36 +67,50 @@ def count_kinds(study: Study, records: Sequence[Record]) -> Counter[str]:
     return found
 
 
-def _breakdown(
-    study: Study, rows: Mapping[str, Sequence[Record]], title: str, name: str
-) -> list[Block]:
+def _breakdown(study: Study, rows: Rows, title: str, name: str) -> list[Block]:
     counts = {row: count_kinds(study, records) for row, records in rows.items()}
-    totals = {row: len(records) for row, records in rows.items()}
 
     def draw(theme):
-        return stacked_figure(counts, totals, KINDS, COLOURS, "wrong answers (% of prompts)", theme)
+        return stacked_figure(
+            {f"{row}, {mode}": found for (mode, row), found in counts.items()},
+            {f"{row}, {mode}": len(records) for (mode, row), records in rows.items()},
+            KINDS,
+            COLOURS,
+            "wrong answers (% of prompts)",
+            theme,
+        )
 
-    used = [kind for kind in KINDS if any(one[kind] for one in counts.values())]
+    grids = [
+        _grid(title, label("mode", mode),
+              {place: (rows[place], counts[place]) for place in rows if place[0] == mode})
+        for mode in dict.fromkeys(mode for mode, _ in rows)
+    ]  # fmt: skip
+    return [Drawing((Panel(draw, title),), _BARS, columns=1, saved={name: draw}), *grids]
+
+
+def _grid(
+    title: str, mode: str, rows: Mapping[tuple[str, str], tuple[Sequence[Record], Counter[str]]]
+) -> Grid:
+    """Return the counts of one mode: kinds by rows."""
+    used = [kind for kind in KINDS if any(counted[kind] for _, counted in rows.values())]
     made = [
-        (KINDS[kind].capitalize(), *(_share(one[kind], totals[row]) for row, one in counts.items()))
+        (KINDS[kind][0].upper() + KINDS[kind][1:],
+         *(_share(counted[kind], len(records)) for records, counted in rows.values()))
         for kind in used
-    ]
-    sides = {
-        row: Counter(sides_of(r) for r in records if not r["metrics"]["overall"])
-        for row, records in rows.items()
-    }
+    ]  # fmt: skip
     made.append(
-        ("All wrong", *(_share(sum(one.values()), totals[row]) for row, one in counts.items()))
+        ("All wrong", *(_share(sum(found.values()), len(all)) for all, found in rows.values()))
     )
+    sides = [
+        (Counter(sides_of(r) for r in records if not r["metrics"]["overall"]), len(records))
+        for records, _ in rows.values()
+    ]
     made += [
-        (f"of which {words}", *(_share(one[side], totals[row]) for row, one in sides.items()))
+        (f"of which {words}", *(_share(found[side], total) for found, total in sides))
         for side, words in SIDES.items()
     ]
-    made.append(("Prompts", *(f"{total:,}" for total in totals.values())))
-    return [
-        Drawing((Panel(draw, title),), _BARS, columns=1, saved={name: draw}),
-        Grid(title, ("Kind", *rows), tuple(made)),
-    ]
+    made.append(("Prompts", *(f"{len(records):,}" for records, _ in rows.values())))
+    return Grid(f"{title}, {mode.lower()}", (mode, *(row for _, row in rows)), tuple(made))
 
 
 def _share(count: int, total: int) -> str:

@@ -9,9 +9,10 @@ from mllm.reporting.text import join_words
 
 FINDING_RULE = (
     "Computed from default prompts over all tasks; a drawing is right if the judge finds both the "
-    "detail and the object in it, a description if its words name both. θ is what the pictures of "
-    "a prompt share. A model learns from its pictures if it is better with them than with those of "
-    "another θ and than without any: the 95% intervals of the paired differences exclude 0."
+    "detail and the object in it, a description if its words name both. In brackets: 95% "
+    "intervals. θ is what the pictures of a prompt share. A model learns from its pictures if it "
+    "is better with them than with those of another θ and than without any: the 95% intervals of "
+    "the paired differences exclude 0."
 )
 _NOT_SCORED = "Drawings were not judged, so image mode has no scores."
 
@@ -33,24 +34,21 @@ def finding(comparison: Comparison) -> str:
 
 def _mode(study: Study, mode: str) -> str:
     """Return a sentence about the drawer in one mode."""
-    scores, verdicts = [], []
-    for shots in study.shots:
-        entry = study.entry(study.drawer, shots=shots, mode=mode)
-        if entry.value is None:
-            continue
-        found = contrasts(study, mode, shots)
-        against = [
-            f"{points(found[name].second)}% {CONTROLS[name]}"
-            for name in MODEL_CONTROLS
-            if name in found
-        ]
-        controls = f", and {join_words(against)}" if against else ""
-        scores.append(f"{said(entry)} with {shots} shots{controls}")
-        verdicts.append(learns(study, mode, shots))
-    if not scores:
+    entries = {shots: study.entry(study.drawer, shots=shots, mode=mode) for shots in study.shots}
+    asked = [shots for shots, entry in entries.items() if entry.value is not None]
+    if not asked:
         return ""
-    text = f"In {mode} mode the {study.drawer.label.lower()} answers {'; '.join(scores)}"
-    known = [verdict for verdict in verdicts if verdict is not None]
+    right = join_words([f"{said(entries[shots])} of {shots}-shot prompts" for shots in asked])
+    text = f"In {mode} mode the {study.drawer.label.lower()} gets {right} right"
+    found = {shots: contrasts(study, mode, shots) for shots in asked}
+    controls = [
+        f"{join_words([f'{points(one[name].second)}%' for one in found.values() if name in one])} "
+        f"{CONTROLS[name]}"
+        for name in MODEL_CONTROLS
+        if any(name in one for one in found.values())
+    ]
+    text += f", but {join_words(controls)}" if controls else ""
+    known = [verdict for shots in asked if (verdict := learns(study, mode, shots)) is not None]
     if not known:
         return f"{text}."
     if all(known):

@@ -1,6 +1,6 @@
 """Fine-tuned models next to the model that they start from, on words that they never saw."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mllm.benchmarks.cobsat.report.layout import label
 from mllm.benchmarks.cobsat.report.published import LEAVE_ONE_OUT
@@ -8,7 +8,7 @@ from mllm.benchmarks.cobsat.report.study import DEFAULT, Study, Subject, compare
 from mllm.benchmarks.cobsat.report.text import points, signed, signed_span, span
 from mllm.benchmarks.cobsat.scores import ALL
 from mllm.reporting.comparison import Comparison
-from mllm.reporting.section import Block, Grid, Heading, Paragraph, Section
+from mllm.reporting.section import Block, Details, Grid, Heading, Paragraph, Section
 
 FINETUNED = ("ft_all", "ft_leave_one_out")
 _RULE = (
@@ -29,15 +29,19 @@ def finetuning_section(comparisons: Iterable[Comparison]) -> Section | None:
     left_out = False
     for study in map(Study, comparisons):
         tuned = [one for name in FINETUNED if (one := study.subject(name))]
-        rows = [row for one in tuned for row in _rows(study, one)]
-        if not rows:
+        whole = [row for one in tuned for row in _rows(study, one, (ALL,))]
+        by_task = [row for one in tuned for row in _rows(study, one, study.tasks)]
+        if not whole:
             continue
         left_out = left_out or any(one.key[0] == FINETUNED[1] for one in tuned)
         if study.comparison.heading:
             blocks.append(Heading(study.comparison.heading))
         heads = ("Model", "Setting", "Prompts", "Accuracy", "95% interval", "Drawer", "Difference",
                  "95% interval")  # fmt: skip
-        blocks.append(Grid(f"Fine-tuned, data mode {study.data}", heads, tuple(rows), words=(1,)))
+        title = f"Fine-tuned, data mode {study.data}"
+        blocks.append(Grid(title, heads, tuple(whole), words=(1,)))
+        grid = Grid(f"{title}, by task", heads, tuple(by_task), words=(1,))
+        blocks.append(Details("Fine-tuned models by task", (grid,)))
     if not blocks:
         return None
     blocks.append(Paragraph(_RULE, note=True))
@@ -46,13 +50,13 @@ def finetuning_section(comparisons: Iterable[Comparison]) -> Section | None:
     return Section("finetuning", "After fine-tuning", tuple(blocks), "Fine-tuning")
 
 
-def _rows(study: Study, one: Subject) -> Iterable[tuple[str, ...]]:
+def _rows(study: Study, one: Subject, tasks: Sequence[str]) -> Iterable[tuple[str, ...]]:
     drawer = study.subject("drawer")
     for mode in study.modes:
         if mode not in one.modes:
             continue
         for shots in study.shots:
-            for task in (*study.tasks, ALL):
+            for task in tasks:
                 entry = study.entry(one, task=task, shots=shots, mode=mode)
                 if entry.value is None:
                     continue

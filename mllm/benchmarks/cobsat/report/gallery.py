@@ -16,10 +16,10 @@ _TEXT_LIMIT, _LOOP_LIMIT = 240, 80
 _GOLDEN = 0.6180339887498949  # multiples of it are spread evenly over [0, 1)
 _PAIRS = 5  # pictures of each theme that are shown next to their reconstructions
 _RULE = (
-    "For each task one default prompt that {} answers right and one that it does not, where there "
-    "are any: such prompts stand in the order of their list, and one is taken at a place that "
-    "moves from task to task, so that the choice looks at nothing but right and wrong. Below a "
-    "picture stands its word; gold is the true answer. {}"
+    "For each task one default prompt that the {} answers right and one that it does not, where "
+    "there are any: such prompts stand in the order of their list, and one is taken at a place "
+    "that moves from task to task, so that the choice looks at nothing but right and wrong. Below "
+    "a picture stands its word; gold is the true answer. {}"
 )
 _WITHOUT = "The data set is not on this machine, so only drawings are shown."
 _JUDGED = "Below a drawing stands what the judge sees in it."
@@ -148,8 +148,8 @@ def _pair_text(pair: Mapping[str, str | None]) -> str:
 
 
 def _types_cards(study: Study, records) -> list[Card]:
-    """Return a card with one sample of the drawer in every type of prompt, for each mode."""
-    drawer, cards = study.drawer, []
+    """Return a card with one sample of the drawer in every type of prompt, once for each mode."""
+    drawer, samples = study.drawer, []
     if len(study.prompts) < 2:
         return []
     for mode in study.modes:
@@ -169,7 +169,7 @@ def _types_cards(study: Study, records) -> list[Card]:
         uris, captions = _shots(study, first)
         sample = Sample(
             id=slug("types", mode),
-            title=f"{first['task']} · {clean_text(first['sample'], 80)}",
+            title=f"{label('mode', mode)} · {first['task']} · {clean_text(first['sample'], 80)}",
             question=_words_of(study, rows),
             gold=_pair_text(first["truth"]),
             answers=tuple(answers),
@@ -177,9 +177,9 @@ def _types_cards(study: Study, records) -> list[Card]:
             captions=captions,
             gold_picture=_true_picture(study, first) or "",
         )
-        title = f"One sample in every type of prompt, {mode} mode"
-        cards.append(Card(slug("card-types", mode), title, drawer.label, (sample,)))
-    return cards
+        samples.append(sample)
+    title = "One sample in every type of prompt"
+    return [Card("card-types", title, drawer.label, tuple(samples))] if samples else []
 
 
 def _words_of(study: Study, rows: Mapping[str, Record]) -> str:

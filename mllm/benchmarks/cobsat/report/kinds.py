@@ -13,9 +13,9 @@ KINDS = {
     "unread": "no detail or no object found in it",
     "last": "the last picture again",
     "earlier": "an earlier picture again",
-    "misled": "query’s word right, θ as the misleading word says",
-    "theta_wrong": "query’s word right, θ wrong",
-    "word_wrong": "θ right, a word that is not in the prompt",
+    "misled": "right word, θ as the misleading word says",
+    "theta_wrong": "right word, another θ",
+    "word_wrong": "right θ, another word",
     "both_wrong": "both wrong",
 }
 SIDES = {

@@ -33,7 +33,7 @@ def signed_span(compared: Compared) -> str:
 
 def said(entry: Entry) -> str:
     """Return a score as it stands in a sentence: percent and interval."""
-    interval = "" if entry.low is None else f" (95% interval {span(entry.low, entry.high)})"
+    interval = "" if entry.low is None else f" ({span(entry.low, entry.high)})"
     return f"{points(entry.value)}%{interval}"
 
 

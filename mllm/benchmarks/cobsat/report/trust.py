@@ -140,9 +140,9 @@ def verdict(study: Study, checks: Sequence[Check]) -> str:
 def judge_sentence(study: Study) -> str:
     """Return a sentence with the judge's accuracy in image mode, or ""."""
     words = {
-        "view": "on views of the pictures that nothing was taught on",
-        "oracle": "on the true pictures",
-        "reconstructed": "on their reconstructions",
+        "view": "of unseen views of the pictures",
+        "oracle": "of the true pictures",
+        "reconstructed": "of their reconstructions",
     }
     parts = []
     for name, of in words.items():
@@ -150,7 +150,7 @@ def judge_sentence(study: Study) -> str:
         entry = study.entry(subject, mode="image") if subject else Entry(None)
         if entry.value is not None:
             parts.append(f"{points(entry.value)}% {of}")
-    return f"The judge is right about {join_words(parts)}." if parts else ""
+    return f"The judge recognises {join_words(parts)}." if parts else ""
 
 
 def trust_section(study: Study) -> Section:
@@ -172,7 +172,7 @@ def trust_section(study: Study) -> Section:
     ]  # fmt: skip
     if judged:
         panel = Panel(lambda theme: _judge_map(judged, theme), "Accuracy of the judge by theme")
-        blocks.append(Drawing((panel,), _MAP, columns=1, saved={"judge": panel.draw}))
+        blocks.append(Drawing((panel,), _MAP, columns=3, saved={"judge": panel.draw}))
         blocks += _confusions(judged)
     rules = _rules_grid(study)
     if rules:
