@@ -214,7 +214,10 @@ def test_gallery_shows_prompts_truth_and_drawings(study):
 
 def test_reconstructions_stand_beside_the_true_pictures(study):
     cards = reconstructions(study)
-    assert [card.title for card in cards] == ["Color", "Action"]
+    assert [card.title for card in cards] == [
+        "What the codes keep: color",
+        "What the codes keep: action",
+    ]
     assert all(len(card.samples[0].pictures) == 10 for card in cards)
 
 

@@ -47,7 +47,7 @@ def _mode(study: Study, mode: str) -> str:
         for name in MODEL_CONTROLS
         if any(name in one for one in found.values())
     ]
-    text += f", but {join_words(controls)}" if controls else ""
+    text += f", against {join_words(controls)}" if controls else ""
     known = [verdict for shots in asked if (verdict := learns(study, mode, shots)) is not None]
     if not known:
         return f"{text}."

@@ -226,7 +226,8 @@ def reconstructions(study: Study) -> tuple[Card, ...]:
                 slug("codes", theme), "True picture, then what its codes draw", "", "", (),
                 tuple(uris), tuple(captions),
             )  # fmt: skip
-            cards.append(Card(slug("card-codes", theme), theme.capitalize(), "", (sample,)))
+            title = f"What the codes keep: {theme}"
+            cards.append(Card(slug("card-codes", theme), title, "", (sample,)))
     return tuple(cards)
 
 

@@ -15,7 +15,7 @@ from mllm.benchmarks.cobsat.report.study import Study
 from mllm.benchmarks.cobsat.report.trust import trust_section
 from mllm.reporting.charts import Curve
 from mllm.reporting.collect import Sweep
-from mllm.reporting.section import Gallery, Paragraph, Section
+from mllm.reporting.section import Gallery, Section
 from mllm.reporting.standard import curves_section, group_id
 
 CURVES = {
@@ -56,8 +56,7 @@ def _with_reconstructions(study: Study) -> Section:
     section, cards = trust_section(study), reconstructions(study)
     if not cards:
         return section
-    blocks = (*section.blocks, Paragraph("What the codes keep of a picture:"), Gallery(cards))
-    return dataclasses.replace(section, blocks=blocks)
+    return dataclasses.replace(section, blocks=(*section.blocks, Gallery(cards)))
 
 
 def _named(section: Section, study: Study) -> Section:
