@@ -62,16 +62,18 @@ def test_labels_of_lines_stand_apart(heights):
 
 
 def test_corners_are_named_and_labels_keep_off_them():
-    dot = Dot((0.0, 0.0, 0.0), (100.0, 100.0, 100.0), "at the corner", Style("ink"))
+    dot = Dot(
+        (0.0, 0.0, 6.0), (100.0, 94.0, 100.0), "a long label at the corner", Style("ink", "X")
+    )
     frame = [Dot((0.0, 0.0, 100.0), (0.0, 0.0, 100.0), "", Style("ink"))]
-    words = ("lower left", "lower right", "upper left", "upper right")
+    words = ("lower left", "lower right", "upper left, a long name", "upper right")
     panel = Scatter("Panel", (dot,), corners=words)
     figure = scatter_figure([panel], "x", "y", limits=frame)
     boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
-    assert set(boxes) == {*words, "at the corner"}
-    assert not any(boxes["at the corner"].overlaps(boxes[word]) for word in words)
-    assert boxes["lower left"].y1 < boxes["upper left"].y0
-    assert boxes["upper left"].x1 < boxes["upper right"].x0
+    assert set(boxes) == {*words, "a long label at the corner"}
+    assert not any(boxes["a long label at the corner"].overlaps(boxes[word]) for word in words)
+    assert boxes["lower left"].y1 < boxes["upper left, a long name"].y0
+    assert boxes["upper left, a long name"].x1 < boxes["upper right"].x0
 
 
 def test_divided_bars_are_shares_of_all_there_are():
