@@ -37,22 +37,24 @@ def get_config() -> ConfigDict:
     config.drawer.update(
         optimizer="muon", b2=0.95, rows=8, epochs=1, learning_rate=4e-3, alike=True
     )
+    # One patch holds the whole picture, so the tower is a few dense layers: in the time of a minute
+    # they learn far more than layers over smaller patches.
     config.judge.model = dict(
         family="llava",
-        decoder=decoder(TEXT, width=96, layers=2, mlp=192),
+        decoder=decoder(TEXT, width=64, layers=2, mlp=192),
         vision=dict(
             image_size=SIDE,
-            patch_size=16,
-            width=192,
-            layers=3,
-            heads=6,
-            mlp_width=576,
+            patch_size=SIDE,
+            width=512,
+            layers=1,
+            heads=8,
+            mlp_width=1536,
             activation="gelu",
         ),
-        projector=dict(mlp_width=192, width=96),
+        projector=dict(mlp_width=256, width=64),
         dtype="float32",
     )
-    config.judge.schedule.update(optimizer="muon", b2=0.95, rows=16, epochs=6, learning_rate=4e-3)
+    config.judge.schedule.update(rows=64, epochs=12, learning_rate=1e-3, b2=0.99)
     config.evaluation.update(shots=(2, 4), prompts=20, fewer=4, reply_tokens=24, analysis_tokens=32)
     config.checkpoint_every = 200
     return config

@@ -2,7 +2,7 @@
 
 tokeniser      an autoencoder, taught to draw all pictures again from codes
 drawer         the same model's decoder, taught to answer prompts, with pictures and descriptions
-judge          a model that reads pictures, taught the judge's questions about other views of them
+judge          a model that reads pictures, taught the judge's questions about them and other views
 ft_all, ft_leave_one_out   the drawer, fine-tuned on published prompts
 oracle, view, reconstructed   the right picture, another view of it, and what its codes draw
 random, copy_last, query_only   outputs that know nothing, the last picture, or the query alone
@@ -20,6 +20,7 @@ from mllm.benchmarks.cobsat.generate import PICTURES
 from mllm.benchmarks.cobsat.judge import Judge
 from mllm.benchmarks.cobsat.protocol import JUDGE, Drawing, Protocol, notes, rounds
 from mllm.benchmarks.cobsat.scores import AXES, records_of, scores_of
+from mllm.data.source import Joined
 from mllm.evaluation.baselines import Blind
 from mllm.evaluation.request import Answerer, Questions
 from mllm.models import MODELS
@@ -116,7 +117,8 @@ def _judge(config) -> Stage:
     captions = "text" in asked.modes
 
     def examples(benchmark: Benchmark):
-        return taught.JudgeQuestions(benchmark.rows(TRAIN), asked.cut, captions)
+        rows = Joined(*(benchmark.rows(split) for split in (PICTURES, TRAIN)))
+        return taught.JudgeQuestions(rows, asked.cut, captions)
 
     keys = ("seed", "processor", "rows", "judge", "evaluation.judge.cut", "evaluation.judge.modes")
     return Stage(

@@ -15,7 +15,7 @@ def make_config(data_dir):
     config.model.decoder.update(**DECODER, vocab_size=tiny.TEXT + 26)
     config.judge.model.decoder.update(**DECODER)
     config.judge.model.vision.update(
-        image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=16
+        image_size=16, patch_size=16, width=16, layers=1, heads=2, mlp_width=16
     )
     config.judge.model.projector.update(mlp_width=16, width=16)
     config.rows.update(tokens=512, supervised=128, answers=8)
