@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
     # they learn far more than layers over smaller patches.
     config.judge.model = dict(
         family="llava",
-        decoder=decoder(TEXT, width=64, layers=2, mlp=192),
+        decoder=decoder(TEXT, width=96, layers=2, mlp=288),
         vision=dict(
             image_size=SIDE,
             patch_size=SIDE,
@@ -51,10 +51,10 @@ def get_config() -> ConfigDict:
             mlp_width=1536,
             activation="gelu",
         ),
-        projector=dict(mlp_width=256, width=64),
+        projector=dict(mlp_width=256, width=96),
         dtype="float32",
     )
-    config.judge.schedule.update(rows=64, epochs=12, learning_rate=1e-3, b2=0.99)
+    config.judge.schedule.update(rows=64, epochs=8, learning_rate=2e-3, b2=0.99)
     config.evaluation.update(shots=(2, 4), prompts=20, fewer=4, reply_tokens=24, analysis_tokens=32)
     config.checkpoint_every = 200
     return config

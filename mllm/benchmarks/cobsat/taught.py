@@ -26,6 +26,7 @@ from mllm.benchmarks.cobsat.tasks import TASKS, WORDS
 from mllm.data.conversation import Example, Media, assistant, image, user
 from mllm.data.source import Source
 
+SEEN = "seen"  # what the judge is taught and never asked: a picture in words
 Places = tuple[int, ...]
 
 
@@ -47,13 +48,15 @@ class Pictures(Source[Example]):
 class JudgeQuestions(Source[Example]):
     """The two questions of the judge about each picture of a split, and about its caption.
 
-    The questions about one picture share its tokens in a row.
+    Beside them stands what the picture shows, in words, from which a small model learns to see. All
+    that is said about one picture shares its tokens in a row.
     """
 
     def __init__(self, rows: Sequence[Shown], cut: str = "paper", captions: bool = False):
         self._rows, self._cut = rows, cut
         self._asked = [(side, False) for side in SIDES]
         self._asked += [(side, True) for side in SIDES] if captions else []
+        self._asked.append((SEEN, False))
 
     def __len__(self) -> int:
         return len(self._rows) * len(self._asked)
@@ -62,10 +65,13 @@ class JudgeQuestions(Source[Example]):
         place, which = divmod(number, len(self._asked))
         shown, (side, described) = self._rows[place], self._asked[which]
         theme = shown.pair.theme
+        name = "/".join((*shown.pair, str(shown.view)))
+        if side == SEEN:
+            turns = (user(image(shown.picture)), assistant(shown.caption))
+            return Example(f"{name}/{side}", name, turns)
         output: Media | str = shown.caption if described else image(shown.picture)
         said = number_of(theme, side, getattr(shown.pair, side))
         turns = (*judge_turns(theme, side, output, self._cut), assistant(said))
-        name = "/".join((*shown.pair, str(shown.view)))
         return Example(f"{name}/{side}", name, turns)
 
 

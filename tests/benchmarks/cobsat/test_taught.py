@@ -9,7 +9,7 @@ from mllm.benchmarks.cobsat.judge import SIDES
 from mllm.benchmarks.cobsat.prompt_lists import samples
 from mllm.benchmarks.cobsat.protocol import Protocol
 from mllm.benchmarks.cobsat.tasks import TASKS, undisplay
-from mllm.data.conversation import image
+from mllm.data.conversation import assistant, image, user
 
 WEIGHTS = dict(default=3.0, instruct=1.0, misleading=1.0, exact=1.0, caption=1.0, cot=1.0)
 
@@ -125,14 +125,17 @@ def test_finetuning_has_the_published_sizes():
 
 def test_the_judge_learns_the_numbers_of_what_pictures_show(benchmark):
     questions = taught.JudgeQuestions(benchmark.rows("train"))
-    assert len(questions) == 1000
-    for number in (0, 1, 777):
+    assert len(questions) == 1500
+    for number in (0, 1, 778):
         example = questions[number]
-        shown = benchmark.rows("train")[number // 2]
-        side = SIDES[number % 2]
+        shown = benchmark.rows("train")[number // 3]
+        side = SIDES[number % 3]
         asked, said = example.turns
         assert asked.media == (image(shown.picture),)
         options = asked.text.split("options: ")[1]
         assert f" ({said.text})" in options
         word = options.split(f"({said.text})")[1].split(" (")[0].split(". ")[0]
         assert undisplay(word) == getattr(shown.pair, side)
+    seen = questions[776].turns
+    shown = benchmark.rows("train")[258]
+    assert seen == (user(image(shown.picture)), assistant(shown.caption))
