@@ -43,7 +43,7 @@ def test_a_configuration_builds(path):
     if config.benchmark.name == "mllmu":
         assert methods == set(OBJECTIVES) - {"nll"}
     else:
-        assert methods >= {"oracle", "random", "majority"}
+        assert methods >= {"oracle", "random"}
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -213,7 +213,7 @@ def test_unknown_names_are_errors_that_help(small, data_dir):
         small.profiles("forget_55")
     with pytest.raises(ValueError, match="did you mean 'small'"):
         Benchmark.open(data_dir, "smal")
-    with pytest.raises(ValueError, match="known: mllmu"):
+    with pytest.raises(ValueError, match="did you mean 'mllmu'"):
         get_benchmark("mlmu")
     assert get_benchmark("mllmu").Benchmark is Benchmark
 
