@@ -90,7 +90,7 @@ signal.pause()
     assert not Path(f"/proc/{process}").exists() or sys.platform != "linux"
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_tiny_job_is_done_and_recorded(commands, micro, tmp_path):
     workdir = tmp_path / "study"
     words = [*micro, "--config.objective.name=ga", "--workdir", workdir]

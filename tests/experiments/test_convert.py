@@ -249,7 +249,11 @@ def mllmu_like() -> mllm.api.Model:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: mllm.api.Model(toy.make_model()), mllmu_like], ids=["toy", "mllmu"]
+    "make",
+    [
+        pytest.param(lambda: mllm.api.Model(toy.make_model()), id="toy"),
+        pytest.param(mllmu_like, id="mllmu", marks=pytest.mark.slow),
+    ],
 )
 def test_a_model_of_ours_answers_in_transformers_as_with_us(tmp_path, make):
     model, folder = make(), tmp_path / "exported"

@@ -42,7 +42,8 @@ def flags(config: str, data: Path) -> list[str]:
     """A configuration with few people."""
     groups = ("forget", "retain", "celebrity", "captions")
     few = [f"--config.benchmark.limit.{group}=1" for group in groups]
-    more = ["--config.objective.name=random"] if "scale" in config else few
+    people = "/mllmu/" in config or "/bench/" in config
+    more = few if people else ["--config.objective.name=random"]
     return [f"--config={config}", f"--config.benchmark.data_dir={data}", *more]
 
 

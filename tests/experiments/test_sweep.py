@@ -170,7 +170,7 @@ def ended(commands, command, reached, log, number) -> int:
             process.wait()
 
 
-@pytest.mark.slow  # the interrupts below pass the same ways in less time
+@pytest.mark.slow
 def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, micro, tmp_path):
     """Killed while it teaches, while it asks and while it unlearns; each time started again."""
     runs = tmp_path / "killed" / "seed0"
@@ -204,6 +204,7 @@ def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, 
         assert json.dumps(found[name]) == json.dumps(expected[name]), name
 
 
+@pytest.mark.slow
 def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
     finished, commands, micro, tmp_path
 ):

@@ -84,6 +84,7 @@ def studies(data_dir, tmp_path_factory):
     return one, two, told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["base", "vanilla", "retain_only_15", "npo"])
 def test_two_processes_train_as_one(studies, run):
     one, two, _ = studies
@@ -95,6 +96,7 @@ def test_two_processes_train_as_one(studies, run):
         np.testing.assert_allclose(*values, rtol=1e-4 if name == "gradient_norm" else 1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_first_process_prints(studies):
     _, two, told = studies
     for first, second in zip(told[::2], told[1::2], strict=True):
@@ -102,6 +104,7 @@ def test_only_the_first_process_prints(studies):
         assert f"{two}/" not in second[0] and "ETA" not in second[1]
 
 
+@pytest.mark.slow
 def test_what_two_processes_wrote_one_reads(studies):
     one, two, _ = studies
     for run in ("vanilla", "npo"):

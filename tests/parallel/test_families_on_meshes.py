@@ -68,7 +68,8 @@ def draw_batch(image_tokens: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "family", ["llava", "idefics2", pytest.param("idefics3", marks=pytest.mark.slow)]
+    "family",
+    ["llava", *(pytest.param(f, marks=pytest.mark.slow) for f in ("idefics2", "idefics3"))],
 )
 def test_gradients_equal_those_of_one_device(family):
     name, config = config_from_dict({"family": family, "decoder": DECODER, **FAMILIES[family]})
