@@ -11,14 +11,15 @@ def stage(**values) -> ConfigDict:
 
     ``epochs`` are passes over the stage's rows, 0 passes the parent's weights on; ``clip`` 0 does
     not clip; ``accumulation`` is the number of parts that a step's ``rows`` are processed in, to
-    hold fewer activations at a time; ``trainable`` is "params" (all of them), "lora" or a part of
-    the model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and answer) or
+    hold fewer activations at a time; ``row_tokens`` and ``row_supervised`` override those of
+    ``rows``, 0 does not; ``trainable`` is "params" (all of them), "lora" or a part of the
+    model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and answer) or
     "text" (every token of the row; it needs ``rows.answers`` = 1); ``end_token`` is whether an
-    answer ends with one; ``augment`` shows random views of pictures, "strong" (or True) or "gentle"
-    ones (``mllm.data.views``); ``alike`` puts rows of like length into one batch; ``split``
-    overrides the processor on whether pictures are split into crops; ``optimizer`` is one of
-    ``mllm.training.optimizers``; ``vocabulary`` "tokenizer" leaves the rows of the head that are no
-    token of the tokenizer out of the softmax, in training and in the trained model.
+    answer ends with one; ``augment`` shows random views of pictures, "strong" (or True) or
+    "gentle" ones (``mllm.data.views``); ``alike`` puts rows of like length into one batch;
+    ``split`` overrides the processor on whether pictures are split into crops; ``optimizer`` is
+    one of ``mllm.training.optimizers``; ``vocabulary`` "tokenizer" leaves the rows of the head
+    that are no token of the tokenizer out of the softmax, in training and in the trained model.
     """
     defaults = dict(
         epochs=1,
@@ -30,6 +31,8 @@ def stage(**values) -> ConfigDict:
         b2=0.999,
         clip=1.0,
         rows=24,
+        row_tokens=0,
+        row_supervised=0,
         accumulation=1,
         augment=False,
         trainable="params",

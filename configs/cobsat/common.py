@@ -73,8 +73,9 @@ def get_config() -> ConfigDict:
         drawing=ConfigDict(
             dict(temperature=0.0, top_k=0, top_p=1.0, seed=0, words="", guidance=0.0, contrast=0.0)
         ),
-        # No ``forms`` ask no judge.
-        judge=ConfigDict(dict(cut="paper", forms=("numbers", "reply"), modes=("image",), tokens=4)),
+        # "taught" is of a judge that is taught here, "numbers" and "reply" are of any other one; no
+        # ``forms`` ask no judge.
+        judge=ConfigDict(dict(cut="paper", forms=("taught",), modes=("image",), tokens=4)),
     )
     return config
 

@@ -56,7 +56,14 @@ def get_config() -> ConfigDict:
         dtype="bfloat16",
     )
     config.judge.schedule.update(
-        optimizer="muon", b2=0.95, rows=32, epochs=10, learning_rate=2e-3, warmup=200
+        optimizer="muon",
+        b2=0.95,
+        rows=128,
+        row_tokens=304,
+        row_supervised=16,
+        epochs=20,
+        learning_rate=2e-3,
+        warmup=200,
     )
     config.checkpoint_every = 2000
     return config

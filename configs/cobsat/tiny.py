@@ -32,13 +32,17 @@ def get_config() -> ConfigDict:
         decoder=decoder(TEXT + CODES + 2, width=192, layers=4, mlp=512),
         dtype="float32",
     )
-    config.tokeniser.update(epochs=230, rows=64, learning_rate=2.5e-3, b2=0.99)
-    config.rows.update(tokens=448, supervised=192, answers=8)
-    config.drawer.update(
-        optimizer="muon", b2=0.95, rows=8, epochs=1, learning_rate=4e-3, alike=True
+    config.tokeniser.update(epochs=150, rows=64, learning_rate=2.5e-3, b2=0.99)
+    config.rows.update(tokens=472, supervised=192, answers=8)
+    config.sequences.size = 16_000
+    config.sequences.weights.update(
+        default=5.0, instruct=0.8, misleading=0.6, exact=0.8, caption=0.8, cot=0.8
     )
-    # One patch holds the whole picture, so the tower is a few dense layers: in the time of a minute
-    # they learn far more than layers over smaller patches.
+    config.drawer.update(
+        optimizer="muon", b2=0.95, rows=4, epochs=1, learning_rate=3e-3, alike=True
+    )
+    # One patch holds the whole picture: a few dense layers learn far more in a minute than layers
+    # over smaller patches do.
     config.judge.model = dict(
         family="llava",
         decoder=decoder(TEXT, width=96, layers=2, mlp=288),
@@ -50,12 +54,24 @@ def get_config() -> ConfigDict:
             heads=8,
             mlp_width=1536,
             activation="gelu",
+            class_token=False,
+            drop_first=False,
+            pre_norm=False,
+            post_norm=True,
         ),
         projector=dict(mlp_width=256, width=96),
         dtype="float32",
     )
-    config.judge.schedule.update(rows=64, epochs=8, learning_rate=2e-3, b2=0.99)
-    config.evaluation.update(shots=(2, 4), prompts=20, fewer=4, reply_tokens=24, analysis_tokens=32)
+    config.judge.schedule.update(
+        rows=64,
+        row_tokens=48,
+        row_supervised=16,
+        epochs=18,
+        learning_rate=1e-3,
+        b2=0.99,
+        weight_decay=0.02,
+    )
+    config.evaluation.update(shots=(2, 4), prompts=10, fewer=2, reply_tokens=16, analysis_tokens=24)
     config.checkpoint_every = 200
     return config
 

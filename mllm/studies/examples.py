@@ -29,7 +29,10 @@ def make_pipeline(
             source, processor_of(loaded, schedule), schedule.rows, seed, schedule.augment
         )
     source = in_codes(source, loaded)
-    vision, shape = loaded.config.vision, RowShape(**config.rows, loss_on=schedule.loss_on)
+    vision, rows = loaded.config.vision, config.rows.to_dict()
+    for name in ("tokens", "supervised"):
+        rows[name] = schedule[f"row_{name}"] or rows[name]
+    shape = RowShape(**rows, loss_on=schedule.loss_on)
     processor = processor_of(loaded, schedule)
     limit = min(shape.tokens, loaded.config.decoder.max_positions)
     examples = tokenize(source, processor, limit=limit, ended=schedule.end_token)

@@ -1,7 +1,8 @@
-"""The published questions about a drawing or a description, and how answers to them are read.
+"""The questions about a drawing or a description, and how answers to them are read.
 
-Source: CoBSAT's repository (evaluation_icl): a vision-language model is shown the output, and
-chooses the detail and the object among ten numbered words each.
+A judge that is taught here is asked in a word for the detail and for the object. Any other
+vision-language model is asked the published questions: it chooses the detail and the object among
+ten numbered words each (CoBSAT's repository, evaluation_icl).
 """
 
 import re
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from mllm.benchmarks.cobsat.captions import mentioned
 from mllm.benchmarks.cobsat.tasks import KINDS, WORDS, display
 from mllm.data.conversation import Media, Turn, user
+from mllm.registry import lookup
 
 CUT = 2047  # characters of a question that the published scripts pass on
 NUMBERS = tuple(str(number) for number in range(1, 11))
 SIDES = ("detail", "object")
-RULES = ("numbers", "published", "strict", "words")
-FORMS = ("numbers", "reply")
+RULES = ("taught", "numbers", "published", "strict", "words")
+TAUGHT, PUBLISHED = ("taught",), ("numbers", "reply")  # forms of the two kinds of judges
 
 Judged = dict[str, str | None]
 
@@ -28,15 +30,24 @@ class Judge:
     Attributes:
       cut: whether a question ends after 2047 characters, as published ("paper"): a long description
         then leaves no room for the options; "whole" keeps them.
-      forms: "numbers" asks for the log-probability of each number, "reply" for a reply.
+      forms: "taught" asks in a word for the log-probability of each word, about pictures alone. Of
+        the published questions, "numbers" asks for the log-probability of each number, and "reply"
+        for a reply.
       modes: of the outputs that it judges: "image", "text".
       tokens: the most of a reply.
+
+    Raises:
+      ValueError: an unknown form.
     """
 
     cut: str = "paper"
-    forms: tuple[str, ...] = FORMS
+    forms: tuple[str, ...] = TAUGHT
     modes: tuple[str, ...] = ("image",)
     tokens: int = 4
+
+    def __post_init__(self):
+        for form in self.forms:
+            lookup(dict.fromkeys((*TAUGHT, *PUBLISHED)), form, "form (evaluation.judge.forms)")
 
 
 def vocabulary(theme: str, side: str) -> str:
@@ -69,6 +80,16 @@ def question(theme: str, side: str, description: str | None = None, cut: str = "
     return text[:CUT] if cut == "paper" else text
 
 
+def shown_words(theme: str, side: str) -> tuple[str, ...]:
+    """Return the ten words of a side as they are shown."""
+    return tuple(map(display, WORDS[vocabulary(theme, side)]))
+
+
+def taught_turns(theme: str, side: str, picture: Media) -> tuple[Turn, ...]:
+    """Return the conversation that asks a taught judge about a picture."""
+    return (user(picture, f"{vocabulary(theme, side)}: "),)
+
+
 def judge_turns(theme: str, side: str, output: Media | str, cut: str = "paper") -> tuple[Turn, ...]:
     """Return the conversation that asks the judge about a picture or a description."""
     if isinstance(output, Media):
@@ -97,7 +118,7 @@ def read_strict(reply: str) -> int | None:
 
 
 def read_numbers(logprobs: Sequence[float]) -> int:
-    """Return the likeliest number, the first of equal ones."""
+    """Return the number of the likeliest option, the first of equal ones."""
     return 1 + max(range(len(logprobs)), key=lambda place: logprobs[place])
 
 

@@ -8,7 +8,15 @@ from typing import Any
 from mllm.benchmarks.cobsat import prompts
 from mllm.benchmarks.cobsat.assemble import PROMPT_TYPES
 from mllm.benchmarks.cobsat.benchmark import Benchmark
-from mllm.benchmarks.cobsat.judge import NUMBERS, SIDES, Judge, judge_turns
+from mllm.benchmarks.cobsat.judge import (
+    NUMBERS,
+    SIDES,
+    TAUGHT,
+    Judge,
+    judge_turns,
+    shown_words,
+    taught_turns,
+)
 from mllm.benchmarks.cobsat.prompt_lists import MODES as DATA_MODES
 from mllm.benchmarks.cobsat.prompt_lists import MOST_SHOTS, Sample, count, samples
 from mllm.benchmarks.cobsat.tasks import TASKS, Pair
@@ -215,8 +223,9 @@ def judge_requests(outputs: Iterable[tuple[Request, Reply]], judge: Judge) -> li
         output = output_of(request, reply)
         if output is None or request.tags["mode"] not in judge.modes:
             continue
+        forms = judge.forms if isinstance(output, Media) else set(judge.forms) - set(TAUGHT)
         for side in SIDES:
-            for form in judge.forms:
+            for form in sorted(forms):
                 made = judge_request(request.tags["theme"], side, form, output, judge)
                 found.setdefault(made.key, made)
     return list(found.values())
@@ -224,8 +233,11 @@ def judge_requests(outputs: Iterable[tuple[Request, Reply]], judge: Judge) -> li
 
 def judge_request(theme: str, side: str, form: str, output: Media | str, judge: Judge) -> Request:
     """Return one question to the judge."""
-    turns = judge_turns(theme, side, output, judge.cut)
-    ask = Choices(NUMBERS) if form == "numbers" else Text(judge.tokens)
+    if form in TAUGHT:
+        turns, ask = taught_turns(theme, side, output), Choices(shown_words(theme, side))
+    else:
+        turns = judge_turns(theme, side, output, judge.cut)
+        ask = Choices(NUMBERS) if form == "numbers" else Text(judge.tokens)
     tags = {"part": JUDGE, "output": named(output), "theme": theme, "side": side, "form": form}
     return Request(
         content_key(JUDGE, form, described(ask), turns=turns),

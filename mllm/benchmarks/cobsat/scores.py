@@ -5,7 +5,7 @@ prompt's words give (x), and the visual side the one that its pictures share (th
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -27,7 +27,8 @@ AXES = ("task", "shots", "prompt", "mode")
 ALL, OBJECTS, DETAILS = "all", "all-I", "all-II"  # over all values; over the tasks of an inference
 MERGED = (ALL, OBJECTS, DETAILS)
 METRICS = ("overall", "detail", "object", "textual", "visual")
-HEADLINE = {"image": "numbers", "text": "words"}  # by which rule outputs of a mode are scored
+# By which rule outputs of a mode are scored: the first that was applied.
+HEADLINE = {"image": ("taught", "numbers"), "text": ("words",)}
 STATES = ("valid", "refusal", "invalid")
 
 Record = dict[str, Any]
@@ -41,22 +42,28 @@ def records_of(answered: Iterable[tuple[Request, Reply]]) -> list[Record]:
         for request, reply in answered
         if request.tags["part"] == JUDGE
     }
+    applied = {form for *_, form in judged} | {"words"}
+    rules = {mode: headline(mode, applied) for mode in HEADLINE}
     return [
-        _record(request, reply, judged)
+        _record(request, reply, judged, rules[request.tags["mode"]])
         for request, reply in answered
         if request.tags["part"] == "answer"
     ]
+
+
+def headline(mode: str, applied: Collection[str]) -> str:
+    """Return the rule that outputs of a mode are scored by, of those that were applied."""
+    return next((rule for rule in HEADLINE[mode] if rule in applied), HEADLINE[mode][0])
 
 
 def _judged_key(tags: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(tags[name] for name in ("output", "theme", "side", "form"))
 
 
-def _record(request: Request, reply: Reply, replies: Mapping[tuple, Reply]) -> Record:
+def _record(request: Request, reply: Reply, replies: Mapping[tuple, Reply], rule: str) -> Record:
     tags = request.tags
-    theme, mode, output = tags["theme"], tags["mode"], output_of(request, reply)
+    theme, output = tags["theme"], output_of(request, reply)
     judged = _judged(theme, output, replies)
-    rule = HEADLINE[mode]
     found = judged.get(rule)
     return {
         "key": request.key,
@@ -82,9 +89,10 @@ def _judged(theme: str, output, replies: Mapping[tuple, Reply]) -> dict[str, Jud
     )
     for side in SIDES:
         at = named(output), theme, side
-        if (reply := replies.get((*at, "numbers"))) is not None:
-            number = None if reply.logprobs is None else read_numbers(reply.logprobs)
-            found.setdefault("numbers", {})[side] = word_of(theme, side, number)
+        for form in ("taught", "numbers"):
+            if (reply := replies.get((*at, form))) is not None:
+                number = None if reply.logprobs is None else read_numbers(reply.logprobs)
+                found.setdefault(form, {})[side] = word_of(theme, side, number)
         if (reply := replies.get((*at, "reply"))) is not None:
             for rule, read in READERS.items():
                 number = None if reply.text is None else read(reply.text)
@@ -131,7 +139,7 @@ def scores_of(records: Sequence[Mapping]) -> list[dict[str, Any]]:
     found = []
     for place, group in _cells(records).items():
         applied = rules[place[-1]]
-        if HEADLINE[place[-1]] in applied:
+        if headline(place[-1], applied) in applied:
             for name in METRICS:
                 found.append(_entry(place, name, [r["metrics"][name] for r in group], group))
         for rule in applied if place[0] in MERGED else ():

@@ -17,7 +17,7 @@ from mllm.benchmarks.cobsat import benchmark as dataset
 from mllm.benchmarks.cobsat import brackets, taught
 from mllm.benchmarks.cobsat.benchmark import Benchmark, summary
 from mllm.benchmarks.cobsat.generate import PICTURES
-from mllm.benchmarks.cobsat.judge import Judge
+from mllm.benchmarks.cobsat.judge import PUBLISHED, TAUGHT, Judge
 from mllm.benchmarks.cobsat.protocol import JUDGE, Drawing, Protocol, notes, rounds
 from mllm.benchmarks.cobsat.scores import AXES, records_of, scores_of
 from mllm.data.source import Joined
@@ -110,17 +110,21 @@ def _tokeniser(config) -> Stage:
 
 def _judge(config) -> Stage:
     """Return the stage of the judge: taught here, or imported from ``config.judge.folder``."""
-    chosen = config.judge
+    chosen, asked = config.judge, _judge_of(config)
     if chosen.folder:
+        if set(asked.forms) & set(TAUGHT):
+            raise ValueError(
+                f"config.judge.folder is {chosen.folder!r}, which knows the published questions "
+                f"alone: set config.evaluation.judge.forms to {PUBLISHED!r}"
+            )
         return Stage(JUDGE, ("judge.folder",), pretrained=chosen.folder, own_format=True)
-    asked = _judge_of(config)
-    captions = "text" in asked.modes
 
     def examples(benchmark: Benchmark):
         rows = Joined(*(benchmark.rows(split) for split in (PICTURES, TRAIN)))
-        return taught.JudgeQuestions(rows, asked.cut, captions)
+        return taught.JudgeQuestions(rows, asked)
 
-    keys = ("seed", "processor", "rows", "judge", "evaluation.judge.cut", "evaluation.judge.modes")
+    asking = (f"evaluation.judge.{key}" for key in ("cut", "modes", "forms"))
+    keys = ("seed", "processor", "rows", "judge", *asking)
     return Stage(
         JUDGE,
         keys,

@@ -18,12 +18,20 @@ from typing import NamedTuple
 from mllm.benchmarks.cobsat import prompts
 from mllm.benchmarks.cobsat.analysis import analysis
 from mllm.benchmarks.cobsat.benchmark import Benchmark
-from mllm.benchmarks.cobsat.judge import SIDES, judge_turns, number_of
+from mllm.benchmarks.cobsat.judge import (
+    PUBLISHED,
+    SIDES,
+    TAUGHT,
+    Judge,
+    judge_turns,
+    number_of,
+    taught_turns,
+)
 from mllm.benchmarks.cobsat.prompt_lists import SHOTS, Sample, samples
 from mllm.benchmarks.cobsat.protocol import Asked, Protocol, first_turn
 from mllm.benchmarks.cobsat.shown import Shown
-from mllm.benchmarks.cobsat.tasks import TASKS, WORDS
-from mllm.data.conversation import Example, Media, assistant, image, user
+from mllm.benchmarks.cobsat.tasks import TASKS, WORDS, display
+from mllm.data.conversation import Example, Turn, assistant, image, user
 from mllm.data.source import Source
 
 SEEN = "seen"  # what the judge is taught and never asked: a picture in words
@@ -46,33 +54,44 @@ class Pictures(Source[Example]):
 
 
 class JudgeQuestions(Source[Example]):
-    """The two questions of the judge about each picture of a split, and about its caption.
+    """What a judge is asked about each picture of a split, with the right answers.
 
-    Beside them stands what the picture shows, in words, from which a small model learns to see. All
-    that is said about one picture shares its tokens in a row.
+    What is said about one picture shares its tokens in a row. Beside the published questions stands
+    what the picture shows, from which a small model learns to see.
     """
 
-    def __init__(self, rows: Sequence[Shown], cut: str = "paper", captions: bool = False):
-        self._rows, self._cut = rows, cut
-        self._asked = [(side, False) for side in SIDES]
-        self._asked += [(side, True) for side in SIDES] if captions else []
-        self._asked.append((SEEN, False))
+    def __init__(self, rows: Sequence[Shown], judge: Judge):
+        self._rows, self._judge = rows, judge
+        self._asked = [(side, "taught") for side in SIDES if set(judge.forms) & set(TAUGHT)]
+        if set(judge.forms) & set(PUBLISHED):
+            modes = [mode for mode in ("image", "text") if mode in judge.modes]
+            self._asked += [(side, mode) for mode in modes for side in SIDES]
+            self._asked.append((SEEN, "image"))
 
     def __len__(self) -> int:
         return len(self._rows) * len(self._asked)
 
     def read(self, number: int) -> Example:
         place, which = divmod(number, len(self._asked))
-        shown, (side, described) = self._rows[place], self._asked[which]
-        theme = shown.pair.theme
+        shown, (side, form) = self._rows[place], self._asked[which]
         name = "/".join((*shown.pair, str(shown.view)))
-        if side == SEEN:
-            turns = (user(image(shown.picture)), assistant(shown.caption))
-            return Example(f"{name}/{side}", name, turns)
-        output: Media | str = shown.caption if described else image(shown.picture)
-        said = number_of(theme, side, getattr(shown.pair, side))
-        turns = (*judge_turns(theme, side, output, self._cut), assistant(said))
+        turns = (*self._question(shown, side, form), assistant(self._answer(shown, side, form)))
         return Example(f"{name}/{side}", name, turns)
+
+    def _question(self, shown: Shown, side: str, form: str) -> tuple[Turn, ...]:
+        theme, picture = shown.pair.theme, image(shown.picture)
+        if side == SEEN:
+            return (user(picture),)
+        if form == "taught":
+            return taught_turns(theme, side, picture)
+        output = shown.caption if form == "text" else picture
+        return judge_turns(theme, side, output, self._judge.cut)
+
+    def _answer(self, shown: Shown, side: str, form: str) -> str:
+        if side == SEEN:
+            return shown.caption
+        word = getattr(shown.pair, side)
+        return display(word) if form == "taught" else number_of(shown.pair.theme, side, word)
 
 
 class Share(NamedTuple):

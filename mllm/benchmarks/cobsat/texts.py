@@ -16,6 +16,7 @@ def texts() -> Iterator[str]:
     for words in WORDS.values():
         for word in words:
             yield from (f"{display(word)}: ", f" {display(word)}")
+    yield "[INST] a [/INST]\n"
     for pair in pairs():
         yield from (caption(pair, wording) for wording in range(len(WORDINGS)))
     for mode, styles in prompts.DEFAULT.items():

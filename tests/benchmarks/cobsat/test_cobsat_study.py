@@ -60,7 +60,7 @@ def test_every_prompt_has_a_record_with_what_the_judge_says(made):
     # 2 tasks; 3 samples as they are, 2 of them as chains of thought too; 2 modes
     assert len(records) == 2 * (3 + 2) * 2
     for record in records:
-        rules = ["numbers", "published", "strict"] if record["mode"] == "image" else ["words"]
+        rules = ["taught"] if record["mode"] == "image" else ["words"]
         assert list(record["judged"]) == rules and record["rule"] == rules[0]
         assert (record["picture"] is None) == (record["mode"] == "text")
         assert (record["analysis"] is None) == (record["prompt"] != "cot")
@@ -118,6 +118,9 @@ def test_a_judge_from_a_folder_keeps_its_own_chat_format(made, tmp_path):
     save_model(tmp_path / "published", judge)
     config = config.copy_and_resolve_references()
     config.judge.folder = str(tmp_path / "published")
+    with pytest.raises(ValueError, match=r"set config.evaluation.judge.forms to \('numbers', "):
+        study.stages(config)
+    config.evaluation.judge.forms = ("numbers", "reply")
     run = ensure("judge", config, tmp_path / "study", study, benchmark)
     assert load_model(run.folder).processor.config.chat_format == "vicuna"
     assert run.record()["checkpoint_digest"] == judge.digest()

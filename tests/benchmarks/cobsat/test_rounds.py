@@ -8,15 +8,15 @@ from itertools import product
 import pytest
 
 from mllm.benchmarks.cobsat import brackets
-from mllm.benchmarks.cobsat.judge import SIDES, Judge, number_of, word_of
+from mllm.benchmarks.cobsat.judge import PUBLISHED, SIDES, Judge, number_of, word_of
 from mllm.benchmarks.cobsat.prompt_lists import samples
 from mllm.benchmarks.cobsat.protocol import JUDGE, Protocol, asked, chosen_samples, rounds
 from mllm.benchmarks.cobsat.scores import METRICS, records_of, scores_of
-from mllm.benchmarks.cobsat.tasks import TASKS, WORDS, pairs
+from mllm.benchmarks.cobsat.tasks import TASKS, WORDS, display, pairs
 from mllm.data.conversation import Media, image
 from mllm.evaluation.request import Choices, Picture, Reply, Text
 
-PROTOCOL = Protocol(shots=(2, 4), prompts=3, fewer=2)
+PROTOCOL = Protocol(shots=(2, 4), prompts=3, fewer=2, judge=Judge(forms=PUBLISHED))
 
 
 class AllKnowing:
@@ -31,7 +31,9 @@ class AllKnowing:
     def reply(self, request):
         tags = request.tags
         pair = self.known[tags["output"]]
-        said = number_of(tags["theme"], tags["side"], getattr(pair, tags["side"]))
+        word = getattr(pair, tags["side"])
+        said = number_of(tags["theme"], tags["side"], word)
+        said = display(word) if tags["form"] == "taught" else said
         if isinstance(request.ask, Text):
             return Reply(request.key, text=said)
         values = tuple(float(text == said) for text in request.ask.texts)
@@ -336,6 +338,20 @@ def test_exact_words_need_one_word_of_each_vocabulary():
     assert exact_words("color", "A red bag on a chair.") == {"detail": "red", "object": None}
     assert exact_words("style", "A wireframe hat")["detail"] == "3d"
     assert exact_words("color", "") == {"detail": None, "object": None}
+
+
+def test_a_taught_judge_is_asked_in_a_word(benchmark):
+    protocol = replace(PROTOCOL, judge=Judge(), types=("default",), tasks=(4, 5))
+    copies = answers_of(brackets.shows("copy_last", benchmark, brackets.copied))
+    lots = drive(benchmark, protocol, copies)
+    asked_of = {r.turns[0].text: r.ask.texts for r, _ in lots[-1]}
+    assert set(asked_of) == {"background: ", "animal: ", "style: ", "object: "}
+    assert asked_of["background: "][4] == "amusement park" and len(lots[-1]) == len(
+        {(r.tags["output"], r.tags["side"]) for r, _ in lots[-1]}
+    )
+    records = records_of([pair for lot in lots for pair in lot])
+    assert {r["rule"] for r in records if r["mode"] == "image"} == {"taught"}
+    assert all(r["metrics"]["visual"] == 1 and r["metrics"]["textual"] == 0 for r in records)
 
 
 def test_a_judge_is_asked_only_about_what_it_judges(benchmark):

@@ -5,12 +5,13 @@ from collections import Counter
 import pytest
 
 from mllm.benchmarks.cobsat import taught
-from mllm.benchmarks.cobsat.judge import SIDES
+from mllm.benchmarks.cobsat.judge import PUBLISHED, SIDES, Judge
 from mllm.benchmarks.cobsat.prompt_lists import samples
 from mllm.benchmarks.cobsat.protocol import Protocol
 from mllm.benchmarks.cobsat.tasks import TASKS, undisplay
 from mllm.data.conversation import assistant, image, user
 
+ANIMALS = ("zebra", "tiger", "sheep", "pig", "monkey", "lion", "dog", "cow", "cat", "bird")
 WEIGHTS = dict(default=3.0, instruct=1.0, misleading=1.0, exact=1.0, caption=1.0, cot=1.0)
 
 
@@ -124,7 +125,7 @@ def test_finetuning_has_the_published_sizes():
 
 
 def test_the_judge_learns_the_numbers_of_what_pictures_show(benchmark):
-    questions = taught.JudgeQuestions(benchmark.rows("train"))
+    questions = taught.JudgeQuestions(benchmark.rows("train"), Judge(forms=PUBLISHED))
     assert len(questions) == 1500
     for number in (0, 1, 778):
         example = questions[number]
@@ -139,3 +140,16 @@ def test_the_judge_learns_the_numbers_of_what_pictures_show(benchmark):
     seen = questions[776].turns
     shown = benchmark.rows("train")[258]
     assert seen == (user(image(shown.picture)), assistant(shown.caption))
+
+
+def test_a_taught_judge_learns_the_words_of_what_pictures_show(benchmark):
+    rows = benchmark.rows("train")
+    questions = taught.JudgeQuestions(rows, Judge())
+    assert len(questions) == 1000
+    for number in (0, 1, 777):
+        shown, side = rows[number // 2], SIDES[number % 2]
+        asked, said = questions[number].turns
+        theme, detail, name = shown.pair
+        expected = theme if side == "detail" else ("animal" if name in ANIMALS else "object")
+        assert asked == user(image(shown.picture), f"{expected}: ")
+        assert undisplay(said.text) == (detail if side == "detail" else name)

@@ -53,6 +53,7 @@ METRICS = {
     "object": "object right",
     "textual": "textual accuracy",
     "visual": "visual accuracy",
+    "overall_taught": "overall accuracy by the taught judge's likeliest word",
     "overall_numbers": "overall accuracy by the judge's likeliest number",
     "overall_published": "overall accuracy by the judge's reply, published rule",
     "overall_strict": "overall accuracy by the judge's reply, strict rule",
