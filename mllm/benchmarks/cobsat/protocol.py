@@ -16,6 +16,7 @@ from mllm.benchmarks.cobsat.judge import (
     judge_turns,
     shown_words,
     taught_turns,
+    vocabulary,
 )
 from mllm.benchmarks.cobsat.prompt_lists import MODES as DATA_MODES
 from mllm.benchmarks.cobsat.prompt_lists import MOST_SHOTS, Sample, count, samples
@@ -238,7 +239,9 @@ def judge_request(theme: str, side: str, form: str, output: Media | str, judge: 
     else:
         turns = judge_turns(theme, side, output, judge.cut)
         ask = Choices(NUMBERS) if form == "numbers" else Text(judge.tokens)
-    tags = {"part": JUDGE, "output": named(output), "theme": theme, "side": side, "form": form}
+    # Themes that have the same objects ask alike about them, and so share a request.
+    words = vocabulary(theme, side)
+    tags = {"part": JUDGE, "output": named(output), "words": words, "side": side, "form": form}
     return Request(
         content_key(JUDGE, form, described(ask), turns=turns),
         tags["output"],

@@ -16,6 +16,7 @@ from mllm.benchmarks.cobsat.judge import (
     Judged,
     exact_words,
     read_numbers,
+    vocabulary,
     word_of,
 )
 from mllm.benchmarks.cobsat.protocol import JUDGE, named, output_of
@@ -57,7 +58,7 @@ def headline(mode: str, applied: Collection[str]) -> str:
 
 
 def _judged_key(tags: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(tags[name] for name in ("output", "theme", "side", "form"))
+    return tuple(tags[name] for name in ("output", "words", "form"))
 
 
 def _record(request: Request, reply: Reply, replies: Mapping[tuple, Reply], rule: str) -> Record:
@@ -88,7 +89,7 @@ def _judged(theme: str, output, replies: Mapping[tuple, Reply]) -> dict[str, Jud
         {} if not isinstance(output, str) else {"words": exact_words(theme, output)}
     )
     for side in SIDES:
-        at = named(output), theme, side
+        at = named(output), vocabulary(theme, side)
         for form in ("taught", "numbers"):
             if (reply := replies.get((*at, form))) is not None:
                 number = None if reply.logprobs is None else read_numbers(reply.logprobs)

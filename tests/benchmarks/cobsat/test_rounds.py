@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from mllm.benchmarks.cobsat import brackets
-from mllm.benchmarks.cobsat.judge import PUBLISHED, SIDES, Judge, number_of, word_of
+from mllm.benchmarks.cobsat.judge import PUBLISHED, SIDES, Judge, vocabulary, word_of
 from mllm.benchmarks.cobsat.prompt_lists import samples
 from mllm.benchmarks.cobsat.protocol import JUDGE, Protocol, asked, chosen_samples, rounds
 from mllm.benchmarks.cobsat.scores import METRICS, records_of, scores_of
@@ -32,7 +32,7 @@ class AllKnowing:
         tags = request.tags
         pair = self.known[tags["output"]]
         word = getattr(pair, tags["side"])
-        said = number_of(tags["theme"], tags["side"], word)
+        said = str(1 + WORDS[tags["words"]].index(word))
         said = display(word) if tags["form"] == "taught" else said
         if isinstance(request.ask, Text):
             return Reply(request.key, text=said)
@@ -182,7 +182,7 @@ def random_judge(seed):
     def reply(request):
         tags = request.tags
         number = random.Random(f"{seed}{request.key}").randint(0, 11)
-        said[tags["output"], tags["theme"], tags["side"], tags["form"]] = number
+        said[tags["output"], tags["words"], tags["form"]] = number
         if isinstance(request.ask, Choices):
             values = tuple(float(at + 1 == number) for at in range(10))
             return Reply(request.key, logprobs=values, tokens=(1,) * 10)
@@ -207,11 +207,10 @@ def test_scores_are_counts_of_right_answers(benchmark):
         for sample in chosen:
             picture = image(benchmark.picture(*sample.target)).digest
             right = {}
-            for side, vocabulary in (("detail", task.theme), ("object", task.x)):
-                words = WORDS[
-                    vocabulary if side == "detail" or not task.infers_object else task.theta
-                ]
-                number = max(said[picture, task.theme, side, "numbers"], 1)
+            for side in SIDES:
+                theta_side = "object" if task.infers_object else "detail"
+                words = WORDS[task.theta if side == theta_side else task.x]
+                number = max(said[picture, vocabulary(task.theme, side), "numbers"], 1)
                 number = 1 if number == 11 else number  # all alike: the first
                 right[side] = words[number - 1] == getattr(sample.target, side)
             x_side = "detail" if task.infers_object else "object"
@@ -352,6 +351,23 @@ def test_a_taught_judge_is_asked_in_a_word(benchmark):
     records = records_of([pair for lot in lots for pair in lot])
     assert {r["rule"] for r in records if r["mode"] == "image"} == {"taught"}
     assert all(r["metrics"]["visual"] == 1 and r["metrics"]["textual"] == 0 for r in records)
+
+
+def test_one_drawing_may_answer_prompts_of_several_themes(benchmark):
+    """Their objects are asked for once, and each theme's record has the answer."""
+    protocol = replace(PROTOCOL, judge=Judge(), types=("default",), tasks=(1, 5), modes=("image",))
+    picture = image(benchmark.picture("color", "red", "bag"))
+    words = {"color": "red", "object": "bag", "style": "lego"}
+
+    def judge(request):
+        texts = request.ask.texts
+        values = tuple(float(text == words[request.tags["words"]]) for text in texts)
+        return Reply(request.key, logprobs=values, tokens=(1,) * len(texts))
+
+    lots = drive(benchmark, protocol, lambda r: Reply(r.key, media=picture), judge)
+    assert len(lots[-1]) == 3
+    for record in records_of([pair for lot in lots for pair in lot]):
+        assert record["judged"]["taught"] == {"detail": words[record["theme"]], "object": "bag"}
 
 
 def test_a_judge_is_asked_only_about_what_it_judges(benchmark):
