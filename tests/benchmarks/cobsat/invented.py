@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mllm.benchmarks.cobsat import brackets
-from mllm.benchmarks.cobsat.judge import number_of
 from mllm.benchmarks.cobsat.prompt_lists import samples
 from mllm.benchmarks.cobsat.protocol import JUDGE, Protocol, rounds
 from mllm.benchmarks.cobsat.scores import AXES, records_of, scores_of
@@ -90,9 +89,8 @@ class Answers:
         return Reply(request.key, media=media)
 
     def _judge(self, request: Request, rng: random.Random) -> Reply:
-        theme, side = request.tags["theme"], request.tags["side"]
-        word = getattr(self.known[request.tags["output"]], side)
-        number = int(number_of(theme, side, word))
+        words, side = WORDS[request.tags["words"]], request.tags["side"]
+        number = 1 + words.index(getattr(self.known[request.tags["output"]], side))
         if random.Random(f"{request.tags['output']}/{side}").random() < self.slips:
             number = rng.randrange(1, 11)
         if isinstance(request.ask, Choices):
