@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from small_codec import CODEC
 from toy import make_model, make_processor, png
 
 from mllm.checkpoints.folder import Loaded
@@ -15,20 +16,9 @@ from mllm.evaluation.codec import Codec
 from mllm.models import interleaved
 from mllm.models.decoder import DecoderConfig
 from mllm.models.interleaved import InterleavedConfig
-from mllm.models.vq import VQConfig
 
 CONFIG = InterleavedConfig(
-    VQConfig(
-        image_size=16,
-        patch_size=8,
-        width=16,
-        layers=1,
-        generator_layers=1,
-        heads=2,
-        mlp_width=32,
-        codes=24,
-        code_width=4,
-    ),
+    CODEC,
     DecoderConfig(300, 32, layers=1, heads=2, kv_heads=2, head_dim=16, mlp_width=48),
 )
 COLORS = ("red", "green", "blue", "white", "black")

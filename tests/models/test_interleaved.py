@@ -6,25 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_codec import CODEC
 
 from mllm.checkpoints.tables import table_of
 from mllm.models import config_from_dict, config_to_dict, interleaved
 from mllm.models.decoder import DecoderConfig
 from mllm.models.interleaved import InterleavedConfig
 from mllm.models.vit import patches
-from mllm.models.vq import VQConfig, joined, to_images, to_pixels
+from mllm.models.vq import joined, to_images, to_pixels
 
-CODEC = VQConfig(
-    image_size=16,
-    patch_size=8,
-    width=16,
-    layers=1,
-    generator_layers=1,
-    heads=2,
-    mlp_width=32,
-    codes=24,
-    code_width=4,
-)
 DECODER = DecoderConfig(64, 32, layers=1, heads=4, kv_heads=2, head_dim=8, mlp_width=48)
 CONFIG = InterleavedConfig(CODEC, DECODER)
 QUERIES = replace(CONFIG, codec=replace(CODEC, slots=5, causal=True))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from small_codec import CODEC
 from toy import make_processor, max_difference, png
 
 from mllm.checkpoints.folder import Loaded
@@ -17,7 +18,6 @@ from mllm.files import read_jsonl
 from mllm.models import interleaved
 from mllm.models.decoder import DecoderConfig
 from mllm.models.interleaved import InterleavedConfig
-from mllm.models.vq import VQConfig
 from mllm.ops import vq
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.place import fetch, place, place_rows
@@ -29,17 +29,7 @@ from mllm.training.optimizers import Schedule, make_optimizer
 from mllm.training.step import make_train_step
 
 CONFIG = InterleavedConfig(
-    VQConfig(
-        image_size=16,
-        patch_size=8,
-        width=16,
-        layers=1,
-        generator_layers=1,
-        heads=2,
-        mlp_width=32,
-        codes=12,
-        code_width=4,
-    ),
+    replace(CODEC, codes=12),
     DecoderConfig(300, 32, layers=1, heads=2, kv_heads=2, head_dim=16, mlp_width=48),
 )
 PICTURES, ROWS = 13, 6
