@@ -1,0 +1,5 @@
+"""MLLM-MSR: sequential recommendation from pictures and text (Ye et al. 2025, arXiv:2408.09698)."""
+
+from mllm.benchmarks.msr.metrics import ranking_metrics
+
+__all__ = ["ranking_metrics"]
