@@ -11,10 +11,11 @@ from typing import Any
 from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
 from mllm.benchmarks.msr.builder import CITATION, VERSION, build
 from mllm.benchmarks.msr.draw import PACKAGE
-from mllm.benchmarks.msr.generate import DRAWING, SIZES, draw_items, make_world
+from mllm.benchmarks.msr.generate import DRAWING, SIZES, generated_splits, make_world
 from mllm.benchmarks.msr.negatives import draw_negatives
 from mllm.benchmarks.msr.people import Habits, People
 from mllm.benchmarks.msr.rows import (
+    GALLERY,
     ITEMS,
     LOGS,
     SPLITS,
@@ -96,6 +97,15 @@ class Benchmark:
     def items(self) -> Source[Item]:
         """All items; each is read when it is asked for."""
         return self._dataset.rows(ITEMS, item_from)
+
+    @property
+    def gallery(self) -> Source[Item]:
+        """Items that no user can take, to learn seeing from; imported data have none.
+
+        Raises:
+          ValueError: the data were imported.
+        """
+        return self._dataset.rows(GALLERY, item_from)
 
     def item(self, id: str) -> Item:
         """Return the item of an ID; ValueError where there is none."""
@@ -218,9 +228,8 @@ def prepare(
     def build_below(folder: Path) -> tuple[Path, dict]:
         sizes = SIZES[config]
         world = make_world(sizes, seed)
-        say(f"drawing {sizes.items} pictures")
-        drawn = draw_items(world.items, sizes.side, seed, processes=processes)
-        splits = {ITEMS: drawn, LOGS: world.logs, **world.users}
+        say(f"drawing {sizes.items + sizes.gallery} pictures")
+        splits = generated_splits(world, sizes, seed, processes=processes)
         written, digests = write_splits(splits, config, folder)
         record = {
             "config": config,

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from mllm.benchmarks.dataset import write_rows
-from mllm.benchmarks.msr.generate import SIZES, draw_items, make_world
-from mllm.benchmarks.msr.rows import ITEMS, LOGS, Row, to_row
+from mllm.benchmarks.msr.generate import SIZES, generated_splits, make_world
+from mllm.benchmarks.msr.rows import Row, to_row
 from mllm.benchmarks.rows_builder import RowsBuilder, Splits
 
 VERSION = "1.0.0"
@@ -22,9 +22,9 @@ CITATION = """@inproceedings{ye2025harnessing,
   pages={13069--13077},
   year={2025}
 }"""
-DESCRIPTION = """Sequential recommendation of items that have a picture and a title. The split items
-holds items, logs what is known of each user, and train, validation and test hold histories with
-candidates for the next item. fields holds JSON, pictures the picture of an item."""
+DESCRIPTION = """Sequential recommendation of items that have a picture and a title. The splits
+items and gallery hold items, logs what is known of each user, and train, validation and test hold
+histories with candidates for the next item. fields holds JSON, pictures the picture of an item."""
 
 
 class Msr(RowsBuilder):
@@ -57,8 +57,7 @@ class Msr(RowsBuilder):
 
     def make_splits(self, config: str, seed: int, downloads: Any) -> Splits:
         world = make_world(SIZES[config], seed)
-        items = draw_items(world.items, SIZES[config].side, seed)
-        return {ITEMS: items, LOGS: world.logs, **world.users}
+        return generated_splits(world, SIZES[config], seed)
 
     def features_of(self, row: Row) -> dict[str, Any]:
         return to_row(row)

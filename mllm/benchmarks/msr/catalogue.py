@@ -7,7 +7,7 @@ picture alone, the genre from the title alone, and the subject from both.
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mllm.benchmarks.msr.rows import Item
 
@@ -34,14 +34,14 @@ SHOWN = ("subject", "colour", "pattern")
 """The attributes that the picture shows; the title tells subject and genre."""
 
 
-def make_catalogue(count: int, cold: int, skew: float, seed: int) -> list[Item]:
+def make_catalogue(count: int, late: int, skew: float, seed: int) -> list[Item]:
     """Return items without pictures, in the order of their IDs.
 
     Args:
       count: of all items.
-      cold: how many of them are released late.
-      skew: exponent of the pull of warm items, which falls as rank**-skew; cold ones all have the
-        mean pull, so that being cold says nothing about being taken.
+      late: how many of them are released late.
+      skew: exponent of the pull of early items, which falls as rank**-skew; late ones all have the
+        mean pull, so that being new says little about being taken.
       seed: of the catalogue.
 
     Returns:
@@ -49,24 +49,44 @@ def make_catalogue(count: int, cold: int, skew: float, seed: int) -> list[Item]:
       taken at equal taste, in units of the mean. Popularity is not counted yet.
     """
     rng = random.Random(f"{seed}/catalogue")
-    kinds = list(itertools.product(*VALUES.values()))
-    rng.shuffle(kinds)
-    chosen = [kinds[place % len(kinds)] for place in range(count)]
-    warm = count - cold
-    falling = [(rank + 1) ** -skew for rank in range(warm)]
-    pulls = [warm * pull / sum(falling) for pull in falling] + [1.0] * cold
+    early = count - late
+    falling = [(rank + 1) ** -skew for rank in range(early)]
+    pulls = [early * pull / sum(falling) for pull in falling] + [1.0] * late
     places = list(range(count))
     rng.shuffle(places)  # neither the ID nor the place says how popular an item is
     items: list[Item] = []
     said: dict[str, int] = {}
-    for number, place in enumerate(places, 1):
-        values = dict(zip(VALUES, chosen[number - 1], strict=True))
-        title = _title(values, rng, said)
-        release = "late" if place >= warm else "early"
-        attributes = values | {"release": release, "pull": f"{pulls[place]:.6f}"}
-        description = f"A {values['genre']} video with a {values['subject']}."
-        items.append(Item(str(number), title, description, None, attributes))
+    kinds = _kinds(count, rng)
+    for number, (place, values) in enumerate(zip(places, kinds, strict=True), 1):
+        release = "late" if place >= early else "early"
+        more = {"release": release, "pull": f"{pulls[place]:.6f}"}
+        items.append(_item(str(number), values, _title(values, rng, said), more))
     return items
+
+
+def make_gallery(count: int, catalogue: Sequence[Item], seed: int) -> list[Item]:
+    """Return further items without pictures, with other IDs than those of a catalogue.
+
+    They are to learn from what pictures show, without a look at those that users can take.
+    """
+    rng = random.Random(f"{seed}/gallery")
+    said: dict[str, int] = {}
+    return [
+        _item(str(number), values, _title(values, rng, said), {})
+        for number, values in enumerate(_kinds(count, rng), len(catalogue) + 1)
+    ]
+
+
+def _kinds(count: int, rng: random.Random) -> list[dict[str, str]]:
+    """Return values of all attributes, each combination as often as the others or once more."""
+    kinds = list(itertools.product(*VALUES.values()))
+    rng.shuffle(kinds)
+    return [dict(zip(VALUES, kinds[k % len(kinds)], strict=True)) for k in range(count)]
+
+
+def _item(id: str, values: Mapping[str, str], title: str, more: Mapping[str, str]) -> Item:
+    description = f"A {values['genre']} video with a {values['subject']}."
+    return Item(id, title, description, None, {**values, **more})
 
 
 def _title(values: Mapping[str, str], rng: random.Random, said: dict[str, int]) -> str:

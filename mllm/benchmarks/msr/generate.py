@@ -8,15 +8,15 @@ ever wrong would be known by that; those of validation and test come from the wh
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from joblib import Parallel, cpu_count, delayed
 
-from mllm.benchmarks.msr.catalogue import make_catalogue
+from mllm.benchmarks.msr.catalogue import make_catalogue, make_gallery
 from mllm.benchmarks.msr.draw import draw_picture
 from mllm.benchmarks.msr.people import Habits, People
-from mllm.benchmarks.msr.rows import SPLITS, Item, Log, User
+from mllm.benchmarks.msr.rows import GALLERY, ITEMS, LOGS, SPLITS, Item, Log, Row, User
 
 DRAWING = 1  # raise it whenever the same attributes, side and seed give another picture
 RELEASE = 1_700_000_000  # seconds since 1970
@@ -32,7 +32,8 @@ class Sizes:
 
     Attributes:
       side: of pictures, in pixels.
-      items: of the catalogue. cold: how many of them come late, and so stand in no log.
+      items: of the catalogue. late: how many of them come late, and so stand in no log.
+      gallery: items that no user can take, to learn seeing from.
       users: by split.
       length: the least and the most items of a history, without the target.
       skew: exponent of the popularity of warm items.
@@ -40,11 +41,12 @@ class Sizes:
 
     side: int
     items: int
-    cold: int
+    late: int
+    gallery: int
     train: int
     validation: int
     test: int
-    length: tuple[int, int] = (5, 9)
+    length: tuple[int, int] = (5, 12)
     skew: float = 0.5
     habits: Habits = field(default_factory=Habits)
 
@@ -54,24 +56,27 @@ class Sizes:
 
 
 SIZES = {
-    "micro": Sizes(side=32, items=40, cold=8, train=40, validation=8, test=12),
-    "tiny": Sizes(side=64, items=600, cold=90, train=600, validation=80, test=160),
-    "medium": Sizes(side=224, items=3000, cold=500, train=8000, validation=1000, test=1000),
+    "micro": Sizes(side=32, items=40, late=8, gallery=20, train=40, validation=8, test=12),
+    "tiny": Sizes(side=64, items=600, late=90, gallery=1500, train=700, validation=100, test=240),
+    "medium": Sizes(
+        side=224, items=3000, late=450, gallery=6000, train=8000, validation=1000, test=1000
+    ),
 }
 
 
 @dataclass(frozen=True)
 class World:
-    """What is generated: items without pictures, users by split, and the log."""
+    """What is generated: items and gallery without pictures, users by split, and the log."""
 
     items: list[Item]
+    gallery: list[Item]
     users: dict[str, list[User]]
     logs: list[Log]
 
 
 def make_world(sizes: Sizes, seed: int) -> World:
     """Return everything but the pictures; the same for the same arguments."""
-    items = make_catalogue(sizes.items, sizes.cold, sizes.skew, seed)
+    items = make_catalogue(sizes.items, sizes.late, sizes.skew, seed)
     people = People(items, sizes.habits)
     numbers = list(range(1, sum(map(sizes.count, SPLITS)) + 1))
     random.Random(f"{seed}/users").shuffle(numbers)  # an ID says nothing about the split
@@ -85,7 +90,8 @@ def make_world(sizes: Sizes, seed: int) -> World:
     logs = [_log_of(user) for split in SPLITS for user in users[split]]
     taken = Counter(id for log in logs for id in log.items)
     counted = [replace(item, popularity=taken[item.id], cold=not taken[item.id]) for item in items]
-    return World(counted, users, logs)
+    gallery = make_gallery(sizes.gallery, items, seed)
+    return World(counted, gallery, users, logs)
 
 
 def _make_user(people: People, id: str, split: str, sizes: Sizes, seed: int) -> User:
@@ -105,6 +111,21 @@ def _log_of(user: User) -> Log:
     if user.split == "train":
         return Log(user.id, (*user.history, user.target), (*user.times, user.target_time))
     return Log(user.id, user.history, user.times, (user.target,))
+
+
+def generated_splits(
+    world: World, sizes: Sizes, seed: int, *, processes: int | None = None
+) -> dict[str, Iterable[Row]]:
+    """Return the rows of all splits; pictures are drawn as they are read.
+
+    Args:
+      processes: how many draw; as many as there are cores, at most `MOST`, where None.
+    """
+    drawn = {
+        name: draw_items(items, sizes.side, seed, processes=processes)
+        for name, items in ((ITEMS, world.items), (GALLERY, world.gallery))
+    }
+    return {**drawn, LOGS: world.logs, **world.users}
 
 
 def draw_items(

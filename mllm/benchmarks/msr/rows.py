@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mllm.benchmarks.digests import picture_digest
 
-ITEMS, LOGS = "items", "logs"  # splits of the data set that hold no users
+ITEMS, GALLERY, LOGS = "items", "gallery", "logs"  # splits of the data set that hold no users
 SPLITS = ("train", "validation", "test")
 
 

@@ -28,6 +28,8 @@ def test_there_is_as_much_as_the_config_says(msr_micro):
     ids = [item.id for item in msr_micro.items]
     assert len(set(ids)) == len(ids) and msr_micro.item_ids == tuple(ids)
     assert [msr_micro.item(id) for id in ids[::9]] == list(msr_micro.items[::9])
+    assert len(msr_micro.gallery) == SIZE.gallery
+    assert not {item.id for item in msr_micro.gallery} & set(ids)
     with pytest.raises(ValueError, match=r"unknown item of .* '999'"):
         msr_micro.item("999")
     with pytest.raises(ValueError, match="did you mean 'train'"):
@@ -37,7 +39,7 @@ def test_there_is_as_much_as_the_config_says(msr_micro):
 def test_items_show_and_tell_what_they_are(msr_micro):
     titles = [item.title for item in msr_micro.items]
     assert len(set(titles)) == len(titles)
-    for item in msr_micro.items:
+    for item in [*msr_micro.items, *msr_micro.gallery]:
         values = item.attributes
         assert all(values[name] in VALUES[name] for name in VALUES)
         assert values["subject"] in item.title
