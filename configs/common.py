@@ -19,7 +19,8 @@ def stage(**values) -> ConfigDict:
     "gentle" ones (``mllm.data.views``); ``alike`` puts rows of like length into one batch;
     ``split`` overrides the processor on whether pictures are split into crops; ``optimizer`` is
     one of ``mllm.training.optimizers``; ``vocabulary`` "tokenizer" leaves the rows of the head
-    that are no token of the tokenizer out of the softmax, in training and in the trained model.
+    that are no token of the tokenizer out of the softmax, in training and in the trained model;
+    ``share_text`` also lets examples share the text before a picture, not only what ends with one.
     """
     defaults = dict(
         epochs=1,
@@ -41,6 +42,7 @@ def stage(**values) -> ConfigDict:
         alike=False,
         split=placeholder(bool),
         vocabulary="all",
+        share_text=False,
     )
     unknown = set(values) - set(defaults)
     if unknown:

@@ -53,24 +53,37 @@ class Tokenized:
             content[start : start + length] = self.media[medium]
         return content
 
-    def breaks(self) -> tuple[list[int], list[int]]:
+    def breaks(self, text: bool = False) -> tuple[list[int], list[int]]:
         """Return where a shared prefix may end, ascending: after the first token and after each
         medium that stands before everything supervised, and after each such picture in codes.
+
+        Args:
+          text: whether it may also end before the first token of a medium; these places then come
+            with those of pictures in codes.
         """
         first = int(self.supervised[0, 0]) if len(self.supervised) else len(self.ids)
         last = {int(medium): int(start + length) for start, length, medium in self.spans}
         media = sorted({1, *(end for end in last.values() if 1 < end <= first)})
-        return media, [int(end) for end in self.drawn if end <= first]
+        others = {int(end) for end in self.drawn if end <= first}
+        if text:
+            starts = {int(medium): int(start) for start, _, medium in reversed(self.spans)}
+            others |= {start for start in starts.values() if 1 < start <= first}
+        return media, sorted(others)
 
 
 def tokenize(
-    source: Sequence[Example], processor: Processor, *, limit: int, ended: bool = True
+    source: Sequence[Example],
+    processor: Processor,
+    *,
+    limit: int,
+    ended: bool = True,
+    text: bool = False,
 ) -> list[Tokenized]:
     """Encode all examples of a random-access source, and find what they share.
 
     Args:
       limit: tokens that the model or a row can hold. ended: whether answers close with the end
-        token.
+        token. text: see ``share``.
 
     Raises:
       ValueError: an example does not fit or cannot be encoded; the message names it.
@@ -82,7 +95,7 @@ def tokenize(
         encoded = processor.encode(example.turns, ended=ended, where=where)
         require_fit(encoded, limit, where)
         examples.append(compact(index, example, encoded, processor))
-    return share(examples)
+    return share(examples, text)
 
 
 def compact(index: int, example: Example, encoded: Encoded, processor: Processor) -> Tokenized:
@@ -102,19 +115,22 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
     )
 
 
-def share(examples: Sequence[Tokenized]) -> list[Tokenized]:
+def share(examples: Sequence[Tokenized], text: bool = False) -> list[Tokenized]:
     """Find by content which tokens each example shares with others.
 
     The prefix of an example ends after the deepest medium that another example of its role also
     shows after the same content. If there is none, it ends after its last medium that is not
     written as codes; without such media, it ends after the first token.
+
+    Args:
+      text: whether a prefix may also end right before a medium, where others go on otherwise.
     """
 
     def digests(example: Tokenized) -> dict[int, bytes]:
         content = example.content()
         return {
             end: hashlib.blake2b(content[:end].tobytes(), digest_size=16).digest()
-            for ends in example.breaks()
+            for ends in example.breaks(text)
             for end in ends
         }
 

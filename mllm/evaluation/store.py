@@ -79,7 +79,7 @@ def collect(
 
     def answer(requests: Sequence[Request]) -> list[Reply]:
         for request in requests:
-            bare = _without_media(request)
+            bare = without_media(request)
             if asked.setdefault(request.key, bare) != bare:
                 raise ValueError(f"two different requests have the key {request.key!r}")
         rows = {request.key: request for request in requests}
@@ -95,7 +95,7 @@ def collect(
                     for reply in lot:
                         if reply.media is not None:
                             kept_media.keep(folder, reply.media)
-                    lines = [seal(_row(rows[reply.key], reply), context) for reply in lot]
+                    lines = [seal(row_of(rows[reply.key], reply), context) for reply in lot]
                     _append(path, lines)
                 there += len(lot)
                 if progress is not None:
@@ -200,7 +200,8 @@ def _context(manifest: Mapping[str, Any]) -> str:
     return content_key(known)
 
 
-def _without_media(request: Request) -> Request:
+def without_media(request: Request) -> Request:
+    """Return a request with the texts of its conversations alone."""
     ask = request.ask
     if isinstance(ask, Picture):
         ask = replace(ask, other=_bare(ask.other))
@@ -221,7 +222,7 @@ def read_reply(row: Mapping[str, Any], folder: Path) -> Reply:
     return Reply(**found)
 
 
-def _row(request: Request, reply: Reply) -> dict[str, Any]:
+def row_of(request: Request, reply: Reply) -> dict[str, Any]:
     """Return the reply with what a person needs to read it; media stand under their digests."""
     answer = asdict(replace(reply, media=None))
     del answer["key"], answer["media"]
@@ -247,7 +248,7 @@ def _prepare(folder: Path, manifest: Mapping[str, Any], context: str) -> None:
     path = folder / REPLIES
     found = path.read_bytes() if path.is_file() else b""
     lines = found.split(b"\n")[:-1]  # what follows the last newline is unfinished
-    rows = [row for line in lines if (row := _read_row(line, context)) is not None]
+    rows = [row for line in lines if (row := read_sealed_row(line, context)) is not None]
     whole = [row for row in rows if "media" not in row or kept_media.find(folder, row["media"])]
     if missing := len(rows) - len(whole):
         print(
@@ -256,7 +257,7 @@ def _prepare(folder: Path, manifest: Mapping[str, Any], context: str) -> None:
             file=sys.stderr,
             flush=True,
         )
-    kept = "".join(_line(row) for row in {row["key"]: row for row in whole}.values())
+    kept = "".join(line_of(row) for row in {row["key"]: row for row in whole}.values())
     if lost := len(lines) - len(rows):
         aside = path.with_name(f"replies-{hashlib.sha256(found).hexdigest()[:12]}.jsonl")
         os.replace(path, aside)
@@ -272,7 +273,7 @@ def _prepare(folder: Path, manifest: Mapping[str, Any], context: str) -> None:
         write_sealed(folder / MANIFEST, manifest)
 
 
-def _read_row(line: bytes, context: str) -> dict | None:
+def read_sealed_row(line: bytes, context: str) -> dict | None:
     """Return the row of a line that was written in a context, None if it was changed."""
     try:
         row = json.loads(line)
@@ -283,15 +284,16 @@ def _read_row(line: bytes, context: str) -> dict | None:
 
 def write_records(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write records.jsonl, one row per question."""
-    write_text(folder / RECORDS, "".join(_line(record) for record in records))
+    write_text(folder / RECORDS, "".join(line_of(record) for record in records))
 
 
 def _append(path: Path, rows: Sequence[dict]) -> None:
     with path.open("a", encoding="utf-8") as file:
-        file.writelines(map(_line, rows))
+        file.writelines(map(line_of, rows))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def line_of(row: Mapping[str, Any]) -> str:
+    """Return a row as a line of a file."""
     return json.dumps(row, ensure_ascii=False) + "\n"

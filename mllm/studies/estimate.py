@@ -69,6 +69,8 @@ class Estimates:
         stage, run = planned.stage, planned.run
         if planned.state == FINISHED or stage.schedule is None:
             return Work()
+        if stage.inquiry is not None:
+            raise ValueError("what it learns from follows from answers of other models")
         source = stage.examples(self.benchmark) if stage.trains else ()
         if not source:
             return Work()

@@ -3,14 +3,11 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mllm.checkpoints.contents import Verification
-from mllm.checkpoints.folder import load_model
-from mllm.checkpoints.loaded import Loaded
-from mllm.decoding.split import split_for_decoding
+from mllm.evaluation.kept_answers import Kept
 from mllm.evaluation.places import (
     MANIFEST,
     evaluation_name,
@@ -18,7 +15,6 @@ from mllm.evaluation.places import (
     read_manifest,
 )
 from mllm.evaluation.request import Answerer, Questions
-from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import (
     RECORDS,
     REPLIES,
@@ -28,23 +24,17 @@ from mllm.evaluation.store import (
     with_questions_named,
 )
 from mllm.files import file_digest, is_sealed, read_json, read_jsonl, seal, without_seal, write_json
-from mllm.ops.kv import FORMS as KV_FORMS
-from mllm.ops.lora import merge_lora
-from mllm.ops.quant import quantise
 from mllm.parallel.launch import is_first, wait_for_all
-from mllm.parallel.place import place
-from mllm.registry import lookup
+from mllm.studies.answering import kept_model, load_for_evaluation, local_model
 from mllm.studies.efficiency import measure
 from mllm.studies.environment import environment
 from mllm.studies.lock import hold
 from mllm.studies.run import UNVERIFIED, Run
 from mllm.studies.stage import find, folder_name
-from mllm.studies.start import device_mesh
 from mllm.studies.system import System
 from mllm.training.progress import counted
 
 EFFICIENCY, SCORES = "efficiency.json", "scores.json"
-FORMS = {"": lambda variables: variables, "int8": partial(quantise, donate=True)}
 
 
 @dataclass(frozen=True)
@@ -58,23 +48,6 @@ class Evaluated:
 
     folder: Path
     entry: dict[str, Any]
-
-
-def load_for_evaluation(run: Run, config) -> Loaded:
-    """Return a run's model, its layers apart and its matrices in ``config.evaluation.weights``; it
-    keeps keys and values in ``config.evaluation.kv``.
-    """
-    form = lookup(FORMS, config.evaluation.weights, "weights (config.evaluation.weights)")
-    kv = config.evaluation.kv
-    if kv:
-        lookup(KV_FORMS, kv, "keys and values (config.evaluation.kv)")
-    mesh = device_mesh(config)
-    loaded = load_model(run.folder, mesh=mesh)
-    # Merged, every run of a study is evaluated by the programs that were compiled for the first.
-    merged = place(merge_lora(loaded.variables), mesh)
-    variables = split_for_decoding(place(form(merged), mesh), donate=True)
-    shape = replace(loaded.config, decoder=replace(loaded.config.decoder, kv_form=kv))
-    return replace(loaded, config=shape, variables=variables)
 
 
 def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
@@ -107,7 +80,7 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
         "answerer": dict(answerer.identity),
     }
     if helpers:
-        model["asked"] = {name: other.named for name, other in helpers.items()}
+        model["asked"] = {name: dict(other.named) for name, other in helpers.items()}
     unverified = record.get(UNVERIFIED, False) or not Verification.weights
     unverified = unverified or any(UNVERIFIED in other.named for other in helpers.values())
     if unverified:
@@ -120,10 +93,7 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     for line in questions.notes if is_first() else ():
         print(line, flush=True)
     progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
-    answerers = {name: other.answerer for name, other in helpers.items()}
-    records = ask(
-        questions, {"subject": answerer, **answerers}, folder, manifest, progress=progress
-    )
+    records = ask(questions, {"subject": answerer, **helpers}, folder, manifest, progress=progress)
     cost = record.get("cost", {})
     if (measured := _read_efficiency(folder, manifest)) is not None:
         cost = {**cost, "efficiency": measured}
@@ -150,27 +120,19 @@ def questions_for(run: Run, config, system: System, benchmark) -> tuple[Question
     if stage.answerer is None:
         loaded = load_for_evaluation(run, config)
         questions = system.questions(config, benchmark, loaded.family)
-        return questions, _local(loaded, config, questions)
+        answerer = local_model(loaded, config, questions.refuse_long)
+        if stage.through is not None:
+            answerer = stage.through(benchmark, answerer)
+        return questions, answerer
     questions, parent = system.questions(config, benchmark, ""), None
     if stage.parent is not None:
         above = Run(run.folder.parent / folder_name(stages, stage.parent), stage.parent, config)
         _require_parent(run, stage.parent, above)
-        parent = _local(load_for_evaluation(above, config), config, questions)
+        parent = local_model(load_for_evaluation(above, config), config, questions.refuse_long)
     return questions, stage.answerer(benchmark, run.folder, parent)
 
 
-class Other(NamedTuple):
-    """A model that is asked besides the one that is evaluated.
-
-    Attributes:
-      named: its weights and what else its replies depend on, for the manifest.
-    """
-
-    answerer: Answerer
-    named: dict[str, Any]
-
-
-def others_for(run: Run, config, system: System, questions: Questions) -> dict[str, Other]:
+def others_for(run: Run, config, system: System, questions: Questions) -> dict[str, Kept]:
     """Return the models of ``Stage.asks`` of a run's stage, by name: finished runs of its study.
 
     Raises:
@@ -179,20 +141,12 @@ def others_for(run: Run, config, system: System, questions: Questions) -> dict[s
     stages, found = system.stages(config), {}
     for name in find(stages, run.method).asks:
         other = Run(run.folder.parent / folder_name(stages, name), name, config)
-        record = other.record()
-        if record.get("status") != "finished":
+        if other.record().get("status") != "finished":
             raise ValueError(
                 f"{run.folder}: its evaluation asks {name!r}, but {other.folder} holds no finished "
                 f"run; make it with --config.objective.name={name}"
             )
-        answerer = _local(load_for_evaluation(other, config), config, questions)
-        named = {
-            "checkpoint_digest": record["checkpoint_digest"],
-            "answerer": dict(answerer.identity),
-        }
-        if record.get(UNVERIFIED, False):
-            named[UNVERIFIED] = True
-        found[name] = Other(answerer, named)
+        found[name] = kept_model(other, config, questions.refuse_long)
     return found
 
 
@@ -209,15 +163,6 @@ def _require_parent(run: Run, name: str, above: Run) -> None:
             f"{above.folder}: holds weights {str(found)[:12]}, but {run.folder} was made for "
             f"weights {recorded[:12]}; put them back, or delete {run.folder} and run this again"
         )
-
-
-def _local(loaded: Loaded, config, questions: Questions) -> LocalModel:
-    return LocalModel(
-        loaded,
-        weights=config.evaluation.weights,
-        rows=config.evaluation.rows,
-        refuse_long=questions.refuse_long,
-    )
 
 
 def measure_efficiency(run: Run, folder: Path, config, system: System, benchmark) -> None:

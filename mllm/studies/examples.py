@@ -35,7 +35,9 @@ def make_pipeline(
     shape = RowShape(**rows, loss_on=schedule.loss_on)
     processor = processor_of(loaded, schedule)
     limit = min(shape.tokens, loaded.config.decoder.max_positions)
-    examples = tokenize(source, processor, limit=limit, ended=schedule.end_token)
+    examples = tokenize(
+        source, processor, limit=limit, ended=schedule.end_token, text=schedule.share_text
+    )
     pictures = Pictures.of(
         examples,
         source,

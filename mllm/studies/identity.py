@@ -12,7 +12,13 @@ from mllm.studies.stage import Stage
 SHOWN = 12  # differences that a message lists
 # Keys that came later, with the value that gives what the code did before: with this value they are
 # no part of what a run is made from, so that runs from before them are found again.
-LATER = {"vocabulary": "all", "pictures": "upright", "row_tokens": 0, "row_supervised": 0}
+LATER = {
+    "vocabulary": "all",
+    "pictures": "upright",
+    "row_tokens": 0,
+    "row_supervised": 0,
+    "share_text": False,
+}
 FLAGS = (bool, int, float, str)  # types of values that a flag can give
 
 

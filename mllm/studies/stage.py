@@ -13,7 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mllm.data.conversation import Example
-from mllm.evaluation.request import Answerer
+from mllm.evaluation.request import Answerer, Rounds
 from mllm.registry import lookup
 from mllm.training.objective import Objective
 
@@ -37,9 +37,16 @@ class Stage:
       schedule: how it trains, a section made by ``configs.common.stage``; None for a stage that
         imports weights.
       objective: what is minimised; None where nothing trains.
-      examples: returns the conversations to learn from, of an opened benchmark.
+      examples: returns the conversations to learn from, of an opened benchmark, and, if there is an
+        ``inquiry``, of the requests of that with their replies.
+      inquiry: returns what is asked before it trains, of an opened benchmark; the model of each
+        request is one of ``consults``.
+      consults: stages whose finished models answer the inquiry, so that its weights depend on
+        theirs. What they answer lies in their folders and is asked once.
       answerer: makes what answers in place of a model with weights of its own, such as a baseline
         or a service, from the opened benchmark, the run's folder and the parent's model.
+      through: returns what its questions go through before they reach its model, of an opened
+        benchmark and the model, such as one that leaves pictures out; None for the model itself.
       asks: other stages whose finished models its evaluation asks as well, under their names, such
         as a judge; they are made with it, and its own weights do not depend on them.
       asked_as: dotted keys of the configuration that choose what a run is about; they must be the
@@ -59,8 +66,11 @@ class Stage:
     own_format: bool = False
     schedule: ConfigDict | None = None
     objective: Objective | None = None
-    examples: Callable[[Any], Sequence[Example]] | None = None
+    examples: Callable[..., Sequence[Example]] | None = None
+    inquiry: Callable[[Any], Rounds] | None = None
+    consults: tuple[str, ...] = ()
     answerer: Callable[[Any, Path, Answerer | None], Answerer] | None = None
+    through: Callable[[Any, Answerer], Answerer] | None = None
     asks: tuple[str, ...] = ()
     asked_as: tuple[str, ...] = ()
     asked_within: tuple[str, ...] = ()
@@ -68,11 +78,16 @@ class Stage:
     method: bool = False
 
     @property
-    def parents(self) -> tuple[str, ...]:
-        """The stages whose models it needs: the one it starts from, then that of its reference."""
+    def loads(self) -> tuple[str, ...]:
+        """The stages whose weights it trains with: those it starts from, then its reference's."""
         reference = None if self.objective is None else self.objective.reference
         others = [] if reference in (None, PARENT) else [reference]
         return (*([] if self.parent is None else [self.parent]), *others)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The stages whose models it needs: those that it loads, then those that it consults."""
+        return tuple(dict.fromkeys((*self.loads, *self.consults)))
 
     @property
     def trains(self) -> bool:

@@ -1,6 +1,6 @@
 """Train the stages of a study, each from its parent's weights into a run's folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,12 +16,15 @@ from mllm.checkpoints.digest import weights_digest
 from mllm.checkpoints.folder import combine, load_model, write_description
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.parents import has_parent
+from mllm.data.conversation import Example
 from mllm.data.pipeline import Pipeline
 from mllm.data.singles import Singles
+from mllm.evaluation.kept_answers import answers_to
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.launch import require_same
 from mllm.parallel.place import make_on, place, place_rows
 from mllm.registry import lookup
+from mllm.studies.answering import kept_model
 from mllm.studies.examples import make_pipeline
 from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
@@ -98,20 +101,44 @@ def make(
         import_pretrained(run, name, begin, own_format=stage.own_format)
         return
     mesh = device_mesh(config)
-    models = [load_model(parent.folder, mesh=mesh) for parent in parents]
+    models = [load_model(parent.folder, mesh=mesh) for parent in parents[: len(stage.loads)]]
     start = models[0] if stage.parent else fresh_model(config, benchmark, mesh, stage.model)
     seed = seed_of(stages, run.method, config.seed)
     above = parents[0].folder if stage.parent else None
     train_stage(
-        run, stage, start, benchmark, parent=above, reference=models[1:], seed=seed, begin=begin
+        run,
+        stage,
+        start,
+        examples_of(stage, config, benchmark, parents),
+        parent=above,
+        reference=models[1:],
+        seed=seed,
+        begin=begin,
     )
+
+
+def examples_of(stage: Stage, config, benchmark, parents: Sequence[Run]) -> Sequence[Example]:
+    """Return what a stage learns from, () if it trains nothing; its inquiry is answered first.
+
+    Args:
+      parents: finished runs of ``Stage.parents``.
+    """
+    if not stage.trains:
+        return ()
+    if stage.inquiry is None:
+        return stage.examples(benchmark)
+    plain = config.copy_and_resolve_references()  # weights follow from models as they were saved
+    plain.evaluation.update(weights="", kv="")
+    consulted = {run.method: kept_model(run, plain) for run in parents}
+    chosen = {name: consulted[name] for name in stage.consults}
+    return stage.examples(benchmark, answers_to(stage.inquiry(benchmark), chosen))
 
 
 def train_stage(
     run: Run,
     stage: Stage,
     start: Loaded,
-    benchmark,
+    source: Sequence[Example],
     *,
     parent: Path | None,
     reference: list[Loaded],
@@ -121,13 +148,13 @@ def train_stage(
     """Train a stage into its run's folder, from the last checkpoint there if there is one.
 
     Args:
-      start: the model that it starts from. parent: the folder of that model, None if it is new.
+      start: the model that it starts from. source: what it learns from.
+      parent: the folder of the model that it starts from, None if that is new.
       reference: the model of the objective's reference, if that is not ``start``.
       seed: of the draws of rows and views.
       begin: claims the folder, once the inputs have been looked at.
     """
     schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.counts()
-    source = stage.examples(benchmark) if stage.trains else ()
     if not source:
         prompted = objective.system_prompt or start.system_prompt
         pass_on(run, replace(start, system_prompt=prompted), parent, begin)

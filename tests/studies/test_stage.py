@@ -15,7 +15,7 @@ from mllm.studies.stage import (
     stream,
 )
 
-KEYS_THAT_CAME_LATER = ("vocabulary", "row_tokens", "row_supervised")
+KEYS_THAT_CAME_LATER = ("vocabulary", "row_tokens", "row_supervised", "share_text")
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Finished runs as answerers: the model of a run as it is evaluated, and one that many runs ask."""
+
+from dataclasses import replace
+from functools import partial
+
+from mllm.checkpoints.folder import describe_model, load_model
+from mllm.checkpoints.loaded import Loaded
+from mllm.decoding.split import split_for_decoding
+from mllm.evaluation.kept_answers import Kept
+from mllm.evaluation.runner import LocalModel
+from mllm.ops.kv import FORMS as KV_FORMS
+from mllm.ops.lora import merge_lora
+from mllm.ops.quant import quantise
+from mllm.parallel.place import place
+from mllm.registry import lookup
+from mllm.studies.run import UNVERIFIED, Run
+from mllm.studies.start import device_mesh
+
+FORMS = {"": lambda variables: variables, "int8": partial(quantise, donate=True)}
+ANSWERS = "answers"  # folder of a run with what its model answered to other runs
+
+
+def load_for_evaluation(run: Run, config) -> Loaded:
+    """Return a run's model, its layers apart and its matrices in ``config.evaluation.weights``; it
+    keeps keys and values in ``config.evaluation.kv``.
+    """
+    form = lookup(FORMS, config.evaluation.weights, "weights (config.evaluation.weights)")
+    kv = config.evaluation.kv
+    if kv:
+        lookup(KV_FORMS, kv, "keys and values (config.evaluation.kv)")
+    mesh = device_mesh(config)
+    loaded = load_model(run.folder, mesh=mesh)
+    # Merged, every run of a study is evaluated by the programs that were compiled for the first.
+    merged = place(merge_lora(loaded.variables), mesh)
+    variables = split_for_decoding(place(form(merged), mesh), donate=True)
+    return replace(_keeping(loaded, kv), variables=variables)
+
+
+def _keeping(loaded: Loaded, kv: str) -> Loaded:
+    shape = replace(loaded.config, decoder=replace(loaded.config.decoder, kv_form=kv))
+    return replace(loaded, config=shape)
+
+
+def local_model(loaded: Loaded, config, refuse_long: bool = True) -> LocalModel:
+    """Return a model as an answerer, which asks as a configuration says."""
+    chosen = config.evaluation
+    return LocalModel(loaded, weights=chosen.weights, rows=chosen.rows, refuse_long=refuse_long)
+
+
+def kept_model(run: Run, config, refuse_long: bool = True) -> Kept:
+    """Return the model of a finished run as an answerer whose replies lie in the run's folder; its
+    weights are read when something new is asked.
+    """
+    record = run.record()
+    described = _keeping(describe_model(run.folder), config.evaluation.kv)
+    named = {
+        "checkpoint_digest": record["checkpoint_digest"],
+        "answerer": dict(local_model(described, config).identity),
+    }
+    if record.get(UNVERIFIED, False):
+        named[UNVERIFIED] = True
+
+    def make() -> LocalModel:
+        return local_model(load_for_evaluation(run, config), config, refuse_long)
+
+    return Kept(named, make, run.folder / ANSWERS)
