@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from toy import make_processor, pipeline_of, png
 
-from mllm.data.conversation import Example, assistant, user
+from mllm.data.conversation import Example, assistant, raw, user
 from mllm.data.packing import RowShape
 from mllm.data.pictures import Pictures
 from mllm.data.processor import Processor, ProcessorConfig
@@ -208,3 +208,17 @@ def test_pictures_are_read_when_a_batch_is_made_and_kept_in_bounds(processor):
     fresh._prepared._kept.clear()
     pictures.lay_out(rows, len(rows), source, rng)
     assert source.reads > reads
+
+
+def test_the_text_before_a_picture_is_shared_where_that_is_asked_for(processor):
+    def liking(shade: str, number: int) -> Example:
+        turns = raw(f"Ada likes {shade}.", SHADES[number], "this?"), assistant("yes")
+        return Example(f"{shade}{number}", "", turns)
+
+    asked = [*(liking("red", number) for number in (1, 2, 3)), liking("blue", 1)]
+    plain = tokenize(asked, processor, limit=500)
+    assert len({e.key for e in plain}) == 4  # each ends with a picture of its own
+    found = tokenize(asked, processor, limit=500, text=True)
+    assert len({e.key for e in found[:3]}) == 1 and found[3].key != found[0].key
+    first = found[0]
+    assert first.prefix == int(first.spans[0, 0]) < plain[0].prefix

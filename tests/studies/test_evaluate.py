@@ -19,7 +19,8 @@ from mllm.ops.kv import FORMS as KV_FORMS
 from mllm.reporting import Axis, Layout, collect
 from mllm.reporting.report import merge_results
 from mllm.studies import evaluate as room
-from mllm.studies.evaluate import FORMS, evaluate, measure_efficiency
+from mllm.studies.answering import FORMS
+from mllm.studies.evaluate import evaluate, measure_efficiency
 from mllm.studies.run import Run
 from mllm.studies.stage import Stage
 

@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mllm.benchmarks.msr.catalogue import VALUES
 from mllm.benchmarks.msr.prompts import Prompts
 from mllm.benchmarks.msr.rows import Item
 from mllm.benchmarks.msr.summaries import cut
@@ -182,20 +183,15 @@ def template(items: Sequence[Item], before: str | None, start: str) -> str:
 
 
 def axes_of(items: Sequence[Item]) -> tuple[str, ...]:
-    """Return the attributes that all items have and that are words.
+    """Return the attributes that taste is about and that all items have.
 
     Raises:
       ValueError: there are none.
     """
-    first, *rest = items
-    axes = tuple(
-        axis
-        for axis, value in first.attributes.items()
-        if value.isalpha() and all(axis in item.attributes for item in rest)
-    )
+    axes = tuple(axis for axis in VALUES if all(axis in item.attributes for item in items))
     if not axes:
         raise ValueError(
-            f"item {first.id!r} has no attributes to make a preference of: set "
+            f"item {items[0].id!r} has no attributes to make a preference of: set "
             "config.preferences.writer to 'model'"
         )
     return axes

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields, replace
 from mllm.registry import lookup
 
 ROLE = (
-    "As a vision-llm, you will be given the cover image and the title of a video and the summarized "
-    "preference of a user, and your task is to predict whether the user would interact with the "
-    "video."
+    "As a vision-llm, you will be given the cover image and the title of a video and the "
+    "summarized preference of a user, and your task is to predict whether the user would interact "
+    "with the video."
 )
 """The sentence that a figure of the paper adds to the recommender's prompt."""
 
@@ -61,8 +61,8 @@ _TAIL = (
 )
 PUBLISHED = Wording(
     picture=(
-        "Please describe this image, which is a cover of a video. Provide a detailed description in "
-        "one continuous paragraph, including content information and visual features such as "
+        "Please describe this image, which is a cover of a video. Provide a detailed description "
+        "in one continuous paragraph, including content information and visual features such as "
         "colors, objects, text, and any notable elements present in the image."
     ),
     # The paper describes these two prompts, but their words are not published.
