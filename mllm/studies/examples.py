@@ -11,8 +11,29 @@ from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor
 from mllm.data.singles import Singles
 from mllm.data.tokenized import tokenize
+from mllm.evaluation.kept_answers import answers_to
+from mllm.studies.answering import kept_model
 from mllm.studies.coded import in_codes
+from mllm.studies.run import Run
+from mllm.studies.stage import Stage
 from mllm.training.objective import Objective
+
+
+def examples_of(stage: Stage, config, benchmark, parents: Sequence[Run]) -> Sequence[Example]:
+    """Return what a stage learns from, () if it trains nothing; its inquiry is answered first.
+
+    Args:
+      parents: finished runs of ``Stage.parents``.
+    """
+    if not stage.trains:
+        return ()
+    if stage.inquiry is None:
+        return stage.examples(benchmark)
+    plain = config.copy_and_resolve_references()  # weights follow from models as they were saved
+    plain.evaluation.update(weights="", kv="")
+    consulted = {run.method: kept_model(run, plain) for run in parents}
+    chosen = {name: consulted[name] for name in stage.consults}
+    return stage.examples(benchmark, answers_to(stage.inquiry(benchmark), chosen))
 
 
 def make_pipeline(

@@ -19,13 +19,11 @@ from mllm.checkpoints.parents import has_parent
 from mllm.data.conversation import Example
 from mllm.data.pipeline import Pipeline
 from mllm.data.singles import Singles
-from mllm.evaluation.kept_answers import answers_to
 from mllm.ops.lora import init_lora, merge_lora
 from mllm.parallel.launch import require_same
 from mllm.parallel.place import make_on, place, place_rows
 from mllm.registry import lookup
-from mllm.studies.answering import kept_model
-from mllm.studies.examples import make_pipeline
+from mllm.studies.examples import examples_of, make_pipeline
 from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
 from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
@@ -115,23 +113,6 @@ def make(
         seed=seed,
         begin=begin,
     )
-
-
-def examples_of(stage: Stage, config, benchmark, parents: Sequence[Run]) -> Sequence[Example]:
-    """Return what a stage learns from, () if it trains nothing; its inquiry is answered first.
-
-    Args:
-      parents: finished runs of ``Stage.parents``.
-    """
-    if not stage.trains:
-        return ()
-    if stage.inquiry is None:
-        return stage.examples(benchmark)
-    plain = config.copy_and_resolve_references()  # weights follow from models as they were saved
-    plain.evaluation.update(weights="", kv="")
-    consulted = {run.method: kept_model(run, plain) for run in parents}
-    chosen = {name: consulted[name] for name in stage.consults}
-    return stage.examples(benchmark, answers_to(stage.inquiry(benchmark), chosen))
 
 
 def train_stage(
