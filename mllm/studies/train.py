@@ -103,15 +103,9 @@ def make(
     start = models[0] if stage.parent else fresh_model(config, benchmark, mesh, stage.model)
     seed = seed_of(stages, run.method, config.seed)
     above = parents[0].folder if stage.parent else None
+    source = examples_of(stage, config, benchmark, parents)
     train_stage(
-        run,
-        stage,
-        start,
-        examples_of(stage, config, benchmark, parents),
-        parent=above,
-        reference=models[1:],
-        seed=seed,
-        begin=begin,
+        run, stage, start, source, parent=above, reference=models[1:], seed=seed, begin=begin
     )
 
 
