@@ -1,18 +1,18 @@
 """Making the data set on disk, and reading items and users when they are needed."""
 
-import importlib.metadata
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
+from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset, require_imported
 from mllm.benchmarks.msr.builder import CITATION, VERSION, build
-from mllm.benchmarks.msr.draw import PACKAGE
-from mllm.benchmarks.msr.generate import DRAWING, SIZES, generated_splits, make_world
-from mllm.benchmarks.msr.negatives import draw_negatives
+from mllm.benchmarks.msr.generate import DRAWING, SIZES
+from mllm.benchmarks.msr.generated import read_generated
+from mllm.benchmarks.msr.imported import read_import, source_digest
+from mllm.benchmarks.msr.importers import IMPORTERS
+from mllm.benchmarks.msr.negatives import Negatives, pools
+from mllm.benchmarks.msr.options import Options
 from mllm.benchmarks.msr.people import Habits, People
 from mllm.benchmarks.msr.rows import (
     GALLERY,
@@ -38,11 +38,6 @@ from mllm.registry import lookup
 
 NAME = "msr"
 INDEX, TOKENIZER = "items.json", "tokenizer.json"
-PINNED = (PACKAGE, "resvg-py", "pillow", "fonttools", "contourpy", "scipy", "numpy")
-LICENCES = {
-    "data": "generated; CC0 1.0",
-    "fonts": f"subjects are outlines of Noto Emoji ({PACKAGE}), SIL Open Font License 1.1",
-}
 
 
 class Benchmark:
@@ -57,20 +52,33 @@ class Benchmark:
 
     @classmethod
     def open(
-        cls, data_dir: str | Path, config: str = "tiny", *, seed: int | None = None
+        cls,
+        data_dir: str | Path,
+        config: str = "tiny",
+        *,
+        seed: int | None = None,
+        source: str | Path = "",
+        options: Options | None = None,
     ) -> "Benchmark":
         """Open the data set of a config.
 
         Args:
-          seed: that the data set must have been made from; any if None.
+          seed: that the data set must have been made from; of generated data any if None.
+          source: of an import: the folder that was imported. options: that it was imported with.
 
         Raises:
           ValueError: unknown config, or the data set was made from something else or changed.
           FileNotFoundError: it has not been prepared.
         """
-        made_from: dict[str, Any] = {"config": config, "version": VERSION, "drawing": DRAWING}
-        made_from |= {} if seed is None else {"seed": seed}
-        return cls(open_dataset(_folder(data_dir, config), **made_from))
+        made_from: dict[str, Any] = {"config": config, "version": VERSION}
+        if config in IMPORTERS:
+            made_from["source"] = source_digest(config, source, options or Options())
+            folder = _folder(data_dir, config, seed or 0, made_from["source"])
+            require_imported(folder, source)
+        else:
+            folder = _folder(data_dir, config, seed)
+            made_from |= {"drawing": DRAWING} | ({} if seed is None else {"seed": seed})
+        return cls(open_dataset(folder, **made_from))
 
     @property
     def config(self) -> str:
@@ -155,8 +163,8 @@ class Benchmark:
     def negatives_of(self, user: User, count: int, seed: int) -> tuple[str, ...]:
         """Return items that a user never took, other ones for other seeds.
 
-        For users to train on they come from the items of the log: a cold item is right for none of
-        these users, so a model would learn to tell it by that. For others, all items count.
+        For users to train on they come from the items of the log, for others from all items (see
+        `negatives.pools`).
 
         Args:
           count: how many; they are distinct.
@@ -166,11 +174,9 @@ class Benchmark:
         """
         log = self._logs[user.id]
         taken = {*log.items, *log.left_out, *user.history, user.target}
-        ids = self.log_ids if user.split == "train" else self.item_ids
-        rule = self._dataset.record["negatives"]
-        weights = self.popularity if rule == "popularity" else None
-        name = f"{seed}/{user.split}/{user.id}"
-        return draw_negatives(ids, taken, count, name, weights)
+        learned, tested = self._pools
+        pool = learned if user.split == "train" else tested
+        return pool.draw(taken, count, f"more/{seed}/{user.split}/{user.id}")
 
     def truth(self, user: User) -> dict[str, float]:
         """Return the true log-probability that each candidate is what a generated user takes next.
@@ -188,6 +194,10 @@ class Benchmark:
         if self._people is None:
             raise ValueError(f"{self.folder}: imported data have no truth; only generated ones do")
         return self._people.next_item(user.history, late=user.split != "train")
+
+    @cached_property
+    def _pools(self) -> tuple[Negatives, Negatives]:
+        return pools(self._dataset.record["negatives"], self.item_ids, self.popularity)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -208,6 +218,8 @@ def prepare(
     config: str = "tiny",
     *,
     seed: int = 0,
+    source: str | Path = "",
+    options: Options | None = None,
     processes: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Benchmark:
@@ -215,44 +227,49 @@ def prepare(
 
     Args:
       data_dir: root of the TFDS data sets.
-      config: a key of `SIZES`.
-      seed: of items and users.
+      config: a key of `SIZES`, or of `importers.IMPORTERS`.
+      seed: of what is generated; of an import, of the split and the negatives.
+      source: of an import: the folder with the files.
+      options: of an import: what is done with the interactions.
       processes: how many draw; as many as there are cores where None.
       progress: called with a line of text at each stage.
 
     Raises:
-      ValueError: an unknown config, or the data set is there with another seed.
+      ValueError: an unknown config, or the data set is there with another seed; or what is
+        imported cannot be used.
+      FileNotFoundError: something to import is missing.
     """
-    say = aloud(progress or (lambda message: None))
+    say, options = aloud(progress or (lambda message: None)), options or Options()
+    digest_of_source = source_digest(config, source, options) if config in IMPORTERS else ""
 
     def build_below(folder: Path) -> tuple[Path, dict]:
-        sizes = SIZES[config]
-        world = make_world(sizes, seed)
-        say(f"drawing {sizes.items + sizes.gallery} pictures")
-        splits = generated_splits(world, sizes, seed, processes=processes)
-        written, digests = write_splits(splits, config, folder)
+        if config in IMPORTERS:
+            splits, more = read_import(config, source, options, seed, say)
+            more["source"] = digest_of_source
+        else:
+            splits, more = read_generated(config, seed, processes, say)
+        written, digests = _write(splits, config, folder)
+        if config in IMPORTERS and source_digest(config, source, options) != digest_of_source:
+            raise ValueError(f"{source}: changed while it was read; run the command again")
         record = {
             "config": config,
             "version": VERSION,
             "seed": seed,
-            "drawing": DRAWING,
-            "side": sizes.side,
-            "habits": asdict(sizes.habits),
-            "negatives": "uniform",
+            **more,
             "counts": {split: len(found) for split, found in digests.items()},
             "fingerprint": fingerprint(digests),
-            "versions": {name: importlib.metadata.version(name) for name in PINNED},
-            "licences": LICENCES,
             "citation": CITATION,
         }
-        finish(written, world.items)
+        items = Dataset(written, record).rows(ITEMS, item_from)
+        write_json(written / INDEX, {item.id: item.popularity for item in items})
+        train_tokenizer(texts(items), written / TOKENIZER, VOCABULARY)
         return written, record
 
-    build_dataset(_folder(data_dir, config), build_below)
-    return Benchmark.open(data_dir, config, seed=seed)
+    build_dataset(_folder(data_dir, config, seed, digest_of_source), build_below)
+    return Benchmark.open(data_dir, config, seed=seed, source=source, options=options)
 
 
-def write_splits(
+def _write(
     splits: dict[str, Iterable[Row]], config: str, folder: Path
 ) -> tuple[Path, dict[str, list[str]]]:
     """Write the rows of all splits; return the data set's folder and the digests of its rows."""
@@ -268,24 +285,7 @@ def write_splits(
     return written, digests
 
 
-def finish(folder: Path, items: list[Item]) -> None:
-    """Write the index of the items and the tokenizer."""
-    write_json(folder / INDEX, {item.id: item.popularity for item in items})
-    train_tokenizer(texts(items), folder / TOKENIZER, VOCABULARY)
-
-
-def summary(benchmark: Benchmark) -> list[str]:
-    """Return lines that say what a data set holds."""
-    counts = benchmark.info["counts"]
-    cold = Counter(benchmark.popularity[user.target] == 0 for user in benchmark.users("test"))
-    return [
-        f"{counts[ITEMS]} items, {counts[ITEMS] - len(benchmark.log_ids)} of them cold",
-        f"{len(benchmark.log)} interactions in the log",
-        *(f"{split:<10} {counts[split]:6} users" for split in SPLITS),
-        f"targets of test users: {cold[False]} warm, {cold[True]} cold",
-    ]
-
-
-def _folder(data_dir: str | Path, config: str) -> Path:
-    lookup(SIZES, config, "config of msr")
-    return Path(data_dir) / NAME / config / VERSION
+def _folder(data_dir: str | Path, config: str, seed: int | None, source: str = "") -> Path:
+    lookup({**SIZES, **IMPORTERS}, config, "config of msr")
+    root = Path(data_dir) / NAME / config
+    return root / f"{source[:16]}-{seed}" / VERSION if source else root / VERSION

@@ -7,7 +7,11 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from mllm.benchmarks.dataset import write_rows
-from mllm.benchmarks.msr.generate import SIZES, generated_splits, make_world
+from mllm.benchmarks.msr.generate import SIZES
+from mllm.benchmarks.msr.generated import read_generated
+from mllm.benchmarks.msr.imported import read_import
+from mllm.benchmarks.msr.importers import IMPORTERS
+from mllm.benchmarks.msr.options import Options
 from mllm.benchmarks.msr.rows import Row, to_row
 from mllm.benchmarks.rows_builder import RowsBuilder, Splits
 
@@ -38,7 +42,9 @@ class Msr(RowsBuilder):
             f"on, {sizes.validation} and {sizes.test} to validate and to test",
         )
         for name, sizes in SIZES.items()
-    ]
+    ] + [tfds.core.BuilderConfig(name=name, description="imported") for name in IMPORTERS]
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Only what is imported: the folder with its files."
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -56,8 +62,9 @@ class Msr(RowsBuilder):
         )
 
     def make_splits(self, config: str, seed: int, downloads: Any) -> Splits:
-        world = make_world(SIZES[config], seed)
-        return generated_splits(world, SIZES[config], seed)
+        if config in IMPORTERS:
+            return read_import(config, downloads.manual_dir, Options(), seed, lambda line: None)[0]
+        return read_generated(config, seed, None, lambda line: None)[0]
 
     def features_of(self, row: Row) -> dict[str, Any]:
         return to_row(row)

@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 from mllm.benchmarks.msr import benchmark as module
-from mllm.benchmarks.msr.benchmark import Benchmark, prepare, summary
+from mllm.benchmarks.msr.benchmark import Benchmark, prepare
 from mllm.benchmarks.msr.builder import Msr
 from mllm.benchmarks.msr.catalogue import TITLES, VALUES
 from mllm.benchmarks.msr.draw import draw_picture
 from mllm.benchmarks.msr.generate import RELEASE, SIZES, draw_items, make_world
 from mllm.benchmarks.msr.rows import SPLITS, Item, digest, item_from, to_row
+from mllm.benchmarks.msr.summary import summary
 
 SIZE = SIZES["micro"]
 
@@ -113,7 +114,7 @@ def test_the_record_says_what_the_data_are(msr_micro_dir, msr_micro):
     assert info["versions"]["manimgx-fonts"] == importlib.metadata.version("manimgx-fonts")
     assert "Open Font License" in info["licences"]["fonts"] and "AAAI" in info["citation"]
     lines = summary(again)
-    assert lines[0].startswith("40 items, ") and "train          40 users" in lines
+    assert lines[0].startswith("items: 40, ") and "users: 40 train, 8 validation, 12 test" in lines
     assert "tensorflow" not in sys.modules
 
 
