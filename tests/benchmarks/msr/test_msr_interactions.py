@@ -28,7 +28,8 @@ def test_the_k_core_equals_brute_force(seed):
     rng = random.Random(seed)
     many, few = rng.randint(1, 40), rng.randint(1, 30)
     drawn = [
-        (rng.randrange(many), f"i{int(rng.random() ** 2 * few)}") for _ in range(rng.randint(0, 300))
+        (rng.randrange(many), f"i{int(rng.random() ** 2 * few)}")
+        for _ in range(rng.randint(0, 300))
     ]
     pairs = drawn if seed % 2 else list(dict.fromkeys(drawn))
     for user, item in ((0, 0), (1, 1), (2, 3), (4, 2), (6, 5), (3, 9), (50, 1)):
