@@ -50,6 +50,20 @@ def stage(**values) -> ConfigDict:
     return ConfigDict({**defaults, **values})
 
 
+def decoder(vocabulary: int, width: int, layers: int, mlp: int) -> dict:
+    """Return a small decoder from random weights: heads of 32, each with keys of its own."""
+    return dict(
+        vocab_size=vocabulary,
+        width=width,
+        layers=layers,
+        heads=width // 32,
+        kv_heads=width // 32,
+        head_dim=32,
+        mlp_width=mlp,
+        tied=False,
+    )
+
+
 def get_config() -> ConfigDict:
     """Return everything but the model, its schedules and what only one system has."""
     config = ConfigDict()

@@ -6,6 +6,7 @@ python -m experiments.sweep --config configs/cobsat/tiny.py --workdir runs/cobsa
 from ml_collections import ConfigDict
 
 from configs.cobsat import common
+from configs.common import decoder
 
 SIDE, CODES, SLOTS, TEXT = 64, 512, 16, 1024
 sweep = common.sweep
@@ -74,17 +75,3 @@ def get_config() -> ConfigDict:
     config.evaluation.update(shots=(2, 4), prompts=10, fewer=2, reply_tokens=16, analysis_tokens=24)
     config.checkpoint_every = 200
     return config
-
-
-def decoder(vocabulary: int, width: int, layers: int, mlp: int) -> dict:
-    """Return a decoder of ``layers`` layers, with heads of 32."""
-    return dict(
-        vocab_size=vocabulary,
-        width=width,
-        layers=layers,
-        heads=width // 32,
-        kv_heads=width // 32,
-        head_dim=32,
-        mlp_width=mlp,
-        tied=False,
-    )

@@ -5,6 +5,7 @@ python -m experiments.sweep --config configs/scale/tiny.py --workdir runs/scale
 
 from ml_collections import ConfigDict
 
+from configs.common import decoder
 from configs.scale import common
 
 SIDE, PATCH = 64, 16
@@ -27,16 +28,7 @@ def _model(width: int, layers: int, mlp: int, learning_rate: float) -> ConfigDic
     """Return a LLaVA whose decoder has ``layers`` layers, and how it is trained."""
     model = dict(
         family="llava",
-        decoder=dict(
-            vocab_size=1536,
-            width=width,
-            layers=layers,
-            heads=width // 32,
-            kv_heads=width // 32,
-            head_dim=32,
-            mlp_width=mlp,
-            tied=False,
-        ),
+        decoder=decoder(1536, width, layers, mlp),
         vision=dict(
             image_size=SIDE,
             patch_size=PATCH,
