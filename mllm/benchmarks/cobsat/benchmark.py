@@ -19,13 +19,14 @@ from mllm.benchmarks.cobsat.shown import Shown, digest, fingerprint, from_row
 from mllm.benchmarks.cobsat.tasks import Pair, pairs
 from mllm.benchmarks.cobsat.texts import VOCABULARY, texts
 from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset, require_imported
-from mllm.benchmarks.tokenizer import train_tokenizer
+from mllm.benchmarks.prepared import Prepared
+from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data.source import Source
 from mllm.files import write_json
 from mllm.registry import lookup
 
 NAME = "cobsat"
-MANIFEST, SHEET, TOKENIZER = "manifest.json", "sheet.png", "tokenizer.json"
+MANIFEST, SHEET = "manifest.json", "sheet.png"
 PINNED = (PACKAGE, "resvg-py", "pillow", "fonttools", "contourpy", "scipy")  # drawings follow them
 DRAWN_LICENCES = {
     "data": "generated; CC0 1.0",
@@ -34,15 +35,13 @@ DRAWN_LICENCES = {
 PUBLISHED_LICENCES = {"data": "MIT, as stated by the publisher (yzeng58/CoBSAT)"}
 
 
-class Benchmark:
-    """A finished data set; open it with `Benchmark.open` or make it with `prepare`.
+class Benchmark(Prepared):
+    """A finished data set; open it with `Benchmark.open` or make it with `prepare`."""
 
-    Attributes:
-      folder: of the data set.
-    """
+    sizes = ("side", "counts")
 
     def __init__(self, dataset: Dataset):
-        self.folder, self._dataset = dataset.folder, dataset
+        super().__init__(dataset)
         self._places = {pair: place for place, pair in enumerate(pairs())}
         # A study shows each of the 500 again and again: those asked for stay in memory.
         self._shown = cache(self._read)
@@ -77,31 +76,9 @@ class Benchmark:
         return cls(open_dataset(folder, **made_from))
 
     @property
-    def config(self) -> str:
-        """The builder config: a key of `SIZES`, or "published"."""
-        return self._dataset.record["config"]
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits: "pictures", and those of views."""
         return tuple(self._dataset.record["counts"])
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) over the content of all pictures, and the version of what drew them."""
-        return self._dataset.fingerprint
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """The tokenizer trained on what prompts, answers and the judge's questions say."""
-        return self.folder / TOKENIZER
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Config, counts, versions, licences and citation."""
-        keys = ("config", "seed", "side", "counts", "versions", "licences", "citation")
-        record = self._dataset.record
-        return {key: record[key] for key in keys if key in record}
 
     def rows(self, split: str) -> Source[Shown]:
         """Return the pictures of a split, pair by pair; each is read when it is asked for.

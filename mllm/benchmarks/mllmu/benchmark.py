@@ -15,24 +15,24 @@ from mllm.benchmarks.mllmu.published import source_digest
 from mllm.benchmarks.mllmu.schema import SPLITS, Profile, from_row
 from mllm.benchmarks.mllmu.sets import TrainingExamples
 from mllm.benchmarks.mllmu.tokenizer import train_tokenizer
+from mllm.benchmarks.prepared import Prepared
 from mllm.benchmarks.record import RECORD
+from mllm.benchmarks.tokenizer import TOKENIZER
 from mllm.data.conversation import Example
 from mllm.data.source import Picked, Source
 from mllm.registry import lookup
 
-TOKENIZER = "tokenizer.json"
 NAME = "mllmu"
 PUBLISHED = "published"  # the config that is imported; the others are generated
 AXES = ("set", "task", "modality")
 PINNED = ("Faker", "dicebear-core", "dicebear-styles", "resvg-py")
 
 
-class Benchmark:
+class Benchmark(Prepared):
     """A finished benchmark on disk; open it with `Benchmark.open` or make it with `prepare`."""
 
     def __init__(self, dataset: Dataset):
-        self.folder = dataset.folder
-        self._dataset = dataset
+        super().__init__(dataset)
         self._ids = cache(lambda split: tuple(profile.id for profile in self.profiles(split)))
 
     @classmethod
@@ -61,36 +61,15 @@ class Benchmark:
         return cls(open_dataset(folder, **made_from))
 
     @property
-    def config(self) -> str:
-        """The builder config: "small", "full" or "published"."""
-        return self._dataset.record["config"]
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits that have rows."""
         return tuple(name for name in SPLITS if name in self._dataset.splits)
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) over the content of all rows, independent of how they are stored."""
-        return self._dataset.fingerprint
 
     @property
     def forget_ids(self) -> dict[int, tuple[str, ...]]:
         """IDs to forget, by percent, as drawn when the benchmark was made."""
         found = self._dataset.record["forget_ids"]
         return {int(percent): tuple(ids) for percent, ids in found.items()}
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """The tokenizer trained on the training pairs."""
-        return self.folder / TOKENIZER
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Seed, versions, licence, attribution and citation texts."""
-        keys = ("config", "seed", "versions", "licences", "citation")
-        return {key: self._dataset.record[key] for key in keys}
 
     @property
     def axes(self) -> tuple[str, ...]:

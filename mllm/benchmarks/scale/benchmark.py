@@ -3,19 +3,18 @@
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
+from mllm.benchmarks.prepared import Prepared
 from mllm.benchmarks.scale.builder import CITATION, VERSION, build
 from mllm.benchmarks.scale.generate import SIZES, SPLITS, Source
 from mllm.benchmarks.scale.item import Item, from_row
 from mllm.benchmarks.scale.taxonomy import Cell, cell_name
 from mllm.benchmarks.scale.tokenizer import VOCABULARY, item_texts
-from mllm.benchmarks.tokenizer import train_tokenizer
+from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data import source
 from mllm.registry import lookup
 
-TOKENIZER = "tokenizer.json"
 NAME = "scale"
 PINNED = ("pillow", "matplotlib")  # what drawings follow
 LICENCES = {
@@ -24,12 +23,10 @@ LICENCES = {
 }
 
 
-class Benchmark:
+class Benchmark(Prepared):
     """A finished benchmark on disk; open it with `Benchmark.open` or make it with `prepare`."""
 
-    def __init__(self, dataset: Dataset):
-        self.folder = dataset.folder
-        self._dataset = dataset
+    sizes = ("side", "items_per_cell")
 
     @classmethod
     def open(
@@ -50,11 +47,6 @@ class Benchmark:
         return cls(open_dataset(dataset_folder(data_dir, config), **made_from))
 
     @property
-    def config(self) -> str:
-        """The builder config: a key of `SIZES`."""
-        return self._dataset.record["config"]
-
-    @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits."""
         return tuple(self._counts)
@@ -63,22 +55,6 @@ class Benchmark:
     def cells(self) -> tuple[Cell, ...]:
         """The cells that have items, in the order of the rows."""
         return tuple(tuple(name.split("/")) for name in self._dataset.record["cells"])
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) over the content of all items, independent of how they are stored."""
-        return self._dataset.fingerprint
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """The tokenizer trained on the texts of the train split."""
-        return self.folder / TOKENIZER
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Seed, sizes, versions, licences and citation."""
-        keys = ("config", "seed", "side", "items_per_cell", "versions", "licences", "citation")
-        return {key: self._dataset.record[key] for key in keys}
 
     @property
     def _counts(self) -> dict[str, int]:
