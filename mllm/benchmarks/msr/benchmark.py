@@ -31,24 +31,20 @@ from mllm.benchmarks.msr.rows import (
     user_from,
 )
 from mllm.benchmarks.msr.texts import VOCABULARY, texts
-from mllm.benchmarks.tokenizer import train_tokenizer
+from mllm.benchmarks.prepared import Prepared
+from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data.source import Source
 from mllm.files import read_json, write_json
 from mllm.registry import lookup
 
 NAME = "msr"
-INDEX, TOKENIZER = "items.json", "tokenizer.json"
+INDEX = "items.json"
 
 
-class Benchmark:
-    """A finished data set; open it with `Benchmark.open` or make it with `prepare`.
+class Benchmark(Prepared):
+    """A finished data set; open it with `Benchmark.open` or make it with `prepare`."""
 
-    Attributes:
-      folder: of the data set.
-    """
-
-    def __init__(self, dataset: Dataset):
-        self.folder, self._dataset = dataset.folder, dataset
+    sizes = ("side", "counts", "habits", "options", "steps", "flaws", "numbers")
 
     @classmethod
     def open(
@@ -79,27 +75,6 @@ class Benchmark:
             folder = _folder(data_dir, config, seed)
             made_from |= {"drawing": DRAWING} | ({} if seed is None else {"seed": seed})
         return cls(open_dataset(folder, **made_from))
-
-    @property
-    def config(self) -> str:
-        """The builder config."""
-        return self._dataset.record["config"]
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) over the content of all rows, independent of how they are stored."""
-        return self._dataset.fingerprint
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """The tokenizer trained on what the items say."""
-        return self.folder / TOKENIZER
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What the data were made from: config, seed, counts, versions, licences and citation."""
-        left_out = ("schema", "files", "seal")
-        return {key: value for key, value in self._dataset.record.items() if key not in left_out}
 
     @property
     def items(self) -> Source[Item]:
