@@ -161,9 +161,10 @@ def _flaw(item: FoundItem) -> str:
 def _long_enough(
     taken: dict[str, list[Interaction]], least: int, ledger: Ledger
 ) -> dict[str, list[Interaction]]:
-    for user, found in taken.items():
-        if len(found) < least:
-            ledger.note("short_user", f"user {user} has {len(found)} interactions, not {least}")
+    short = {user: found for user, found in taken.items() if len(found) < least}
+    for user, found in short.items():
+        ledger.note("short_user", f"user {user} has {len(found)} interactions, not {least}")
+    ledger.numbers["interactions_of_short_users"] = sum(map(len, short.values()))
     return {user: found for user, found in taken.items() if len(found) >= least}
 
 

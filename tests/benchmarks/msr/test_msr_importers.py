@@ -76,7 +76,15 @@ def load(folder, config, tmp_path, **options):
     chosen = Options(**{**dict(core_user=6, core_item=2, test_negatives=12), **options})
     said = []
     made = prepare(tmp_path / "data", config, source=folder, options=chosen, progress=said.append)
-    told = "\n".join(said)
+    told, numbers, steps = "\n".join(said), made.info["numbers"], made.info["steps"]
+    gone = sum(flaws(made).get(name, 0) for name in ("repeated", "unknown_item"))
+    gone += sum(
+        numbers[f"interactions_{why}"]
+        for why in ("of_items_left_out", "below_the_core", "of_short_users")
+    )
+    rows = made._logs.values()
+    kept = sum(len(log.items) + len(log.left_out) for log in rows)
+    assert steps["as found"]["interactions"] == kept + gone
     for name, count in flaws(made).items():  # what is counted is printed, and stands in the record
         assert f"{name}: {count}" in told and f"{name}: {count}" in "\n".join(summary(made))
     return made
@@ -281,6 +289,7 @@ def test_tables_that_cannot_be_read_are_named(tables):
     refused(log, ",101,2", ",101,good", "line 3: rating: expected a number, found 'good'")
     refused(log, ",101,2", ",101", "line 3: expected 4 columns .*, found 3")
     refused(items, "1.png", "../1.png", "line 2: picture: '../1.png' leaves")
+    refused(items, "1.png", "1\0.png", "line 2: picture: expected the path of a file")
     refused(items, "Thing 1,", "Thing 1\n,", "line 2: expected 5 columns .* on one line")
     (tables / "interactions.tsv").write_text("user\titem\ttime\n")
     assert csv_tables.files(tables)[0].name == "interactions.csv"

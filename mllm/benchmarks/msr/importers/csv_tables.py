@@ -73,8 +73,10 @@ def _picture(where: str, folder: Path, name: str) -> Path | None:
     """Return the file of a picture; None where it is missing.
 
     Raises:
-      ValueError: the path leaves the folder.
+      ValueError: the path leaves the folder, or is none.
     """
+    if "\0" in name:
+        raise ValueError(f"{where}: picture: expected the path of a file, found {name!r}")
     path = (folder / name).resolve()
     if name and not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{where}: picture: {name!r} leaves {folder}; put the file below it")

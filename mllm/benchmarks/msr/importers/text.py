@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def lines(path: Path, ledger: Ledger) -> Iterator[tuple[int, str]]:
                     yield number, line
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}, line {number}: not UTF-8 text ({error})") from None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: cannot be unpacked ({error}); fetch it again") from None
     if crlf:
         ledger.note("repaired_text", f"{path.name}: lines end in CRLF", crlf)
