@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mllm.benchmarks.digests import picture_digest
@@ -93,7 +93,7 @@ _TUPLES = ("history", "times", "negatives", "items", "left_out")
 
 def to_row(row: Row) -> dict[str, Any]:
     """Return the TFDS row of an item, a user or a log."""
-    fields = asdict(row)
+    fields = dict(vars(row))
     picture = fields.pop("picture", None)
     return {
         "fields": json.dumps(fields, ensure_ascii=False),
@@ -125,7 +125,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
 def digest(row: Row) -> str:
     """Return sha256 (hex) over all of a row, independent of how it is stored."""
     picture = getattr(row, "picture", None)
-    fields = asdict(replace(row, picture=None)) if picture is not None else asdict(row)
+    fields = {name: value for name, value in vars(row).items() if name != "picture"}
     said = [fields, "" if picture is None else picture_digest(picture).hex()]
     text = json.dumps(said, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -57,4 +57,5 @@ def lines_of(flaws: Mapping[str, Mapping], numbers: Mapping[str, int]) -> list[s
         f"{flaw}: {one['count']} ({one['action']}), first {'; '.join(one['cases'])}"
         for flaw, one in flaws.items()
     ]
-    return [*told, *(f"{name.replace('_', ' ')}: {count}" for name, count in numbers.items())]
+    counted = [f"{name.replace('_', ' ')}: {count}" for name, count in numbers.items() if count]
+    return told + counted
