@@ -36,11 +36,16 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"resampler/latents$", (None, "fsdp")),
     (r"codec/\w+/(patch|code|pixels|join|spread)/w$", (None, "fsdp")),
     (r"codec/\w+/(position|queries)$", (None, "fsdp")),
+    (r"params/position$", (None, "fsdp")),
+    (r"table$", ("tensor", "fsdp")),
+    (r"/(input|hidden|features)/w$", ("fsdp", "tensor")),
+    (r"/(input|hidden)/b$", ("tensor",)),
     # Vectors are small, and each device needs all of them.
     (r"/(o|down|fc2|patch)/b$", ()),
     (r"codec/\w+/(code|pixels|join|spread)/b$", ()),
     (r"codec/(codebook|usage|mean)$", ()),  # every device looks for the nearest of all codes
     (r"vision/class_token$", ()),
+    (r"params/item_bias$", ()),
     (r"(norm|attention_scale|mlp_scale)/(scale|b)$", ()),
     (r"ns_coeffs$", ()),  # coefficients of Muon's polynomial
 )
