@@ -93,7 +93,9 @@ def gru4rec_by_torch(params, history):
 HISTORY = (3, 17, 28, 5, 9, 3, 11)
 
 
-@pytest.mark.parametrize("name, truth", [("sasrec", sasrec_by_loops), ("gru4rec", gru4rec_by_torch)])
+@pytest.mark.parametrize(
+    "name, truth", [("sasrec", sasrec_by_loops), ("gru4rec", gru4rec_by_torch)]
+)
 def test_scores_equal_an_independent_implementation(name, truth):
     shape, variables = variables_of(NETWORKS[name])
     found = NETWORKS[name].scores(shape, variables, histories(HISTORY, HISTORY[:1]))
@@ -168,9 +170,11 @@ def test_dropout_follows_from_the_batch_and_leaves_answers_alone(network):
     rate = {**variables["params"][GIVEN], "dropout": np.float32(0.5)}
     dropping = {"params": {**variables["params"], GIVEN: rate}}
     batch = batch_of(HISTORY, places=LENGTH)
-    outputs = lambda v, draw: recommender.outputs(  # noqa: E731
-        shape, v, {**batch, "draw": np.full(1, draw, np.uint32)}
-    )["taken"][0, :7]
+
+    def outputs(variables, draw):
+        drawn = {**batch, "draw": np.full(1, draw, np.uint32)}
+        return recommender.outputs(shape, variables, drawn)["taken"][0, :7]
+
     np.testing.assert_array_equal(outputs(dropping, 3), outputs(dropping, 3))
     assert not np.allclose(outputs(dropping, 3), outputs(dropping, 4))
     np.testing.assert_array_equal(outputs(variables, 3), outputs(variables, 4))
