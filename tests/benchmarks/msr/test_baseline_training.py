@@ -101,7 +101,7 @@ def learn(recommender, log, folder, options, *, shape=SHAPE, stop=None, **more):
 
 @pytest.mark.parametrize("recommender", [SASREC, GRU4REC], ids=["sasrec", "gru4rec"])
 def test_networks_learn_what_follows_what(recommender, log, tmp_path):
-    variables = learn(recommender, log, tmp_path, Options(learning_rate=0.03, epochs=60))
+    variables = learn(recommender, log, tmp_path, Options(learning_rate=0.03, epochs=30))
     held = next_of(log)
     found = tuning._metrics(recommender.scores(SHAPE, variables, held.histories), held.candidates)
     assert found["auc_user"] > 0.9
