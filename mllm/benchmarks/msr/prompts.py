@@ -6,7 +6,7 @@ stands before it: it is read once, and the candidates branch from it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mllm.benchmarks.msr.rows import Item
 from mllm.benchmarks.msr.wording import PUBLISHED, Wording
@@ -14,7 +14,7 @@ from mllm.data.conversation import Media, Turn, image, raw, user
 from mllm.registry import lookup
 
 LAYOUTS = ("picture_last", "published")
-SHOWN = ("picture", "title", "summary")
+OF_CANDIDATE, OF_HISTORY = ("picture", "title"), ("title", "summary")
 BEGIN, END = "[INST]", "[/INST]"
 
 
@@ -28,22 +28,27 @@ class Prompts:
       compat: write the published marks, to the byte: prompts about an item and a candidate are then
         raw, and a prompt about items begins with the stray mark of the source, around which the
         chat format writes its own. False leaves all marks to the chat format.
-      shows: of ``SHOWN``, what is said of items: "picture" and "title" of a candidate, "title" and
-        "summary" of an item of the history.
+      candidate: of ``OF_CANDIDATE``, what is shown of a candidate.
+      history: of ``OF_HISTORY``, what is said of each item of a history.
 
     Raises:
-      ValueError: an unknown layout, or a part that is not known.
+      ValueError: an unknown layout, a part that is not known, or nothing is shown.
     """
 
     wording: Wording = PUBLISHED
     layout: str = "picture_last"
     compat: bool = False
-    shows: tuple[str, ...] = field(default=SHOWN)
+    candidate: tuple[str, ...] = OF_CANDIDATE
+    history: tuple[str, ...] = OF_HISTORY
 
     def __post_init__(self):
         lookup(dict.fromkeys(LAYOUTS), self.layout, "layout (config.prompts.layout)")
-        for part in self.shows:
-            lookup(dict.fromkeys(SHOWN), part, "part of items (config.prompts.shows)")
+        for name, known in (("candidate", OF_CANDIDATE), ("history", OF_HISTORY)):
+            chosen = getattr(self, name)
+            if not chosen or set(chosen) - set(known):
+                raise ValueError(
+                    f"config.prompts.{name} is {tuple(chosen)!r}, expected some of {known!r}"
+                )
 
     def about_picture(self, item: Item) -> tuple[Turn, ...]:
         """Return the prompt for a summary of an item's picture.
@@ -96,8 +101,8 @@ class Prompts:
         """
         said = self.wording
         based = said.based.format(preference=preference)
-        title = said.title.format(title=item.title) if "title" in self.shows else ""
-        shown = [_picture(item)] if "picture" in self.shows else []
+        title = said.title.format(title=item.title) if "title" in self.candidate else ""
+        shown = [_picture(item)] if "picture" in self.candidate else []
         if self.layout == "published" or not shown:
             parts = [*shown, based + said.predict + title + said.only]
         else:
@@ -118,18 +123,9 @@ class Prompts:
         return self._turns(BEGIN, [text])
 
     def _line(self, place: int, item: Item, summary: str) -> str:
-        shown = {"title", "summary"} & set(self.shows)
-        forms = {
-            frozenset({"title", "summary"}): self.wording.line,
-            frozenset({"title"}): self.wording.bare,
-            frozenset({"summary"}): self.wording.untitled,
-        }
-        form = forms.get(frozenset(shown))
-        if form is None:
-            raise ValueError(
-                f"config.prompts.shows is {self.shows!r}: an item of the history has neither title "
-                "nor summary; name one of them"
-            )
+        said = self.wording
+        forms = {("summary",): said.untitled, ("title",): said.bare}
+        form = forms.get(tuple(self.history), said.line)
         return form.format(place=place, item=item.id, title=item.title, summary=summary)
 
     def _turns(self, begin: str, parts: Sequence[str | Media]) -> tuple[Turn, ...]:
@@ -148,8 +144,8 @@ class Prompts:
 def _picture(item: Item) -> Media:
     if item.picture is None:
         raise ValueError(
-            f"item {item.id!r} has no picture; leave 'picture' out of config.prompts.shows, and "
-            "set config.summaries.kind to 'text'"
+            f"item {item.id!r} has no picture; set config.prompts.candidate to ('title',), "
+            "and config.summaries.kind to 'text'"
         )
     return image(item.picture)
 
