@@ -11,7 +11,9 @@ BRACKETS = ("oracle", "bayes", "random", "constant")
 def get_config() -> ConfigDict:
     """Return everything but the models and their schedules."""
     config = common.get_config()
-    config.benchmark.update(name="msr", config="tiny")
+    # ``source``: the folder that config "microlens", "amazon" or "table" imports, with ``options``,
+    # fields of ``mllm.benchmarks.msr.options.Options``.
+    config.benchmark.update(name="msr", config="tiny", source="", options=ConfigDict())
     # ``compat`` writes the published marks to the byte. What is shown of a ``candidate`` is some of
     # picture and title; what is said of an item of the ``history``, some of title and summary.
     config.prompts = ConfigDict(
@@ -38,10 +40,12 @@ def get_config() -> ConfigDict:
             longest=2000,
         )
     )
+    # A model is taught to say what the covers of the gallery show.
+    config.captioner = stage(augment="gentle")
     # The model that writes summaries and preferences, and that the recommender starts from:
-    # ``folder`` imports it; "" teaches it, on ``blocks`` preferences by template and on all items
-    # of the gallery. ``writer`` imports another model for preferences. Runs with other options need
-    # another name of the folder, the ``variant``.
+    # ``folder`` imports it; "" teaches the captioner ``blocks`` preferences by template. ``writer``
+    # imports another model for preferences. Runs with other options need another name of the
+    # folder, the ``variant``.
     config.summariser = ConfigDict(
         dict(folder="", writer="", variant="", blocks=4000, schedule=stage())
     )

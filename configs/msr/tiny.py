@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from configs.msr import common
 
-SIDE, TEXT, WIDTH = 64, 1024, 128
+SIDE, TEXT, WIDTH = 32, 1024, 128
 sweep = common.sweep
 
 
@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
         decoder=dict(
             vocab_size=TEXT,
             width=WIDTH,
-            layers=4,
+            layers=3,
             heads=WIDTH // 32,
             kv_heads=WIDTH // 32,
             head_dim=32,
@@ -30,10 +30,10 @@ def get_config() -> ConfigDict:
         vision=dict(
             image_size=SIDE,
             patch_size=SIDE,
-            width=384,
+            width=256,
             layers=1,
-            heads=6,
-            mlp_width=1152,
+            heads=4,
+            mlp_width=768,
             activation="gelu",
             class_token=False,
             drop_first=False,
@@ -46,14 +46,15 @@ def get_config() -> ConfigDict:
     config.prompts.wording = "brief"
     config.summaries.update(tokens=12)
     config.preferences.update(tokens=32)
-    config.rows.update(tokens=128, supervised=64, answers=8)
-    teach = dict(optimizer="muon", b2=0.95, rows=16, warmup=20)
-    config.summariser.blocks = 6000
-    config.summariser.schedule.update(
-        epochs=2, learning_rate=3e-3, augment="gentle", alike=True, **teach
+    config.rows.update(tokens=256, supervised=128, answers=16)
+    teach = dict(optimizer="muon", b2=0.95, warmup=20, alike=True)
+    config.captioner.update(
+        epochs=12, rows=64, row_tokens=32, row_supervised=16, learning_rate=3e-3, **teach
     )
+    config.summariser.blocks = 8000
+    config.summariser.schedule.update(epochs=1, rows=8, learning_rate=3e-3, **teach)
     config.recommender.update(negatives=3, ahead=3)
-    config.recommender.schedule.update(epochs=3, learning_rate=1e-3, alike=True, **teach)
-    config.tallrec.update(epochs=3, learning_rate=1e-3, alike=True, **teach)
+    config.recommender.schedule.update(epochs=1, rows=8, learning_rate=1.5e-3, **teach)
+    config.tallrec.update(epochs=1, rows=8, learning_rate=1.5e-3, **teach)
     config.checkpoint_every = 1000
     return config

@@ -9,6 +9,7 @@ from mllm.registry import lookup
 BENCHMARKS: dict[str, str] = {
     "cobsat": "mllm.benchmarks.cobsat",
     "mllmu": "mllm.benchmarks.mllmu",
+    "msr": "mllm.benchmarks.msr",
     "scale": "mllm.benchmarks.scale",
 }
 

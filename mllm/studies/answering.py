@@ -1,12 +1,15 @@
 """Finished runs as answerers: the model of a run as it is evaluated, and one that many runs ask."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from mllm.checkpoints.folder import describe_model, load_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.split import split_for_decoding
 from mllm.evaluation.kept_answers import Kept
+from mllm.evaluation.request import Answerer
 from mllm.evaluation.runner import LocalModel
 from mllm.ops.kv import FORMS as KV_FORMS
 from mllm.ops.lora import merge_lora
@@ -51,16 +54,22 @@ def kept_model(run: Run, config, refuse_long: bool = True) -> Kept:
     """Return the model of a finished run as an answerer whose replies lie in the run's folder; its
     weights are read when something new is asked.
     """
-    record = run.record()
     described = _keeping(describe_model(run.folder), config.evaluation.kv)
-    named = {
-        "checkpoint_digest": record["checkpoint_digest"],
-        "answerer": dict(local_model(described, config).identity),
-    }
-    if record.get(UNVERIFIED, False):
-        named[UNVERIFIED] = True
 
     def make() -> LocalModel:
         return local_model(load_for_evaluation(run, config), config, refuse_long)
 
+    return kept(run, local_model(described, config).identity, make)
+
+
+def kept(run: Run, identity: Mapping[str, Any], make: Callable[[], Answerer]) -> Kept:
+    """Return an answerer of a finished run whose replies lie in the run's folder.
+
+    Args:
+      identity: of the answerer that ``make`` returns.
+    """
+    record = run.record()
+    named = {"checkpoint_digest": record["checkpoint_digest"], "answerer": dict(identity)}
+    if record.get(UNVERIFIED, False):
+        named[UNVERIFIED] = True
     return Kept(named, make, run.folder / ANSWERS)

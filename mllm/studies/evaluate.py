@@ -25,12 +25,12 @@ from mllm.evaluation.store import (
 )
 from mllm.files import file_digest, is_sealed, read_json, read_jsonl, seal, without_seal, write_json
 from mllm.parallel.launch import is_first, wait_for_all
-from mllm.studies.answering import kept_model, load_for_evaluation, local_model
+from mllm.studies.answering import kept, kept_model, load_for_evaluation, local_model
 from mllm.studies.efficiency import measure
 from mllm.studies.environment import environment
 from mllm.studies.lock import hold
 from mllm.studies.run import UNVERIFIED, Run
-from mllm.studies.stage import find, folder_name
+from mllm.studies.stage import Stages, find, folder_name
 from mllm.studies.system import System
 from mllm.training.progress import counted
 
@@ -72,7 +72,7 @@ def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
 def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluated:
     record, part = run.record(), system.part(config)
     questions, answerer = questions_for(run, config, system, benchmark)
-    helpers = others_for(run, config, system, questions)
+    helpers = others_for(run, config, system, benchmark, questions)
     questions = with_questions_named(questions)
     model = {
         "checkpoint_digest": record["checkpoint_digest"],
@@ -124,15 +124,13 @@ def questions_for(run: Run, config, system: System, benchmark) -> tuple[Question
         if stage.through is not None:
             answerer = stage.through(benchmark, answerer)
         return questions, answerer
-    questions, parent = system.questions(config, benchmark, ""), None
-    if stage.parent is not None:
-        above = Run(run.folder.parent / folder_name(stages, stage.parent), stage.parent, config)
-        _require_parent(run, stage.parent, above)
-        parent = local_model(load_for_evaluation(above, config), config, questions.refuse_long)
-    return questions, stage.answerer(benchmark, run.folder, parent)
+    questions = system.questions(config, benchmark, "")
+    return questions, answerer_of(run, config, stages, benchmark, questions)
 
 
-def others_for(run: Run, config, system: System, questions: Questions) -> dict[str, Kept]:
+def others_for(
+    run: Run, config, system: System, benchmark, questions: Questions
+) -> dict[str, Kept]:
     """Return the models of ``Stage.asks`` of a run's stage, by name: finished runs of its study.
 
     Raises:
@@ -141,13 +139,28 @@ def others_for(run: Run, config, system: System, questions: Questions) -> dict[s
     stages, found = system.stages(config), {}
     for name in find(stages, run.method).asks:
         other = Run(run.folder.parent / folder_name(stages, name), name, config)
-        if other.record().get("status") != "finished":
+        record = other.record()
+        if record.get("status") != "finished":
             raise ValueError(
                 f"{run.folder}: its evaluation asks {name!r}, but {other.folder} holds no finished "
                 f"run; make it with --config.objective.name={name}"
             )
-        found[name] = kept_model(other, config, questions.refuse_long)
+        if find(stages, name).answerer is None:
+            found[name] = kept_model(other, config, questions.refuse_long)
+        else:
+            answerer = answerer_of(other, config, stages, benchmark, questions)
+            found[name] = kept(other, answerer.identity, lambda answerer=answerer: answerer)
     return found
+
+
+def answerer_of(run: Run, config, stages: Stages, benchmark, questions: Questions) -> Answerer:
+    """Return what answers in place of a run's model, of a stage that has an answerer."""
+    stage, parent = find(stages, run.method), None
+    if stage.parent is not None:
+        above = Run(run.folder.parent / folder_name(stages, stage.parent), stage.parent, config)
+        _require_parent(run, stage.parent, above)
+        parent = local_model(load_for_evaluation(above, config), config, questions.refuse_long)
+    return stage.answerer(benchmark, run.folder, parent)
 
 
 def _require_parent(run: Run, name: str, above: Run) -> None:

@@ -95,7 +95,7 @@ class Plan:
         stage = find(stages, name)
         run = Run(folder or workdir / folder_name(stages, name), name, config)
         parents = tuple(self.add(other, config, workdir) for other in stage.parents)
-        for other in stage.asks:
+        for other in stage.asks_of_others:
             self.add(other, config, workdir)
         digests = {parent.run.method: parent.digest for parent in parents}
         error = None

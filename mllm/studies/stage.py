@@ -90,6 +90,11 @@ class Stage:
         return tuple(dict.fromkeys((*self.loads, *self.consults)))
 
     @property
+    def asks_of_others(self) -> tuple[str, ...]:
+        """``asks`` without the stage itself, which an evaluation may ask as well."""
+        return tuple(name for name in self.asks if name != self.name)
+
+    @property
     def trains(self) -> bool:
         """Whether it changes weights; otherwise its run points at its parent's."""
         trained = self.objective is not None and self.objective.loss is not None

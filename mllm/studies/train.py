@@ -61,7 +61,7 @@ def ensure(
     labels = {**system.labels(config), "split": system.part(config)}
     run = Run(folder or workdir / folder_name(stages, name), name, config, labels)
     parents = [ensure(other, config, workdir, system, benchmark) for other in stage.parents]
-    for other in stage.asks:
+    for other in stage.asks_of_others:
         ensure(other, config, workdir, system, benchmark)
     digests = {parent.method: parent.record()["checkpoint_digest"] for parent in parents}
     read_with = {parent.method: parent.processor_digest() for parent in parents}

@@ -30,7 +30,7 @@ class State:
     Attributes:
       text: None before the first block.
       trace: of each block: its items, the preference after it, whether that was cut to the longest
-        that is kept, and the state of the reply.
+        that is kept, the state of the reply, and the tokens of prompt and reply.
     """
 
     text: str | None = None
@@ -111,19 +111,15 @@ class Preferences:
     def after(self, state: State, items: Sequence[Item], reply: Reply) -> State:
         """Return the preference after a block; what was before stays where there is no answer."""
         text, shortened = cut(reply.text or "", self.longest)
-        return self._next(state, items, text or state.text or "", shortened, reply.state)
+        tokens = [reply.extra.get(name, 0) for name in ("prompt_tokens", "reply_tokens")]
+        said = {"cut": shortened, "state": reply.state, "tokens": tokens}
+        return _next(state, items, text or state.text or "", said)
 
     def by_template(self, state: State, items: Sequence[Item], prompts: Prompts) -> State:
         """Return the preference after a block, made of the attributes of its items."""
         text = template(items, state.text, prompts.wording.start)
-        return self._next(state, items, text, False, "valid")
-
-    def _next(
-        self, state: State, items: Sequence[Item], text: str, shortened: bool, reply: str
-    ) -> State:
-        ids = [item.id for item in items]
-        entry = {"items": ids, "text": text, "cut": shortened, "state": reply}
-        return State(text, (*state.trace, entry))
+        said = {"cut": False, "state": "valid", "tokens": [0, 0]}
+        return _next(state, items, text, said)
 
     def written(
         self,
@@ -156,6 +152,11 @@ class Preferences:
                     states[user] = self.after(states[user], items, reply)
             waiting = {user: blocks[1:] for user, blocks in waiting.items()}
         return states
+
+
+def _next(state: State, items: Sequence[Item], text: str, said: Mapping[str, Any]) -> State:
+    entry = {"items": [item.id for item in items], "text": text, **said}
+    return State(text, (*state.trace, entry))
 
 
 def template(items: Sequence[Item], before: str | None, start: str) -> str:

@@ -1,7 +1,8 @@
 """The study of MLLM-MSR: a model that reads covers and titles says whether a user takes an item
 next, and is compared with recommenders that know items by number.
 
-summariser     taught to say what covers show, and to keep what a user likes up to date; or imported
+captioner      taught to say what covers show
+summariser     the captioner, taught to keep what a user likes up to date; or imported
 writer         imported to write preferences in its place, if there is one
 recommender    the summariser, taught the choices of users to train on
 zero_shot      the summariser, asked what the recommender is asked
@@ -12,12 +13,14 @@ oracle, bayes, random, constant    know the target, the true chances, or nothing
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from mllm.benchmarks.msr import baselines, brackets, taught
 from mllm.benchmarks.msr import benchmark as dataset
-from mllm.benchmarks.msr.benchmark import Benchmark, summary
+from mllm.benchmarks.msr.benchmark import Benchmark
+from mllm.benchmarks.msr.brackets import Titles
+from mllm.benchmarks.msr.options import Options
 from mllm.benchmarks.msr.preference import Preferences
 from mllm.benchmarks.msr.prompts import Prompts
 from mllm.benchmarks.msr.protocol import Protocol, records_of, rounds
@@ -25,10 +28,11 @@ from mllm.benchmarks.msr.reading import Reading
 from mllm.benchmarks.msr.retrieval import Retrieval
 from mllm.benchmarks.msr.scores import AXES, scores_of
 from mllm.benchmarks.msr.summaries import Summaries
+from mllm.benchmarks.msr.summary import summary
 from mllm.benchmarks.msr.wording import wording_of
 from mllm.data.source import Joined
 from mllm.evaluation.baselines import Blind
-from mllm.evaluation.request import Answerer, Questions
+from mllm.evaluation.request import Answered, Questions, Rounds
 from mllm.studies.stage import Stage
 from mllm.unlearning import get_objective
 
@@ -45,20 +49,30 @@ __all__ = [
     "summary",
 ]
 
-SUMMARISER, WRITER = "summariser", "writer"
+CAPTIONER, SUMMARISER, WRITER = "captioner", "summariser", "writer"
 READ = ("prompts", "summaries", "preferences")  # what is read follows from these
 
 
 def prepare(config, progress=None) -> Benchmark:
     """Write the benchmark of a configuration unless it is there, and open it."""
-    chosen = config.benchmark
-    return dataset.prepare(chosen.data_dir, chosen.config, seed=chosen.seed, progress=progress)
+    return dataset.prepare(**_chosen(config), progress=progress)
 
 
 def open_benchmark(config) -> Benchmark:
     """Open the prepared benchmark of a configuration."""
+    return Benchmark.open(**_chosen(config))
+
+
+def _chosen(config) -> dict[str, Any]:
+    """Return which data set a configuration names."""
     chosen = config.benchmark
-    return Benchmark.open(chosen.data_dir, chosen.config, seed=chosen.seed)
+    return {
+        "data_dir": chosen.data_dir,
+        "config": chosen.config,
+        "seed": chosen.seed,
+        "source": chosen.source,
+        "options": Options(**chosen.options),
+    }
 
 
 def labels(config) -> dict[str, Any]:
@@ -74,20 +88,154 @@ def part(config) -> str:
 def stages(config) -> dict[str, Stage]:
     """Return the graph of the study, in order."""
     asks = protocol_of(config).models
-    bracket = partial(_bracket, config, asks)
+
+    def bracket(name: str, answerer: Callable, parent: str | None = None) -> Stage:
+        return Stage(name, ("seed",), parent=parent, answerer=answerer, method=True)
+
     found = [
-        *_readers(config),
-        _recommender(config, asks),
-        _tallrec(config, asks),
+        _recommender(config),
+        _tallrec(config),
         bracket("zero_shot", lambda b, f, p: p, SUMMARISER),
         bracket("blind", lambda b, f, p: Blind(p), "recommender"),
-        *(
-            stage_asking(stage, asks)
-            for stage in baselines.stages(config, parent=SUMMARISER).values()
-        ),
+        *baselines.stages(config, parent=SUMMARISER).values(),
         bracket("oracle", lambda b, f, p: brackets.oracle()),
         bracket("bayes", lambda b, f, p: brackets.bayes(b)),
         bracket("random", lambda b, f, p: brackets.guessing(config.seed)),
         bracket("constant", lambda b, f, p: brackets.constant()),
     ]
-    return {stage.name: stage for stage in found}
+    methods = [replace(stage, asks=asks) for stage in found]
+    return {stage.name: stage for stage in (*_readers(config), *methods)}
+
+
+def _readers(config) -> list[Stage]:
+    """Return the stages of the models that write summaries and preferences."""
+    chosen, reading = config.summariser, reading_of(config)
+    writer = [Stage(WRITER, ("summariser.writer",), pretrained=chosen.writer, own_format=True)]
+    others = writer if chosen.writer else []
+    if chosen.folder:
+        imported = ("summariser.folder", "model")
+        return [Stage(SUMMARISER, imported, pretrained=chosen.folder, own_format=True), *others]
+
+    def items(benchmark: Benchmark):
+        return taught.Summarised(benchmark.gallery, reading)
+
+    def items_and_blocks(benchmark: Benchmark):
+        blocks = taught.Blocks(benchmark.gallery, reading, size=chosen.blocks, seed=config.seed)
+        return Joined(items(benchmark), blocks)
+
+    shown = ("seed", "processor", "rows", "prompts.wording", "prompts.compat", "summaries")
+    captioner = Stage(
+        CAPTIONER,
+        (*shown, "model", "captioner"),
+        schedule=config.captioner,
+        objective=get_objective("nll"),
+        examples=items,
+    )
+    summariser = Stage(
+        SUMMARISER,
+        (*shown, "prompts.history", "preferences", "summariser"),
+        parent=CAPTIONER,
+        schedule=chosen.schedule,
+        objective=get_objective("nll"),
+        examples=items_and_blocks,
+        folder=f"{SUMMARISER}_{chosen.variant}" if chosen.variant else "",
+    )
+    return [captioner, summariser, *others]
+
+
+def _recommender(config) -> Stage:
+    chosen, reading = config.recommender, reading_of(config)
+
+    def examples(benchmark: Benchmark, answered: Sequence[Answered] = ()):
+        found = decisions(benchmark, config, answered)
+        return taught.Decisions(benchmark, reading.prompts, found)
+
+    return _taught(config, "recommender", READ, chosen.schedule, examples)
+
+
+def _tallrec(config) -> Stage:
+    """Return the stage of a model that reads titles alone: it learns the same choices."""
+    prompts = reading_of(config).prompts
+
+    def examples(benchmark: Benchmark, answered: Sequence[Answered] = ()):
+        found = decisions(benchmark, config, answered)
+        return taught.Decisions(benchmark, prompts, found, titles=True)
+
+    stage = _taught(config, "tallrec", (*READ, "recommender"), config.tallrec, examples)
+    return replace(stage, through=lambda benchmark, model: Titles(model, benchmark, prompts))
+
+
+def _taught(config, name: str, keys: Sequence[str], schedule, examples: Callable) -> Stage:
+    reading, chosen = reading_of(config), config.objective
+    variant = f"_{chosen.variant}" if chosen.variant and name == chosen.name else ""
+    return Stage(
+        name,
+        ("seed", "rows", "lora", *keys, name),
+        parent=SUMMARISER,
+        schedule=schedule,
+        objective=get_objective("nll"),
+        examples=examples,
+        inquiry=_inquiry(reading) if reading.models else None,
+        consults=reading.models,
+        folder=f"{name}{variant}",
+        method=True,
+    )
+
+
+def _inquiry(reading: Reading) -> Callable[[Benchmark], Rounds]:
+    return lambda benchmark: reading.written(benchmark, benchmark.users(taught.TRAIN))
+
+
+def decisions(benchmark: Benchmark, config, answered: Sequence[Answered]) -> list[taught.Decision]:
+    """Return what the recommender of a configuration learns."""
+    chosen = config.recommender
+    found = taught.decisions(
+        benchmark,
+        reading_of(config),
+        answered,
+        negatives=chosen.negatives,
+        ahead=chosen.ahead,
+        seed=config.seed,
+    )
+    return taught.of_users(found, chosen.users, config.seed)
+
+
+def reading_of(config) -> Reading:
+    """Return how items and users are put into words in a configuration."""
+    prompts = config.prompts.to_dict()
+    wording = wording_of(prompts.pop("wording"))
+    chosen = config.preferences.to_dict()
+    writer = WRITER if config.summariser.writer else SUMMARISER
+    return Reading(
+        Prompts(wording, **prompts),
+        Summaries(model=SUMMARISER, **config.summaries),
+        Preferences(model=writer, **chosen),
+    )
+
+
+def protocol_of(config) -> Protocol:
+    """Return the protocol of a configuration."""
+    chosen = config.evaluation
+    return Protocol(
+        name=chosen.protocol,
+        split=chosen.split,
+        users=chosen.users,
+        reading=reading_of(config),
+        retrieval=Retrieval(chosen.retriever, chosen.top) if chosen.retriever else None,
+    )
+
+
+def questions(config, benchmark: Benchmark, family: str) -> Questions:
+    """Return what the protocol of a configuration asks; the same of every model."""
+    protocol = protocol_of(config)
+    reading = protocol.reading.digest_fields()
+    return Questions(
+        rounds(benchmark, protocol),
+        {"protocol": protocol.digest_fields(), "reading": reading},
+        records_of,
+    )
+
+
+def score(records: Sequence[dict], config) -> list[dict]:
+    """Return the scores of all cells."""
+    return scores_of(records)

@@ -194,7 +194,7 @@ class Decisions(Source[Example]):
         return self._prompts.about_titles(one.user.id, history, item(one.item))
 
 
-def shuffled(found: Sequence[Decision], limit: int, seed: int) -> list[Decision]:
+def of_users(found: Sequence[Decision], limit: int, seed: int) -> list[Decision]:
     """Return the choices of at most so many users, drawn at random; 0 is all."""
     if not limit:
         return list(found)

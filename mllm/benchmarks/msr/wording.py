@@ -9,6 +9,7 @@ source has no strings for products; these say "product" where the published ones
 
 from dataclasses import dataclass, fields, replace
 
+from mllm.benchmarks.msr.answers import NO, YES
 from mllm.registry import lookup
 
 ROLE = (
@@ -53,6 +54,7 @@ class Wording:
     only: str
 
 
+START = "Likes"
 _START = "The user appears to have a preference for"
 _TAIL = (
     "Only provide information about the user's preferences; do not repeat details about the "
@@ -116,7 +118,7 @@ BRIEF = Wording(
     later="Before: {before}\n",
     single="Now:",
     tail="Now:",
-    start="Likes",
+    start=START,
     based="{preference}\n",
     predict="",
     title="{title}",
@@ -162,7 +164,8 @@ def texts() -> list[str]:
         for field in fields(wording):
             text = getattr(wording, field.name)
             said += [text.format_map(_Nothing())] * times if text else []
-    return [*said, *["Yes", "No", "yes", "no", "YES", "NO"] * 20]
+    chat = [f"USER: {START}\nASSISTANT: {one}" for one in (*YES, *NO, START)]
+    return [*said, *chat * 20]
 
 
 class _Nothing(dict):
