@@ -47,14 +47,15 @@ def get_config() -> ConfigDict:
     config.summaries.update(tokens=12)
     config.preferences.update(tokens=32)
     config.rows.update(tokens=256, supervised=128, answers=16)
-    teach = dict(optimizer="muon", b2=0.95, warmup=20, alike=True)
     config.captioner.update(
-        epochs=12, rows=64, row_tokens=32, row_supervised=16, learning_rate=3e-3, **teach
+        epochs=8, rows=64, row_tokens=32, row_supervised=16, learning_rate=1.5e-3, b2=0.99
     )
-    config.summariser.blocks = 8000
-    config.summariser.schedule.update(epochs=1, rows=8, learning_rate=3e-3, **teach)
-    config.recommender.update(negatives=3, ahead=3)
-    config.recommender.schedule.update(epochs=1, rows=8, learning_rate=1.5e-3, **teach)
-    config.tallrec.update(epochs=1, rows=8, learning_rate=1.5e-3, **teach)
+    # From here on covers are read once: what encodes them does not train any more.
+    teach = dict(optimizer="muon", b2=0.95, trainable="decoder", rows=8, alike=True)
+    config.summariser.blocks = 6000
+    config.summariser.schedule.update(epochs=1, learning_rate=3e-3, **teach)
+    config.recommender.update(negatives=3, ahead=2)
+    config.recommender.schedule.update(epochs=1, learning_rate=1.5e-3, **teach)
+    config.tallrec.update(epochs=1, learning_rate=1.5e-3, **teach)
     config.checkpoint_every = 1000
     return config
