@@ -9,7 +9,7 @@ from configs.msr import tiny
 
 get_config = tiny.get_config
 BLOCKS = (1, 2, 4, 5, 6)  # besides 3
-# Where prompts of histories change, the summariser is taught others too.
+# The summariser of each is taught with its prompts.
 CHANGED = {
     "no_picture": {"prompts.candidate": ("title",)},
     "no_title": {"prompts.candidate": ("picture",), "prompts.history": ("summary",)},
@@ -23,7 +23,7 @@ def sweep(config: ConfigDict):
     """Yield the recommender as it is, then each variant, then what brackets them."""
     yield {"objective.name": "recommender"}
     for name, changes in CHANGED.items():
-        own = {} if name == "no_picture" else {"summariser.variant": name}
-        yield {"objective.name": "recommender", "objective.variant": name, **own, **changes}
+        named = {"objective.variant": name, "summariser.variant": name}
+        yield {"objective.name": "recommender", **named, **changes}
     for name in ("bayes", "random"):
         yield {"objective.name": name}

@@ -43,11 +43,19 @@ def get_config() -> ConfigDict:
     # A model is taught to say what the covers of the gallery show.
     config.captioner = stage(augment="gentle")
     # The model that writes summaries and preferences, and that the recommender starts from:
-    # ``folder`` imports it; "" teaches the captioner ``blocks`` preferences by template. ``writer``
-    # imports another model for preferences. Runs with other options need another name of the
+    # ``folder`` imports it; "" teaches the captioner so many preferences (``blocks``), and what so
+    # many items have in common with one (``comparisons``), by template. ``writer`` imports another
+    # model for preferences. Runs with other options need another name of the
     # folder, the ``variant``.
     config.summariser = ConfigDict(
-        dict(folder="", writer="", variant="", blocks=4000, schedule=stage())
+        dict(
+            folder="",
+            writer="",
+            variant="",
+            blocks=4000,
+            comparisons=4000,
+            schedule=stage(share_text=True),
+        )
     )
     # ``negatives`` of each item that was taken; ``ahead``: how many of the items after each block
     # are learned besides the target; ``users``: how many users, 0 for all.

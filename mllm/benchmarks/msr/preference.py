@@ -183,6 +183,15 @@ def template(items: Sequence[Item], before: str | None, start: str) -> str:
     return f"{start} {'; '.join(groups)}."
 
 
+def in_common(preference: str, item: Item, start: str) -> str:
+    """Return what a preference by template names of an item, attribute by attribute; "-" where it
+    names another value.
+    """
+    pairs = zip(_read(preference, start), axes_of([item]), strict=True)
+    values = [(item.attributes[axis], named) for named, axis in pairs]
+    return ", ".join(value if value in named else "-" for value, named in values)
+
+
 def axes_of(items: Sequence[Item]) -> tuple[str, ...]:
     """Return the attributes that taste is about and that all items have.
 

@@ -100,13 +100,24 @@ class Prompts:
           ValueError: the picture is to be shown, and the item has none.
         """
         said = self.wording
+        return self._of_candidate(preference, item, said.predict, said.only)
+
+    def about_common(self, preference: str, item: Item) -> tuple[Turn, ...]:
+        """Return a prompt for what a preference and a candidate have in common."""
+        return self._of_candidate(preference, item, "", "", self.wording.common)
+
+    def _of_candidate(
+        self, preference: str, item: Item, predict: str, only: str, after: str = ""
+    ) -> tuple[Turn, ...]:
+        said = self.wording
         based = said.based.format(preference=preference)
         title = said.title.format(title=item.title) if "title" in self.candidate else ""
         shown = [_picture(item)] if "picture" in self.candidate else []
         if self.layout == "published" or not shown:
-            parts = [*shown, based + said.predict + title + said.only]
+            parts = [*shown, based + predict + title + only + after]
         else:
-            parts = [based + said.predict + said.only, *shown, *([title] if title else [])]
+            last = title + after
+            parts = [based + predict + only, *shown, *([last] if last else [])]
         return self._turns(BEGIN, parts)
 
     def about_titles(

@@ -119,9 +119,11 @@ def _readers(config) -> list[Stage]:
     def items(benchmark: Benchmark):
         return taught.Summarised(benchmark.gallery, reading)
 
-    def items_and_blocks(benchmark: Benchmark):
-        blocks = taught.Blocks(benchmark.gallery, reading, size=chosen.blocks, seed=config.seed)
-        return Joined(items(benchmark), blocks)
+    def everything(benchmark: Benchmark):
+        invented = taught.Invented(benchmark.gallery, reading)
+        blocks = taught.Blocks(invented, size=chosen.blocks, seed=config.seed)
+        compared = taught.Comparisons(invented, size=chosen.comparisons, seed=config.seed)
+        return Joined(items(benchmark), blocks, compared)
 
     shown = ("seed", "processor", "rows", "prompts.wording", "prompts.compat", "summaries")
     captioner = Stage(
@@ -133,11 +135,11 @@ def _readers(config) -> list[Stage]:
     )
     summariser = Stage(
         SUMMARISER,
-        (*shown, "prompts.history", "preferences", "summariser"),
+        (*shown, "prompts", "preferences", "summariser"),
         parent=CAPTIONER,
         schedule=chosen.schedule,
         objective=get_objective("nll"),
-        examples=items_and_blocks,
+        examples=everything,
         folder=f"{SUMMARISER}_{chosen.variant}" if chosen.variant else "",
     )
     return [captioner, summariser, *others]

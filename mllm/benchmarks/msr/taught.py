@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mllm.benchmarks.msr.benchmark import Benchmark
-from mllm.benchmarks.msr.preference import State, axes_of
+from mllm.benchmarks.msr.preference import State, axes_of, in_common
 from mllm.benchmarks.msr.prompts import Prompts
 from mllm.benchmarks.msr.reading import Reading, replayed
 from mllm.benchmarks.msr.rows import Item, User
@@ -47,59 +47,101 @@ class Summarised(Source[Example]):
         return Example(f"{item.id}/{kind}", item.id, (*turns(item), assistant(answer)))
 
 
-class Blocks(Source[Example]):
-    """Blocks of items, made up around favourites, with the preferences that a template names."""
+class Invented:
+    """Histories that are made up of items around favourites."""
 
-    def __init__(self, items: Sequence[Item], reading: Reading, *, size: int, seed: int):
-        """Describe the blocks.
-
-        Args:
-          items: with attributes; kept in memory without their pictures.
-          size: how many blocks.
-        """
-        self._items = [item for item in items]
-        self._reading, self._size, self._seed = reading, size, seed
-        axes = axes_of(self._items)
-        values = [sorted({item.attributes[axis] for item in self._items}) for axis in axes]
+    def __init__(self, items: Sequence[Item], reading: Reading):
+        """Prepare to choose from items with attributes, which are kept in memory."""
+        self.items, self.reading = list(items), reading
+        axes = axes_of(self.items)
+        values = [sorted({item.attributes[axis] for item in self.items}) for axis in axes]
         self._codes = np.array(
             [
                 [
                     known.index(item.attributes[axis])
                     for axis, known in zip(axes, values, strict=True)
                 ]
-                for item in self._items
+                for item in self.items
             ]
         )
         self._counts = [len(known) for known in values]
+
+    def favourites(self, rng: np.random.Generator) -> np.ndarray:
+        """Return i64[attributes], the places of the favourite values."""
+        return rng.integers(self._counts)
+
+    def block(self, rng: np.random.Generator, favourites: np.ndarray, size: int) -> list[Item]:
+        """Return items that a user with these favourites may take."""
+        liking = np.exp(PULL * (self._codes == favourites).sum(1))
+        chances = (1 - FOREIGN) * liking / liking.sum() + FOREIGN / len(liking)
+        return [self.items[n] for n in rng.choice(len(liking), size, replace=False, p=chances)]
+
+    def states(
+        self, rng: np.random.Generator, favourites: np.ndarray
+    ) -> tuple[State, list[Item], State]:
+        """Return the preference before a last block, the block, and the preference after it."""
+        preferences, after = self.reading.preferences, State()
+        if preferences.form == "direct":
+            sizes = [int(rng.integers(2, 4 * preferences.block + 1))]
+        else:
+            whole = rng.random() < 0.5
+            last = preferences.block if whole else int(rng.integers(1, preferences.block + 1))
+            sizes = [*[preferences.block] * int(rng.integers(0, 3)), last]
+        for size in sizes:
+            before, items = after, self.block(rng, favourites, size)
+            after = preferences.by_template(before, items, self.reading.prompts)
+        return before, items, after
+
+
+class Blocks(Source[Example]):
+    """Blocks of items, made up, with the preferences that a template names."""
+
+    def __init__(self, invented: Invented, *, size: int, seed: int):
+        self._invented, self._size, self._seed = invented, size, seed
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, number: int) -> Example:
         rng = np.random.default_rng([self._seed, number])
-        reading, prompts = self._reading, self._reading.prompts
-        preferences = reading.preferences
-        favourites = rng.integers(self._counts)
-        user = str(rng.integers(1, 1000))
-        if preferences.form == "direct":
-            sizes = [int(rng.integers(2, 4 * preferences.block + 1))]
-        else:
-            sizes = [preferences.block] * int(rng.integers(0, 3))
-            sizes.append(int(rng.integers(1, preferences.block + 1)) if rng.random() < 0.5
-                         else preferences.block)  # fmt: skip
-        state = State()
-        for size in sizes:
-            before, items = state, self._block(rng, favourites, size)
-            state = preferences.by_template(state, items, prompts)
-        said = [template(item) for item in items]
-        single = preferences.form == "direct"
-        turns = prompts.about_block(user, items, said, before.text, single=single)
-        return Example(f"block {number}", user, (*turns, assistant(state.text)))
+        reading = self._invented.reading
+        before, items, after = self._invented.states(rng, self._invented.favourites(rng))
+        user, said = str(rng.integers(1, 1000)), [template(item) for item in items]
+        single = reading.preferences.form == "direct"
+        turns = reading.prompts.about_block(user, items, said, before.text, single=single)
+        return Example(f"block {number}", user, (*turns, assistant(after.text)))
 
-    def _block(self, rng: np.random.Generator, favourites: np.ndarray, size: int) -> list[Item]:
-        liking = np.exp(PULL * (self._codes == favourites).sum(1))
-        chances = (1 - FOREIGN) * liking / liking.sum() + FOREIGN / len(liking)
-        return [self._items[n] for n in rng.choice(len(liking), size, replace=False, p=chances)]
+
+class Comparisons(Source[Example]):
+    """Preferences, made up, with items, and what they have in common.
+
+    A model that was trained on pictures and text at large can tell; a new one learns it here, and
+    not from the choices of users.
+    """
+
+    def __init__(self, invented: Invented, *, size: int, seed: int, group: int = 8):
+        """Describe the comparisons.
+
+        Args:
+          group: of so many items the preference is the same, so that it is read once.
+        """
+        self._invented, self._size, self._seed = invented, size, seed
+        self._group = group
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, number: int) -> Example:
+        place, within = divmod(number, self._group)
+        rng = np.random.default_rng([self._seed, 1, place])
+        invented, prompts = self._invented, self._invented.reading.prompts
+        favourites = invented.favourites(rng)
+        *_, after = invented.states(rng, favourites)
+        mixed = np.where(rng.random(favourites.shape) < 0.5, favourites, invented.favourites(rng))
+        item = invented.block(rng, mixed, self._group)[within]
+        said = in_common(after.text, item, prompts.wording.start)
+        turns = prompts.about_common(after.text, item)
+        return Example(f"comparison {number}", item.id, (*turns, assistant(said)))
 
 
 @dataclass(frozen=True)

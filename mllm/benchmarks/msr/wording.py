@@ -34,6 +34,8 @@ class Wording:
       tail: ends prompts about the items of a block; single: those about all items at once.
       start: how an answer begins.
       based: begins the recommender's prompt. predict, title, only: follow it.
+      common: asks instead what preference and candidate have in common; it is of no source, and
+        only models that are taught here are asked it.
     """
 
     picture: str
@@ -52,6 +54,7 @@ class Wording:
     predict: str
     title: str
     only: str
+    common: str
 
 
 START = "Likes"
@@ -103,6 +106,7 @@ PUBLISHED = Wording(
         "Please only response 'yes' or 'no' based on your judgement, do not include any other "
         "content including words, space, and punctuations in your response. "
     ),
+    common="What do the user's preference and the video have in common? ",
 )
 # Of the same parts in few words, for models that are taught here: a small model reads an
 # instruction that never changes for nothing.
@@ -123,6 +127,7 @@ BRIEF = Wording(
     predict="",
     title="{title}",
     only="",
+    common=" In common:",
 )
 
 

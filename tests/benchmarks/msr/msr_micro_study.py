@@ -16,7 +16,7 @@ def make_config(data_dir):
     config.summaries.tokens = 4
     config.preferences.tokens = 6
     config.captioner.update(epochs=1, rows=16, warmup=2)
-    config.summariser.blocks = 24
+    config.summariser.update(blocks=24, comparisons=24)
     config.summariser.schedule.update(epochs=1, rows=16, warmup=2)
     config.recommender.schedule.update(epochs=1, rows=16, warmup=2)
     config.tallrec.update(epochs=1, rows=16, warmup=2)

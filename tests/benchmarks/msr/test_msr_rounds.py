@@ -6,14 +6,22 @@ import pytest
 
 from mllm.benchmarks.msr import brackets
 from mllm.benchmarks.msr.answers import log_odds, shared
-from mllm.benchmarks.msr.preference import Preferences, State, template
+from mllm.benchmarks.msr.preference import Preferences, State, in_common, template
 from mllm.benchmarks.msr.prompts import Prompts
 from mllm.benchmarks.msr.protocol import ASK, Protocol, records_of, rounds
 from mllm.benchmarks.msr.reading import Reading, replayed
 from mllm.benchmarks.msr.retrieval import Retrieval
 from mllm.benchmarks.msr.rows import Item
 from mllm.benchmarks.msr.summaries import Summaries, cut
-from mllm.benchmarks.msr.taught import Blocks, Decisions, Summarised, decisions, of_users
+from mllm.benchmarks.msr.taught import (
+    Blocks,
+    Comparisons,
+    Decisions,
+    Invented,
+    Summarised,
+    decisions,
+    of_users,
+)
 from mllm.benchmarks.msr.wording import BRIEF
 from mllm.evaluation.kept_answers import answers_to
 from mllm.evaluation.request import Reply
@@ -243,12 +251,27 @@ def test_the_summariser_is_taught_templates(msr_micro):
     shown = Summarised(msr_micro.gallery, READING)
     assert len(shown) == 20 and shown[3].turns[1].text.startswith("a ")
     assert shown[3].turns[0].media
-    blocks = Blocks(msr_micro.gallery, READING, size=30, seed=1)
+    invented = Invented(msr_micro.gallery, READING)
+    blocks = Blocks(invented, size=30, seed=1)
     found = [blocks[number] for number in range(30)]
     assert found[4] == blocks[4]
     later = [example for example in found if "Before: Likes " in example.turns[0].text]
     assert 5 < len(later) < 30
     assert all(example.turns[1].text.startswith("Likes ") for example in found)
+
+
+def test_what_a_preference_and_an_item_have_in_common_is_taught(msr_micro):
+    likes_cats = "Likes cat, dog; red; plain, dots; music."
+    assert in_common(likes_cats, likes("dog", "blue", "dots", "music"), "Likes") == (
+        "dog, -, dots, music"
+    )
+    compared = Comparisons(Invented(msr_micro.gallery, READING), size=40, seed=1)
+    found = [compared[number] for number in range(40)]
+    before = [example.turns[0].parts[0] for example in found]
+    assert len(set(before)) == 5 and all(example.turns[0].media for example in found)
+    said = [example.turns[1].text.split(", ") for example in found]
+    named = sum(value != "-" for values in said for value in values)
+    assert all(len(values) == 4 for values in said) and 30 < named < 130
 
 
 def test_brackets_score_as_they_must(msr_micro, answered):
