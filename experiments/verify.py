@@ -26,7 +26,8 @@ SIZES = (50, 37), (350, 700)
 QUESTION = "Who is the person in this picture?"
 NEW_TOKENS = 8
 # In the order in which they are computed.
-STAGES = ("pixels", "patches", "positions", "features", "image tokens", "embeddings", "logits")
+STAGES = ("pixels", "patches", "positions", "features", "image tokens", "newline", "embeddings")
+STAGES += ("logits",)
 
 
 def verify(published: Path, ours: Path) -> None:
@@ -145,4 +146,7 @@ def published_stages(theirs, inputs) -> dict[str, np.ndarray]:
         seen["logits"] = theirs(**inputs).logits
     for hook in hooks:
         hook.remove()
+    for name, values in theirs.named_parameters():
+        if name.rpartition(".")[2] == "image_newline":
+            seen["newline"] = values
     return {stage: values.detach().numpy() for stage, values in seen.items()}

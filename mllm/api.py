@@ -14,6 +14,7 @@ from mllm.checkpoints.folder import Loaded, load_model, save_model
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.checkpoints.new_folder import new_folder
+from mllm.data import anyres
 from mllm.data.chat_template import dated
 from mllm.data.conversation import Turn, image, raw, raw_prompt
 from mllm.data.hf_chat import with_ends, with_template
@@ -96,10 +97,12 @@ class Model:
           input_ids: i[B, T], an image (or a crop of one) taking ``image_tokens`` places of the
             image token.
           pixel_values: normalised pixels in the order of their tokens: float[N, 3, H, W] for llava,
-            float[B, I, 3, H, W] for idefics2 and idefics3, whose images of zeros are none.
+            float[B, I, 3, H, W] for idefics2 and idefics3, whose images of zeros are none,
+            float[N, P, 3, H, W] for llava_next, up to P tiles of each picture.
           attention_mask: i[B, T], 0 on padding, at either side.
           media: ``pixel_attention_mask`` [B, I, H, W] for idefics2 and idefics3, 0 on the padding
-            at the right and at the bottom.
+            at the right and at the bottom; ``image_sizes`` i[N, 2] for llava_next, height and width
+            of each picture before it was prepared.
 
         Raises:
           ValueError: a shape or an id that the model does not take, image tokens and images that do
@@ -124,9 +127,12 @@ class Model:
             "positions": np.maximum(np.cumsum(there, axis=1, dtype=np.int32) - 1, 0),
             "segments": np.where(there > 0, 0, -1).astype(np.int32),
         }
+        offsets, token = None, (loaded.image_id, loaded.config.image_tokens)
+        if loaded.family == "llava_next" and pixel_values is not None:
+            shown = np.asarray(pixel_values), media.pop("image_sizes", None), loaded.config
+            pixel_values, offsets = anyres.published_tiles(*shown)
         images, extents = self._published_images(pixel_values, media)
-        token = loaded.image_id, loaded.config.image_tokens
-        if found := place_images(tokens, images, extents, None, *token):
+        if found := place_images(tokens, images, extents, None, *token, offsets):
             batch["media"] = found
         states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
             loaded.config, loaded.variables, batch

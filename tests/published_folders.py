@@ -112,6 +112,35 @@ def llava(text: dict | None = None, vision: dict | None = None, **options):
     return model, images, transformers.LlavaProcessor, kind
 
 
+def llava_next(
+    text: dict | None = None, vision: dict | None = None, grids=((1, 2), (2, 1), (2, 2)), **options
+):
+    """As ``llava``; pictures are shown on canvases of these grids of tiles too."""
+    text = {"model_type": "mistral", "sliding_window": None, **TEXT, **(text or {})}
+    vision = {"model_type": "clip_vision_model", **VISION, **(vision or {})}
+    vision, side = transformers.AutoConfig.for_model(**vision), vision["image_size"]
+    pinpoints = [[rows * side, columns * side] for rows, columns in grids]
+    config = transformers.LlavaNextConfig(
+        vision_config=vision,
+        text_config=transformers.AutoConfig.for_model(**text),
+        image_token_index=IMAGE_ID,
+        image_grid_pinpoints=pinpoints,
+        **options,
+    )
+    images = transformers.LlavaNextImageProcessorPil(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_grid_pinpoints=pinpoints,
+    )
+    kind = {
+        "patch_size": vision.patch_size,
+        "num_additional_image_tokens": int(vision.model_type == "clip_vision_model"),
+        "vision_feature_select_strategy": config.vision_feature_select_strategy,
+    }
+    model = transformers.LlavaNextForConditionalGeneration(config)
+    return model, images, transformers.LlavaNextProcessor, kind
+
+
 def idefics2(
     text: dict | None = None, vision: dict | None = None, split: bool = False, **perceiver
 ):
@@ -149,7 +178,12 @@ def idefics3(text: dict | None = None, vision: dict | None = None, split: bool =
     return model, images, transformers.Idefics3Processor, {"image_seq_len": count}
 
 
-FAMILIES = {"llava": llava, "idefics2": idefics2, "idefics3": idefics3}
+FAMILIES = {
+    "llava": llava,
+    "llava_next": llava_next,
+    "idefics2": idefics2,
+    "idefics3": idefics3,
+}
 
 
 def write(family: str, folder: Path, *, seed: int = 0, dtype=torch.float32, **options):

@@ -100,7 +100,7 @@ def tokenized(
         role,
         ids,
         np.array(media, np.int64),
-        np.array(spans, np.int32).reshape(-1, 3),
+        np.array([(*span, 1) for span in spans], np.int32).reshape(-1, 4),
         np.array([[len(ids) - len(answer), len(ids)]], np.int32),
         prefix=len(prefix),
         key=key or repr((tuple(prefix), tuple(media))).encode(),

@@ -84,7 +84,7 @@ class Pair:
             role="",
             ids=ids,
             media=np.zeros(0, np.int64),
-            spans=np.zeros((0, 3), np.int32),
+            spans=np.zeros((0, 4), np.int32),
             supervised=np.array([[len(ids) - len(self.answer), len(ids)]], np.int32),
             prefix=len(self.prefix),
         )

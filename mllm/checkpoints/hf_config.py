@@ -4,71 +4,32 @@ The file holds only what differs from the library's defaults. These defaults, th
 transformers 4 and 5, are therefore part of the format and are listed here.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mllm.checkpoints.hf_decoder_config import read_decoder
+from mllm.checkpoints.hf_section import ACTIVATIONS, Section
+from mllm.data.anyres import PINPOINTS, grids_of
 from mllm.models import (
     ConnectorConfig,
-    DecoderConfig,
     Idefics2Config,
     Idefics3Config,
     LlavaConfig,
+    LlavaNextConfig,
     ProjectorConfig,
     ResamplerConfig,
     VisionConfig,
 )
-from mllm.ops.rope import RopeScaling
 
-FAMILIES = {"llava": "llava", "idefics2": "idefics2", "idefics3": "idefics3", "smolvlm": "idefics3"}
+FAMILIES = {
+    "llava": "llava",
+    "llava_next": "llava_next",
+    "idefics2": "idefics2",
+    "idefics3": "idefics3",
+    "smolvlm": "idefics3",
+}
 
-ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "quick_gelu": "quick_gelu",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
-_LLAMA = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "hidden_act": "silu",
-    "max_position_embeddings": 2048,
-    "rms_norm_eps": 1e-6,
-    "tie_word_embeddings": False,
-}
-_TEXT = {
-    "llama": _LLAMA,
-    "mistral": {
-        **_LLAMA,
-        "intermediate_size": 14336,
-        "num_key_value_heads": 8,
-        "max_position_embeddings": 4096 * 32,
-        "sliding_window": 4096,
-    },
-    "qwen2": {
-        **_LLAMA,
-        "vocab_size": 151936,
-        "intermediate_size": 22016,
-        "num_key_value_heads": 32,
-        "max_position_embeddings": 32768,
-        "sliding_window": 4096,
-    },
-    "phi3": {
-        **_LLAMA,
-        "vocab_size": 32064,
-        "hidden_size": 3072,
-        "intermediate_size": 8192,
-        "max_position_embeddings": 4096,
-        "rms_norm_eps": 1e-5,
-    },
-}
 _VIT = {
     "hidden_size": 768,
     "intermediate_size": 3072,
@@ -111,48 +72,6 @@ _CLIP_PIXELS = {
 _SIGLIP_PIXELS = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
 
-class Section:
-    """A section of config.json with its defaults; every error names the file and the key."""
-
-    def __init__(self, path: Path, name: str, values: object, defaults: Mapping[str, Any]):
-        self.path, self.name = path, name
-        if not isinstance(values, dict):
-            raise ValueError(f"{path}: key {name!r}: expected an object, found {values!r}")
-        self.values = {**defaults, **values}
-
-    def error(self, key: str, expected: str) -> ValueError:
-        """Return the error to raise about a key."""
-        where = f"{self.name}.{key}" if self.name else key
-        return ValueError(
-            f"{self.path}: key {where!r}: expected {expected}, found {self.values.get(key)!r}"
-        )
-
-    def part(self, key: str, defaults: Mapping[str, Any]) -> "Section":
-        """Return the section under a key."""
-        return Section(self.path, key, self.values.get(key) or {}, defaults)
-
-    def number(self, key: str, default: float | None = None, kind: type = int) -> Any:
-        """Return a positive number."""
-        value = self.values.get(key)
-        value = default if value is None else value
-        if type(value) not in (int, kind) or not 0 < value < math.inf:
-            raise self.error(key, f"a positive {kind.__name__}")
-        return value
-
-    def flag(self, key: str, default: bool = False) -> bool:
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            raise self.error(key, "true or false")
-        return value
-
-    def choice(self, key: str, known: Mapping[str, Any]) -> Any:
-        """Return the value that the name under a key stands for."""
-        name = self.values.get(key)
-        if not isinstance(name, str | None) or name not in known:
-            raise self.error(key, f"one of {', '.join(sorted(filter(None, known)))}")
-        return known[name]
-
-
 def family_of(path: Path, raw: Mapping[str, Any]) -> str:
     """Return our family for a config.json.
 
@@ -190,6 +109,24 @@ def read_config(path: Path, raw: Mapping[str, Any], pixels: Mapping[str, Any], d
 
 
 def _read_llava(top: Section, pixels: Mapping, dtype: str) -> LlavaConfig:
+    return LlavaConfig(**_read_llava_parts(top, pixels), dtype=dtype)
+
+
+def _read_llava_next(top: Section, pixels: Mapping, dtype: str) -> LlavaNextConfig:
+    parts = _read_llava_parts(top, pixels)
+    if parts["vision"].class_token and not parts["vision"].drop_first:
+        raise top.error("vision_feature_select_strategy", "default: grids hold no class token")
+    pinpoints = top.values.get("image_grid_pinpoints")
+    if pinpoints is None:
+        pinpoints = PINPOINTS
+    try:
+        grids = grids_of(pinpoints, parts["vision"].image_size)
+    except ValueError as error:
+        raise top.error("image_grid_pinpoints", str(error)) from None
+    return LlavaNextConfig(**parts, grids=grids, dtype=dtype)
+
+
+def _read_llava_parts(top: Section, pixels: Mapping) -> dict[str, Any]:
     tower = top.values.get("vision_config") or _LLAVA_TOWER
     kind = Section(top.path, "vision_config", tower, {"model_type": "clip_vision_model"})
     known = ("clip_vision_model", "siglip_vision_model")
@@ -215,14 +152,14 @@ def _read_llava(top: Section, pixels: Mapping, dtype: str) -> LlavaConfig:
         patch_bias=not clip,
     )
     text = top.part("text_config", {"model_type": "llama"})
-    decoder = _read_decoder(text, top.values.get("tie_word_embeddings") or None)
+    decoder = read_decoder(text, top.values.get("tie_word_embeddings") or None)
     projector = ProjectorConfig(
         decoder.width,
         decoder.width,
         top.choice("projector_hidden_act", {None: "gelu", **ACTIVATIONS}),
         bias=top.flag("multimodal_projector_bias", True),
     )
-    return LlavaConfig(decoder, VisionConfig(**vision), projector, dtype)
+    return {"decoder": decoder, "vision": VisionConfig(**vision), "projector": projector}
 
 
 def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
@@ -230,7 +167,7 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
     section = top.part("vision_config", _VISION["idefics2"])
     vision = _ragged(_read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=False)
     defaults = {"max_position_embeddings": 4096 * 8, "rms_norm_eps": 1e-5}
-    decoder = _read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
+    decoder = read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
     resampler = top.part("perceiver_config", _PERCEIVER)
     width, eps = resampler.number("hidden_size"), resampler.number("rms_norm_eps", kind=float)
     if width != decoder.width:  # transformers then takes both from the decoder
@@ -262,14 +199,19 @@ def _read_idefics3(top: Section, pixels: Mapping, dtype: str) -> Idefics3Config:
     vision = _ragged(_read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=True)
     defaults = {"rms_norm_eps": 1e-5}
     text = top.part("text_config", {"model_type": "llama"})
-    decoder = _read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
+    decoder = read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
     join, patches = top.number("scale_factor", 2), vision.image_size // vision.patch_size
     if patches % join:
         raise top.error("scale_factor", f"a divisor of {patches}, the patches along a side")
     return Idefics3Config(decoder, vision, join=join, dtype=dtype)
 
 
-_READERS = {"llava": _read_llava, "idefics2": _read_idefics2, "idefics3": _read_idefics3}
+_READERS = {
+    "llava": _read_llava,
+    "llava_next": _read_llava_next,
+    "idefics2": _read_idefics2,
+    "idefics3": _read_idefics3,
+}
 
 
 def _read_vision(section: Section, pixels: Mapping) -> dict[str, Any]:
@@ -305,84 +247,3 @@ def _ragged(vision: dict[str, Any], partial_patches: bool) -> VisionConfig:
         ragged=True,
         partial_patches=partial_patches,
     )
-
-
-def _read_decoder(text: Section, tied: bool | None, defaults: Mapping = {}) -> DecoderConfig:
-    """Read a text_config; ``tied`` from the top of the file overrides that of the section."""
-    kind = text.values["model_type"]
-    known = text.choice("model_type", _TEXT)
-    text = Section(text.path, text.name, text.values, {**known, **defaults})
-    heads, width = text.number("num_attention_heads"), text.number("hidden_size")
-    kv_heads, head_dim = text.number("num_key_value_heads", heads), width // heads
-    if text.values.get("head_dim") is not None:
-        head_dim = text.number("head_dim")
-    elif width % heads:
-        raise text.error("num_attention_heads", f"a divisor of hidden_size {width}")
-    if head_dim % 2:
-        raise text.error("head_dim", f"an even number (here {head_dim}), rotated in pairs")
-    if heads % kv_heads:
-        raise text.error("num_key_value_heads", f"a divisor of num_attention_heads {heads}")
-    theta, scaling = _read_rope(text)
-    attention_bias = kind == "llama" and text.flag("attention_bias")
-    return DecoderConfig(
-        vocab_size=text.number("vocab_size"),
-        width=width,
-        layers=text.number("num_hidden_layers"),
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        mlp_width=text.number("intermediate_size"),
-        rope_theta=theta,
-        norm_eps=text.number("rms_norm_eps", kind=float),
-        tied=text.flag("tie_word_embeddings") if tied is None else tied,
-        max_positions=text.number("max_position_embeddings"),
-        activation=text.choice("hidden_act", ACTIVATIONS),
-        qkv_bias=kind == "qwen2" or attention_bias,
-        o_bias=attention_bias,
-        mlp_bias=kind == "llama" and text.flag("mlp_bias"),
-        rope_scaling=scaling,
-        window=_read_window(text, kind),
-    )
-
-
-def _read_window(text: Section, kind: str) -> int | None:
-    window = text.values.get("sliding_window")
-    if kind == "llama" or window is None:
-        return None
-    if kind == "qwen2" and not text.flag("use_sliding_window"):
-        return None
-    layers = set(text.values.get("layer_types") or ["sliding_attention"])
-    if layers == {"full_attention"}:
-        return None
-    if layers != {"sliding_attention"} or text.values.get("max_window_layers", 0) not in (0, None):
-        raise text.error("layer_types", "one kind of attention in all layers")
-    return text.number("sliding_window")
-
-
-def _read_rope(text: Section) -> tuple[float, RopeScaling | None]:
-    """Read theta and scaling.
-
-    Transformers 5 stores them in ``rope_parameters``, 4 in ``rope_theta`` and ``rope_scaling``.
-    """
-    key = "rope_parameters" if text.values.get("rope_parameters") else "rope_scaling"
-    rope = Section(text.path, f"{text.name}.{key}", text.values.get(key) or {}, {})
-    theta = rope.number("rope_theta", text.number("rope_theta", 10_000.0, float), float)
-    for section in (text, rope):
-        if section.values.get("partial_rotary_factor") not in (None, 1):
-            raise section.error("partial_rotary_factor", "1: rotation of whole heads")
-    key = "rope_type" if "rope_type" in rope.values else "type"
-    kind = rope.values.get(key, "default")
-    if kind == "default":
-        return float(theta), None
-    if kind == "linear":
-        return float(theta), RopeScaling("linear", rope.number("factor", kind=float))
-    if kind == "llama3":
-        scaling = RopeScaling(
-            "llama3",
-            rope.number("factor", kind=float),
-            rope.number("low_freq_factor", kind=float),
-            rope.number("high_freq_factor", kind=float),
-            rope.number("original_max_position_embeddings"),
-        )
-        return float(theta), scaling
-    raise rope.error(key, "default, linear or llama3")

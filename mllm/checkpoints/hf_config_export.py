@@ -1,4 +1,4 @@
-"""Write ``config.json`` for a LLaVA that did not come from a Hugging Face folder.
+"""Write ``config.json`` for a LLaVA or LLaVA-NeXT that did not come from a Hugging Face folder.
 
 It uses the names that transformers 4 and 5 both read.
 """
@@ -8,9 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mllm.checkpoints.hf_config import ACTIVATIONS
+from mllm.checkpoints.hf_section import ACTIVATIONS
 from mllm.checkpoints.loaded import Loaded
-from mllm.models import DecoderConfig, LlavaConfig, VisionConfig
+from mllm.models import DecoderConfig, LlavaConfig, LlavaNextConfig, VisionConfig
 
 _NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
 _POST_NORM = "vision_tower.vision_model.post_layernorm"
@@ -23,10 +23,10 @@ def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dic
       ValueError: no Hugging Face LLaVA has this model's shape; the message says what differs.
     """
     config = loaded.config
-    if not isinstance(config, LlavaConfig):
+    if not isinstance(config, LlavaConfig | LlavaNextConfig):
         raise ValueError(
             f"family {loaded.family!r}: only a model that came from a Hugging Face folder, or a "
-            "LLaVA, can be exported to one"
+            "LLaVA or LLaVA-NeXT, can be exported to one"
         )
     _require_exportable(config)
     processor, vision, decoder = loaded.processor, config.vision, config.decoder
@@ -36,12 +36,16 @@ def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dic
     ids["pad_token_id"] = processor.pad_id
     if processor.config.bos is not None:
         ids["bos_token_id"] = processor.token_id(processor.config.bos)
+    named = {"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}
+    if isinstance(config, LlavaNextConfig):
+        side = vision.image_size
+        named = {"architectures": ["LlavaNextForConditionalGeneration"], "model_type": "llava_next"}
+        named["image_grid_pinpoints"] = [[rows * side, n * side] for rows, n in config.grids]
     raw = {
-        "architectures": ["LlavaForConditionalGeneration"],
-        "model_type": "llava",
+        **named,
         "torch_dtype": kind,
         "image_token_index": processor.image_id,
-        "image_seq_length": config.image_tokens,
+        "image_seq_length": vision.tokens,
         "projector_hidden_act": _NAMES[config.projector.activation],
         "multimodal_projector_bias": config.projector.bias,
         "vision_feature_layer": list(vision.outputs) or -1,
@@ -58,7 +62,7 @@ def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dic
     return raw, norm
 
 
-def _require_exportable(config: LlavaConfig) -> None:
+def _require_exportable(config: LlavaConfig | LlavaNextConfig) -> None:
     vision, projector, decoder = config.vision, config.projector, config.decoder
     if vision is None:
         raise ValueError("a text-only model: expected a vision tower to export it as a LLaVA")

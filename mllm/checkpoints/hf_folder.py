@@ -42,6 +42,7 @@ from mllm.parallel.place import fetch
 from mllm.parallel.rules import spec_of
 
 READ = (".json", ".jinja", ".model", ".txt")  # small files that answers may depend on
+IMAGE_IDS = {"llava": 32000, "llava_next": 32000, "idefics2": 32001, "idefics3": 128257}
 IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -151,7 +152,7 @@ def _places(mesh: Mesh | None, collection: str = ""):
 def _read_processor(folder: Path, family: str, config, raw: dict):
     """Return (processor, id of the image token according to config.json)."""
     key = "image_token_index" if "image_token_index" in raw else "image_token_id"
-    image_id = raw.get(key, {"llava": 32000, "idefics2": 32001, "idefics3": 128257}[family])
+    image_id = raw.get(key, IMAGE_IDS[family])
     if not isinstance(image_id, int) or not 0 <= image_id < config.decoder.vocab_size:
         raise ValueError(
             f"{folder / CONFIG}: key {key!r}: expected an id below vocab_size "
@@ -168,6 +169,13 @@ def _read_processor(folder: Path, family: str, config, raw: dict):
         raise ValueError(
             f"{read_image_settings(folder)[0]}: makes square images of {side} pixels, expected "
             f"{config.vision.image_size}, the vision_config.image_size of {folder / CONFIG}"
+        )
+    grids = getattr(config, "grids", ())
+    if grids != processor.config.grids:
+        raise ValueError(
+            f"{read_image_settings(folder)[0]}: image_grid_pinpoints gives canvases of "
+            f"{processor.config.grids} tiles, expected {grids}, those of {folder / CONFIG}: model "
+            "and processor would place the tokens of a picture differently"
         )
     rows = config.decoder.vocab_size
     if max(processor.tokenizer.get_vocab(with_added_tokens=True).values()) >= rows:

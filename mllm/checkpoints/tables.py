@@ -22,7 +22,7 @@ class Part:
     """Modules that files keep under one prefix.
 
     Attributes:
-      path: path of the part in our tree.
+      path: path of the part in our tree, "" for its top.
       prefixes: possible prefixes of the names; the first is written.
       weights: name after the prefix -> (path below ``path``, key of ``LAYOUTS``). If the model has
         no leaf for a name, the files must not hold the tensor.
@@ -44,7 +44,8 @@ class Part:
         pattern = re.sub(r"(?<=\.)(0|[1-9]\d*)(?=\.)", "{}", name, count=1)
         if pattern not in self.weights:
             return ()
-        before, _, rest = f"{self.path}/{self.weights[pattern][0]}".partition("{")
+        path = f"{self.path}/{self.weights[pattern][0]}".removeprefix("/")
+        before, _, rest = path.partition("{")
         names, _, after = rest.partition("}")
         return tuple(f"{before}{name}{after}" for name in names.split(","))
 
@@ -219,6 +220,7 @@ _IDEFICS = (
 )
 TABLES: dict[str, Table] = {
     "llava": _LLAVA,
+    "llava_next": (*_LLAVA, Part("", ("", "model."), {"image_newline": ("newline", "same")})),
     "idefics2": (
         *_IDEFICS,
         Part("connector", ("model.connector.modality_projection.",), GATED_CONNECTOR),

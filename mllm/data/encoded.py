@@ -3,8 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from mllm.data.conversation import Media, Turn
+
+
+class TokenRun(NamedTuple):
+    """How many tokens follow each other for one media token of a text, and how many tiles of an
+    image they show together.
+    """
+
+    length: int
+    tiles: int = 1
 
 
 @dataclass(frozen=True)
@@ -15,11 +25,13 @@ class Span:
       start: index of its first token. length: tokens.
       media: which of ``Encoded.media`` it shows; the runs of one medium follow each other in the
         order of its tiles.
+      tiles: how many tiles of an image it shows.
     """
 
     start: int
     length: int
     media: int
+    tiles: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,33 +96,33 @@ def expand(
     begin: Sequence[int],
     tokens: Sequence[int],
     said: Sequence[tuple[int, int]],
-    tiles: Sequence[int],
+    runs: Sequence[Sequence[TokenRun]],
     image_id: int | None,
-    run: int,
     where: str,
 ) -> tuple[list[int], list[Span], list[tuple[int, int]]]:
-    """Turn each image token into the run of one tile.
+    """Turn each image token into a run of them.
 
     Args:
       begin: ids before the tokens. said: ranges of tokens that an assistant says.
-      tiles: of each image, in order. run: tokens of a tile.
+      runs: of each image, in order.
 
     Returns:
       (ids, spans of media, supervised ranges of single tokens, those of media left out).
 
     Raises:
-      ValueError: there are more or fewer image tokens than tiles.
+      ValueError: there are more or fewer image tokens than runs.
     """
-    owners = [number for number, count in enumerate(tiles) for _ in range(count)]
+    wanted = [(run, number) for number, those in enumerate(runs) for run in those]
     ids, spans, places = list(begin), [], []
     found = 0 if image_id is None else sum(token == image_id for token in tokens)
-    if found != len(owners):
-        raise ValueError(f"{where}: {found} image tokens for {len(owners)} images or tiles")
+    if found != len(wanted):
+        raise ValueError(f"{where}: {found} image tokens for {len(wanted)} images or tiles")
     for token in tokens:
         places.append(len(ids))
         if token == image_id:
-            spans.append(Span(len(ids), run, owners[len(spans)]))
-            ids += [token] * run
+            run, number = wanted[len(spans)]
+            spans.append(Span(len(ids), run.length, number, run.tiles))
+            ids += [token] * run.length
         else:
             ids.append(token)
     shown = {span.start for span in spans}

@@ -9,11 +9,13 @@ processor in it), those of ``mllm.data.hf_chat``, and config.json. ``AutoProcess
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isqrt
 from pathlib import Path
 
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, processors
 
+from mllm.data.anyres import PINPOINTS, grids_of
 from mllm.data.hf_chat import (
     MORE_TEMPLATES,
     read_ends,
@@ -34,15 +36,17 @@ KINDS = {  # the transform of each image processor, by family
         "LlavaImageProcessor": "pad_square",
         "SiglipImageProcessor": "stretch",
     },
+    "llava_next": {"LlavaNextImageProcessor": "anyres"},
     "idefics2": {"Idefics2ImageProcessor": "idefics2"},
     "idefics3": {"Idefics3ImageProcessor": "idefics3", "SmolVLMImageProcessor": "idefics3"},
 }
 RESAMPLE = {int(member): member.name.lower() for member in Image.Resampling}
-DEFAULT_RESAMPLE = {"crop": 3, "pad_square": 3, "stretch": 3, "idefics2": 2, "idefics3": 1}
-BLOCKS = {"llava": "plain", "idefics2": "idefics2", "idefics3": "idefics3"}
-FORMATS = {"llava": "vicuna", "idefics2": "idefics2", "idefics3": "idefics2"}
+DEFAULT_RESAMPLE = {"idefics2": 2, "idefics3": 1}  # of others 3, bicubic
+BLOCKS = {"llava": "plain", "llava_next": "plain", "idefics2": "idefics2", "idefics3": "idefics3"}
+FORMATS = {"idefics2": "idefics2", "idefics3": "idefics2"}  # of others that of their decoder
 PROCESSORS = {
     "llava": "LlavaProcessor",
+    "llava_next": "LlavaNextProcessor",
     "idefics2": "Idefics2Processor",
     "idefics3": "Idefics3Processor",
 }
@@ -52,8 +56,8 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
     """Read the processor of a folder, for a model with ``image_tokens`` tokens per image or tile.
 
     Args:
-      family: llava, idefics2 or idefics3 (SmolVLM too). A folder without a chat template has the
-        published one of its family.
+      family: llava, llava_next, idefics2 or idefics3 (SmolVLM too). A folder without a chat
+        template has the published one of its family.
 
     Raises:
       FileNotFoundError, ValueError: the message names the file, the key, found and expected.
@@ -88,9 +92,9 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
         )
     try:
         config = ProcessorConfig(
-            **_read_images(folder, family),
+            **_read_images(folder, family, image_tokens),
             **read_limits(tokenizer, folder),
-            chat_format="smolvlm" if starts else FORMATS[family],
+            chat_format="smolvlm" if starts else _published_format(folder, family),
             image_block=BLOCKS[family],
             bos=bos,
             eos=ends[0],
@@ -106,6 +110,15 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
         return Processor(config, tokenizer)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
+
+
+def _published_format(folder: Path, family: str) -> str:
+    """Return the chat format of the published folders of a family: LLaVA's have Vicuna's, but for
+    LLaVA-NeXT with a decoder of Mistral's.
+    """
+    text = _optional(folder / "config.json").get("text_config") or {}
+    named = family == "llava_next" and text.get("model_type") == "mistral"
+    return FORMATS.get(family, "mistral" if named else "vicuna")
 
 
 def read_image_settings(folder: Path) -> tuple[Path, dict]:
@@ -125,8 +138,8 @@ def read_image_settings(folder: Path) -> tuple[Path, dict]:
     return plain, read_json(plain)
 
 
-def _read_images(folder: Path, family: str) -> dict:
-    """Return the fields of an ImageConfig."""
+def _read_images(folder: Path, family: str, image_tokens: int) -> dict:
+    """Return the fields of an ImageConfig, for a model with ``image_tokens`` tokens per tile."""
     where, settings = read_image_settings(folder)
 
     def expect(key: str, *expected):
@@ -144,13 +157,13 @@ def _read_images(folder: Path, family: str) -> dict:
     for key in ("do_resize", "do_rescale", "do_normalize"):
         expect(key, True)
     expect("rescale_factor", 1 / 255, 0.00392156862745098)
-    resample = settings.get("resample", DEFAULT_RESAMPLE[transform])
+    resample = settings.get("resample", DEFAULT_RESAMPLE.get(transform, 3))
     if type(resample) is not int or resample not in RESAMPLE:
         raise ValueError(f"{where}: resample is {resample!r}, expected one of {RESAMPLE}")
     fields = {"transform": transform, "resample": RESAMPLE[resample]}
     if transform == "pad_square":
         _check_border(where, settings.get("image_mean", ()))
-    if transform in ("crop", "pad_square"):
+    if transform in ("crop", "pad_square", "anyres"):
         expect("do_center_crop", True)
         side = _side(where, settings, "size", "shortest_edge")
         for edge in ("height", "width"):
@@ -158,6 +171,9 @@ def _read_images(folder: Path, family: str) -> dict:
                 raise ValueError(
                     f"{where}: crop_size.{edge} is {found}, expected {side} as size.shortest_edge"
                 )
+        if transform == "anyres":
+            fields |= {"split": True, "cells": isqrt(image_tokens)}  # it has cells^2 + cells
+            fields["grids"] = _grids(where, settings, side)
         return fields | {"image_size": side}
     if transform == "stretch":
         height, width = (_side(where, settings, "size", edge) for edge in ("height", "width"))
@@ -171,6 +187,15 @@ def _read_images(folder: Path, family: str) -> dict:
     if transform == "idefics2":
         return fields | {"shortest_edge": _side(where, settings, "size", "shortest_edge")}
     return fields | {"image_size": _side(where, settings, "max_image_size", "longest_edge")}
+
+
+def _grids(where: Path, settings: dict, side: int) -> tuple[tuple[int, int], ...]:
+    """Return the canvases of tiles of ``side`` pixels."""
+    found = settings.get("image_grid_pinpoints", PINPOINTS)
+    try:
+        return grids_of(found, side)
+    except ValueError as error:
+        raise ValueError(f"{where}: image_grid_pinpoints is {found!r}, expected {error}") from None
 
 
 def _check_border(where: Path, mean: Sequence[float]) -> None:
@@ -258,6 +283,11 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
             f"the image block {BLOCKS[family]!r}, found {config.transform!r} and "
             f"{config.image_block!r}"
         )
+    if config.transform == "anyres" and not config.split:
+        raise ValueError(
+            f"{folder}: split is False, expected True: {PROCESSORS[family]} always shows tiles of "
+            "a larger canvas too"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_str(processor.tokenizer.to_str())
     begin = "" if config.bos is None else f"{config.bos}:0 "
@@ -281,7 +311,7 @@ def write_hf_processor(folder: Path, processor: Processor, family: str, vision) 
     write_json(folder / "tokenizer_config.json", {**named, **options, **kind})
     pictures = _written_images(folder, config, kinds[config.transform], vision)
     write_json(folder / "preprocessor_config.json", {**pictures, **kind})
-    if family == "llava":
+    if family in ("llava", "llava_next"):
         layout = {
             "image_token": config.image,
             "patch_size": vision.patch_size,
@@ -338,9 +368,12 @@ def _written_images(folder: Path, config: ProcessorConfig, kind: str, vision) ->
     }
     if config.transform == "pad_square":
         _check_border(folder / "preprocessor_config.json", vision.mean)
-    if config.transform in ("crop", "pad_square"):
+    if config.transform == "anyres":
+        side = config.image_size
+        settings["image_grid_pinpoints"] = [[rows * side, n * side] for rows, n in config.grids]
+    if config.transform in ("crop", "pad_square", "anyres"):
         return settings | {
-            "do_pad": config.transform == "pad_square",
+            "do_pad": config.transform != "crop",
             "size": {"shortest_edge": config.image_size},
             "do_center_crop": True,
             "crop_size": {"height": config.image_size, "width": config.image_size},

@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from mllm.data import anyres
 from mllm.registry import lookup
 
 MAX_PIXELS = 64_000_000  # of an encoded image
@@ -30,11 +31,13 @@ RESAMPLE = {member.name.lower(): member for member in Image.Resampling}
 class ImageConfig:
     """How an image becomes a ``Picture``.
 
-    image_size: side in pixels of a square tile (crop, pad_square, stretch, idefics3).
+    image_size: side in pixels of a square tile (crop, pad_square, stretch, idefics3, anyres).
     transform: a name of ``TRANSFORMS``; resample: a Pillow filter, in lower case.
     alpha: "white" lays transparency over white; "drop" ignores it (colours stay as stored).
     longest_edge, shortest_edge: bounds in pixels (idefics2: both, idefics3: the first).
-    split: also show parts of the image, enlarged (idefics2, idefics3).
+    split: also show parts of the image, enlarged (idefics2, idefics3, anyres).
+    grids: (rows, columns) of tiles of the canvases to choose from. cells: tokens along a side of a
+      tile (anyres: both).
 
     Raises:
       ValueError: an unknown name, or a size that the transform needs is not positive.
@@ -47,14 +50,22 @@ class ImageConfig:
     longest_edge: int = 0
     shortest_edge: int = 0
     split: bool = False
+    grids: tuple[tuple[int, int], ...] = ()
+    cells: int = 0
 
     def __post_init__(self):
+        object.__setattr__(self, "grids", tuple(map(tuple, self.grids)))  # JSON has lists
         lookup(TRANSFORMS, self.transform, "transform")
         lookup(RESAMPLE, self.resample, "resample")
         lookup(ALPHA, self.alpha, "alpha")
         for name in SIZES[self.transform]:
             if (found := getattr(self, name)) < 1:
                 raise ValueError(f"transform {self.transform!r} needs {name} > 0, found {found}")
+        if self.transform == "anyres" and self.split and not anyres.are_grids(self.grids):
+            raise ValueError(
+                "transform 'anyres' needs grids to split, pairs of numbers of rows and columns of tiles, "
+                f"found {self.grids!r}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +75,14 @@ class Picture:
     tiles: u8[N, H, W, 3], zeros right of and below what is real.
     extents: (height, width) in pixels of what is real in each tile.
     grid: (rows, columns) of the crops, row by row, that precede the whole view; (0, 0) without.
+    offsets: i32[N, T], where each token of a tile stands, counted from the first token of the
+      image, -1 for nowhere; None where each tile has its own run of tokens.
     """
 
     tiles: np.ndarray
     extents: tuple[tuple[int, int], ...]
     grid: tuple[int, int] = (0, 0)
+    offsets: np.ndarray | None = None
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -179,13 +193,14 @@ def make_picture(image: Image.Image, config: ImageConfig, where: str = "image") 
         raise ValueError(f"{where}: mode {image.mode!r}, needs 'RGB' (convert it, or use decode)")
     try:
         tiles, grid = TRANSFORMS[config.transform](image, config)
+        offsets = offsets_of(image.size, config)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     extents = tuple((tile.height, tile.width) for tile in tiles)
     padded = np.zeros((len(tiles), *np.max(extents, axis=0), 3), np.uint8)
     for place, tile in zip(padded, tiles, strict=True):
         place[: tile.height, : tile.width] = np.asarray(tile)
-    return Picture(padded, extents, grid)
+    return Picture(padded, extents, grid, offsets)
 
 
 Tiles = tuple[list[Image.Image], tuple[int, int]]  # and the grid of a Picture
@@ -259,6 +274,34 @@ def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:
     return [*_cut(image, *lines), _resize(image, (side, side), config)], (rows, columns)
 
 
+def _anyres(image: Image.Image, config: ImageConfig) -> Tiles:
+    """LLaVA-NeXT: the whole, stretched to one tile; if split, then the tiles of the best canvas, on
+    which the image is centred in black. The text names no tile, so the grid is (0, 0).
+    """
+    side = config.image_size
+    whole = _resize(image, (side, side), config)
+    if not config.split:
+        return [whole], (0, 0)
+    rows, columns = anyres.best_grid(image.size[::-1], config.grids, side)
+    canvas = Image.new("RGB", (columns * side, rows * side))
+    height, width = anyres.fitted(image.size[::-1], canvas.size[::-1])
+    left, top = (canvas.width - width) // 2, (canvas.height - height) // 2
+    canvas.paste(_resize(image, (width, height), config), (left, top))
+    lines = (range(0, length + 1, side) for length in canvas.size)
+    return [whole, *_cut(canvas, *lines)], (0, 0)
+
+
+def offsets_of(size: tuple[int, int], config: ImageConfig) -> np.ndarray | None:
+    """Return ``Picture.offsets`` of an image of (width, height) pixels."""
+    if config.transform != "anyres":
+        return None
+    if not config.split:
+        return anyres.offsets_of(anyres.WHOLE, (0, 0), config.cells)
+    grid = anyres.best_grid(size[::-1], config.grids, config.image_size)
+    kept = anyres.unpadded(size[::-1], grid, config.cells)
+    return anyres.offsets_of(grid, kept, config.cells)
+
+
 def _longest_edge(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """Return the longer side at ``longest`` with the shorter one made even; then at most 4096."""
     width, height = _scaled(size, longest)
@@ -278,6 +321,7 @@ TRANSFORMS: dict[str, Callable[[Image.Image, ImageConfig], Tiles]] = {
     "stretch": _stretch,
     "idefics2": _idefics2,
     "idefics3": _idefics3,
+    "anyres": _anyres,
 }
 SIZES = {  # what of a config each transform needs
     "crop": ("image_size",),
@@ -285,6 +329,7 @@ SIZES = {  # what of a config each transform needs
     "stretch": ("image_size",),
     "idefics2": ("longest_edge", "shortest_edge"),
     "idefics3": ("image_size", "longest_edge"),
+    "anyres": ("image_size", "cells"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -9,23 +10,48 @@ from mllm.data import images
 from mllm.data.blocks import Grid
 from mllm.data.cache import Cache
 from mllm.data.conversation import Media
-from mllm.data.encoded import content_number
+from mllm.data.encoded import TokenRun, content_number
 from mllm.data.images import Picture
 from mllm.data.special_tokens import SpecialTokens
 
 KEPT = 256 * 2**20  # bytes of prepared pictures kept at hand; a split one may take megabytes
 
 
+class Layout(NamedTuple):
+    """How an image is written.
+
+    Attributes:
+      grid: (rows, columns) of the crops that the text names.
+      runs: of its image tokens, one for each that the text holds.
+    """
+
+    grid: Grid
+    runs: tuple[TokenRun, ...]
+
+
 class PictureTiles(SpecialTokens):
     """A tokenizer's special tokens, and how pictures are prepared."""
 
-    def grid(self, media: Media, where: str = "image") -> Grid:
-        """Return (rows, columns) of an image's tiles; nothing is decoded if no image is split."""
+    def layout(self, media: Media, where: str = "image") -> Layout:
+        """Return how an image is written; nothing is decoded if no image is split."""
         if not self.config.split:
-            return 0, 0
-        if media.digest not in self._grids:
-            self._grids[media.digest] = self.prepare(media, where).grid
-        return self._grids[media.digest]
+            return self._whole
+        if media.digest not in self._layouts:
+            self._layouts[media.digest] = self._layout_of(self.prepare(media, where))
+        return self._layouts[media.digest]
+
+    def _layout_of(self, picture: Picture) -> Layout:
+        tiles = len(picture.tiles)
+        if picture.offsets is None:
+            return Layout(picture.grid, (TokenRun(self.config.image_tokens),) * tiles)
+        return Layout(picture.grid, (TokenRun(int(picture.offsets.max()) + 1, tiles),))
+
+    @cached_property
+    def _whole(self) -> Layout:
+        """The layout of every image that is not split."""
+        offsets = images.offsets_of((1, 1), self.config)
+        tokens = self.config.image_tokens if offsets is None else int(offsets.max()) + 1
+        return Layout((0, 0), (TokenRun(tokens),))
 
     def prepare(self, media: Media, where: str = "image") -> Picture:
         """Return the tiles of an image; those used last are kept.
@@ -52,7 +78,7 @@ class PictureTiles(SpecialTokens):
         return height, width
 
     @cached_property
-    def _grids(self) -> dict[str, Grid]:
+    def _layouts(self) -> dict[str, Layout]:
         return {}
 
     @cached_property

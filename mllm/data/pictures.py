@@ -14,7 +14,7 @@ from mllm.data.conversation import Example, Media
 from mllm.data.images import Picture
 from mllm.data.packing import round_up, starts_of
 from mllm.data.processor import Processor
-from mllm.data.rows import empty_media
+from mllm.data.rows import empty_media, place_offsets
 from mllm.data.tokenized import Tokenized
 from mllm.data.views import Viewer, views_named
 
@@ -24,7 +24,8 @@ class Shown(NamedTuple):
 
     Attributes:
       row: number of the row. example: what shows it. medium: its number in that example.
-      slots: index in the row of the first token of each of its runs. lengths: their tokens.
+      slots: index in the row of the first token of the run of each of its tiles. lengths: the
+        tokens of these runs.
     """
 
     row: int
@@ -45,6 +46,8 @@ class Pictures:
         that holds every tile: one program for the whole run.
       tokens: what a frozen encoder makes of each picture, float[tiles, N, D] by its content number,
         or None. Batches then hold ``tokens`` instead of ``values``.
+      offsets: ``Picture.offsets`` of each picture that has them, by its content number; known
+        where ``tokens`` are.
     """
 
     processor: Processor
@@ -53,6 +56,7 @@ class Pictures:
     width: int
     augmented: bool | str = False
     tokens: dict[int, np.ndarray] | None = None
+    offsets: dict[int, np.ndarray] = field(default_factory=dict)
     _viewer: Viewer = field(init=False)
 
     def __post_init__(self):
@@ -73,7 +77,7 @@ class Pictures:
         Args:
           patch: heights and widths are padded to a multiple of this.
         """
-        most = max((len(example.spans) for example in examples), default=0)
+        most = max((int(example.spans[:, 3].sum()) for example in examples), default=0)
         if not most:
             return None
         height = width = 0
@@ -114,7 +118,8 @@ class Pictures:
 
         Returns:
           values u8[R, I, H, W, 3] or tokens float[R, I, N, D]; slots, lengths i32[R, I], the first
-          token and the number of tokens of each (-1 and 0: none); extents i32[R, I, 2].
+          token and the number of tokens of each (-1 and 0: none); extents i32[R, I, 2]; and
+          offsets i32[R, I, N] where the tokens of a tile do not follow each other.
         """
         shown = [one for r, row in enumerate(rows) for one in shown_in(r, row)]
         taken = np.zeros(count, int)
@@ -125,19 +130,26 @@ class Pictures:
         if self.tokens is not None:
             known = next(iter(self.tokens.values()))
             shape, dtype = known.shape[1:], known.dtype
-        laid = empty_media(count, tiles, shape, dtype)
+        config = self.processor.config
+        spread = config.image_tokens if config.transform == "anyres" else 0
+        laid = empty_media(count, tiles, shape, dtype, spread)
         taken[:] = 0
         for one in shown:
             place = slice(taken[one.row], taken[one.row] + len(one.slots))
             laid["slots"][one.row, place], laid["lengths"][one.row, place] = one.slots, one.lengths
             taken[one.row] = place.stop
             if self.tokens is not None:
-                laid["values"][one.row, place] = self.tokens[one.example.media[one.medium]]
-                continue
-            picture = self._seen(one, source, rng)
-            _, height, width, _ = picture.tiles.shape
-            laid["values"][one.row, place, :height, :width] = picture.tiles
-            laid["extents"][one.row, place] = picture.extents
+                number = int(one.example.media[one.medium])
+                laid["values"][one.row, place] = self.tokens[number]
+                offsets = self.offsets.get(number)
+            else:
+                picture = self._seen(one, source, rng)
+                _, height, width, _ = picture.tiles.shape
+                laid["values"][one.row, place, :height, :width] = picture.tiles
+                laid["extents"][one.row, place] = picture.extents
+                offsets = picture.offsets
+            if offsets is not None:
+                place_offsets(laid, one.row, place, offsets)
         if self.tokens is not None:
             laid["tokens"] = laid.pop("values")
         return laid
@@ -166,7 +178,6 @@ def shown_in(number: int, row: Sequence[Tokenized]) -> list[Shown]:
             if not len(spans) or (in_prefix and segment > 0):
                 continue
             shift = 0 if in_prefix else start - prefix
-            found.append(
-                Shown(number, example, medium, (spans[:, 0] + shift).tolist(), spans[:, 1].tolist())
-            )
+            starts, lengths = np.repeat(spans[:, :2] + [shift, 0], spans[:, 3], axis=0).T.tolist()
+            found.append(Shown(number, example, medium, starts, lengths))
     return found

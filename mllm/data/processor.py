@@ -116,7 +116,8 @@ class Processor(PictureTiles):
         check_order(turns, generate, where)
         media = tuple(part for turn in turns for part in turn.media)
         self._check_kinds(media, where)
-        grids = [self.grid(medium, where) for medium in media]
+        layouts = [self.layout(medium, where) for medium in media]
+        grids = [layout.grid for layout in layouts]
         answer = None if generate or turns[-1].media else turns.pop().text
         begin = self._begin
         if turns and turns[0].role == "raw":
@@ -130,10 +131,9 @@ class Processor(PictureTiles):
             tokens, said = self._encode_pieces(pieces, cut=not generate and answer is None)
             answered = [] if answer is None else self._answer(answer, drawn)
             begin = [] if self._begins(pieces) else begin
-        tiles = [rows * columns + 1 for rows, columns in grids]
         literal = turns and turns[0].literal and not media
-        run = None if literal else self.image_id, self.config.image_tokens
-        ids, spans, supervised = expand(begin, tokens, said, tiles, *run, where)
+        image_id, runs = None if literal else self.image_id, [layout.runs for layout in layouts]
+        ids, spans, supervised = expand(begin, tokens, said, runs, image_id, where)
         if not generate:
             end = [self.eos_id] if ended else []
             supervised.append((len(ids), len(ids) + len(answered) + len(end)))

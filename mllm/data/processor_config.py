@@ -12,7 +12,7 @@ from mllm.registry import lookup
 TEMPLATE = "template"  # the chat format of a config that holds a chat template
 # Fields that processor.json did not always have. It and the digest leave them out where they are
 # empty, so that checkpoints and replies of earlier versions stay what they are.
-LATER = ("ends", "barred", "stop", "chat_template", "known_ids", "codes")
+LATER = ("ends", "barred", "stop", "chat_template", "known_ids", "codes", "grids", "cells")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ProcessorConfig(ImageConfig):
       eos: ends what an assistant says, and is learned as its end.
       pad: fills rows.
       image: stands for a picture; None in a text-only model.
-      image_tokens: of a picture, or of a tile of a split one.
+      image_tokens: of a picture, or of a tile of a split one (anyres: with those that end rows).
       ends: other tokens at which a reply ends. barred: tokens that no reply holds.
       stop: texts at which a reply ends.
       chat_template: writes conversations; None if ``chat_format`` names a function.
@@ -67,6 +67,13 @@ class ProcessorConfig(ImageConfig):
                 f"chat_format is {self.chat_format!r} with a chat_template, expected {TEMPLATE!r}"
             )
         lookup(IMAGE_BLOCKS, self.image_block, "image block")
+        if self.transform == "anyres" and self.image_tokens != (
+            found := self.cells**2 + self.cells
+        ):
+            raise ValueError(
+                f"image_tokens is {self.image_tokens}, expected {found}: a tile has {self.cells} "
+                "cells along a side, and each row of them may end with one token more"
+            )
 
     def described(self) -> dict:
         """Return the fields as JSON values."""

@@ -48,7 +48,11 @@ def lay_out(
     shown = [picture for row in pictures for picture in row]
     tiles, extents = stack_tiles(shown, height, wide)
     counts = [sum(len(picture.tiles) for picture in shown) for shown in pictures]
-    found = place_images(batch["tokens"], tiles, extents, counts, image_id, image_tokens)
+    offsets = None
+    if any(picture.offsets is not None for picture in shown):
+        offsets = [picture.offsets for picture in shown]
+    known = counts, image_id, image_tokens, offsets
+    found = place_images(batch["tokens"], tiles, extents, *known)
     return {**batch, "media": found} if found else batch
 
 
@@ -75,6 +79,7 @@ def place_images(
     counts: Sequence[int] | None,
     image_id: int | None,
     image_tokens: int,
+    offsets: Sequence[np.ndarray] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Lay images out at the runs of image tokens of i32[B, T] rows, in their order.
 
@@ -82,27 +87,36 @@ def place_images(
       images: [N, H, W, 3] of any dtype. extents: i32[N, 2], their real (height, width).
       counts: images of each row; None if only their sum is known. Without any image nothing is
         returned.
+      offsets: ``Picture.offsets`` of each picture, whose tiles are the images; None if each image
+        has a run of ``image_tokens`` tokens.
 
     Returns:
       {"image": {values [B, I, H, W, 3]; slots i32[B, I], the first token of each run (-1: no
-      image); lengths i32[B, I], its tokens; extents i32[B, I, 2]}}.
+      image); lengths i32[B, I], the tokens of each image; extents i32[B, I, 2]; and with
+      ``offsets`` these, i32[B, I, image_tokens]}}.
 
     Raises:
       ValueError: image tokens and images do not match.
     """
-    slots = [_runs(row, image_id, image_tokens, f"row {i}") for i, row in enumerate(tokens)]
+    if offsets is None:
+        slots = [_runs(row, image_id, image_tokens, f"row {i}") for i, row in enumerate(tokens)]
+    else:
+        slots = _runs_of_pictures(tokens, image_id, offsets)
+        offsets = np.concatenate([np.zeros((0, image_tokens), np.int32), *offsets])
     found = [len(places) for places in slots]
     if (found != list(counts)) if counts is not None else (sum(found) != len(images)):
         wanted = f"{len(images)} images" if counts is None else f"{list(counts)} images"
+        run = f"an image takes {image_tokens} tokens of id {image_id}"
+        run = run if offsets is None else f"the tokens of a picture have id {image_id}"
         raise ValueError(
-            f"image tokens for {found} images in the rows, but {wanted} are given; an image takes "
-            f"{image_tokens} tokens of id {image_id}"
+            f"image tokens for {found} images in the rows, but {wanted} are given; {run}"
         )
     most = max(found, default=0)
     if not most:
         return {}
     rows = len(tokens)
-    laid = empty_media(rows, most, images.shape[1:], images.dtype)
+    spread = 0 if offsets is None else image_tokens
+    laid = empty_media(rows, most, images.shape[1:], images.dtype, spread)
     taken = 0
     for i, places in enumerate(slots):
         mine = slice(taken, taken + len(places))
@@ -110,24 +124,70 @@ def place_images(
         laid["slots"][i, : len(places)] = places
         laid["lengths"][i, : len(places)] = image_tokens
         laid["extents"][i, : len(places)] = extents[mine]
+        if offsets is not None:
+            place_offsets(laid, i, slice(0, len(places)), offsets[mine])
         taken = mine.stop
     return {"image": laid}
 
 
 def empty_media(
-    rows: int, most: int, shape: Sequence[int], dtype: np.dtype
+    rows: int, most: int, shape: Sequence[int], dtype: np.dtype, spread: int = 0
 ) -> dict[str, np.ndarray]:
     """Return the arrays of one kind of media for ``rows`` rows of ``most`` media each, none there.
 
     Args:
-      shape: of the values of one medium.
+      shape: of the values of one medium. spread: tokens of a medium, if they do not follow each
+        other.
     """
+    offsets = {"offsets": np.full((rows, most, spread), -1, np.int32)} if spread else {}
     return {
+        **offsets,
         "values": np.zeros((rows, most, *shape), dtype),
         "slots": np.full((rows, most), -1, np.int32),
         "lengths": np.zeros((rows, most), np.int32),
         "extents": np.zeros((rows, most, 2), np.int32),
     }
+
+
+def place_offsets(laid: dict[str, np.ndarray], row: int, media: slice, offsets: np.ndarray) -> None:
+    """Write where the tokens of some media of a row stand, and how many of each do."""
+    laid["offsets"][row, media] = offsets
+    laid["lengths"][row, media] = (offsets >= 0).sum(axis=1)
+
+
+def _runs_of_pictures(
+    tokens: np.ndarray, image_id: int | None, offsets: Sequence[np.ndarray]
+) -> list[list[int]]:
+    """Return, for each row, where the run of image tokens of each tile's picture begins.
+
+    Args:
+      offsets: of each picture; they say how long its run is.
+
+    Raises:
+      ValueError: a row does not hold whole runs, or there are more of them than pictures.
+    """
+    waiting, slots = list(offsets)[::-1], []
+    for number, row in enumerate(tokens):
+        places = np.flatnonzero(row == (-1 if image_id is None else image_id))
+        found, taken = [], 0
+        while taken < len(places):
+            picture = waiting.pop() if waiting else None
+            length = 0 if picture is None else int(picture.max()) + 1
+            run = places[taken : taken + length]
+            if not length or len(run) != length or run[-1] - run[0] != length - 1:
+                wanted = (
+                    "no picture is left for them"
+                    if picture is None
+                    else (f"expected a run of {length} of them for the next picture")
+                )
+                raise ValueError(
+                    f"row {number}: {len(places) - taken} more image tokens of id {image_id}, "
+                    f"{wanted}"
+                )
+            found += [int(run[0])] * len(picture)
+            taken += length
+        slots.append(found)
+    return slots
 
 
 def _runs(row: np.ndarray, image_id: int | None, image_tokens: int, where: str) -> np.ndarray:

@@ -23,7 +23,7 @@ class Tokenized:
       name: its id in messages. role: see ``conversation.Example``.
       ids: i32[n], all of its tokens.
       media: i64[m], ``content_number`` of each medium that it shows, in order.
-      spans: i32[k, 3], the (start, length, medium) of each run of media tokens, in order.
+      spans: i32[k, 4], the (start, length, medium, tiles) of each run of media tokens, in order.
       supervised: i32[a, 2], the (start, end) of what assistants say.
       drawn: i32[c], where pictures that are written as codes end, ascending.
       prefix: tokens that it may share with other examples, at least 1; none is supervised.
@@ -49,7 +49,7 @@ class Tokenized:
     def content(self) -> np.ndarray:
         """Return i64[n], ``Encoded.content``."""
         content = self.ids.astype(np.int64)
-        for start, length, medium in self.spans:
+        for start, length, medium, _ in self.spans:
             content[start : start + length] = self.media[medium]
         return content
 
@@ -62,7 +62,7 @@ class Tokenized:
             with those of pictures in codes.
         """
         first = int(self.supervised[0, 0]) if len(self.supervised) else len(self.ids)
-        last = {int(medium): int(start + length) for start, length, medium in self.spans}
+        last = {int(medium): int(start + length) for start, length, medium, _ in self.spans}
         media = sorted({1, *(end for end in last.values() if 1 < end <= first)})
         others = {int(end) for end in self.drawn if end <= first}
         if text:
@@ -102,14 +102,14 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
     """Return an encoded example in small arrays, without its media."""
     ids, codes = np.array(encoded.ids, np.int32), processor.config.codes
     end = -1 if codes is None else processor.token_id(codes.end)
-    spans = [(span.start, span.length, span.media) for span in encoded.spans]
+    spans = [(s.start, s.length, s.media, s.tiles) for s in encoded.spans]
     return Tokenized(
         index,
         example.id,
         example.role,
         ids,
         np.array([content_number(medium) for medium in encoded.media], np.int64),
-        np.array(spans, np.int32).reshape(-1, 3),
+        np.array(spans, np.int32).reshape(-1, 4),
         np.array(encoded.supervised, np.int32).reshape(-1, 2),
         drawn=(np.flatnonzero(ids == end) + 1).astype(np.int32),
     )

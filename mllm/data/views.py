@@ -128,4 +128,5 @@ class Viewer:
         image = self._kept.get(number, decoded, lambda image: 4 * image.width * image.height)
         width, height = image.width // 2, image.height // 2
         view = augment(image, (width, height), rng, self.views)
-        return Picture(view[None], ((height, width),))
+        offsets = images.offsets_of((width, height), config)
+        return Picture(view[None], ((height, width),), offsets=offsets)

@@ -9,7 +9,6 @@ time while the first ones run. A call waits for its program, and raises what com
 import contextlib
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
@@ -21,6 +20,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.loaded import Loaded
+from mllm.data import anyres
 from mllm.data.encoded import Encoded
 from mllm.data.images import Picture
 from mllm.parallel.mesh import mesh_of
@@ -163,8 +163,19 @@ class _Planned(Calls):
     def pictures(self, encoded: Encoded, media: list[int]) -> list[Picture]:
         if self._tile is None and media:
             self._tile = super().pictures(encoded, media[:1])[0].tiles.shape[1:]
-        counts = Counter(span.media for span in encoded.spans)
-        return [_blank(counts[number], self._tile) for number in media]
+        return [self._blank(encoded, number) for number in media]
+
+    def _blank(self, encoded: Encoded, number: int) -> Picture:
+        """Return a picture of the shapes of a medium."""
+        spans, config = (
+            [s for s in encoded.spans if s.media == number],
+            self.loaded.processor.config,
+        )
+        tiles, offsets = sum(span.tiles for span in spans), None
+        if config.transform == "anyres":
+            offsets = anyres.blank(spans[0].length, tiles, config.cells)
+        pixels = np.zeros((tiles, *self._tile), np.uint8)
+        return Picture(pixels, (self._tile[:2],) * tiles, offsets=offsets)
 
     def place(self, rows: dict) -> dict:
         if self._mesh is None:
@@ -199,10 +210,6 @@ def _keep(key: Hashable, found, compiled: Future) -> None:
     """Note what a program returns, if it was compiled."""
     if not compiled.cancelled() and compiled.exception() is None:
         _COMPILED[key] = found
-
-
-def _blank(tiles: int, shape: tuple[int, ...]) -> Picture:
-    return Picture(np.zeros((tiles, *shape), np.uint8), (shape[:2],) * tiles)
 
 
 def _shape(array, sharding) -> jax.ShapeDtypeStruct:

@@ -4,12 +4,13 @@ batch).
 
 from dataclasses import asdict, fields
 
-from mllm.models import idefics2, idefics3, interleaved, llava
+from mllm.models import idefics2, idefics3, interleaved, llava, llava_next
 from mllm.models.decoder import DecoderConfig
 from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
 from mllm.models.idefics3 import Idefics3Config
 from mllm.models.interleaved import InterleavedConfig
 from mllm.models.llava import LlavaConfig
+from mllm.models.llava_next import LlavaNextConfig
 from mllm.models.perceiver import ResamplerConfig
 from mllm.models.projector import ProjectorConfig
 from mllm.models.vit import VisionConfig
@@ -19,12 +20,14 @@ from mllm.registry import lookup
 
 MODELS = {
     "llava": llava,
+    "llava_next": llava_next,
     "idefics2": idefics2,
     "idefics3": idefics3,
     "interleaved": interleaved,
 }
 CONFIGS = {
     "llava": LlavaConfig,
+    "llava_next": LlavaNextConfig,
     "idefics2": Idefics2Config,
     "idefics3": Idefics3Config,
     "interleaved": InterleavedConfig,

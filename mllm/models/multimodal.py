@@ -13,6 +13,8 @@ The media of a batch are {kind: {"values" or "tokens", "slots", "lengths", "exte
   slots    i32[B, I], index of the first token of each medium, -1 for none
   lengths  i32[B, I], number of tokens of each, at most N; without it N
   extents  i32[B, I, 2], real height and width of each image; without it H and W
+  offsets  i32[B, I, N] instead of lengths, where each token of a medium stands, counted from its
+           slot, -1 for nowhere; without it they follow each other
 
 B rows, I media of a kind in a row, H and W pixels, N tokens of a medium, T tokens of a row, D
 width, V vocabulary.
@@ -53,6 +55,10 @@ class Multimodal(nn.Module):
         """Encode normalised pixels float[B, H, W, 3], of extents i32[B, 2], to float[B, N, D]."""
         raise NotImplementedError(f"{type(self).__name__} encodes no images")
 
+    def parts(self, encoded: jax.Array) -> dict[str, jax.Array]:
+        """Return what ``encode_pixels`` returned by the names of its parts, to compare them."""
+        return {"image tokens": encoded}
+
     def encode(self, kind: str, values: jax.Array, extents: jax.Array | None) -> jax.Array:
         """Encode media of one kind, [B, ...] -> tokens float[B, N, D].
 
@@ -72,7 +78,8 @@ class Multimodal(nn.Module):
         x = self.decoder.embed(tokens, self.config.dtype)
         for kind in sorted(media):
             found = media[kind]
-            x = place_media(x, found["tokens"], found["slots"], found.get("lengths"))
+            where = found.get("lengths"), found.get("offsets")
+            x = place_media(x, found["tokens"], found["slots"], *where)
         return x
 
     def hidden(self, tokens, structure, media, **options):
@@ -89,7 +96,11 @@ class Multimodal(nn.Module):
 
 
 def place_media(
-    x: jax.Array, media: jax.Array, slots: jax.Array, lengths: jax.Array | None = None
+    x: jax.Array,
+    media: jax.Array,
+    slots: jax.Array,
+    lengths: jax.Array | None = None,
+    offsets: jax.Array | None = None,
 ) -> jax.Array:
     """Write tokens of media over embeddings.
 
@@ -97,12 +108,17 @@ def place_media(
       x: float[B, T, D]. media: float[B, I, N, D]. slots: i32[B, I], where each begins; -1 writes
         nothing.
       lengths: i32[B, I], how many tokens of each are written; None writes all N.
+      offsets: i32[B, I, N], where each token stands, counted from its slot; -1 does not write it.
+        None writes one after the other.
     """
     batch, _, count, width = media.shape
-    offsets = jnp.arange(count)
     absent = slots[:, :, None] < 0
-    if lengths is not None:
-        absent = absent | (offsets >= lengths[:, :, None])
+    if offsets is not None:
+        absent = absent | (offsets < 0)
+    else:
+        offsets = jnp.arange(count)
+        if lengths is not None:
+            absent = absent | (offsets >= lengths[:, :, None])
     index = jnp.where(absent, x.shape[1], slots[:, :, None] + offsets).reshape(batch, -1)
     rows = jnp.arange(batch)[:, None]
     return x.at[rows, index].set(media.reshape(batch, -1, width).astype(x.dtype), mode="drop")
@@ -240,8 +256,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
 
         Returns:
           "pixels" float[B * I, H, W, 3], "patches" float[B * I, n, D], "positions" i32[B * I, n] of
-          a ragged tower, "features" float[B * I, n, D], "image tokens" float[B * I, N, D],
-          "embeddings" float[B, T, D], "logits" float32[B, T, V].
+          a ragged tower, "features" float[B * I, n, D], "image tokens" float[B * I, N, D] and what
+          else ``Multimodal.parts`` names, "embeddings" float[B, T, D], "logits" float32[B, T, V].
         """
         images = batch["media"]["image"]
         pixels, extents = _prepare(config, images["values"], images.get("extents"))
@@ -259,13 +275,14 @@ def functions_of(family: type[Multimodal]) -> Functions:
             real = real_patches(config.vision, pixels.shape, extents)
             found["positions"] = position_ids(config.vision, real)
         tokens = media.reshape(*images["values"].shape[:2], *media.shape[1:])
-        placed = {"image": {"tokens": tokens, "slots": images["slots"]}}
+        where = {name: images[name] for name in ("slots", "offsets") if name in images}
+        placed = {"image": {"tokens": tokens, **where}}
         embed = batch["tokens"], placed
         states, _ = hidden(config, variables, {**batch, "media": placed})
         return {
             **found,
             "features": vision["__call__"][0],
-            "image tokens": media,
+            **family(config).apply(variables, media, method="parts"),
             "embeddings": family(config).apply(variables, *embed, method="embed"),
             "logits": jnp.dot(states, head(config, variables), preferred_element_type=jnp.float32),
         }

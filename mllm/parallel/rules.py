@@ -46,6 +46,7 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"codec/(codebook|usage|mean)$", ()),  # every device looks for the nearest of all codes
     (r"vision/class_token$", ()),
     (r"params/item_bias$", ()),
+    (r"(^|/)newline$", ()),
     (r"(norm|attention_scale|mlp_scale)/(scale|b)$", ()),
     (r"ns_coeffs$", ()),  # coefficients of Muon's polynomial
 )

@@ -104,7 +104,8 @@ def fits_in_memory(loaded: Loaded, pipeline: Pipeline) -> bool:
 
 def picture_tokens(loaded: Loaded, pipeline: Pipeline) -> dict[int, np.ndarray]:
     """Return float[tiles, N, D] of each picture of a pipeline by its content number, as the encoder
-    makes them; at 7 B a picture of LLaVA takes 4.7 MB of host memory.
+    makes them; at 7 B a picture of LLaVA takes 4.7 MB of host memory. ``Pictures.offsets`` are
+    noted on the way.
     """
     mesh, pictures = mesh_of(loaded.variables), pipeline.pictures
     encode = jax.jit(loaded.model.encode_media, static_argnums=0)
@@ -124,6 +125,8 @@ def picture_tokens(loaded: Loaded, pipeline: Pipeline) -> dict[int, np.ndarray]:
     counts = []
     for number, picture in pictures.all(pipeline.examples, pipeline.source):
         numbers.append(number)
+        if picture.offsets is not None:
+            pictures.offsets[number] = picture.offsets
         counts.append(len(picture.tiles))
         waiting.append(picture)
         tiles = sum(len(p.tiles) for p in waiting)

@@ -64,7 +64,8 @@ def described_model(config, benchmark, model=None) -> Loaded:
     family, shape = config_from_dict(described.to_dict(), "the section of the model")
     lookup(CHAT_FORMATS, config.processor.chat_format, "config.processor.chat_format")
     tokenizer = read_tokenizer(benchmark.tokenizer_path)
-    options = {**config.processor, "image_tokens": shape.image_tokens}
+    own = getattr(shape, "pictures", {})  # what a family itself says about its pictures
+    options = {**config.processor, **own, "image_tokens": shape.image_tokens}
     if (codec := getattr(shape, "codec", None)) is not None:
         # The codes of a codebook are the last tokens, and pictures are shown as codes alone.
         codes = CodesConfig(size=codec.codes, length=codec.length)

@@ -354,6 +354,7 @@ VIEWED = {
     "stretch": dict(image_size=32),
     "idefics2": dict(longest_edge=48, shortest_edge=16),
     "idefics3": dict(image_size=32, longest_edge=64),
+    "anyres": dict(image_size=32, cells=2),
 }
 
 
