@@ -40,27 +40,20 @@ def grids_of(pinpoints: object, side: int) -> tuple[Size, ...]:
 
 
 def best_grid(size: Size, grids: Sequence[Size], side: int) -> Size:
-    """Return the grid whose canvas shows the most pixels of a picture; of several, the smallest.
+    """Return the grid whose canvas shows the most pixels of a picture; of several the one with the
+    least left over, and of these the first.
 
     Args:
       side: of a tile in pixels.
-
-    Raises:
-      ValueError: the picture is so narrow that no canvas shows it.
     """
-    best, shown, empty = None, 0, math.inf
-    for rows, columns in grids:
-        scale = min(columns * side / size[1], rows * side / size[0])
+
+    def rank(grid: Size) -> tuple[int, int]:
+        height, width = grid[0] * side, grid[1] * side
+        scale = min(width / size[1], height / size[0])
         seen = min(int(size[1] * scale) * int(size[0] * scale), size[0] * size[1])
-        wasted = rows * columns * side**2 - seen
-        if seen > shown or (seen == shown and wasted < empty):
-            best, shown, empty = (rows, columns), seen, wasted
-    if best is None:
-        raise ValueError(
-            f"{size[1]}x{size[0]} pixels are less than one pixel wide or high on every canvas of "
-            f"tiles of {side} pixels; cut the image to a less narrow shape"
-        )
-    return best
+        return -seen, height * width - seen
+
+    return min(grids, key=rank)
 
 
 def fitted(size: Size, canvas: Size) -> Size:

@@ -67,12 +67,11 @@ class ProcessorConfig(ImageConfig):
                 f"chat_format is {self.chat_format!r} with a chat_template, expected {TEMPLATE!r}"
             )
         lookup(IMAGE_BLOCKS, self.image_block, "image block")
-        if self.transform == "anyres" and self.image_tokens != (
-            found := self.cells**2 + self.cells
-        ):
+        taken = self.cells**2 + self.cells
+        if self.transform == "anyres" and self.image_tokens != taken:
             raise ValueError(
-                f"image_tokens is {self.image_tokens}, expected {found}: a tile has {self.cells} "
-                "cells along a side, and each row of them may end with one token more"
+                f"image_tokens is {self.image_tokens}, expected {taken}: a tile has {self.cells} "
+                "tokens along a side, and each row of them may end with one token more"
             )
 
     def described(self) -> dict:
