@@ -61,12 +61,11 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
     model = MODELS[family]
     variables = {"params": _cast(model.abstract(shape)["params"], shape.dtype)}
     variables = _placed(jax.eval_shape(split_layers, variables), mesh)
-    prompt, asked = shape.image_tokens + 32, pictures * QUESTIONS
-    side = shape.vision.image_size
+    prompt, asked = _largest(shape)[1] + 32, pictures * QUESTIONS
     shown = _arrays(
         mesh,
         **dict.fromkeys(("tokens", "positions", "segments"), ((pictures, prompt), jnp.int32)),
-        media=_one_image(pictures, side),
+        media=_one_image(pictures, shape),
     )
     options = _arrays(
         mesh,
@@ -91,29 +90,35 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
 def _rows(config, shape, rows: int, mesh: Mesh, *, referenced: bool) -> dict:
     """Return a batch as ``mllm.data.packing.collate`` makes it, with one picture per row."""
     tokens, supervised, answers = (config.rows[k] for k in ("tokens", "supervised", "answers"))
-    side = shape.vision.image_size
     arrays = {
         **dict.fromkeys(("tokens", "positions", "segments"), ((rows, tokens), jnp.int32)),
         **dict.fromkeys(("targets", "sources"), ((rows, supervised), jnp.int32)),
         **dict.fromkeys(("weight", "role"), ((rows,), jnp.float32)),
         "loss_mask": ((rows, tokens), jnp.float32),
         "answers": ((rows, answers), jnp.int32),
-        "media": _one_image(rows, side),
+        "media": _one_image(rows, shape),
     }
     if referenced:
         arrays["reference_logprobs"] = ((rows, answers), jnp.float32)
     return _arrays(mesh, **arrays)
 
 
-def _one_image(rows: int, side: int) -> dict:
-    """Return the (shape, dtype) of the media of rows with one square image each."""
-    return {
-        "image": {
-            "values": ((rows, 1, side, side, 3), jnp.uint8),
-            **dict.fromkeys(("slots", "lengths"), ((rows, 1), jnp.int32)),
-            "extents": ((rows, 1, 2), jnp.int32),
-        }
+def _largest(shape) -> tuple[int, int]:
+    """Return the tiles and the tokens of the largest picture of a model."""
+    return getattr(shape, "largest", (1, shape.image_tokens))
+
+
+def _one_image(rows: int, shape) -> dict:
+    """Return the (shape, dtype) of the media of rows with one picture each, the largest."""
+    side, (tiles, _) = shape.vision.image_size, _largest(shape)
+    image = {
+        "values": ((rows, tiles, side, side, 3), jnp.uint8),
+        **dict.fromkeys(("slots", "lengths"), ((rows, tiles), jnp.int32)),
+        "extents": ((rows, tiles, 2), jnp.int32),
     }
+    if hasattr(shape, "largest"):
+        image["offsets"] = ((rows, tiles, shape.image_tokens), jnp.int32)
+    return {"image": image}
 
 
 def _arrays(mesh: Mesh, **arrays) -> dict:

@@ -63,7 +63,7 @@ class ImageConfig:
                 raise ValueError(f"transform {self.transform!r} needs {name} > 0, found {found}")
         if self.transform == "anyres" and self.split and not anyres.are_grids(self.grids):
             raise ValueError(
-                "transform 'anyres' needs grids to split, pairs of numbers of rows and columns of tiles, "
+                "transform 'anyres' needs grids to split: pairs of numbers of rows and columns, "
                 f"found {self.grids!r}"
             )
 

@@ -46,6 +46,7 @@ class Pictures:
         that holds every tile: one program for the whole run.
       tokens: what a frozen encoder makes of each picture, float[tiles, N, D] by its content number,
         or None. Batches then hold ``tokens`` instead of ``values``.
+      spread: tokens of a tile, if they do not follow each other; otherwise 0.
       offsets: ``Picture.offsets`` of each picture that has them, by its content number; known
         where ``tokens`` are.
     """
@@ -56,6 +57,7 @@ class Pictures:
     width: int
     augmented: bool | str = False
     tokens: dict[int, np.ndarray] | None = None
+    spread: int = 0
     offsets: dict[int, np.ndarray] = field(default_factory=dict)
     _viewer: Viewer = field(init=False)
 
@@ -90,7 +92,9 @@ class Pictures:
                     size = processor.tile_size(read, f"example {example.name}")
                     height, width = max(height, size[0]), max(width, size[1])
         height, width = round_up(height, patch), round_up(width, patch)
-        return cls(processor, most, height, width, augmented)
+        config = processor.config
+        spread = config.image_tokens if config.transform == "anyres" else 0
+        return cls(processor, most, height, width, augmented, spread=spread)
 
     def all(
         self, examples: Sequence[Tokenized], source: Sequence[Example]
@@ -130,9 +134,7 @@ class Pictures:
         if self.tokens is not None:
             known = next(iter(self.tokens.values()))
             shape, dtype = known.shape[1:], known.dtype
-        config = self.processor.config
-        spread = config.image_tokens if config.transform == "anyres" else 0
-        laid = empty_media(count, tiles, shape, dtype, spread)
+        laid = empty_media(count, tiles, shape, dtype, self.spread)
         taken[:] = 0
         for one in shown:
             place = slice(taken[one.row], taken[one.row] + len(one.slots))

@@ -57,6 +57,13 @@ class LlavaNextConfig:
         return self.cells**2 + self.cells
 
     @property
+    def largest(self) -> tuple[int, int]:
+        """Tiles and tokens of the pictures that have the most of each."""
+        tiles = 1 + max(rows * columns for rows, columns in self.grids)
+        sides = [(rows * self.cells, columns * self.cells) for rows, columns in self.grids]
+        return tiles, self.cells**2 + max(height * (width + 1) for height, width in sides)
+
+    @property
     def pictures(self) -> dict[str, Any]:
         """What a processor must know to prepare pictures for this model."""
         side = self.vision.image_size

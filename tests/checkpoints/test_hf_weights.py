@@ -11,7 +11,7 @@ import torch
 from flax.traverse_util import flatten_dict
 from jax.sharding import NamedSharding
 from safetensors.torch import load_file, save_file
-from tiny_hf import KINDS, KV, PATCH, VISION_LAYERS, WIDTH, make, wanted
+from tiny_hf import KINDS, KV, PATCH, VISION_LAYERS, WIDTH, family_of, make, wanted
 
 from mllm.checkpoints import tables
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
@@ -26,8 +26,7 @@ SHARD = 20_000  # bytes: several files for every model
 
 
 def table_of(kind: str):
-    family, _, variant = kind.partition("_")
-    return tables.table_of(family, "phi3" if variant == "phi3" else None)
+    return tables.table_of(family_of(kind), "phi3" if kind.endswith("_phi3") else None)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +84,8 @@ def by_modules(model) -> dict[str, torch.Tensor]:
     if hasattr(eyes, "pre_layrnorm"):
         leaves["vision/class_token"] = embeddings.class_embedding
         leaves |= norm("vision/pre_norm", eyes.pre_layrnorm)
+    if hasattr(inner, "image_newline"):
+        leaves["newline"] = inner.image_newline
     if llava:
         leaves |= linear("projector/fc1", inner.multi_modal_projector.linear_1)
         leaves |= linear("projector/fc2", inner.multi_modal_projector.linear_2)
@@ -171,7 +172,7 @@ def stack(part, blocks):
 def test_the_configuration_of_a_folder_asks_for_these_leaves(folders, kind):
     where = folders(kind) / "config.json"
     config = read_config(where, json.loads(where.read_text()), {}, "float32")
-    shapes = jax.tree.map(np.shape, MODELS[kind.split("_")[0]].abstract(config)["params"])
+    shapes = jax.tree.map(np.shape, MODELS[family_of(kind)].abstract(config)["params"])
     assert shapes == jax.tree.map(np.shape, wanted(kind))
 
 
@@ -237,12 +238,14 @@ NEWER_NAMES = [
         "language_model.lm_head.": "lm_head.",
         "vision_tower.": "model.vision_tower.vision_model.",
         "multi_modal_projector.": "model.multi_modal_projector.",
+        "image_newline": "model.image_newline",
     },
     {  # modules of transformers 5
         "language_model.model.": "model.language_model.",
         "language_model.lm_head.": "lm_head.",
         "vision_tower.": "model.vision_tower.",
         "multi_modal_projector.": "model.multi_modal_projector.",
+        "image_newline": "model.image_newline",
     },
 ]
 
@@ -254,17 +257,18 @@ def rename(name: str, prefixes: dict[str, str]) -> str:
     return name
 
 
+@pytest.mark.parametrize("kind", ["llava", "llava_next"])
 @pytest.mark.parametrize("prefixes", NEWER_NAMES, ids=["4", "4.52", "5"])
-def test_names_of_other_versions_give_the_same_tree(folders, tmp_path, prefixes):
-    table = TABLES["llava"]
-    tensors = tensors_of(folders("llava"))
+def test_names_of_other_versions_give_the_same_tree(folders, tmp_path, prefixes, kind):
+    table = TABLES[kind]
+    tensors = tensors_of(folders(kind))
     renamed = {rename(name, prefixes): value for name, value in tensors.items()}
     assert renamed.keys() != tensors.keys()
     (tmp_path / "in").mkdir()
     save_file({k: v.contiguous() for k, v in renamed.items()}, tmp_path / "in/model.safetensors")
     files = open_folder(tmp_path / "in")
-    tree, carried = read_tree(files, table, wanted("llava"))
-    plain, kept = read_tree(open_folder(folders("llava")), table, wanted("llava"))
+    tree, carried = read_tree(files, table, wanted(kind))
+    plain, kept = read_tree(open_folder(folders(kind)), table, wanted(kind))
     jax.tree.map(np.testing.assert_array_equal, (tree, carried), (plain, kept))
     write_tree(tmp_path / "same", tree, carried, table, prefixes=find_prefixes(files, table))
     assert tensors_of(tmp_path / "same").keys() == renamed.keys()

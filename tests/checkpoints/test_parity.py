@@ -14,6 +14,7 @@ import mllm
 pytestmark = pytest.mark.thorough
 
 TOLERANCE = 1e-4  # relative to the largest logit
+MISTRAL = {"rope_type": "default", "rope_theta": 1e6}
 # (family, options of published_folders, images a row)
 SHAPES = {
     "llava": ("llava", {}, 1),
@@ -83,6 +84,26 @@ SHAPES = {
         1,
     ),
     "phi3, short window": ("llava", {"text": {"model_type": "phi3", "sliding_window": 5}}, 1),
+    "llava next": ("llava_next", {"text": {"rope_parameters": MISTRAL}}, 2),
+    "llava next, vicuna, one tile high": (
+        "llava_next",
+        {
+            "text": {"model_type": "llama", "num_key_value_heads": 4},
+            "grids": ((1, 2), (1, 3)),
+            "vision_feature_layer": [-1, -2],
+        },
+        1,
+    ),
+    "llava next, siglip and qwen2": (
+        "llava_next",
+        {
+            "vision": {"model_type": "siglip_vision_model"},
+            "text": {"model_type": "qwen2"},
+            "vision_feature_layer": -1,
+            "vision_feature_select_strategy": "full",
+        },
+        2,
+    ),
     "idefics2": ("idefics2", {}, 2),
     "idefics2, short window, deep": (
         "idefics2",
@@ -94,12 +115,18 @@ SHAPES = {
     "idefics3, three joined": ("idefics3", {"vision": {"image_size": 42}, "join": 3}, 1),
 }
 # Of these the replies are compared too: each compiles four programs.
-TALKING = ("siglip and qwen2", "idefics2, short window, deep", "idefics3")
+TALKING = ("siglip and qwen2", "llava next", "idefics2, short window, deep", "idefics3")
+# Width and height of pictures of LLaVA-NeXT: portrait, panorama, landscape, tiny.
+ODD = [(29, 61), (100, 12), (50, 37), (3, 2)]
 
 
 def draw_inputs(model, mine, images: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Two rows with left padding in the first; images of Idefics2 and Idefics3 of all sizes."""
+    """Two rows with left padding in one; images of Idefics2, Idefics3 and LLaVA-NeXT of all
+    sizes.
+    """
     rng = np.random.default_rng(seed)
+    if mine.loaded.family == "llava_next":
+        return draw_tiles(mine, images, rng)
     count, config = mine.loaded.config.image_tokens, mine.loaded.config
     block = [7, *[published.IMAGE_ID] * count]
     length = 6 + images * len(block) + 5
@@ -122,6 +149,27 @@ def draw_inputs(model, mine, images: int, seed: int = 0) -> dict[str, np.ndarray
             masks[row, image, :h, :w] = 1
     pixels *= masks[:, :, None]
     return inputs | {"pixel_values": pixels, "pixel_attention_mask": masks}
+
+
+def draw_tiles(mine, images: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Two rows of pictures of unlike sizes, with left padding in the shorter one."""
+    processor = mine.loaded.processor
+    shown = [processor.picture(picture(*size)) for size in ODD[: 2 * images]]
+    side, most = processor.config.image_size, max(len(one.tiles) for one in shown)
+    pixels = np.zeros((2 * images, most, 3, side, side), np.float32)
+    for place, one in zip(pixels, shown, strict=True):
+        place[: len(one.tiles)] = rng.normal(size=(len(one.tiles), 3, side, side))
+    rows = [rng.integers(60, published.VOCABULARY, 5).tolist() for _ in range(2)]
+    for number, one in enumerate(shown):
+        run = [published.IMAGE_ID] * (int(one.offsets.max()) + 1)
+        rows[number // images] += [7, *run, *rng.integers(60, published.VOCABULARY, 4).tolist()]
+    width = max(map(len, rows))
+    return {
+        "input_ids": np.array([[0] * (width - len(row)) + row for row in rows]),
+        "attention_mask": np.array([[0] * (width - len(row)) + [1] * len(row) for row in rows]),
+        "pixel_values": pixels,
+        "image_sizes": np.array(ODD[: 2 * images])[:, ::-1].copy(),
+    }
 
 
 @pytest.fixture(scope="module", params=SHAPES)

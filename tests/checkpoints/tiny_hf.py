@@ -13,6 +13,9 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    MistralConfig,
     Phi3Config,
     SiglipVisionConfig,
 )
@@ -43,6 +46,7 @@ KINDS = (
     "llava",
     "llava_siglip",
     "llava_phi3",
+    "llava_next",
     "idefics2",
     "idefics2_phi3",
     "idefics3",
@@ -50,10 +54,23 @@ KINDS = (
 )
 
 
+def family_of(kind: str) -> str:
+    """Our family of a kind."""
+    return "llava_next" if kind == "llava_next" else kind.partition("_")[0]
+
+
 def make(kind: str, dtype: torch.dtype = torch.float32):
     """A model of transformers whose weights, norms and biases too, are all random."""
     torch.manual_seed(0)
-    if kind.startswith("llava"):
+    if kind == "llava_next":
+        config = LlavaNextConfig(
+            vision_config=CLIPVisionConfig(**EYES),
+            text_config=MistralConfig(**TEXT, sliding_window=None),
+            image_token_index=3,
+            image_grid_pinpoints=[[12, 24], [24, 12]],
+        )
+        model = LlavaNextForConditionalGeneration(config)
+    elif kind.startswith("llava"):
         eyes = SiglipVisionConfig if kind == "llava_siglip" else CLIPVisionConfig
         config = LlavaConfig(
             vision_config=eyes(**EYES),
@@ -96,7 +113,7 @@ def make(kind: str, dtype: torch.dtype = torch.float32):
 
 def wanted(kind: str) -> dict:
     """Our tree for ``make(kind)`` as ShapeDtypeStructs."""
-    siglip = kind not in ("llava", "llava_phi3")
+    siglip = kind not in ("llava", "llava_phi3", "llava_next")
     vision_layers = VISION_LAYERS - kind.startswith("llava")
     shapes = {
         "decoder/embed": (VOCABULARY, WIDTH),
@@ -121,6 +138,8 @@ def wanted(kind: str) -> dict:
         shapes["vision/patch/b"] = (WIDTH,)
     else:
         shapes |= {f"vision/{n}": (WIDTH,) for n in ("class_token", "pre_norm/scale", "pre_norm/b")}
+    if kind == "llava_next":
+        shapes["newline"] = (WIDTH,)
     if kind.startswith("llava"):
         for fc in ("fc1", "fc2"):
             shapes |= {f"projector/{fc}/w": (WIDTH, WIDTH), f"projector/{fc}/b": (WIDTH,)}

@@ -109,7 +109,7 @@ def test_pinpoints_that_are_no_canvases_are_refused(pinpoints):
 
 def test_a_configuration_that_does_not_fit_is_named():
     for grids in ((), ((1,),), ((0, 2),)):
-        with pytest.raises(ValueError, match="needs grids to split"):
+        with pytest.raises(ValueError, match="needs grids to split: pairs"):
             ImageConfig(SIDE, "anyres", split=True, grids=grids, cells=CELLS)
     with pytest.raises(ValueError, match=r"needs cells > 0"):
         ImageConfig(SIDE, "anyres", grids=GRIDS)

@@ -29,6 +29,14 @@ FAMILIES = {
     "llava": dict(image_size=28, image_tokens=4),
     "llava padded": dict(image_size=28, image_tokens=4, transform="pad_square"),
     "llava stretched": dict(image_size=28, image_tokens=4, transform="stretch"),
+    "llava_next": dict(
+        image_size=28,
+        image_tokens=6,
+        transform="anyres",
+        split=True,
+        grids=((1, 2), (2, 1), (2, 2)),
+        cells=2,
+    ),
     "idefics2": dict(
         chat_format="idefics2",
         image_block="idefics2",
@@ -77,7 +85,8 @@ def published(processor, text: str, pictures: list[bytes]) -> tuple[list[int], l
     if not images:
         return out["input_ids"][0].tolist(), []
     values = out["pixel_values"]
-    values = values[0] if values.ndim == 5 else values
+    values = values.reshape(-1, *values.shape[-3:])
+    values = values[values.any(axis=(1, 2, 3))]  # LLaVA-NeXT's are padded with tiles of zeros
     mean, std = (np.asarray(x, np.float32)[:, None, None] for x in (VISION.mean, VISION.std))
     return out["input_ids"][0].tolist(), [np.round((v * std + mean) * 255) for v in values]
 
@@ -138,6 +147,11 @@ IMAGE_PROCESSORS = {
     "llava": lambda: transformers.CLIPImageProcessorPil(
         size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}
     ),
+    "llava_next": lambda: transformers.LlavaNextImageProcessorPil(
+        size={"shortest_edge": 28},
+        crop_size={"height": 28, "width": 28},
+        image_grid_pinpoints=[[28, 56], [56, 28], [56, 56]],
+    ),
     "idefics2": lambda: transformers.Idefics2ImageProcessorPil(
         size={"longest_edge": 98, "shortest_edge": 38}
     ),
@@ -152,14 +166,15 @@ def saved_by_transformers(folder, family: str, tokenizer, nested: bool):
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
     )
     options = {"image_seq_len": 4}
-    if family == "llava":
+    if family.startswith("llava"):
         options = dict(
             patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1
         )
     pictures = IMAGE_PROCESSORS[family]()
     for role in ("mean", "std"):
         setattr(pictures, f"image_{role}", list(getattr(VISION, role)))
-    processor = getattr(transformers, f"{family.capitalize()}Processor")(pictures, fast, **options)
+    kind = getattr(transformers, f"{family.title().replace('_', '')}Processor")
+    processor = kind(pictures, fast, **options)
     processor.save_pretrained(folder)
     if not nested:  # as transformers 4 lays them out
         path = folder / "processor_config.json"
@@ -175,7 +190,7 @@ def saved_by_transformers(folder, family: str, tokenizer, nested: bool):
 @pytest.mark.parametrize("family", IMAGE_PROCESSORS)
 def test_what_transformers_writes_is_read(family, kind, nested, tmp_path):
     theirs = saved_by_transformers(tmp_path, family, KINDS[kind](), nested)
-    ours = read_hf_processor(tmp_path, family, 4)
+    ours = read_hf_processor(tmp_path, family, 6 if family == "llava_next" else 4)
     for question in QUESTIONS:
         for pictures in ([], [encoded(60, 40)]):
             check_equal(ours, theirs, question, pictures)

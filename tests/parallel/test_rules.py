@@ -31,6 +31,7 @@ FAMILIES = {
         vision=dict(VISION, layer_scale=True, patch_bias=True),
         projector=dict(mlp_width=32, width=32),
     ),
+    "llava_next": dict(decoder=DECODER, vision=VISION, projector=dict(mlp_width=32, width=32)),
     "idefics2": dict(
         decoder=DECODER,
         vision=SIGLIP,
