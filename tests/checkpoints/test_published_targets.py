@@ -14,7 +14,8 @@ from mllm.checkpoints.peft import write_adapter
 from mllm.checkpoints.tables import TABLES
 from mllm.ops.lora import init_lora
 
-TARGETS = {"llava": llava7b_paper.TARGETS, "idefics2": idefics2_paper.TARGETS}
+LLAVA = llava7b_paper.TARGETS
+TARGETS = {"llava": LLAVA, "llava_next": LLAVA, "idefics2": idefics2_paper.TARGETS}
 # Last components of the Linear modules outside multi_modal_projector and vision_model, lm_head left
 # out (specification of the published find_all_linear_names).
 EXCLUDED = ("multi_modal_projector", "vision_model", "vision_tower", "lm_head")
@@ -38,7 +39,9 @@ def test_targets(family, tmp_path):
         {module(name) for name in load_file(tmp_path / folder / "adapter_model.safetensors")}
         for folder in ("ours", "theirs")
     )
-    if family == "llava":  # of the layers that are not run theirs has adapters too: they stay zero
+    if family.startswith(
+        "llava"
+    ):  # of the layers that are not run theirs has adapters too: they stay zero
         last = str(published.VISION["num_hidden_layers"] - 1)
         theirs -= {("vision", last, name, leaf) for name in ("q", "k", "v") for leaf in "AB"}
     assert ours == theirs

@@ -1,0 +1,146 @@
+"""Folders of LLaVA-NeXT: the published sizes, and mistakes in the files of a small one."""
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import published_folders as published
+import pytest
+import torch
+from damage import setting
+from flax.traverse_util import flatten_dict
+from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+
+import mllm
+from configs.bench.llava_next7b import LLAVA_NEXT_7B
+from mllm.checkpoints.hf import find_prefixes, find_sources
+from mllm.checkpoints.hf_config import read_config
+from mllm.checkpoints.tables import TABLES
+from mllm.data.hf_processor import write_hf_processor
+from mllm.models import MODELS, config_from_dict
+
+# The keys that matter of the config.json of llava-hf/llava-v1.6-mistral-7b-hf; those that are
+# missing have the library's defaults.
+PUBLISHED = {
+    "model_type": "llava_next",
+    "image_grid_pinpoints": [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
+    "image_token_index": 32000,
+    "projector_hidden_act": "gelu",
+    "text_config": {
+        "model_type": "mistral",
+        "intermediate_size": 14336,
+        "max_position_embeddings": 32768,
+        "num_key_value_heads": 8,
+        "rms_norm_eps": 1e-05,
+        "rope_theta": 1000000.0,
+        "sliding_window": None,
+        "vocab_size": 32064,
+    },
+    "use_image_newline_parameter": True,
+    "vision_config": {
+        "model_type": "clip_vision_model",
+        "hidden_size": 1024,
+        "image_size": 336,
+        "intermediate_size": 4096,
+        "num_attention_heads": 16,
+        "num_hidden_layers": 24,
+        "patch_size": 14,
+    },
+    "vision_feature_layer": -2,
+    "vision_feature_select_strategy": "default",
+}
+
+
+def test_the_published_sizes_have_a_leaf_for_every_tensor():
+    """Without weights: 7.57 billion parameters, of which CLIP's last layer and norm are carried."""
+    config = read_config(Path("config.json"), PUBLISHED, {}, "bfloat16")
+    decoder = config.decoder
+    assert (decoder.window, decoder.kv_heads, decoder.rope_theta) == (None, 8, 1e6)
+    with torch.device("meta"):
+        model = LlavaNextForConditionalGeneration(LlavaNextConfig(**PUBLISHED))
+    stored = {name: tuple(values.shape) for name, values in model.state_dict().items()}
+    assert round(sum(map(math.prod, stored.values())) / 1e9, 2) == 7.57
+    leaves = flatten_dict(MODELS["llava_next"].abstract(config)["params"], sep="/")
+    shapes = {path: leaf.shape for path, leaf in leaves.items()}
+    table = TABLES["llava_next"]
+    found = find_sources(table, find_prefixes(stored, table), shapes).values()
+    read = {name: source.shape for source in found for name in source.names}
+    assert read.items() <= stored.items()
+    rest = {name.removeprefix("model.vision_tower.") for name in stored.keys() - read.keys()}
+    assert len(rest) == 18
+    assert all(name.startswith(("encoder.layers.23.", "post_layernorm.")) for name in rest)
+    family, sizes = config_from_dict(LLAVA_NEXT_7B)
+    sized = flatten_dict(MODELS[family].abstract(sizes)["params"], sep="/")
+    assert {path: leaf.shape for path, leaf in sized.items()} == shapes
+    assert sizes.largest == (5, 2928)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    found = tmp_path_factory.mktemp("published")
+    published.write("llava_next", found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "message"),
+    [
+        (
+            "processor_config.json",
+            "image_processor.image_grid_pinpoints",
+            [[28, 56], [56, 28], [84, 28]],
+            r"processor_config\.json: image_grid_pinpoints gives canvases of .*\(3, 1\)\) tiles, "
+            r"expected .*\(2, 2\)\), those of .*config\.json: model and processor would place",
+        ),
+        (
+            "processor_config.json",
+            "image_processor.image_grid_pinpoints",
+            [[28, 57]],
+            r"image_grid_pinpoints is \[\[28, 57\]\], expected a list of .* multiples of 28",
+        ),
+        (
+            "config.json",
+            "image_grid_pinpoints",
+            [[28]],
+            r"config\.json: key 'image_grid_pinpoints': expected a list .*, found \[\[28\]\]",
+        ),
+        (
+            "config.json",
+            "vision_feature_select_strategy",
+            "full",
+            r"'vision_feature_select_strategy': expected default: .* found 'full'",
+        ),
+        (
+            "processor_config.json",
+            "image_processor.crop_size.height",
+            56,
+            r"crop_size\.height is 56, expected 28 as size\.shortest_edge",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(folder, tmp_path, file, key, value, message):
+    shutil.copytree(folder, tmp_path / "copy")
+    setting(file, key, value)(tmp_path / "copy")
+    with pytest.raises(ValueError, match=message):
+        mllm.load(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(("kind", "named"), [("mistral", "mistral"), ("llama", "vicuna")])
+def test_a_folder_without_a_template_is_asked_as_its_decoder_was_taught(tmp_path, kind, named):
+    published.write("llava_next", tmp_path, text={"model_type": kind})
+    assert mllm.load(tmp_path).loaded.processor.config.chat_format == named
+
+
+def test_sizes_of_pictures_belong_to_the_inputs(folder):
+    model = mllm.load(folder)
+    with pytest.raises(ValueError, match=r"image_sizes: expected .* of 1 pictures, found none"):
+        model.logits([[1, 2]], [[[[[0.0] * 28] * 28] * 3] * 3])
+
+
+def test_an_unsplit_processor_is_not_exported(folder, tmp_path):
+    loaded = mllm.load(folder).loaded
+    config = replace(loaded.processor.config, split=False)
+    whole = replace(loaded.processor, config=config)
+    with pytest.raises(ValueError, match=r"split is False, expected True: LlavaNextProcessor"):
+        write_hf_processor(tmp_path / "out", whole, "llava_next", loaded.config.vision)
