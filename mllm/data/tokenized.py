@@ -66,7 +66,7 @@ class Tokenized:
         media = sorted({1, *(end for end in last.values() if 1 < end <= first)})
         others = {int(end) for end in self.drawn if end <= first}
         if text:
-            starts = {int(medium): int(start) for start, _, medium in reversed(self.spans)}
+            starts = {int(medium): int(start) for start, _, medium, _ in reversed(self.spans)}
             others |= {start for start in starts.values() if 1 < start <= first}
         return media, sorted(others)
 
