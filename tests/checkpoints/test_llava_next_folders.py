@@ -5,20 +5,35 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+import numpy as np
 import published_folders as published
 import pytest
 import torch
+import transformers
 from damage import setting
 from flax.traverse_util import flatten_dict
-from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+from PIL import Image
+from toy import make_processor
+from transformers import AutoProcessor, LlavaNextForConditionalGeneration
 
 import mllm
 from configs.bench.llava_next7b import LLAVA_NEXT_7B
 from mllm.checkpoints.hf import find_prefixes, find_sources
 from mllm.checkpoints.hf_config import read_config
+from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.tables import TABLES
 from mllm.data.hf_processor import write_hf_processor
-from mllm.models import MODELS, config_from_dict
+from mllm.data.processor import Processor
+from mllm.models import (
+    MODELS,
+    DecoderConfig,
+    LlavaNextConfig,
+    ProjectorConfig,
+    VisionConfig,
+    config_from_dict,
+    llava_next,
+)
 
 # The keys that matter of the config.json of llava-hf/llava-v1.6-mistral-7b-hf; those that are
 # missing have the library's defaults.
@@ -58,7 +73,7 @@ def test_the_published_sizes_have_a_leaf_for_every_tensor():
     decoder = config.decoder
     assert (decoder.window, decoder.kv_heads, decoder.rope_theta) == (None, 8, 1e6)
     with torch.device("meta"):
-        model = LlavaNextForConditionalGeneration(LlavaNextConfig(**PUBLISHED))
+        model = LlavaNextForConditionalGeneration(transformers.LlavaNextConfig(**PUBLISHED))
     stored = {name: tuple(values.shape) for name, values in model.state_dict().items()}
     assert round(sum(map(math.prod, stored.values())) / 1e9, 2) == 7.57
     leaves = flatten_dict(MODELS["llava_next"].abstract(config)["params"], sep="/")
@@ -144,3 +159,29 @@ def test_an_unsplit_processor_is_not_exported(folder, tmp_path):
     whole = replace(loaded.processor, config=config)
     with pytest.raises(ValueError, match=r"split is False, expected True: LlavaNextProcessor"):
         write_hf_processor(tmp_path / "out", whole, "llava_next", loaded.config.vision)
+
+
+@pytest.mark.thorough
+def test_a_model_of_ours_computes_in_transformers_as_with_us(tmp_path):
+    sizes = dict(image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=32)
+    decoder = DecoderConfig(300, 32, layers=1, heads=4, kv_heads=2, head_dim=8, mlp_width=48)
+    projector = ProjectorConfig(mlp_width=32, width=32)
+    config = LlavaNextConfig(decoder, VisionConfig(**sizes), projector, grids=((1, 2), (2, 2)))
+    plain = make_processor()
+    known = {**config.pictures, "split": True, "image_tokens": config.image_tokens}
+    processor = Processor(replace(plain.config, **known), plain.tokenizer)
+    variables = llava_next.init(config, jax.random.key(0))
+    mllm.api.Model(Loaded("llava_next", config, variables, processor)).save(tmp_path / "hf", "hf")
+    theirs, report = LlavaNextForConditionalGeneration.from_pretrained(
+        tmp_path / "hf", output_loading_info=True
+    )
+    assert not any(report.values()), report
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (21, 40, 3), np.uint8))
+    prepare = AutoProcessor.from_pretrained(tmp_path / "hf")
+    inputs = prepare(text="USER: <image>\nWho?\nASSISTANT:", images=[image], return_tensors="pt")
+    with torch.no_grad():
+        there = theirs.eval()(**inputs).logits.numpy()
+    again = mllm.load(tmp_path / "hf")
+    assert again.loaded.config == config and again.loaded.processor.config.grids == config.grids
+    here = again.logits(**{name: values.numpy() for name, values in inputs.items()})
+    np.testing.assert_allclose(here, there, atol=1e-4 * np.abs(there).max())

@@ -171,11 +171,7 @@ STAGES = {
     "vision layer": ("llava", scaled("vision/layers/fc2/w", 1), "features"),
     "projector": ("llava", scaled("projector/fc1/b"), "image tokens"),
     "end of rows": ("llava_next", scaled("newline"), "newline"),
-    "order of canvases": (
-        "llava_next",
-        described("processor.json", "grids", [[2, 2], [4, 1]]),
-        "token ids",
-    ),
+    "canvases": ("llava_next", described("processor.json", "grids", [[1, 3], [3, 3]]), "token ids"),
     "gated connector": ("idefics2", scaled("connector/gate/w"), "image tokens"),
     "resampler": ("idefics2", scaled("resampler/layers/v/w", 1), "image tokens"),
     "connector": ("idefics3", scaled("connector/w"), "image tokens"),
