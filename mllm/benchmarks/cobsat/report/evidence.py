@@ -2,7 +2,8 @@
 
 from mllm.benchmarks.cobsat.report.layout import label
 from mllm.benchmarks.cobsat.report.study import DEFAULT, Compared, Study, compare, values_of
-from mllm.benchmarks.cobsat.report.text import excludes_zero, points, signed, signed_span
+from mllm.benchmarks.cobsat.report.text import excludes_zero, interval_of
+from mllm.reporting.numbers import points, signed
 from mllm.reporting.section import Block, Grid, Paragraph, Section
 
 CONTROLS = {
@@ -57,7 +58,7 @@ def evidence_section(study: Study) -> Section | None:
                 rows.append(
                     (f"{label('mode', mode)}, {label('shots', shots)}", CONTROLS[name],
                      str(found.n), points(found.first), points(found.second),
-                     signed(found.difference), signed_span(found))
+                     signed(found.difference), interval_of(found))
                 )  # fmt: skip
     if not rows:
         return None

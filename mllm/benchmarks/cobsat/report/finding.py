@@ -2,9 +2,9 @@
 
 from mllm.benchmarks.cobsat.report.evidence import CONTROLS, MODEL_CONTROLS, contrasts, learns
 from mllm.benchmarks.cobsat.report.study import Study
-from mllm.benchmarks.cobsat.report.text import points, said
 from mllm.benchmarks.cobsat.report.trust import check_all, judge_sentence
 from mllm.reporting.comparison import Comparison
+from mllm.reporting.numbers import points, said
 from mllm.reporting.text import join_words
 
 FINDING_RULE = (

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from mllm.benchmarks.cobsat.report.layout import label
 from mllm.benchmarks.cobsat.report.published import LEAVE_ONE_OUT
 from mllm.benchmarks.cobsat.report.study import DEFAULT, Study, Subject, compare, values_of
-from mllm.benchmarks.cobsat.report.text import points, signed, signed_span, span
+from mllm.benchmarks.cobsat.report.text import interval_of
 from mllm.benchmarks.cobsat.scores import ALL
 from mllm.reporting.comparison import Comparison
+from mllm.reporting.numbers import points, signed, span
 from mllm.reporting.section import Block, Details, Grid, Heading, Paragraph, Section
 
 FINETUNED = ("ft_all", "ft_leave_one_out")
@@ -72,7 +73,7 @@ def _rows(study: Study, one: Subject, tasks: Sequence[str]) -> Iterable[tuple[st
                     span(entry.low, entry.high),
                     points(found.second),
                     signed(found.difference),
-                    signed_span(found),
+                    interval_of(found),
                 )
 
 

@@ -11,10 +11,11 @@ from mllm.benchmarks.cobsat.report.study import (
     compare,
     values_of,
 )
-from mllm.benchmarks.cobsat.report.text import excludes_zero, points, signed, signed_span
+from mllm.benchmarks.cobsat.report.text import excludes_zero, interval_of
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.layout import Style
+from mllm.reporting.numbers import points, signed
 from mllm.reporting.section import Block, Details, Drawing, Grid, Heading, Panel, Paragraph, Section
 
 _COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#8C6BB1", "#E69F00", "#66625b")
@@ -91,7 +92,7 @@ def _blocks(study: Study, one: Subject, found: Changes) -> list[Block]:
     saved = {f"prompts_{one.key[0]}": lambda theme: _figure(study, found, modes, theme)}
     rows = tuple(
         (f"{label('prompt', prompt)}, {label('mode', mode).lower()}, {label('shots', shots)}",
-         str(c.n), points(c.first), points(c.second), signed(c.difference), signed_span(c))
+         str(c.n), points(c.first), points(c.second), signed(c.difference), interval_of(c))
         for (mode, prompt, shots), c in found.items()
     )  # fmt: skip
     heads = ("Prompt", "Samples", "Accuracy", "Default", "Difference", "95% interval")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from mllm.benchmarks.cobsat.report.layout import label
 from mllm.benchmarks.cobsat.report.study import Record, Study, Subject
-from mllm.benchmarks.cobsat.report.text import points, span
 from mllm.benchmarks.cobsat.tasks import THEMES, display
 from mllm.evaluation.statistics import wilson
 from mllm.reporting.comparison import Entry
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.heatmap import heat_map
+from mllm.reporting.numbers import points, span
 from mllm.reporting.section import Block, Details, Drawing, Grid, Heading, Panel, Paragraph, Section
 from mllm.reporting.text import join_words
 

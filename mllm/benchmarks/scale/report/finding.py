@@ -7,10 +7,11 @@ from mllm.benchmarks.scale.benchmark import Benchmark
 from mllm.benchmarks.scale.gap import ALPHA, gaps
 from mllm.benchmarks.scale.imported import Imported, open_section
 from mllm.benchmarks.scale.report.brackets import check_all, verdict
-from mllm.benchmarks.scale.report.gaps import capability_gaps, points, signed
+from mllm.benchmarks.scale.report.gaps import capability_gaps
 from mllm.benchmarks.scale.report.layout import label
 from mllm.benchmarks.scale.report.study import Study, Subject, by_place, place_of
 from mllm.reporting.comparison import Comparison
+from mllm.reporting.numbers import points, signed
 from mllm.reporting.text import join_words
 
 FINDING_RULE = (

@@ -1,6 +1,5 @@
 """Where the small model keeps up with the large one, and where it does not."""
 
-import math
 from collections.abc import Iterable
 
 from mllm.benchmarks.scale.gap import ALPHA, MARGIN, Gap
@@ -12,6 +11,7 @@ from mllm.reporting.charts import Bar, Intervals, intervals_figure
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.heatmap import heat_map
 from mllm.reporting.layout import Style
+from mllm.reporting.numbers import points, signed
 from mllm.reporting.section import Block, Details, Drawing, Grid, Panel, Paragraph, Section
 
 STYLES = {
@@ -136,19 +136,6 @@ def gap_grid(title: str, corner: str, rows: Iterable[tuple[str, Gap]]) -> Grid:
         for name, gap in rows
     )
     return Grid(title, (corner, *HEADS), made, words=(len(HEADS),))
-
-
-def points(value: float) -> str:
-    """Return a fraction in percent with one digit, a dash for NaN."""
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
-
-
-def signed(value: float) -> str:
-    """Return a difference in points with its sign, a dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    text = f"{100 * value:+.1f}"
-    return "0.0" if text[1:] == "0.0" else text.replace("-", "−")
 
 
 def p_text(value: float) -> str:
