@@ -57,12 +57,11 @@ def get_config() -> ConfigDict:
             schedule=stage(share_text=True),
         )
     )
-    # ``negatives`` of each item that was taken; ``ahead``: how many of the items after each block
-    # are learned besides the target; ``users``: how many users, 0 for all.
-    config.recommender = ConfigDict(
-        dict(negatives=1, ahead=0, users=0, schedule=stage(share_text=True))
-    )
-    config.tallrec = stage()
+    # What is learned of users: ``negatives`` of each item that was taken; ``ahead``: how many of the
+    # items after each block are learned besides the target; ``users``: how many users, 0 for all.
+    choices = dict(negatives=1, ahead=0, users=0)
+    config.recommender = ConfigDict(dict(**choices, schedule=stage(share_text=True)))
+    config.tallrec = ConfigDict(dict(**choices, schedule=stage()))
     networks = dict(learning_rate=(1e-3, 3e-3), dropout=(0.1, 0.4), epochs=(20,))
     config.baselines = ConfigDict(
         dict(

@@ -39,5 +39,5 @@ def get_config(arg: str = "llava-v1.6-mistral-7b-hf") -> ConfigDict:
         weight_decay=0.01,  # the default of torch's AdamW
     )
     config.recommender.schedule.update(share_text=False, **teach)
-    config.tallrec.update(teach)
+    config.tallrec.schedule.update(teach)
     return config

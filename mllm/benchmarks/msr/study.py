@@ -146,60 +146,48 @@ def _readers(config) -> list[Stage]:
 
 
 def _recommender(config) -> Stage:
-    chosen, reading = config.recommender, reading_of(config)
-
-    def examples(benchmark: Benchmark, answered: Sequence[Answered] = ()):
-        found = decisions(benchmark, config, answered)
-        return taught.Decisions(benchmark, reading.prompts, found)
-
-    return _taught(config, "recommender", READ, chosen.schedule, examples)
+    return _taught(config, "recommender", titles=False)
 
 
 def _tallrec(config) -> Stage:
-    """Return the stage of a model that reads titles alone: it learns the same choices."""
+    """Return the stage of a model that reads titles alone."""
     prompts = reading_of(config).prompts
-
-    def examples(benchmark: Benchmark, answered: Sequence[Answered] = ()):
-        found = decisions(benchmark, config, answered)
-        return taught.Decisions(benchmark, prompts, found, titles=True)
-
-    stage = _taught(config, "tallrec", (*READ, "recommender"), config.tallrec, examples)
+    stage = _taught(config, "tallrec", titles=True)
     return replace(stage, through=lambda benchmark, model: Titles(model, benchmark, prompts))
 
 
-def _taught(config, name: str, keys: Sequence[str], schedule, examples: Callable) -> Stage:
-    reading, chosen = reading_of(config), config.objective
-    variant = f"_{chosen.variant}" if chosen.variant and name == chosen.name else ""
+def _taught(config, name: str, *, titles: bool) -> Stage:
+    """Return the stage of a model that learns the choices of users to train on."""
+    reading, chosen, variant = reading_of(config), config[name], config.objective.variant
+
+    def examples(benchmark: Benchmark, answered: Sequence[Answered] = ()):
+        found = taught.decisions(
+            benchmark,
+            reading,
+            answered,
+            negatives=chosen.negatives,
+            ahead=chosen.ahead,
+            seed=config.seed,
+        )
+        found = taught.of_users(found, chosen.users, config.seed)
+        return taught.Decisions(benchmark, reading.prompts, found, titles)
+
     return Stage(
         name,
-        ("seed", "rows", "lora", *keys, name),
+        ("seed", "rows", "lora", *READ, name),
         parent=SUMMARISER,
-        schedule=schedule,
+        schedule=chosen.schedule,
         objective=get_objective("nll"),
         examples=examples,
         inquiry=_inquiry(reading) if reading.models else None,
         consults=reading.models,
-        folder=f"{name}{variant}",
+        folder=f"{name}_{variant}" if variant and name == config.objective.name else name,
         method=True,
     )
 
 
 def _inquiry(reading: Reading) -> Callable[[Benchmark], Rounds]:
     return lambda benchmark: reading.written(benchmark, benchmark.users(taught.TRAIN))
-
-
-def decisions(benchmark: Benchmark, config, answered: Sequence[Answered]) -> list[taught.Decision]:
-    """Return what the recommender of a configuration learns."""
-    chosen = config.recommender
-    found = taught.decisions(
-        benchmark,
-        reading_of(config),
-        answered,
-        negatives=chosen.negatives,
-        ahead=chosen.ahead,
-        seed=config.seed,
-    )
-    return taught.of_users(found, chosen.users, config.seed)
 
 
 def reading_of(config) -> Reading:

@@ -19,6 +19,6 @@ def make_config(data_dir):
     config.summariser.update(blocks=24, comparisons=24)
     config.summariser.schedule.update(epochs=1, rows=16, warmup=2)
     config.recommender.schedule.update(epochs=1, rows=16, warmup=2)
-    config.tallrec.update(epochs=1, rows=16, warmup=2)
+    config.tallrec.schedule.update(epochs=1, rows=16, warmup=2)
     config.update(checkpoint_every=1000, log_every=8)
     return config
