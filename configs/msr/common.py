@@ -57,8 +57,8 @@ def get_config() -> ConfigDict:
             schedule=stage(share_text=True),
         )
     )
-    # What is learned of users: ``negatives`` of each item that was taken; ``ahead``: how many of the
-    # items after each block are learned besides the target; ``users``: how many users, 0 for all.
+    # What is learned of users: ``negatives`` of each item that was taken; ``ahead``: how many of
+    # the items after each block are learned besides the target; ``users``: how many, 0 for all.
     choices = dict(negatives=1, ahead=0, users=0)
     config.recommender = ConfigDict(dict(**choices, schedule=stage(share_text=True)))
     config.tallrec = ConfigDict(dict(**choices, schedule=stage()))
