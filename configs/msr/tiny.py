@@ -52,11 +52,11 @@ def get_config() -> ConfigDict:
     )
     # From here on covers are read once: what encodes them does not train any more.
     teach = dict(optimizer="muon", b2=0.95, trainable="decoder", rows=8, alike=True)
-    config.summariser.update(blocks=5000, comparisons=8000)
+    config.summariser.update(blocks=4000, comparisons=12000)
     config.summariser.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.recommender.update(negatives=3, ahead=2)
-    config.recommender.schedule.update(epochs=1, learning_rate=1.5e-3, **teach)
+    config.recommender.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.tallrec.update(negatives=1, ahead=1)
-    config.tallrec.schedule.update(epochs=1, learning_rate=1.5e-3, **teach)
+    config.tallrec.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.checkpoint_every = 1000
     return config

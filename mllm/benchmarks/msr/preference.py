@@ -184,12 +184,15 @@ def template(items: Sequence[Item], before: str | None, start: str) -> str:
 
 
 def in_common(preference: str, item: Item, start: str) -> str:
-    """Return what a preference by template names of an item, attribute by attribute; "-" where it
-    names another value.
+    """Return how many attributes of an item a preference by template names, and which: "-" stands
+    where it names another value.
+
+    The number comes first, so that a model has to compare all attributes before it says a word.
     """
     pairs = zip(_read(preference, start), axes_of([item]), strict=True)
     values = [(item.attributes[axis], named) for named, axis in pairs]
-    return ", ".join(value if value in named else "-" for value, named in values)
+    said = [value if value in named else "-" for value, named in values]
+    return f"{len(said) - said.count('-')}: {', '.join(said)}"
 
 
 def axes_of(items: Sequence[Item]) -> tuple[str, ...]:

@@ -263,13 +263,13 @@ def test_the_summariser_is_taught_templates(msr_micro):
 def test_what_a_preference_and_an_item_have_in_common_is_taught(msr_micro):
     likes_cats = "Likes cat, dog; red; plain, dots; music."
     assert in_common(likes_cats, likes("dog", "blue", "dots", "music"), "Likes") == (
-        "dog, -, dots, music"
+        "3: dog, -, dots, music"
     )
     compared = Comparisons(Invented(msr_micro.gallery, READING), size=40, seed=1)
     found = [compared[number] for number in range(40)]
     before = [example.turns[0].parts[0] for example in found]
     assert len(set(before)) == 5 and all(example.turns[0].media for example in found)
-    said = [example.turns[1].text.split(", ") for example in found]
+    said = [example.turns[1].text.split(": ")[1].split(", ") for example in found]
     named = sum(value != "-" for values in said for value in values)
     assert all(len(values) == 4 for values in said) and 30 < named < 130
 
