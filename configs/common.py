@@ -13,8 +13,9 @@ def stage(**values) -> ConfigDict:
     not clip; ``accumulation`` is the number of parts that a step's ``rows`` are processed in, to
     hold fewer activations at a time; ``row_tokens`` and ``row_supervised`` override those of
     ``rows``, 0 does not; ``trainable`` is "params" (all of them), "lora" or a part of the
-    model, e.g. "projector"; ``loss_on`` is "answer" (strict), "all" (question and answer) or
-    "text" (every token of the row; it needs ``rows.answers`` = 1); ``end_token`` is whether an
+    model, e.g. "projector"; ``loss_on`` is "answer" (strict), "pictures" (also every picture in
+    codes), "all" (question and answer) or "text" (every token of the row; it needs
+    ``rows.answers`` = 1); ``end_token`` is whether an
     answer ends with one; ``augment`` shows random views of pictures, "strong" (or True) or
     "gentle" ones (``mllm.data.views``); ``alike`` puts rows of like length into one batch;
     ``split`` overrides the processor on whether pictures are split into crops; ``optimizer`` is

@@ -31,7 +31,9 @@ def get_config() -> ConfigDict:
             described=4,
         )
     )
-    config.drawer = stage(trainable="decoder")
+    # Conversations in which single pictures are described, and drawn from descriptions.
+    config.named = ConfigDict(dict(size=1_000, pictures=12))
+    config.drawer = stage(trainable="decoder", loss_on="pictures")
     # ``folder``: a Hugging Face folder of a vision-language model; "" teaches ``model``.
     config.judge = ConfigDict(dict(folder="", model=dict(), schedule=stage(augment="gentle")))
     # Fine-tuning on the published prompts (Zeng et al. 2024, and the repository's scripts).

@@ -38,8 +38,16 @@ def get_config() -> ConfigDict:
     config.rows.update(tokens=1536, supervised=640, answers=8)
     config.sequences.update(size=400_000, shots=(2, 4, 6, 8), group=4)
     config.drawer.update(
-        optimizer="muon", b2=0.95, rows=32, epochs=2, learning_rate=2e-3, warmup=200, alike=True
+        optimizer="muon",
+        b2=0.95,
+        rows=32,
+        row_supervised=1152,
+        epochs=2,
+        learning_rate=2e-3,
+        warmup=200,
+        alike=True,
     )
+    config.named.size = 20_000
     config.judge.model = dict(
         family="llava",
         decoder=tiny.decoder(tiny.TEXT, width=256, layers=4, mlp=704),

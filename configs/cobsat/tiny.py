@@ -8,7 +8,8 @@ from ml_collections import ConfigDict
 from configs.cobsat import common
 from configs.common import decoder
 
-SIDE, CODES, SLOTS, TEXT = 64, 512, 16, 1024
+# Few codes: they recur in many pictures, so that a decoder learns them in fewer updates.
+SIDE, CODES, SLOTS, TEXT = 64, 128, 8, 1024
 sweep = common.sweep
 
 
@@ -30,17 +31,26 @@ def get_config() -> ConfigDict:
             code_width=8,
             slots=SLOTS,
         ),
-        decoder=decoder(TEXT + CODES + 2, width=192, layers=4, mlp=512),
+        decoder=decoder(TEXT + CODES + 2, width=128, layers=6, mlp=384),
         dtype="float32",
     )
     config.tokeniser.update(epochs=150, rows=64, learning_rate=2.5e-3, b2=0.99)
     config.rows.update(tokens=472, supervised=192, answers=8)
-    config.sequences.size = 16_000
+    config.sequences.update(size=28_000, group=3, described=3)
+    config.named.update(size=1_000, pictures=9)
     config.sequences.weights.update(
         default=5.0, instruct=0.8, misleading=0.6, exact=0.8, caption=0.8, cot=0.8
     )
+    # What is learned last is to find what pictures share. It takes many of such prompts in one update
+    # more than it takes many answers to each.
     config.drawer.update(
-        optimizer="muon", b2=0.95, rows=4, epochs=1, learning_rate=3e-3, alike=True
+        optimizer="muon",
+        b2=0.95,
+        rows=8,
+        row_tokens=240,
+        row_supervised=144,
+        learning_rate=5e-3,
+        alike=True,
     )
     # One patch holds the whole picture: a few dense layers learn far more in a minute than layers
     # over smaller patches do.
@@ -67,7 +77,7 @@ def get_config() -> ConfigDict:
         rows=64,
         row_tokens=48,
         row_supervised=16,
-        epochs=18,
+        epochs=15,
         learning_rate=1e-3,
         b2=0.99,
         weight_decay=0.02,

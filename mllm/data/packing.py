@@ -26,8 +26,14 @@ def _answer(example: Tokenized) -> np.ndarray:
     return np.concatenate([np.arange(0), *(np.arange(a, b) for a, b in example.supervised)])
 
 
+def _pictures(example: Tokenized) -> np.ndarray:
+    shown = [np.arange(start, end) for start, end in example.drawn]
+    return np.unique(np.concatenate([_answer(example), *shown]))
+
+
 SUPERVISED: dict[str, Callable[[Tokenized], np.ndarray]] = {
     "answer": _answer,
+    "pictures": _pictures,
     "all": lambda example: np.arange(example.prefix, len(example.ids)),
     "text": lambda example: np.arange(1, len(example.ids)),
 }
@@ -37,10 +43,11 @@ SUPERVISED: dict[str, Callable[[Tokenized], np.ndarray]] = {
 class RowShape:
     """Static capacity of a row: tokens, supervised tokens and answers.
 
-    ``loss_on`` says what is supervised. "answer" is what assistants say; "all" adds what stands
-    before it, but not the shared prefix. "text" is every token of the row, media too, but the
-    first, which nothing predicts. A prefix that is shared would then count once for many answers,
-    so "text" takes rows of one answer.
+    ``loss_on`` says what is supervised. "answer" is what assistants say; "pictures" adds every
+    picture in codes, also in the shared prefix, where it counts once a row; "all" adds to "answer"
+    what stands before it, but not the shared prefix. "text" is every token of the row, media too,
+    but the first, which nothing predicts. A prefix that is shared would then count once for many
+    answers, so "text" takes rows of one answer.
 
     Raises:
       ValueError: ``loss_on`` is unknown, or "text" with more than one answer per row.
@@ -63,6 +70,11 @@ class RowShape:
         """Return the indices of the supervised tokens of an example, ascending."""
         return SUPERVISED[self.loss_on](example)
 
+    def places_in(self, row: Sequence[Tokenized]) -> list[np.ndarray]:
+        """Return ``places_of`` each example of a row; those in the prefix are of the first one."""
+        first, *others = map(self.places_of, row)
+        return [first, *(places[places >= row[0].prefix] for places in others)]
+
     def fitted(self, rows: Sequence[Sequence[Tokenized]]) -> "RowShape":
         """Return the smallest share of this capacity that holds ``rows``, one share for tokens and
         supervised tokens alike; in steps of 128 tokens if the capacity is a multiple of it, else of
@@ -72,7 +84,7 @@ class RowShape:
           ValueError: the whole capacity does not hold them.
         """
         tokens = max(map(row_tokens, rows))
-        supervised = max(sum(len(self.places_of(e)) for e in row) for row in rows)
+        supervised = max(sum(map(len, self.places_in(row))) for row in rows)
         step = 128 if self.tokens % 128 == 0 else 8
         for share in SHARES:
             room = min(round_up(math.ceil(share * self.tokens), step), self.tokens)
@@ -106,7 +118,8 @@ def pack(examples: Iterable[Tokenized], shape: RowShape) -> list[list[Tokenized]
     # Of each key, the rows with room: number of the row, tokens used, supervised tokens used.
     open_rows: dict[tuple, list[tuple[int, int, int]]] = {}
     for example in examples:
-        supervised = len(shape.places_of(example))
+        places = shape.places_of(example)
+        supervised, own = len(places), int(np.sum(places >= example.prefix))
         if len(example.ids) > shape.tokens or supervised > shape.supervised:
             raise ValueError(
                 f"example {example.name} has {len(example.ids)} tokens, {supervised} of them "
@@ -117,16 +130,16 @@ def pack(examples: Iterable[Tokenized], shape: RowShape) -> list[list[Tokenized]
         fitting = [
             place
             for place, (_, used, taught) in enumerate(known)
-            if used + example.length <= shape.tokens and taught + supervised <= shape.supervised
+            if used + example.length <= shape.tokens and taught + own <= shape.supervised
         ]
         if fitting:
             row, used, taught = known.pop(max(fitting, key=lambda place: known[place][1]))
         else:
             rows.append([])
-            row, used, taught = len(rows) - 1, example.prefix, 0
+            row, used, taught = len(rows) - 1, example.prefix, supervised - own
         rows[row].append(example)
         if len(rows[row]) < shape.answers:
-            known.append((row, used + example.length, taught + supervised))
+            known.append((row, used + example.length, taught + own))
     return rows
 
 
@@ -165,12 +178,12 @@ def collate(
         batch["segments"][r, :prefix] = shape.loss_on == "text"
         batch["positions"][r, :prefix] = np.arange(prefix)
         taught = 0
-        for s, (example, start) in enumerate(zip(row, starts_of(row), strict=True)):
+        taken = zip(row, starts_of(row), shape.places_in(row), strict=True)
+        for s, (example, start, wanted) in enumerate(taken):
             end = start + example.length
             batch["tokens"][r, start:end] = example.ids[prefix:]
             batch["segments"][r, start:end] = s + 1
             batch["positions"][r, start:end] = prefix + np.arange(example.length)
-            wanted = shape.places_of(example)
             places = np.where(wanted < prefix, wanted, wanted - prefix + start)
             batch["loss_mask"][r, places] = 1
             batch["targets"][r, taught : taught + len(places)] = places

@@ -25,7 +25,8 @@ class Tokenized:
       media: i64[m], ``content_number`` of each medium that it shows, in order.
       spans: i32[k, 4], the (start, length, medium, tiles) of each run of media tokens, in order.
       supervised: i32[a, 2], the (start, end) of what assistants say.
-      drawn: i32[c], where pictures that are written as codes end, ascending.
+      drawn: i32[c, 2], the (start, end) of pictures that are written as codes, in order; the mark
+        before the codes is left out, the one after them is not.
       prefix: tokens that it may share with other examples, at least 1; none is supervised.
       key: digest of the content of those: examples of equal keys share a row.
     """
@@ -39,7 +40,7 @@ class Tokenized:
     supervised: np.ndarray
     prefix: int = 1
     key: bytes = b""
-    drawn: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    drawn: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int32))
 
     @property
     def length(self) -> int:
@@ -64,7 +65,7 @@ class Tokenized:
         first = int(self.supervised[0, 0]) if len(self.supervised) else len(self.ids)
         last = {int(medium): int(start + length) for start, length, medium, _ in self.spans}
         media = sorted({1, *(end for end in last.values() if 1 < end <= first)})
-        others = {int(end) for end in self.drawn if end <= first}
+        others = {int(end) for _, end in self.drawn if end <= first}
         if text:
             starts = {int(medium): int(start) for start, _, medium, _ in reversed(self.spans)}
             others |= {start for start in starts.values() if 1 < start <= first}
@@ -101,7 +102,10 @@ def tokenize(
 def compact(index: int, example: Example, encoded: Encoded, processor: Processor) -> Tokenized:
     """Return an encoded example in small arrays, without its media."""
     ids, codes = np.array(encoded.ids, np.int32), processor.config.codes
-    end = -1 if codes is None else processor.token_id(codes.end)
+    ends, length = np.zeros(0, np.int64), 0
+    if codes is not None:
+        ends = np.flatnonzero(ids == processor.token_id(codes.end)) + 1
+        length = codes.length + 1
     spans = [(s.start, s.length, s.media, s.tiles) for s in encoded.spans]
     return Tokenized(
         index,
@@ -111,7 +115,7 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
         np.array([content_number(medium) for medium in encoded.media], np.int64),
         np.array(spans, np.int32).reshape(-1, 4),
         np.array(encoded.supervised, np.int32).reshape(-1, 2),
-        drawn=(np.flatnonzero(ids == end) + 1).astype(np.int32),
+        drawn=np.stack([ends - length, ends], axis=1).astype(np.int32),
     )
 
 

@@ -131,6 +131,39 @@ def test_examples_share_the_pictures_that_they_begin_with():
     assert not batch["loss_mask"][0, : first.prefix].any()
 
 
+def test_pictures_may_be_learned_wherever_they_stand():
+    """Their codes and the mark after them; what answers share counts once in a row."""
+    processor = make()
+    shots = ["red: ", RED, "blue: ", BLUE]
+    turns = [
+        (user(*shots, "green: "), assistant(GREEN)),
+        (user(*shots, "pink: "), assistant("a pink car")),
+        (user(*shots, "grey: ", GREEN, "pink: "), assistant(RED)),
+    ]
+    source = [Example(str(number), "", said) for number, said in enumerate(turns)]
+    examples = tokenize(source, processor, limit=200)
+    shape = RowShape(tokens=200, supervised=90, answers=4, loss_on="pictures")
+    (row,) = pack(examples, shape)
+    batch = collate([row], 1, shape)
+    tokens, mask = batch["tokens"][0], batch["loss_mask"][0] > 0
+    begin, end = (processor.token_id(name) for name in (CONFIG.begin, CONFIG.end))
+    first = processor.code_range[0]
+    of_pictures = (tokens >= first) & (tokens < first + CONFIG.size) | (tokens == end)
+    assert mask[of_pictures].all() and of_pictures.sum() == 5 * (CONFIG.length + 1)
+    # Otherwise the answers alone: marks before pictures, words, and ends.
+    answers = collate([row], 1, RowShape(tokens=200, supervised=90, answers=4))
+    answered = answers["loss_mask"][0] > 0
+    assert (mask == of_pictures | answered).all() and answered[tokens == begin].sum() == 2
+    there = batch["targets"][0] < 200
+    assert sorted(batch["targets"][0][there]) == np.flatnonzero(mask).tolist()
+    for target, source in zip(batch["targets"][0][there], batch["sources"][0][there], strict=True):
+        assert batch["positions"][0, source] == batch["positions"][0, target] - 1
+    # The capacity counts the shared pictures once as well.
+    full = RowShape(tokens=200, supervised=int(mask.sum()), answers=4, loss_on="pictures")
+    assert len(pack(examples, full)) == 1
+    assert len(pack(examples, replace(full, supervised=full.supervised - 1))) == 2
+
+
 @pytest.mark.parametrize("kind", EXACT)
 def test_nobody_can_type_codes(kind):
     processor = make(kind)

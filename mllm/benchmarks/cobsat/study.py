@@ -139,7 +139,7 @@ def _drawer(config) -> Stage:
     protocol, chosen = protocol_of(config), config.sequences
 
     def examples(benchmark: Benchmark):
-        return taught.Sequences(
+        sequences = taught.Sequences(
             benchmark,
             protocol,
             size=chosen.size,
@@ -149,10 +149,11 @@ def _drawer(config) -> Stage:
             described=chosen.described,
             seed=config.seed,
         )
+        return Joined(sequences, taught.Named(benchmark, **config.named, seed=config.seed))
 
     return Stage(
         "drawer",
-        ("seed", "processor", "rows", "sequences", "drawer", *STYLES),
+        ("seed", "processor", "rows", "sequences", "named", "drawer", *STYLES),
         parent="tokeniser",
         schedule=config.drawer,
         objective=get_objective("nll"),

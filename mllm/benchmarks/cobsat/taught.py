@@ -18,6 +18,7 @@ from typing import NamedTuple
 from mllm.benchmarks.cobsat import prompts
 from mllm.benchmarks.cobsat.analysis import analysis
 from mllm.benchmarks.cobsat.benchmark import Benchmark
+from mllm.benchmarks.cobsat.generate import PICTURES
 from mllm.benchmarks.cobsat.judge import (
     PUBLISHED,
     SIDES,
@@ -51,6 +52,33 @@ class Pictures(Source[Example]):
         shown = self._rows[number]
         name = "/".join((*shown.pair, str(shown.view)))
         return Example(name, name, (user(image(shown.picture)), assistant(shown.caption)))
+
+
+class Named(Source[Example]):
+    """Conversations about single pictures: each is described, or drawn from its description."""
+
+    def __init__(self, benchmark: Benchmark, *, size: int, pictures: int = 12, seed: int = 0):
+        """Describe the conversations.
+
+        Args:
+          size: conversations. pictures: of each, drawn at random.
+        """
+        self._rows, self._size = benchmark.rows(PICTURES), size
+        self._pictures, self._seed = pictures, seed
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, number: int) -> Example:
+        drawn = random.Random(f"{self._seed}/named/{number}")
+        turns: list[Turn] = []
+        for place in drawn.sample(range(len(self._rows)), self._pictures):
+            shown = self._rows[place]
+            said = image(shown.picture), shown.caption
+            first, second = said if drawn.random() < 0.5 else said[::-1]
+            turns += user(first), assistant(second)
+        name = f"named/{number}"
+        return Example(name, name, tuple(turns))
 
 
 class JudgeQuestions(Source[Example]):

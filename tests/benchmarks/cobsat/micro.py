@@ -21,6 +21,7 @@ def make_config(data_dir):
     config.rows.update(tokens=512, supervised=128, answers=8)
     config.tokeniser.update(epochs=1, rows=64, warmup=2)
     config.sequences.update(size=48, group=4)
+    config.named.update(size=4, pictures=3)
     config.drawer.update(rows=4, warmup=2)
     config.judge.schedule.update(epochs=1, rows=64, warmup=2)
     config.finetuning.schedule.update(epochs=1, accumulation=1)

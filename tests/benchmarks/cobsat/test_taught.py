@@ -98,6 +98,23 @@ def _shared():
     return common
 
 
+def test_single_pictures_are_described_and_drawn(benchmark, named):
+    source = taught.Named(benchmark, size=30, pictures=5, seed=1)
+    first, seen = Counter(), set()
+    for example in source:
+        asked, answered = example.turns[::2], example.turns[1::2]
+        assert len(asked) == len(answered) == 5
+        for question, answer in zip(asked, answered, strict=True):
+            (medium,) = question.media + answer.media
+            pair = named[medium.digest]
+            assert question.text + answer.text == benchmark.caption(*pair)
+            first[bool(question.media)] += 1
+            seen.add(pair)
+    assert min(first.values()) > 50 and len(seen) > 100
+    assert source[7] == taught.Named(benchmark, size=8, pictures=5, seed=1)[7]
+    assert source[7].turns != source[8].turns
+
+
 def test_prompts_of_a_group_show_the_same_shots(benchmark):
     source = sequences(benchmark, 40, weights=dict(default=1.0), group=8)
     for first in range(0, 40, 8):
