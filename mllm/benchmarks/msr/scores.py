@@ -173,9 +173,13 @@ def length_group(items: int) -> str:
 
 
 def interval(values: Values) -> list[float | None]:
-    """Return the 95% interval [low, high] of the mean over users; [None, None] of a single one."""
+    """Return the 95% interval [low, high] of the mean over users; [None, None] of a single one.
+
+    All metrics lie between 0 and 1. The linear form of the pooled AUC can leave that range where
+    users are few, so both ends are cut off there.
+    """
     ends = cluster_bootstrap(list(values.values()), [cluster for cluster, _ in values])
-    return [None if math.isnan(end) else end for end in ends]
+    return [None if math.isnan(end) else min(max(end, 0.0), 1.0) for end in ends]
 
 
 def _place(cell: Cell) -> tuple[bool, int, int]:

@@ -14,6 +14,7 @@ from mllm.benchmarks.msr.metrics import ranking_metrics
 from mllm.benchmarks.msr.scores import (
     AXES,
     METRICS,
+    interval,
     length_group,
     question_values,
     records_of,
@@ -114,6 +115,12 @@ def test_a_user_with_an_error_is_left_out_and_counted():
             assert score["n"] == USERS - 3
             assert score["valid"] == (USERS - 3) / USERS
             assert (score["refusal"], score["invalid"]) == (1 / USERS, 0)
+
+
+def test_an_interval_stays_between_0_and_1():
+    values = {(f"u{user}", f"u{user}"): 1.5 * (user > 0) - 0.2 for user in range(6)}
+    assert interval(values)[1] == 1.0
+    assert interval({place: value - 1 for place, value in values.items()})[0] == 0.0
 
 
 def test_where_nobody_has_a_score_there_is_none():
