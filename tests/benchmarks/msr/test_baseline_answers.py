@@ -83,6 +83,7 @@ def test_a_trained_baseline_is_found_again_and_answers_the_same(trained, msr_mic
     again = stage.answerer(msr_micro, folder, None)
     assert again.identity == answerer.identity
     assert len(answerer.identity["weights"]) == 64
+    assert answerer.identity["options"]["epochs"] == 2 and answerer.identity["trials"] == 1
     assert sorted(folder.rglob("checkpoints/*/digests.json")) == files
     shuffled = [requests[i] for i in np.random.default_rng(0).permutation(len(requests))]
     done = {requests[0].key, requests[40].key}

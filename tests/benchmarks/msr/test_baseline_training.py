@@ -1,8 +1,10 @@
 """Baselines learn what was planted, are tuned alike, and go on after a stop to the same bits."""
 
+import itertools
 import json
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import jax
@@ -63,29 +65,26 @@ def log():
 SHAPE = Shape(ITEMS, USERS, width=16, length=10, blocks=1, heads=1)
 
 
-@dataclass(frozen=True)
-class Cut:
-    """Batches that end the process at a step."""
+@dataclass(frozen=True, eq=False)
+class Interrupted(TrainingLog):
+    """A log whose reading is interrupted after so many batches."""
 
-    inner: object
-    stop: int
+    after: int = 0
+    made: Iterator[int] = field(default_factory=itertools.count)
 
-    def steps(self, epochs):
-        return self.inner.steps(epochs)
-
-    def batch_at(self, step):
-        if step >= self.stop:
+    def untaken(self, users, rng):
+        if next(self.made) >= self.after:
             raise KeyboardInterrupt
-        return self.inner.batch_at(step)
+        return super().untaken(users, rng)
 
 
-def learn(recommender, log, folder, options, *, shape=SHAPE, stop=None, **more):
-    """Train, and interrupt the training at a step where asked."""
-    used = recommender
-    if stop is not None:
-        used = replace(recommender, batches=lambda *a: Cut(recommender.batches(*a), stop))
+def interrupted(log, after):
+    return Interrupted(log.items, log.users, log.sequences, after)
+
+
+def learn(recommender, log, folder, options, *, shape=SHAPE, **more):
     return train_once(
-        used,
+        recommender,
         shape,
         log,
         given(log, dropout=options.dropout, decay=options.decay),
@@ -143,13 +142,13 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(recommender, log, t
     options = Options(learning_rate=0.01, epochs=3, dropout=0.3, decay=0.01)
     whole = learn(recommender, log, tmp_path / "whole", options)
     with pytest.raises(KeyboardInterrupt):
-        learn(recommender, log, tmp_path / "cut", options, stop=9, save_every=4)
+        learn(recommender, interrupted(log, 11), tmp_path / "cut", options, save_every=4)
     assert (tmp_path / "cut" / "checkpoints" / "8").is_dir()
     again = learn(recommender, log, tmp_path / "cut", options, save_every=4)
     jax.tree.map(np.testing.assert_array_equal, again, whole)
     # Nothing is trained a second time.
     before = (tmp_path / "whole" / "metrics.jsonl").read_text()
-    once_more = learn(recommender, log, tmp_path / "whole", options, stop=0)
+    once_more = learn(recommender, interrupted(log, 0), tmp_path / "whole", options)
     jax.tree.map(np.testing.assert_array_equal, once_more, whole)
     assert (tmp_path / "whole" / "metrics.jsonl").read_text() == before
 

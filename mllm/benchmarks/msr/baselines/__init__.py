@@ -134,6 +134,10 @@ def _trained(
 ) -> Answerer:
     values = None if parent is None else features(benchmark, parent)
     trained = train(name, recommender, config, benchmark, Path(folder) / FOLDER, values)
-    named = {"weights": weights_digest(trained.variables), "trial": trained.chosen}
+    named = {
+        "weights": weights_digest(trained.variables),
+        "trials": len(trained.trials),
+        "options": trained.trials[trained.chosen]["options"],
+    }
     scores = partial(recommender.scores, trained.shape, trained.variables)
     return Baseline(name, benchmark, training_log(benchmark), scores, named)

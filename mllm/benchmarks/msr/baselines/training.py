@@ -65,9 +65,9 @@ def train_once(
     batches = recommender.batches(log, shape, rows, seed)
     steps = batches.steps(options.epochs)
     frozen = {"params": {GIVEN: jax.device_put(dict(given))}}
-    make = jax.jit(partial(recommender.init, shape))
+    params = _init(recommender, shape)(jax.random.key(seed))
     rate = Schedule(options.learning_rate, steps, decay=DECAY)
-    first = state.create({"params": make(jax.random.key(seed))}, _optimizer(), one_device(), rate)
+    first = state.create({"params": params}, _optimizer(), one_device(), rate)
     done = train(
         _step(recommender, shape),
         first,
@@ -86,6 +86,11 @@ def train_once(
 @lru_cache(maxsize=1)
 def _optimizer():
     return make_optimizer("adamw", Schedule(1.0, 1, decay=DECAY))
+
+
+@lru_cache(maxsize=16)
+def _init(recommender: Recommender, shape: Shape):
+    return jax.jit(partial(recommender.init, shape))
 
 
 @lru_cache(maxsize=16)
