@@ -48,6 +48,7 @@ class SasRec(Network):
             split_rngs={"params": True},
             in_axes=(nn.broadcast, nn.broadcast, 0),
             length=shape.blocks,
+            unroll=shape.blocks,
         )(shape)
         self.norm = LayerNorm(EPSILON)
 
