@@ -62,11 +62,11 @@ def get_config() -> ConfigDict:
     choices = dict(negatives=1, ahead=0, users=0)
     config.recommender = ConfigDict(dict(**choices, schedule=stage(share_text=True)))
     config.tallrec = ConfigDict(dict(**choices, schedule=stage()))
-    networks = dict(learning_rate=(1e-3, 3e-3), dropout=(0.1, 0.4), epochs=(20,))
+    networks = dict(learning_rate=(5e-3, 1e-2), dropout=(0.1, 0.4), epochs=(20,))
     config.baselines = ConfigDict(
         dict(
             popularity=ConfigDict(),
-            bpr=baseline(learning_rate=(3e-3, 1e-2), decay=(1e-3, 1e-2), epochs=(20,)),
+            bpr=baseline(rows=512, learning_rate=(1e-2, 3e-2), decay=(1e-2, 3e-2), epochs=(20,)),
             gru4rec=baseline(**networks),
             sasrec=baseline(**networks),
             gru4rec_f=baseline(**networks),
@@ -83,9 +83,9 @@ def get_config() -> ConfigDict:
     return config
 
 
-def baseline(**grid) -> ConfigDict:
+def baseline(rows=128, **grid) -> ConfigDict:
     """Return the sizes of a baseline, and the values among which it is tuned."""
-    return ConfigDict(dict(width=64, length=50, blocks=2, heads=1, rows=128, grid=grid))
+    return ConfigDict(dict(width=64, length=50, blocks=2, heads=1, rows=rows, grid=grid))
 
 
 def sweep(config: ConfigDict):
