@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from mllm.benchmarks.msr import brackets
 from mllm.benchmarks.msr.report import REPORT
 from mllm.benchmarks.msr.report.ablations import ablation_section, changes
+from mllm.benchmarks.msr.report.blocks import block_drawing, by_size
 from mllm.benchmarks.msr.report.chance import guessing, guessing_errors
 from mllm.benchmarks.msr.report.contrasts import contrast_section
 from mllm.benchmarks.msr.report.costs import cost_section, parts
@@ -23,6 +24,7 @@ from mllm.benchmarks.msr.report.trust import check_all, leaks, verdict
 from mllm.benchmarks.msr.report.tuning import tuning_section
 from mllm.benchmarks.msr.scores import ALL, length_group
 from mllm.reporting import collect, write_report
+from mllm.reporting.figures import LIGHT
 from mllm.reporting.section import Gallery, Grid, Paragraph, every
 from tests.benchmarks.msr import msr_invented as invented
 
@@ -182,6 +184,14 @@ def test_ablations_are_named_by_what_they_change(made, study):
     expected = 100 * (auc_of(records["direct"]) - auc_of(records["recommender"]))
     row = next(r for r in grid.rows if r[0] == words[2])
     assert float(row[3].replace("−", "-")) == pytest.approx(expected, abs=0.06)
+
+
+def test_sizes_of_blocks_are_compared_where_nothing_else_changes(made, study):
+    found = by_size(study)
+    assert list(found) == [1, 3] and found[3] == study.recommender
+    expected = auc_of(made[1]["blocks"])
+    assert study.entry(found[1]).value == pytest.approx(expected)
+    block_drawing(study).panels[0].draw(LIGHT)
 
 
 def test_the_curve_is_the_auc_of_users_with_so_many_items(made, study):

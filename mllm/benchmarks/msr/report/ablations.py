@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mllm.benchmarks.msr.report.blocks import block_drawing
 from mllm.benchmarks.msr.report.layout import HEADLINE, NAMES
 from mllm.benchmarks.msr.report.published import ABLATION_NOTE, ABLATIONS, CANDIDATES, DATA
 from mllm.benchmarks.msr.report.study import Study, Subject
@@ -52,6 +53,8 @@ def ablation_section(study: Study) -> Section | None:
         Grid("Ablations", heads, tuple(rows)),
         Paragraph(_RULE, note=True),
     ]
+    if (curve := block_drawing(study)) is not None:
+        blocks.append(curve)
     if study.candidates == CANDIDATES:
         blocks += [Scores(published_table(study, found)), Paragraph(ABLATION_NOTE, note=True)]
     return Section("ablations", "What each part is worth", tuple(blocks), "Ablations")

@@ -13,7 +13,7 @@ from mllm.reporting.text import clean_text, slug
 
 FIRST = 5  # a target counts as found among so many candidates
 _SIDE = 64
-_TITLE, _TEXT = 40, 400  # characters that are shown
+_TITLE, _TEXT = 48, 400  # characters that are shown
 _LIKELIEST = 8  # candidates that are shown besides the target
 _CARDS = 2  # of each kind
 _GOLDEN = 0.6180339887498949  # multiples of it are spread evenly over [0, 1)
@@ -21,7 +21,8 @@ _RULE = (
     "Of users with a warm and with a cold target: {} whom {} ranks the taken item among the first "
     "{}, and as many whom it does not, where there are any. Such users are sorted by id and taken "
     "at places that are spread evenly, so that the choice looks at nothing but the rank. Below a "
-    "candidate stands its p(yes); gold is the item that the user took. {}"
+    "candidate stands its p(yes); gold is the item that the user took, and right is a method that "
+    "ranks it among the first {}. {}"
 )
 _WITHOUT = "The data set is not on this machine, so items are shown without pictures and titles."
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ def gallery_section(study: Study) -> Section | None:
     cards = tuple(_card(study, title, user) for title, user in picked(study))
     if not cards:
         return None
-    note = _RULE.format(_CARDS, mine.label, FIRST, "" if study.benchmark else _WITHOUT)
+    note = _RULE.format(_CARDS, mine.label, FIRST, FIRST, "" if study.benchmark else _WITHOUT)
     blocks = (Paragraph(note.strip(), note=True), Gallery(cards))
     return Section("gallery", "Users, their preferences and their candidates", blocks, "Gallery")
 

@@ -22,7 +22,7 @@ _RULE = (
     "data know: no method can be better on average, so one whose interval lies above it has seen "
     "what it must not."
 )
-_NO_CEILING = "Nobody knows the true chances of these data, so there is no Bayes ceiling."
+_NO_CEILING = "It was not run here; of data that were imported nobody knows it."
 
 
 @dataclasses.dataclass(frozen=True)
