@@ -36,7 +36,7 @@ test-slow: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)-pinned/.insta
 smol: $(VENV)/.installed $(VENV)/.installed-smol
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/smol.py --workdir runs/smol
 
-fits: $(VENV)/.installed $(VENV)/.installed-tpu
+fits: $(VENV)/.installed $(VENV)/.installed-tpu $(VENV)/.installed-gpu
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.fits --table docs/fits.md
 
 lint: $(VENV)/.installed-test

@@ -167,6 +167,7 @@ def test_a_cell_is_known_by_what_its_program_is_made_from(monkeypatch):
     changed["lora"].lora.rank += 1
     changed["model"].model.decoder.layers += 1
     changed["unread"].evaluation.generation_tokens += 1
+    changed["unread"].methods.ga.epochs += 1
     keys = {name: fits.key_of(cell, config) for name, config in changed.items()}
     assert keys["unread"] == keys["same"]
     assert len(set(keys.values())) == 4
