@@ -43,7 +43,9 @@ def get_config() -> ConfigDict:
         projector=dict(mlp_width=256, width=WIDTH),
         dtype="float32",
     )
-    config.prompts.wording = "brief"
+    # Within minutes a model of this size does not learn to compare a picture with words, so its own
+    # summary of the candidate is shown next to the picture.
+    config.prompts.update(wording="brief", candidate=("picture", "title", "summary"))
     config.summaries.update(tokens=12)
     config.preferences.update(tokens=32)
     config.rows.update(tokens=256, supervised=128, answers=16)
@@ -55,7 +57,7 @@ def get_config() -> ConfigDict:
     config.summariser.update(blocks=4000, comparisons=12000)
     config.summariser.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.recommender.update(negatives=3, ahead=2)
-    config.recommender.schedule.update(epochs=1, learning_rate=3e-3, **teach)
+    config.recommender.schedule.update(epochs=1, learning_rate=2e-3, **teach)
     config.tallrec.update(negatives=1, ahead=1)
     config.tallrec.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.checkpoint_every = 1000

@@ -14,7 +14,7 @@ from mllm.data.conversation import Media, Turn, image, raw, user
 from mllm.registry import lookup
 
 LAYOUTS = ("picture_last", "published")
-OF_CANDIDATE, OF_HISTORY = ("picture", "title"), ("title", "summary")
+OF_CANDIDATE, OF_HISTORY = ("picture", "title", "summary"), ("title", "summary")
 BEGIN, END = "[INST]", "[/INST]"
 
 
@@ -38,7 +38,7 @@ class Prompts:
     wording: Wording = PUBLISHED
     layout: str = "picture_last"
     compat: bool = False
-    candidate: tuple[str, ...] = OF_CANDIDATE
+    candidate: tuple[str, ...] = ("picture", "title")
     history: tuple[str, ...] = OF_HISTORY
 
     def __post_init__(self):
@@ -93,25 +93,36 @@ class Prompts:
         text += said.single if single else said.tail
         return (user(f"{BEGIN} {text}" if self.compat else text),)
 
-    def about_candidate(self, preference: str, item: Item) -> tuple[Turn, ...]:
+    def about_candidate(self, preference: str, item: Item, summary: str = "") -> tuple[Turn, ...]:
         """Return the recommender's prompt about one candidate of a user.
+
+        Args:
+          summary: of the candidate; it is read where summaries of candidates are shown.
 
         Raises:
           ValueError: the picture is to be shown, and the item has none.
         """
         said = self.wording
-        return self._of_candidate(preference, item, said.predict, said.only)
+        return self._of_candidate(preference, item, summary, said.predict, said.only)
 
-    def about_common(self, preference: str, item: Item) -> tuple[Turn, ...]:
+    def about_common(self, preference: str, item: Item, summary: str = "") -> tuple[Turn, ...]:
         """Return a prompt for what a preference and a candidate have in common."""
-        return self._of_candidate(preference, item, "", "", self.wording.common)
+        return self._of_candidate(preference, item, summary, "", "", self.wording.common)
 
     def _of_candidate(
-        self, preference: str, item: Item, predict: str, only: str, after: str = ""
+        self,
+        preference: str,
+        item: Item,
+        summary: str,
+        predict: str,
+        only: str,
+        after: str = "",
     ) -> tuple[Turn, ...]:
         said = self.wording
         based = said.based.format(preference=preference)
         title = said.title.format(title=item.title) if "title" in self.candidate else ""
+        if "summary" in self.candidate:
+            title += said.described.format(summary=summary)
         shown = [_picture(item)] if "picture" in self.candidate else []
         if self.layout == "published" or not shown:
             parts = [*shown, based + predict + title + only + after]

@@ -8,8 +8,7 @@ from typing import Any
 
 from mllm.benchmarks.msr.answers import NO, YES
 from mllm.benchmarks.msr.benchmark import Benchmark
-from mllm.benchmarks.msr.preference import State
-from mllm.benchmarks.msr.reading import Reading
+from mllm.benchmarks.msr.reading import Read, Reading
 from mllm.benchmarks.msr.retrieval import MISSED, Retrieval
 from mllm.benchmarks.msr.rows import SPLITS, User
 from mllm.benchmarks.msr.scores import records_of as scored_records
@@ -66,24 +65,25 @@ def rounds(benchmark: Benchmark, protocol: Protocol) -> Rounds:
     candidates: Mapping[str, Sequence[str]] = {user.id: user.candidates for user in users}
     if protocol.retrieval is not None:
         candidates = yield from protocol.retrieval.candidates(benchmark, users)
-    states = yield from protocol.reading.written(benchmark, users)
+    read = yield from protocol.reading.written(benchmark, users)
     for start in range(0, len(users), LOT):
         yield [
-            candidate_request(benchmark, protocol.reading, user, id, states[user.id])
+            candidate_request(benchmark, protocol.reading, user, id, read)
             for user in users[start : start + LOT]
             for id in candidates[user.id]
         ]
 
 
 def candidate_request(
-    benchmark: Benchmark, reading: Reading, user: User, item: str, state: State
+    benchmark: Benchmark, reading: Reading, user: User, item: str, read: Read
 ) -> Request:
     """Return the question whether a user takes an item, which may be the target that a retriever
     missed (its ID then begins with ``MISSED``).
     """
     missed = item.startswith(MISSED)
     id = item.removeprefix(MISSED)
-    turns = reading.prompts.about_candidate(state.text or "", benchmark.item(id))
+    state, summary = read.states[user.id], read.summaries.get(id, "")
+    turns = reading.prompts.about_candidate(state.text or "", benchmark.item(id), summary)
     tags = tags_of(benchmark, user, id) | ({"missed": True} if missed else {})
     if tags["label"] == "1":
         tags["trace"] = list(state.trace)

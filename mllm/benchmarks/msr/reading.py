@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mllm.benchmarks.msr.benchmark import Benchmark
 from mllm.benchmarks.msr.preference import Preferences, State
@@ -12,6 +12,13 @@ from mllm.benchmarks.msr.summaries import Summaries, template
 from mllm.evaluation.request import Reply, Request
 
 Value = TypeVar("Value")
+
+
+class Read(NamedTuple):
+    """What was read: summaries by item, and preferences by user."""
+
+    summaries: Mapping[str, str]
+    states: Mapping[str, State]
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,10 @@ class Reading:
 
     @property
     def summarises(self) -> bool:
-        """Whether a model writes summaries, which only prompts for preferences show."""
-        shown = "summary" in self.prompts.history
-        return self.asks and shown and self.summaries.kind != "template"
+        """Whether a model writes summaries: some prompt shows them."""
+        of_history = self.asks and "summary" in self.prompts.history
+        shown = of_history or "summary" in self.prompts.candidate
+        return shown and self.summaries.kind != "template"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -46,19 +54,20 @@ class Reading:
 
     def written(
         self, benchmark: Benchmark, users: Sequence[User]
-    ) -> Generator[list[Request], list[Reply], dict[str, State]]:
-        """Yield what is asked about items and about the histories of users, and return what users
-        prefer, by ID.
+    ) -> Generator[list[Request], list[Reply], "Read"]:
+        """Yield what is asked about items and about the histories of users, and return it.
 
         All items are asked about, whoever the users are: so each is summarised in the same company,
         and to the same bits, whoever asks first.
         """
-        items = {id: benchmark.item(id) for user in users for id in user.history}
+        items = {item.id: item for item in benchmark.items}
         histories = {user.id: [items[id] for id in user.history] for user in users}
-        summaries = {id: template(item) for id, item in items.items()}
         if self.summarises:
-            summaries |= yield from self.summaries.written(benchmark.items, self.prompts)
-        return (yield from self.preferences.written(histories, summaries, self.prompts))
+            summaries = yield from self.summaries.written(benchmark.items, self.prompts)
+        else:
+            summaries = {id: template(item) for id, item in items.items()}
+        states = yield from self.preferences.written(histories, summaries, self.prompts)
+        return Read(summaries, states)
 
     def digest_fields(self) -> dict[str, Any]:
         """Return what must be equal for replies to be comparable."""

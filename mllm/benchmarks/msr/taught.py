@@ -140,7 +140,7 @@ class Comparisons(Source[Example]):
         mixed = np.where(rng.random(favourites.shape) < 0.5, favourites, invented.favourites(rng))
         item = invented.block(rng, mixed, self._group)[within]
         said = in_common(after.text, item, prompts.wording.start)
-        turns = prompts.about_common(after.text, item)
+        turns = prompts.about_common(after.text, item, template(item))
         return Example(f"comparison {number}", item.id, (*turns, assistant(said)))
 
 
@@ -149,7 +149,7 @@ class Decision:
     """One choice of a user: an item that was taken or not, after so many items of the history.
 
     Attributes:
-      preference: what the history says by then.
+      preference: what the history says by then. summary: of the item.
     """
 
     user: User
@@ -157,6 +157,7 @@ class Decision:
     preference: str
     item: str
     taken: bool
+    summary: str = ""
 
 
 def decisions(
@@ -179,16 +180,19 @@ def decisions(
     """
     users = benchmark.users(TRAIN)
     replies = {request.key: reply for request, reply in answered}
-    states = replayed(reading.written(benchmark, users), replies)
+    read = replayed(reading.written(benchmark, users), replies)
     found = []
     for user in users:
-        for seen, preference, taken in _moments(user, states[user.id], ahead):
+        for seen, preference, taken in _moments(user, read.states[user.id], ahead):
             count = negatives * len(taken)
             drawn = list(user.negatives) if seen == len(user.history) else []
             more = benchmark.negatives_of(user, count, seed + seen)
             drawn += [id for id in more if id not in drawn]
             pairs = [(id, True) for id in taken] + [(id, False) for id in drawn[:count]]
-            found += [Decision(user, seen, preference, id, yes) for id, yes in pairs]
+            found += [
+                Decision(user, seen, preference, id, yes, read.summaries.get(id, ""))
+                for id, yes in pairs
+            ]
     return found
 
 
@@ -231,7 +235,7 @@ class Decisions(Source[Example]):
     def _turns(self, one: Decision) -> tuple[Turn, ...]:
         item = self._benchmark.item
         if not self._titles:
-            return self._prompts.about_candidate(one.preference, item(one.item))
+            return self._prompts.about_candidate(one.preference, item(one.item), one.summary)
         history = [item(id) for id in one.user.history[: one.seen]]
         return self._prompts.about_titles(one.user.id, history, item(one.item))
 

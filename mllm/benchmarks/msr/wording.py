@@ -33,7 +33,8 @@ class Wording:
         the block before it.
       tail: ends prompts about the items of a block; single: those about all items at once.
       start: how an answer begins.
-      based: begins the recommender's prompt. predict, title, only: follow it.
+      based: begins the recommender's prompt. predict, title, only: follow it. described: follows
+        the title where the candidate's summary is shown too, which the source does not do.
       common: asks instead what preference and candidate have in common; it is of no source, and
         only models that are taught here are asked it.
     """
@@ -53,6 +54,7 @@ class Wording:
     based: str
     predict: str
     title: str
+    described: str
     only: str
     common: str
 
@@ -102,6 +104,7 @@ PUBLISHED = Wording(
         "Please predict whether this user would interact with the video at the next opportunity. "
     ),
     title="The video's title is'{title}', and the given image is this video's cover? ",
+    described="The cover can be described as: {summary} ",
     only=(
         "Please only response 'yes' or 'no' based on your judgement, do not include any other "
         "content including words, space, and punctuations in your response. "
@@ -126,8 +129,9 @@ BRIEF = Wording(
     based="{preference}\n",
     predict="",
     title="{title}",
+    described=": {summary}",
     only="",
-    common=" In common:",
+    common="",  # a recommender says yes or no where the summariser says what there is in common
 )
 
 

@@ -103,6 +103,8 @@ def test_what_is_shown_can_be_chosen():
     assert not blind[0].media and "Red cat" in text(blind)
     untitled = Prompts(candidate=("picture",)).about_candidate("Cats.", ITEM)
     assert untitled[0].media and "Red cat" not in text(untitled)
+    told = Prompts(wording=BRIEF, candidate=("picture", "title", "summary"))
+    assert text(told.about_candidate("Cats.", ITEM, "a cat")) == "Cats.\n<image>Red cat: a cat"
     bare = Prompts(history=("title",)).about_block("5", ITEMS[:1], ["red"])
     assert "1. 1: Title - 'T1'.\n" in text(bare) and "red" not in text(bare)
     seen = Prompts(history=("summary",)).about_block("5", ITEMS[:1], ["red"])

@@ -232,7 +232,7 @@ def test_what_is_taught_are_choices_of_users_to_train_on(msr_micro):
     for user, (yes, no) in zip(users, zip(published[::2], published[1::2], strict=True),
                                strict=True):  # fmt: skip
         assert (yes.item, no.item) == (user.target, user.negatives[0])
-        assert yes.preference == no.preference == states[user.id].text
+        assert yes.preference == no.preference == states.states[user.id].text
     many = decisions(msr_micro, READING, asked, negatives=3, ahead=2, seed=0)
     for one in many:
         user = one.user

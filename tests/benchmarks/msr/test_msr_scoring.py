@@ -15,7 +15,7 @@ from mllm.benchmarks.msr.answers import is_yes, log_odds
 from mllm.benchmarks.msr.preference import State
 from mllm.benchmarks.msr.prompts import LAYOUTS, Prompts
 from mllm.benchmarks.msr.protocol import ASK, candidate_request
-from mllm.benchmarks.msr.reading import Reading
+from mllm.benchmarks.msr.reading import Read, Reading
 from mllm.benchmarks.msr.rows import Item, User
 from mllm.benchmarks.msr.taught import Decision, Decisions
 from mllm.benchmarks.msr.wording import BRIEF
@@ -48,7 +48,9 @@ def loaded():
 def requests_of(layout: str):
     reading = Reading(Prompts(wording=BRIEF, layout=layout))
     return [
-        candidate_request(BENCHMARK, reading, user, id, State(f"{user.id} {LIKES}"))
+        candidate_request(
+            BENCHMARK, reading, user, id, Read({}, {user.id: State(f"{user.id} {LIKES}")})
+        )
         for user in USERS
         for id in user.candidates
     ]
