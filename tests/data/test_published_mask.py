@@ -58,8 +58,39 @@ def by_hand(model, variables, batch) -> tuple[jax.Array, int]:
     return total, count
 
 
-def expected_loss(name: str, model, variables, batch) -> jax.Array:
-    total, count = by_hand(model, variables, batch)
+@pytest.fixture(scope="module")
+def truth(model, batch):
+    """(summed cross-entropy, number of tokens, gradient of the sum) by hand; one program serves all
+    objectives.
+    """
+    counted = []
+
+    def total(variables):
+        summed, count = by_hand(model, variables, batch)
+        counted.append(count)
+        return summed
+
+    summed, gradient = jax.jit(jax.value_and_grad(total))(model.variables)
+    return summed, counted[0], gradient
+
+
+@pytest.fixture(scope="module")
+def packed(model, batch):
+    """(log-probabilities of the packed tokens, what pulls a slope by them back to the weights)."""
+
+    @jax.jit
+    def pulled(variables, slope):
+        values, pull = jax.vjp(
+            lambda variables: packed_logprobs(model.model, model.config, variables, batch),
+            variables,
+        )
+        return values, pull(slope)[0]
+
+    values, _ = pulled(model.variables, jnp.zeros(batch["tokens"].shape, jnp.float32))
+    return values, lambda slope: pulled(model.variables, slope)[1]
+
+
+def expected_loss(name: str, total: jax.Array, count: int, batch) -> jax.Array:
     if name == "nll":
         return total / count
     if name == "ga":
@@ -70,26 +101,23 @@ def expected_loss(name: str, model, variables, batch) -> jax.Array:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", ["nll", "ga", "npo"])
-def test_loss_and_gradient_are_those_of_plain_rows(name, model, batch):
+def test_loss_and_gradient_are_those_of_plain_rows(name, batch, truth, packed):
     options = {"form": "batch_mean", "beta": BETA} if name == "npo" else {}
     objective = get_objective(name, **options)
 
-    def loss(variables):
-        values = packed_logprobs(model.model, model.config, variables, batch)
+    def loss(values):
         return objective.loss(token_logprobs=values, batch=batch)[0]
 
-    found, gradient = jax.value_and_grad(loss)(model.variables)
-    expected, wanted = jax.value_and_grad(
-        lambda variables: expected_loss(name, model, variables, batch)
-    )(model.variables)
+    (values, pull), (total, count, summed) = packed, truth
+    found, slope = jax.value_and_grad(loss)(values)
+    expected, share = jax.value_and_grad(expected_loss, argnums=1)(name, total, count, batch)
+    gradient, wanted = pull(slope), jax.tree.map(lambda leaf: share * leaf, summed)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert max_difference(gradient, wanted) < 1e-5
     assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(wanted)) > 1e-2
 
 
 @pytest.mark.thorough
-def test_the_reference_sums_the_same_tokens(model, batch):
-    values = packed_logprobs(model.model, model.config, model.variables, batch)
-    sums = segment_sums(values, batch["segments"], 1)
-    total, _ = by_hand(model, model.variables, batch)
-    np.testing.assert_allclose(-jnp.sum(sums), total, rtol=1e-5)
+def test_the_reference_sums_the_same_tokens(batch, truth, packed):
+    sums = segment_sums(packed[0], batch["segments"], 1)
+    np.testing.assert_allclose(-jnp.sum(sums), truth[0], rtol=1e-5)
