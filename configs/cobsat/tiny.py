@@ -41,8 +41,8 @@ def get_config() -> ConfigDict:
     config.sequences.weights.update(
         default=5.0, instruct=0.8, misleading=0.6, exact=0.8, caption=0.8, cot=0.8
     )
-    # What is learned last is to find what pictures share. It takes many of such prompts in one update
-    # more than it takes many answers to each.
+    # What is learned last is to find what pictures share. It takes many of such prompts in one
+    # update more than it takes many answers to each.
     config.drawer.update(
         optimizer="muon",
         b2=0.95,
