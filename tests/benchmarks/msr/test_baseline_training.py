@@ -98,6 +98,7 @@ def learn(recommender, log, folder, options, *, shape=SHAPE, **more):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("recommender", [SASREC, GRU4REC], ids=["sasrec", "gru4rec"])
 def test_networks_learn_what_follows_what(recommender, log, tmp_path):
     variables = learn(recommender, log, tmp_path, Options(learning_rate=0.03, epochs=30))
@@ -106,6 +107,7 @@ def test_networks_learn_what_follows_what(recommender, log, tmp_path):
     assert found["auc_user"] > 0.9
 
 
+@pytest.mark.thorough
 def test_matrix_factorisation_learns_a_planted_matrix(tmp_path):
     rng = np.random.default_rng(2)
     users, items = rng.normal(size=(150, 3)), rng.normal(size=(ITEMS, 3))
@@ -116,7 +118,7 @@ def test_matrix_factorisation_learns_a_planted_matrix(tmp_path):
     log = TrainingLog(tuple(f"i{i}" for i in range(ITEMS)), names, tuple(order[:, :10]))
     shape = Shape(ITEMS, 150, width=8)
     variables = learn(
-        BPR, log, tmp_path, Options(learning_rate=0.03, epochs=40, decay=0.003), shape=shape
+        BPR, log, tmp_path, Options(learning_rate=0.03, epochs=15, decay=0.003), shape=shape
     )
     asked = Histories(np.arange(150, dtype=np.int32), log.sequences)
     scores = BPR.scores(shape, variables, asked)
