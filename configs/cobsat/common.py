@@ -34,7 +34,7 @@ def get_config() -> ConfigDict:
     # Conversations in which single pictures are described, and drawn from descriptions.
     config.named = ConfigDict(dict(size=1_000, pictures=12))
     config.drawer = stage(trainable="decoder", loss_on="pictures")
-    # ``folder``: a Hugging Face folder of a vision-language model; "" teaches ``model``.
+    # ``folder``: a Hugging Face folder of a vision-language model or of CLIP; "" teaches ``model``.
     config.judge = ConfigDict(dict(folder="", model=dict(), schedule=stage(augment="gentle")))
     # Fine-tuning on the published prompts (Zeng et al. 2024, and the repository's scripts).
     # ``theme`` is the one that leave_one_out leaves out; ask it with ``evaluation.data`` "ft_test"
@@ -75,8 +75,8 @@ def get_config() -> ConfigDict:
         drawing=ConfigDict(
             dict(temperature=0.0, top_k=0, top_p=1.0, seed=0, words="", guidance=0.0, contrast=0.0)
         ),
-        # "taught" is of a judge that is taught here, "numbers" and "reply" are of any other one; no
-        # ``forms`` ask no judge.
+        # "taught" is of a judge that is taught here, "numbers" and "reply" are of any other one,
+        # "clip" and "clip_words" of CLIP; no ``forms`` ask no judge.
         judge=ConfigDict(dict(cut="paper", forms=("taught",), modes=("image",), tokens=4)),
     )
     return config

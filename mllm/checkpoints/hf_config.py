@@ -40,7 +40,7 @@ _VIT = {
     "hidden_act": "gelu_pytorch_tanh",
     "layer_norm_eps": 1e-6,
 }
-_VISION = {
+VISION_DEFAULTS = {
     "clip_vision_model": {**_VIT, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5},
     "siglip_vision_model": {**_VIT, "patch_size": 16},
     "idefics2": _VIT,
@@ -130,12 +130,12 @@ def _read_llava_parts(top: Section, pixels: Mapping) -> dict[str, Any]:
     tower = top.values.get("vision_config") or _LLAVA_TOWER
     kind = Section(top.path, "vision_config", tower, {"model_type": "clip_vision_model"})
     known = ("clip_vision_model", "siglip_vision_model")
-    defaults = kind.choice("model_type", {name: _VISION[name] for name in known})
+    defaults = kind.choice("model_type", {name: VISION_DEFAULTS[name] for name in known})
     clip = kind.values["model_type"] == "clip_vision_model"
     section = Section(top.path, "vision_config", tower, defaults)
     strategies = {None: True, "default": True, "full": False}
     drop = top.choice("vision_feature_select_strategy", strategies)
-    vision = _read_vision(section, {**(_CLIP_PIXELS if clip else _SIGLIP_PIXELS), **pixels})
+    vision = read_vision(section, {**(_CLIP_PIXELS if clip else _SIGLIP_PIXELS), **pixels})
     count = vision["layers"]
     chosen = top.values.get("vision_feature_layer", -2)
     numbers = chosen if isinstance(chosen, list) else [chosen]
@@ -164,8 +164,8 @@ def _read_llava_parts(top: Section, pixels: Mapping) -> dict[str, Any]:
 
 def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
     text = top.part("text_config", {"model_type": "mistral"})
-    section = top.part("vision_config", _VISION["idefics2"])
-    vision = _ragged(_read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=False)
+    section = top.part("vision_config", VISION_DEFAULTS["idefics2"])
+    vision = _ragged(read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=False)
     defaults = {"max_position_embeddings": 4096 * 8, "rms_norm_eps": 1e-5}
     decoder = read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
     resampler = top.part("perceiver_config", _PERCEIVER)
@@ -195,8 +195,8 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
 
 
 def _read_idefics3(top: Section, pixels: Mapping, dtype: str) -> Idefics3Config:
-    section = top.part("vision_config", _VISION["idefics3"])
-    vision = _ragged(_read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=True)
+    section = top.part("vision_config", VISION_DEFAULTS["idefics3"])
+    vision = _ragged(read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=True)
     defaults = {"rms_norm_eps": 1e-5}
     text = top.part("text_config", {"model_type": "llama"})
     decoder = read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
@@ -214,7 +214,15 @@ _READERS = {
 }
 
 
-def _read_vision(section: Section, pixels: Mapping) -> dict[str, Any]:
+def read_vision(section: Section, pixels: Mapping) -> dict[str, Any]:
+    """Return the fields of a VisionConfig that ``vision_config`` holds.
+
+    Args:
+      section: with its defaults (``VISION_DEFAULTS``). pixels: ``mean`` and ``std``.
+
+    Raises:
+      ValueError: the message names file, key, expected and found.
+    """
     heads, width = section.number("num_attention_heads"), section.number("hidden_size")
     if width % heads:
         raise section.error("num_attention_heads", f"a divisor of hidden_size {width}")

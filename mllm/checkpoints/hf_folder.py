@@ -83,7 +83,7 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     family = family_of(where, raw)
     small = read_small_files(folder)
     files = open_weights(folder, raw)
-    config = read_config(where, raw, _pixel_statistics(folder), dtype or "float32")
+    config = read_config(where, raw, pixel_statistics(folder), dtype or "float32")
     table = table_of(family, text_kind_of(raw))
     tree, carried = read_tree(
         files,
@@ -115,12 +115,12 @@ def describe_folder(folder: Path) -> Loaded:
         raise no_model(folder)
     raw = read_json(folder / CONFIG)
     family = family_of(folder / CONFIG, raw)
-    config = read_config(folder / CONFIG, raw, _pixel_statistics(folder), "float32")
+    config = read_config(folder / CONFIG, raw, pixel_statistics(folder), "float32")
     processor, image_id = _read_processor(folder, family, config, raw)
     return Loaded(family, config, {}, processor, image_id=image_id)
 
 
-def _pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
+def pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
     """Return ``mean`` and ``std`` of the folder's image processor, {} if it has none."""
     if not any((folder / name).is_file() for name in IMAGE_FILES):
         return {}
@@ -259,7 +259,7 @@ def _with_own_files(base: Loaded, folder: Path, below: Path) -> Loaded:
     if files == base.origin.files:
         return base
     with as_folder(files, f"{folder} (over {below})") as whole:
-        vision = replace(base.config.vision, **_pixel_statistics(whole))
+        vision = replace(base.config.vision, **pixel_statistics(whole))
         config = replace(base.config, vision=vision)
         raw = json.loads(files[CONFIG])
         processor, image_id = _read_processor(whole, base.family, config, raw)

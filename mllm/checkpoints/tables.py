@@ -152,6 +152,18 @@ FUSED_DECODERS = {
     ),
 }
 HEAD = {"weight": ("head", "transposed")}
+# A layer of CLIP's towers and of SigLIP's.
+_ENCODER = _layers(
+    "encoder.layers",
+    {
+        **_norm("layer_norm1", "attention_norm"),
+        **_ATTENTION,
+        **_linear("self_attn.out_proj", "o"),
+        **_norm("layer_norm2", "mlp_norm"),
+        **_linear("mlp.fc1", "fc1"),
+        **_linear("mlp.fc2", "fc2"),
+    },
+)
 # CLIP and SigLIP: only CLIP has a class token and a first norm, only SigLIP has a patch bias.
 VISION = {
     "embeddings.class_embedding": ("class_token", "same"),
@@ -159,18 +171,14 @@ VISION = {
     "embeddings.patch_embedding.bias": ("patch/b", "same"),
     "embeddings.position_embedding.weight": ("position", "same"),
     **_norm("pre_layrnorm", "pre_norm"),  # the spelling of the files
-    **_layers(
-        "encoder.layers",
-        {
-            **_norm("layer_norm1", "attention_norm"),
-            **_ATTENTION,
-            **_linear("self_attn.out_proj", "o"),
-            **_norm("layer_norm2", "mlp_norm"),
-            **_linear("mlp.fc1", "fc1"),
-            **_linear("mlp.fc2", "fc2"),
-        },
-    ),
+    **_ENCODER,
     **_norm("post_layernorm", "post_norm"),
+}
+TEXT = {
+    "embeddings.token_embedding.weight": ("embed", "same"),
+    "embeddings.position_embedding.weight": ("position", "same"),
+    **_ENCODER,
+    **_norm("final_layer_norm", "norm"),
 }
 PROJECTOR = {**_linear("linear_1", "fc1"), **_linear("linear_2", "fc2")}
 RESAMPLER = {
@@ -235,6 +243,20 @@ TABLES: dict[str, Table] = {
         ),
     ),
 }
+# Not in TABLES, which are of models that write text.
+CLIP: Table = (
+    Part("vision", ("vision_model.",), VISION),
+    Part("text", ("text_model.",), TEXT),
+    Part(
+        "",
+        ("",),
+        {
+            "visual_projection.weight": ("vision_projection/w", "transposed"),
+            "text_projection.weight": ("text_projection/w", "transposed"),
+        },
+        carried="logit_scale",
+    ),
+)
 # Buffers that older versions stored and that follow from the configuration.
 IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
 

@@ -39,6 +39,7 @@ KINDS = {  # the transform of each image processor, by family
     "llava_next": {"LlavaNextImageProcessor": "anyres"},
     "idefics2": {"Idefics2ImageProcessor": "idefics2"},
     "idefics3": {"Idefics3ImageProcessor": "idefics3", "SmolVLMImageProcessor": "idefics3"},
+    "clip": {"CLIPImageProcessor": "crop"},
 }
 RESAMPLE = {int(member): member.name.lower() for member in Image.Resampling}
 DEFAULT_RESAMPLE = {"idefics2": 2, "idefics3": 1}  # of others 3, bicubic
@@ -92,7 +93,7 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
         )
     try:
         config = ProcessorConfig(
-            **_read_images(folder, family, image_tokens),
+            **read_images(folder, family, image_tokens),
             **read_limits(tokenizer, folder),
             chat_format="smolvlm" if starts else _published_format(folder, family),
             image_block=BLOCKS[family],
@@ -138,8 +139,12 @@ def read_image_settings(folder: Path) -> tuple[Path, dict]:
     return plain, read_json(plain)
 
 
-def _read_images(folder: Path, family: str, image_tokens: int) -> dict:
-    """Return the fields of an ImageConfig, for a model with ``image_tokens`` tokens per tile."""
+def read_images(folder: Path, family: str, image_tokens: int = 0) -> dict:
+    """Return the fields of an ImageConfig, for a model with ``image_tokens`` tokens per tile.
+
+    Raises:
+      FileNotFoundError, ValueError: the message names the file, the key, found and expected.
+    """
     where, settings = read_image_settings(folder)
 
     def expect(key: str, *expected):

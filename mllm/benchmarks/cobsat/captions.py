@@ -64,8 +64,8 @@ def phrase(pair: Pair) -> str:
     """Return the object or animal with its detail, such as "a red bag"."""
     theme, detail, name = pair
     if theme == "color" or detail == "angry" or detail == "sequined":
-        return _with_article(f"{detail} {name}")
-    thing = _with_article(name)
+        return with_article(f"{detail} {name}")
+    thing = with_article(name)
     if theme == "background":
         return f"{thing} {PLACES[detail]}"
     if theme == "action":
@@ -97,5 +97,6 @@ def _pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(sorted(map(re.escape, forms)))})\b")
 
 
-def _with_article(words: str) -> str:
+def with_article(words: str) -> str:
+    """Return words after the article that they need."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

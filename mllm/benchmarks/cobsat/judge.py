@@ -2,23 +2,28 @@
 
 A judge that is taught here is asked in a word for the detail and for the object. Any other
 vision-language model is asked the published questions: it chooses the detail and the object among
-ten numbered words each (CoBSAT's repository, evaluation_icl).
+ten numbered words each (CoBSAT's repository, evaluation_icl). CLIP is asked nothing: it compares
+the picture with ten texts each.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mllm.benchmarks.cobsat.captions import mentioned
-from mllm.benchmarks.cobsat.tasks import KINDS, WORDS, display
+from mllm.benchmarks.cobsat.captions import mentioned, phrase, with_article
+from mllm.benchmarks.cobsat.tasks import KINDS, WORDS, Pair, display
 from mllm.data.conversation import Media, Turn, user
 from mllm.registry import lookup
 
 CUT = 2047  # characters of a question that the published scripts pass on
 NUMBERS = tuple(str(number) for number in range(1, 11))
 SIDES = ("detail", "object")
-RULES = ("taught", "numbers", "published", "strict", "words")
-TAUGHT, PUBLISHED = ("taught",), ("numbers", "reply")  # forms of the two kinds of judges
+RULES = ("taught", "numbers", "published", "strict", "clip", "clip_words", "words")
+# Forms of the three kinds of judges.
+TAUGHT, PUBLISHED, CLIP = ("taught",), ("numbers", "reply"), ("clip", "clip_words")
+FORMS = (*TAUGHT, *PUBLISHED, *CLIP)
+PICTURES = (*TAUGHT, *CLIP)  # the forms that are about pictures alone
+LIKELIEST = (*TAUGHT, "numbers", *CLIP)  # the forms that are read as the likeliest of ten
 
 Judged = dict[str, str | None]
 
@@ -32,7 +37,8 @@ class Judge:
         then leaves no room for the options; "whole" keeps them.
       forms: "taught" asks in a word for the log-probability of each word, about pictures alone. Of
         the published questions, "numbers" asks for the log-probability of each number, and "reply"
-        for a reply.
+        for a reply. CLIP compares pictures alone with phrases such as "a red object" ("clip"), or
+        with the bare words, as published ("clip_words").
       modes: of the outputs that it judges: "image", "text".
       tokens: the most of a reply.
 
@@ -47,7 +53,7 @@ class Judge:
 
     def __post_init__(self):
         for form in self.forms:
-            lookup(dict.fromkeys((*TAUGHT, *PUBLISHED)), form, "form (evaluation.judge.forms)")
+            lookup(dict.fromkeys(FORMS), form, "form (evaluation.judge.forms)")
 
 
 def vocabulary(theme: str, side: str) -> str:
@@ -88,6 +94,20 @@ def shown_words(theme: str, side: str) -> tuple[str, ...]:
 def taught_turns(theme: str, side: str, picture: Media) -> tuple[Turn, ...]:
     """Return the conversation that asks a taught judge about a picture."""
     return (user(picture, f"{vocabulary(theme, side)}: "),)
+
+
+def compared_texts(theme: str, side: str, form: str) -> tuple[str, ...]:
+    """Return the ten texts that CLIP compares a picture with, in the order of the words.
+
+    Args:
+      form: "clip" takes the wording of captions with the other side left open, "clip_words" the
+        words as they are shown.
+    """
+    if form == "clip_words":
+        return shown_words(theme, side)
+    if side == "object":
+        return tuple(map(with_article, WORDS[KINDS[theme]]))
+    return tuple(phrase(Pair(theme, word, KINDS[theme])) for word in WORDS[theme])
 
 
 def judge_turns(theme: str, side: str, output: Media | str, cut: str = "paper") -> tuple[Turn, ...]:

@@ -9,10 +9,13 @@ from mllm.benchmarks.cobsat import prompts
 from mllm.benchmarks.cobsat.assemble import PROMPT_TYPES
 from mllm.benchmarks.cobsat.benchmark import Benchmark
 from mllm.benchmarks.cobsat.judge import (
+    CLIP,
     NUMBERS,
+    PICTURES,
     SIDES,
     TAUGHT,
     Judge,
+    compared_texts,
     judge_turns,
     shown_words,
     taught_turns,
@@ -21,7 +24,7 @@ from mllm.benchmarks.cobsat.judge import (
 from mllm.benchmarks.cobsat.prompt_lists import MODES as DATA_MODES
 from mllm.benchmarks.cobsat.prompt_lists import MOST_SHOTS, Sample, count, samples
 from mllm.benchmarks.cobsat.tasks import TASKS, Pair
-from mllm.data.conversation import Media, Turn, image
+from mllm.data.conversation import Media, Turn, image, user
 from mllm.evaluation.request import (
     Choices,
     Picture,
@@ -224,7 +227,7 @@ def judge_requests(outputs: Iterable[tuple[Request, Reply]], judge: Judge) -> li
         output = output_of(request, reply)
         if output is None or request.tags["mode"] not in judge.modes:
             continue
-        forms = judge.forms if isinstance(output, Media) else set(judge.forms) - set(TAUGHT)
+        forms = judge.forms if isinstance(output, Media) else set(judge.forms) - set(PICTURES)
         for side in SIDES:
             for form in sorted(forms):
                 made = judge_request(request.tags["theme"], side, form, output, judge)
@@ -236,6 +239,8 @@ def judge_request(theme: str, side: str, form: str, output: Media | str, judge: 
     """Return one question to the judge."""
     if form in TAUGHT:
         turns, ask = taught_turns(theme, side, output), Choices(shown_words(theme, side))
+    elif form in CLIP:
+        turns, ask = (user(output),), Choices(compared_texts(theme, side, form))
     else:
         turns = judge_turns(theme, side, output, judge.cut)
         ask = Choices(NUMBERS) if form == "numbers" else Text(judge.tokens)

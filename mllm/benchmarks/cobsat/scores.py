@@ -10,6 +10,8 @@ from itertools import product
 from typing import Any
 
 from mllm.benchmarks.cobsat.judge import (
+    CLIP,
+    LIKELIEST,
     READERS,
     RULES,
     SIDES,
@@ -29,7 +31,7 @@ ALL, OBJECTS, DETAILS = "all", "all-I", "all-II"  # over all values; over the ta
 MERGED = (ALL, OBJECTS, DETAILS)
 METRICS = ("overall", "detail", "object", "textual", "visual")
 # By which rule outputs of a mode are scored: the first that was applied.
-HEADLINE = {"image": ("taught", "numbers"), "text": ("words",)}
+HEADLINE = {"image": ("taught", "numbers", *CLIP), "text": ("words",)}
 STATES = ("valid", "refusal", "invalid")
 
 Record = dict[str, Any]
@@ -90,7 +92,7 @@ def _judged(theme: str, output, replies: Mapping[tuple, Reply]) -> dict[str, Jud
     )
     for side in SIDES:
         at = named(output), vocabulary(theme, side)
-        for form in ("taught", "numbers"):
+        for form in LIKELIEST:
             if (reply := replies.get((*at, form))) is not None:
                 number = None if reply.logprobs is None else read_numbers(reply.logprobs)
                 found.setdefault(form, {})[side] = word_of(theme, side, number)

@@ -2,7 +2,8 @@
 
 tokeniser      an autoencoder, taught to draw all pictures again from codes
 drawer         the same model's decoder, taught to answer prompts, with pictures and descriptions
-judge          a model that reads pictures, taught the judge's questions about them and other views
+judge          a model that reads pictures, taught the judge's questions about them and other views,
+               or one of a Hugging Face folder: a vision-language model, or CLIP
 ft_all, ft_leave_one_out   the drawer, fine-tuned on published prompts
 oracle, view, reconstructed   the right picture, another view of it, and what its codes draw
 random, copy_last, query_only   outputs that know nothing, the last picture, or the query alone
@@ -11,17 +12,20 @@ blind, other_theta   the drawer without pictures, and with those of another thet
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mllm.benchmarks.cobsat import benchmark as dataset
 from mllm.benchmarks.cobsat import brackets, taught
 from mllm.benchmarks.cobsat.benchmark import Benchmark, summary
 from mllm.benchmarks.cobsat.generate import PICTURES
-from mllm.benchmarks.cobsat.judge import PUBLISHED, TAUGHT, Judge
+from mllm.benchmarks.cobsat.judge import CLIP, PUBLISHED, TAUGHT, Judge
 from mllm.benchmarks.cobsat.protocol import JUDGE, Drawing, Protocol, notes, rounds
 from mllm.benchmarks.cobsat.scores import AXES, records_of, scores_of
+from mllm.checkpoints.clip import is_clip_folder
 from mllm.data.source import Joined
 from mllm.evaluation.baselines import Blind
+from mllm.evaluation.contrastive import clip_answerer
 from mllm.evaluation.request import Answerer, Questions
 from mllm.models import MODELS
 from mllm.studies.stage import Stage
@@ -109,14 +113,15 @@ def _tokeniser(config) -> Stage:
 
 
 def _judge(config) -> Stage:
-    """Return the stage of the judge: taught here, or imported from ``config.judge.folder``."""
+    """Return the stage of the judge: taught here, or of the folder ``config.judge.folder``."""
     chosen, asked = config.judge, _judge_of(config)
+    clip = bool(chosen.folder) and is_clip_folder(Path(chosen.folder))
+    _require_forms(chosen.folder, clip, asked.forms)
+    if clip:
+        return Stage(
+            JUDGE, ("judge.folder",), answerer=lambda b, f, p: clip_answerer(Path(chosen.folder))
+        )
     if chosen.folder:
-        if set(asked.forms) & set(TAUGHT):
-            raise ValueError(
-                f"config.judge.folder is {chosen.folder!r}, which knows the published questions "
-                f"alone: set config.evaluation.judge.forms to {PUBLISHED!r}"
-            )
         return Stage(JUDGE, ("judge.folder",), pretrained=chosen.folder, own_format=True)
 
     def examples(benchmark: Benchmark):
@@ -133,6 +138,25 @@ def _judge(config) -> Stage:
         objective=get_objective("nll"),
         examples=examples,
     )
+
+
+def _require_forms(folder: str, clip: bool, forms: Sequence[str]) -> None:
+    """Check that a judge can be asked in these forms.
+
+    Raises:
+      ValueError: it cannot.
+    """
+    if clip:
+        known, what = CLIP, "a CLIP, which compares pictures with texts alone"
+    elif folder:
+        known, what = PUBLISHED, "which knows the published questions alone"
+    else:
+        known, what = (*TAUGHT, *PUBLISHED), "so that the judge is taught here; CLIP needs a folder"
+    if other := [form for form in forms if form not in known]:
+        raise ValueError(
+            f"config.judge.folder is {folder!r}, {what}, found the forms {other!r}: set "
+            f"config.evaluation.judge.forms to {known!r}"
+        )
 
 
 def _drawer(config) -> Stage:

@@ -57,6 +57,8 @@ METRICS = {
     "overall_numbers": "overall accuracy by the judge's likeliest number",
     "overall_published": "overall accuracy by the judge's reply, published rule",
     "overall_strict": "overall accuracy by the judge's reply, strict rule",
+    "overall_clip": "overall accuracy by the phrase closest to the picture (CLIP)",
+    "overall_clip_words": "overall accuracy by the bare word closest to the picture (CLIP)",
     "overall_words": "overall accuracy by exact words",
 }
 # Colours of Okabe and Ito (2008), which readers with any colour vision tell apart.

@@ -21,6 +21,8 @@ RULES = {
     "numbers": "likeliest number",
     "published": "reply, published rule",
     "strict": "reply, strict rule",
+    "clip": "closest phrase (CLIP)",
+    "clip_words": "closest bare word (CLIP)",
     "words": "exact words",
 }
 _SHOWN = 8  # confusions that a table lists
