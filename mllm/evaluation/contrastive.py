@@ -6,12 +6,11 @@ They are asked for ``Choices`` about one picture, and answer the log-softmax ove
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.clip import LoadedClip, read_clip
@@ -20,7 +19,7 @@ from mllm.data.conversation import Media
 from mllm.data.images import decode, make_picture
 from mllm.data.packing import round_up
 from mllm.evaluation.request import Choices, Reply, Request, content_key
-from mllm.models.clip import image_embeddings, similarity, text_embeddings
+from mllm.models.clip import ClipConfig, image_embeddings, similarity, text_embeddings
 
 BATCH = 32  # pictures or texts that are embedded together
 _TOKENS = 16  # texts are padded to a multiple of this, so that few programs are compiled
@@ -42,11 +41,6 @@ class ClipEncoder:
     def __init__(self, loaded: LoadedClip):
         self.scale = loaded.scale
         self._loaded, self._texts = loaded, {}
-        config, variables = loaded.config, loaded.variables
-        self._run = {
-            "pictures": _compiled(lambda x: image_embeddings(config, variables, x)),
-            "texts": _compiled(lambda x: text_embeddings(config, variables, x)),
-        }
 
     def pictures(self, media: Sequence[Media]) -> np.ndarray:
         """Return float32[N, E] of N pictures.
@@ -54,7 +48,7 @@ class ClipEncoder:
         Raises:
           ValueError: one cannot be decoded.
         """
-        return self._in_batches("pictures", [self._pixels(medium) for medium in media])
+        return self._in_batches(image_embeddings, [self._pixels(medium) for medium in media])
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32[N, E] of N texts.
@@ -69,7 +63,7 @@ class ClipEncoder:
             these = [at for at, found in enumerate(ids) if self._padded(found) == length]
             # The end, repeated: the first one counts.
             rows = [np.pad(ids[at], (0, length - len(ids[at])), mode="edge") for at in these]
-            for at, row in zip(these, self._in_batches("texts", rows), strict=True):
+            for at, row in zip(these, self._in_batches(text_embeddings, rows), strict=True):
                 self._texts[new[at]] = row
         return np.stack([self._texts[text] for text in texts])
 
@@ -89,24 +83,22 @@ class ClipEncoder:
     def _padded(self, ids: np.ndarray) -> int:
         return min(round_up(len(ids), _TOKENS), self._loaded.config.text.positions)
 
-    def _in_batches(self, name: str, rows: Sequence[np.ndarray]) -> np.ndarray:
+    def _in_batches(self, embed: Callable, rows: Sequence[np.ndarray]) -> np.ndarray:
         """Return what a tower makes of rows, always of as many at a time, the last one repeated."""
-        found = [np.empty((0, self._loaded.config.width), np.float32)]
+        config, variables = self._loaded.config, self._loaded.variables
+        found = [np.empty((0, config.width), np.float32)]
         for begin in range(0, len(rows), BATCH):
             batch = np.stack(rows[begin : begin + BATCH])
             whole = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), axis=0)])
-            found.append(np.asarray(self._run[name](whole))[: len(batch)])
+            found.append(np.asarray(_run(embed, config, variables, whole))[: len(batch)])
         return np.concatenate(found)
 
 
-def _compiled(function: Callable) -> Callable:
-    """Return a function that is compiled, with products in full float32 on every device."""
-
-    def run(x: jax.Array) -> jax.Array:
-        with jax.default_matmul_precision("highest"):
-            return function(jnp.asarray(x))
-
-    return jax.jit(run)
+@partial(jax.jit, static_argnums=(0, 1))
+def _run(embed: Callable, config: ClipConfig, variables: dict, rows: jax.Array) -> jax.Array:
+    """Compute with products in full float32 on every device."""
+    with jax.default_matmul_precision("highest"):
+        return embed(config, variables, rows)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,18 +52,23 @@ def answers(answerer, asked, done=()):
 
 def test_answers_are_the_log_softmax_of_scaled_cosines(folder):
     loaded = read_clip(folder)
+    run = jax.jit(Clip(loaded.config).apply, static_argnames="method")
+
+    def vector(method, row):  # one at a time, without a batch and without padding
+        found = np.asarray(run(loaded.variables, np.asarray([row]), method=method), np.float64)[0]
+        return found / np.linalg.norm(found)
+
+    texts = {text: vector("texts", loaded.tokenizer.encode(text).ids) for text in TEXTS}
+    seen = {
+        one: vector("pictures", make_picture(decode(one.data), loaded.images).tiles[0])
+        for one in pictures()
+    }
     found = answers(clip_answerer(folder), requests())
     for request in requests():
-        tile = make_picture(decode(request.turns[0].parts[0].data), loaded.images).tiles
-        rows = []
-        for text in request.ask.texts:  # one at a time, without a batch and without padding
-            ids = np.asarray([loaded.tokenizer.encode(text).ids])
-            seen, read = Clip(loaded.config).apply(loaded.variables, tile, ids)
-            a, b = (np.asarray(x, np.float64)[0] for x in (seen, read))
-            rows.append(loaded.scale * a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-        reply = found[request.key]
-        np.testing.assert_allclose(reply.logprobs, log_softmax(rows), atol=1e-4)
-        assert (reply.state, reply.text, len(reply.tokens)) == ("valid", None, len(rows))
+        picture, reply = seen[request.turns[0].parts[0]], found[request.key]
+        fits = [loaded.scale * picture @ texts[text] for text in request.ask.texts]
+        np.testing.assert_allclose(reply.logprobs, log_softmax(fits), atol=1e-4)
+        assert (reply.state, reply.text, len(reply.tokens)) == ("valid", None, len(fits))
 
 
 def test_order_batch_and_what_is_done_change_no_answer(folder, monkeypatch):
@@ -82,15 +88,15 @@ def test_each_picture_and_each_text_is_embedded_once(folder):
     counts = Counter()
 
     class Counting(ClipEncoder):
-        def _in_batches(self, name, rows):
-            counts[name] += len(rows)
-            return super()._in_batches(name, rows)
+        def _in_batches(self, embed, rows):
+            counts[embed.__name__] += len(rows)
+            return super()._in_batches(embed, rows)
 
     encoder = Counting(read_clip(folder))
     answerer = replace(clip_answerer(folder), make=lambda: encoder)
     answers(answerer, requests())
     answers(answerer, [ask("more", pictures()[0], *TEXTS)])
-    assert counts == {"pictures": 7 + 1, "texts": len(TEXTS)}
+    assert counts == {"image_embeddings": 7 + 1, "text_embeddings": len(TEXTS)}
 
 
 def test_its_identity_is_the_content_of_the_folder(folder, tmp_path):
