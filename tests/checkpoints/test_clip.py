@@ -114,9 +114,10 @@ CROP = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (config(model_type="siglip"), r"config.json: key 'model_type': expected clip"),
+        (config(model_type="siglip"), r"config.json: key 'model_type': expected one of clip"),
         (config(text_config__eos_token_id=5), r"ends with token 515, expected 5 \(eos_token_id"),
-        (config(text_config__vocab_size=500), r"highest token has ID 515.*below vocab_size 500"),
+        (config(text_config__vocab_size=500, text_config__eos_token_id=5),
+         r"highest token has ID 515.*below vocab_size 500"),
         (config(text_config__hidden_act="tanh"), r"key 'text_config.hidden_act'"),
         (config(text_config__num_attention_heads=3), r"a divisor of hidden_size 16, found 3"),
         (config(text_config__num_hidden_layers=1), r"layers.1.* is unexpected"),
