@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from compiling import xla_flags
 
 ROOT = Path(__file__).parents[2]
 MICRO = "tests/experiments/micro.py"
@@ -16,8 +17,9 @@ class Commands:
 
     def __init__(self, folder: Path):
         self.environment = {
-            **{key: value for key, value in os.environ.items() if key != "XLA_FLAGS"},
+            **os.environ,
             "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": xla_flags(),
             "JAX_COMPILATION_CACHE_DIR": str(folder),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compiling import xla_flags
 
 from mllm.checkpoints.folder import load_model
 from mllm.files import read_json, read_jsonl
@@ -31,11 +32,11 @@ FSDP, TENSOR = ["--config.mesh.tensor=2"], ["--config.mesh.fsdp=1", "--config.me
 
 
 # Compilation is most of the time: the second process keeps no compiled programs.
-QUICK = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+QUICK = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": xla_flags()}
 
 
 def start(name: str, *arguments: object, **environment: str) -> subprocess.Popen:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLLM_", "XLA_FLAGS"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLLM_")}
     return subprocess.Popen(
         [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)],
         cwd=ROOT,
@@ -54,7 +55,7 @@ def start_two(name: str, *arguments: object, other: tuple = ()) -> list[subproce
     shared = {
         "MLLM_COORDINATOR": f"localhost:{port}",
         "MLLM_PROCESS_COUNT": "2",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": xla_flags(devices=2),
     }
     return [
         start(name, *arguments, *more, **shared, MLLM_PROCESS_ID=str(number))

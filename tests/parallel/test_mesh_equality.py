@@ -1,5 +1,7 @@
 """A model over eight devices computes what it computes on one."""
 
+import math
+import re
 from dataclasses import replace
 
 import jax
@@ -130,7 +132,10 @@ def test_no_device_holds_the_states_of_all_rows(model, variables):
     program = step.lower(now, frozen, place_rows(batch, mesh)).compile().as_text()
     tokens, width = batch["tokens"].shape[1], model.config.decoder.width
     assert f"f32[1,{tokens},{width}]" in program
-    assert f"f32[8,{tokens}," not in program
+    # Of all rows at most an eighth of their width, as the embeddings lie.
+    whole = re.findall(rf"f32\[8,{tokens}((?:,\d+)+)\]", program)
+    sizes = [math.prod(int(size) for size in rest.strip(",").split(",")) for rest in whole]
+    assert max(sizes, default=0) <= width // 8
 
 
 @pytest.mark.parametrize("sizes", MESHES)
