@@ -143,6 +143,6 @@ def test_what_a_reading_changes_reaches_identity_and_conditions(made):
     stages = study.stages(config)
     assert set(stages["recommender"].depends_on) >= {"prompts", "summaries", "preferences"}
     template = config.copy_and_resolve_references()
-    template.preferences.writer = "template"
+    template.preferences.writer = template.summaries.kind = "template"
     assert study.stages(template)["recommender"].consults == ()
     assert replace(stages["recommender"], name="other").asks == ("summariser",)
