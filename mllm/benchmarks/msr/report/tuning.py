@@ -16,7 +16,7 @@ _RULE = (
     "Each baseline that is trained was tried with as many combinations of options as every other, "
     "and the one that ranks the candidates of validation users best was asked about test users. "
     "Scores are of validation users. The recommender was taught once, with the options of its "
-    "configuration; they were not chosen on test users."
+    "configuration; how these were chosen does not stand in its records."
 )
 
 
