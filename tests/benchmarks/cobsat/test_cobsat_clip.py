@@ -54,6 +54,7 @@ def test_bare_words_are_those_that_questions_show():
     assert compared_texts("style", "object", "clip_words") == WORDS["object"]
 
 
+@pytest.mark.thorough
 def test_a_study_is_judged_by_the_closest_text(squares, folder, tmp_path):
     config, benchmark = config_of(squares[0], folder), squares[1]
     run = ensure("oracle", config, tmp_path, study, benchmark)
