@@ -75,9 +75,13 @@ def sort_out(runs: list[Run], layout: Layout, protocol: str | None) -> Sorted:
 def _of_one_protocol(runs: list[Run], layout: Layout) -> Sorted:
     # Where a run was evaluated twice under the same conditions, one of the two is enough.
     once: dict[tuple, Run] = {}
+    twice = []
     for run in sorted(runs, key=lambda run: run.records_path):
-        once.setdefault((run.name, run.group, repr(sorted(_options(run, layout).items()))), run)
+        key = run.name, run.group, repr(sorted(_options(run, layout).items()))
+        if apart := _differences(_conditions(run), _conditions(once.setdefault(key, run))):
+            twice.append(_second(run, apart))
     chosen, problems = _split(list(once.values()), layout, _setting)
+    problems = twice + problems
     others = []
     groups = {run.group: None for run in chosen if run.group is not None}
     for group in groups or [None]:
@@ -127,6 +131,16 @@ def _left_out(run: Run, kept: list[Run], known: Callable[[Run], dict[str, Any]])
         f"left out because it was evaluated under other conditions than {others}: "
         f"{_differences(known(run), known(kept[0]))}; evaluate it again under theirs, or report "
         "it in a folder of its own",
+    )
+
+
+def _second(run: Run, apart: str) -> Problem:
+    """Return why an evaluation of a run does not stand with another one of the same run."""
+    return Problem(
+        run.name,
+        run.method,
+        f"one of its evaluations is left out, since a run has one row in a table: {apart}; make "
+        "the second one with another config.objective.variant",
     )
 
 
@@ -191,6 +205,11 @@ def _setting(run: Run) -> dict[str, Any]:
 
 def _options(run: Run, layout: Layout) -> dict[str, Any]:
     return flatten(conditions(run.manifest, layout.own_keys), "manifest.")
+
+
+def _conditions(run: Run) -> dict[str, Any]:
+    """Return all that an evaluation was made under, also what may differ within a table."""
+    return flatten(conditions(run.manifest), "manifest.")
 
 
 def _differences(found: dict[str, Any], expected: dict[str, Any]) -> str:

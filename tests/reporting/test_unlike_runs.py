@@ -1,5 +1,6 @@
 """Runs that were evaluated under other conditions never stand in one table."""
 
+import dataclasses
 import json
 import shutil
 
@@ -136,6 +137,21 @@ def test_equal_evaluations_of_a_run_count_once(tmp_path, write, report):
     sweep = collect(tmp_path, report.layout)
     assert [run.records_path.parts[-3] for run in sweep.runs] == ["watch", "watch"]
     assert not sweep.others and sweep.comparisons[0].seeds == 1
+
+
+def test_a_second_evaluation_in_what_rows_may_differ_in_is_left_out_by_name(
+    tmp_path, write, report
+):
+    layout = dataclasses.replace(report.layout, own_keys=(*report.layout.own_keys, "reading"))
+    write(tmp_path, "lookout", manifest={"reading": "all"})
+    folder = write(tmp_path, "large", manifest={"reading": "titles"})
+    evaluated_again(folder, "watch@12345678", reading="pictures")
+    sweep = collect(tmp_path, layout)
+    assert [run.method for run in sweep.runs] == ["lookout", "large"] and not sweep.others
+    assert sweep.runs[1].scores[0]["value"] != 0.125
+    (problem,) = sweep.problems
+    assert problem.name == "large-seed0" and "objective.variant" in problem.reason
+    assert "manifest.reading is 'pictures', theirs is 'titles'" in problem.reason
 
 
 @pytest.mark.parametrize("protocol", ["paper", "watch-int8", "watch@12345678"])
