@@ -57,7 +57,7 @@ def get_config() -> ConfigDict:
     config.summariser.update(blocks=4000, comparisons=12000)
     config.summariser.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.recommender.update(negatives=3, ahead=2)
-    config.recommender.schedule.update(epochs=1, learning_rate=2e-3, **teach)
+    config.recommender.schedule.update(epochs=4, learning_rate=2e-3, **teach)
     config.tallrec.update(negatives=1, ahead=1)
     config.tallrec.schedule.update(epochs=1, learning_rate=3e-3, **teach)
     config.checkpoint_every = 1000
