@@ -27,7 +27,7 @@ class Tokenized:
       supervised: i32[a, 2], the (start, end) of what assistants say.
       drawn: i32[c, 2], the (start, end) of pictures that are written as codes, in order; the mark
         before the codes is left out, the one after them is not.
-      prefix: tokens that it may share with other examples, at least 1; none is supervised.
+      prefix: tokens that it may share with other examples, at least 1; no assistant says them.
       key: digest of the content of those: examples of equal keys share a row.
     """
 

@@ -167,11 +167,9 @@ class _Planned(Calls):
 
     def _blank(self, encoded: Encoded, number: int) -> Picture:
         """Return a picture of the shapes of a medium."""
-        spans, config = (
-            [s for s in encoded.spans if s.media == number],
-            self.loaded.processor.config,
-        )
-        tiles, offsets = sum(span.tiles for span in spans), None
+        spans = [span for span in encoded.spans if span.media == number]
+        config, tiles = self.loaded.processor.config, sum(span.tiles for span in spans)
+        offsets = None
         if config.transform == "anyres":
             offsets = anyres.blank(spans[0].length, tiles, config.cells)
         pixels = np.zeros((tiles, *self._tile), np.uint8)

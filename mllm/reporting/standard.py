@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -36,6 +37,17 @@ _LONG_TEXT = 4000
 def group_id(comparison: Comparison) -> str:
     """Return the part of an id that names the group of a comparison."""
     return slug("group", comparison.group)
+
+
+def of_group(section: Section, comparison: Comparison) -> Section:
+    """Return a section of one of several groups, which its title names; the menu leaves it out."""
+    heading = comparison.heading
+    return dataclasses.replace(
+        section,
+        id=f"{group_id(comparison)}-{section.id}",
+        title=f"{section.title}: {heading[:1].lower()}{heading[1:]}",
+        menu="",
+    )
 
 
 def seed_rule(comparison: Comparison) -> str:

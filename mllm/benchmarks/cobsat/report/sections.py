@@ -16,7 +16,7 @@ from mllm.benchmarks.cobsat.report.trust import trust_section
 from mllm.reporting.charts import Curve
 from mllm.reporting.collect import Sweep
 from mllm.reporting.section import Gallery, Section
-from mllm.reporting.standard import curves_section, group_id
+from mllm.reporting.standard import curves_section, of_group
 
 CURVES = {
     "loss": Curve("loss"),
@@ -47,7 +47,7 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
             gallery_section(study),
         )
         several = len(sweep.comparisons) > 1
-        found += [_named(one, study) if several else one for one in parts if one]
+        found += [of_group(one, comparison) if several else one for one in parts if one]
     tuned = finetuning_section((*sweep.comparisons, *sweep.further))
     return [*found, *([tuned] if tuned else []), curves_section(sweep, CURVES, _CURVES)]
 
@@ -57,13 +57,3 @@ def _with_reconstructions(study: Study) -> Section:
     if not cards:
         return section
     return dataclasses.replace(section, blocks=(*section.blocks, Gallery(cards)))
-
-
-def _named(section: Section, study: Study) -> Section:
-    heading = study.comparison.heading
-    return dataclasses.replace(
-        section,
-        id=f"{group_id(study.comparison)}-{section.id}",
-        title=f"{section.title}: {heading[:1].lower()}{heading[1:]}",
-        menu="",
-    )

@@ -16,7 +16,7 @@ import numpy as np
 
 from mllm.benchmarks.msr.baselines.items import SPREAD, Items
 from mllm.benchmarks.msr.baselines.log import Histories, TrainingLog
-from mllm.benchmarks.msr.baselines.recommender import GIVEN, Recommender, Shape
+from mllm.benchmarks.msr.baselines.recommender import Epochs, Recommender, Shape, divided
 from mllm.training.objective import Batch, Metrics, Objective
 from mllm.training.reductions import masked_total, mean
 
@@ -44,8 +44,8 @@ def outputs(shape: Shape, variables: dict, batch: Batch) -> dict[str, jax.Array]
     """Return ``margin`` float32[R], the score of the item less that of the other one, and
     ``penalty`` float32[R], the squares of what was read times the decay.
     """
-    given = variables["params"][GIVEN]
-    users, items = Factors(shape).apply(_weights(variables), given)
+    weights, given = divided(variables)
+    users, items = Factors(shape).apply(weights, given)
     user, taken, other = users[batch["users"]], items[batch["items"]], items[batch["negatives"]]
     squares = sum(jnp.sum(jnp.square(x), axis=-1) for x in (user[:, :-1], taken, other))
     return {
@@ -70,7 +70,7 @@ def init(shape: Shape, key: jax.Array) -> dict:
 
 @partial(jax.jit, static_argnums=0)
 def _scores(shape: Shape, variables: dict, users: jax.Array) -> jax.Array:
-    vectors, items = Factors(shape).apply(_weights(variables), variables["params"][GIVEN])
+    vectors, items = Factors(shape).apply(*divided(variables))
     known = vectors[jnp.maximum(users, 0)]
     chosen = jnp.where(users[:, None] >= 0, known, jnp.mean(vectors, axis=0))
     return chosen @ items.T
@@ -79,10 +79,6 @@ def _scores(shape: Shape, variables: dict, users: jax.Array) -> jax.Array:
 def scores(shape: Shape, variables: dict, histories: Histories) -> np.ndarray:
     """Return float32[U, N]; a user that the log does not have is an average user."""
     return np.asarray(_scores(shape, variables, histories.users))
-
-
-def _weights(variables: dict) -> dict:
-    return {"params": {name: w for name, w in variables["params"].items() if name != GIVEN}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,19 +91,17 @@ class PairBatches:
 
     def steps(self, epochs: int) -> int:
         """Return the number of steps; the last batch of an epoch may hold fewer pairs."""
-        return epochs * self._batches
+        return epochs * self._epochs.batches
 
     @property
-    def _batches(self) -> int:
-        return -(-len(self.log.pairs) // self.rows)
+    def _epochs(self) -> Epochs:
+        return Epochs(len(self.log.pairs), self.rows, self.seed)
 
     def batch_at(self, step: int) -> dict[str, np.ndarray]:
         """Return ``users``, ``items``, ``negatives`` i32[R] and ``weight`` float32[R], 0 where a
         row holds no pair.
         """
-        epoch, batch = divmod(step, self._batches)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.log.pairs))
-        chosen = order[batch * self.rows : (batch + 1) * self.rows]
+        chosen = self._epochs.chosen(step)
         weight = (np.arange(self.rows) < len(chosen)).astype(np.float32)
         pairs = self.log.pairs[np.resize(chosen, self.rows)]
         rng = np.random.default_rng([self.seed, step, 1])

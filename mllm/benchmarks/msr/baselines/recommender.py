@@ -51,6 +51,30 @@ class Batches(Protocol):
 
 
 @dataclass(frozen=True)
+class Epochs:
+    """Which of ``count`` examples each step sees: all of them once an epoch, in another order each.
+
+    Attributes:
+      rows: of a batch; the last one of an epoch may have fewer examples. seed: of the orders.
+    """
+
+    count: int
+    rows: int
+    seed: int
+
+    @property
+    def batches(self) -> int:
+        """Steps of one epoch."""
+        return -(-self.count // self.rows)
+
+    def chosen(self, step: int) -> np.ndarray:
+        """Return the numbers i64[at most rows] of the examples of a step, from 0 on."""
+        epoch, batch = divmod(step, self.batches)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        return order[batch * self.rows : (batch + 1) * self.rows]
+
+
+@dataclass(frozen=True)
 class Recommender:
     """A baseline that is trained by ``mllm.training``.
 
@@ -98,10 +122,15 @@ def given(
     if not np.isfinite(features).all():
         row = int(np.argwhere(~np.isfinite(features))[0, 0])
         raise ValueError(f"features: of item {log.items[row]!r} are not finite")
-    known = features[seen > 0]
-    centred = features - known.mean(axis=0)
-    size = np.sqrt(np.square(known - known.mean(axis=0)).mean())
+    centred = features - features[seen > 0].mean(axis=0)
+    size = np.sqrt(np.square(centred[seen > 0]).mean())
     return {**found, "features": (centred / max(size, 1e-12)).astype(np.float32)}
+
+
+def divided(variables: dict) -> tuple[dict, dict]:
+    """Return the variables of a network alone, and what it is given (``given``)."""
+    weights = {name: w for name, w in variables["params"].items() if name != GIVEN}
+    return {"params": weights}, variables["params"][GIVEN]
 
 
 def dropped(x: jax.Array, rate: jax.Array, key: jax.Array | None) -> jax.Array:

@@ -8,7 +8,7 @@ R rows, T places, N items, U users, W width.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import flax.linen as nn
 import jax
@@ -17,7 +17,7 @@ import numpy as np
 
 from mllm.benchmarks.msr.baselines.items import Items
 from mllm.benchmarks.msr.baselines.log import Histories, TrainingLog
-from mllm.benchmarks.msr.baselines.recommender import GIVEN, Recommender, Shape
+from mllm.benchmarks.msr.baselines.recommender import Epochs, Recommender, Shape, divided
 from mllm.training.objective import Batch, Metrics, Objective
 from mllm.training.reductions import masked_total, mean
 
@@ -87,27 +87,29 @@ class SequenceBatches:
 
     def steps(self, epochs: int) -> int:
         """Return the number of steps; the last batch of an epoch may hold fewer users."""
-        return epochs * self._batches
+        return epochs * self._epochs.batches
 
     @property
-    def _batches(self) -> int:
-        return -(-len(self._users) // self.rows)
+    def _epochs(self) -> Epochs:
+        return Epochs(len(self._users), self.rows, self.seed)
 
-    @property
-    def _users(self) -> list[int]:
-        return [user for user, items in enumerate(self.log.sequences) if len(items) > 1]
+    @cached_property
+    def _users(self) -> np.ndarray:
+        return np.array([u for u, items in enumerate(self.log.sequences) if len(items) > 1])
+
+    @cached_property
+    def _places(self) -> int:
+        """T: no more places than the longest log needs, and ``shape.length`` at most."""
+        return min(self.shape.length, max(map(len, self.log.sequences)) - 1)
 
     def batch_at(self, step: int) -> dict[str, np.ndarray]:
         """Return ``items``, ``positives`` (the item that came next), ``negatives`` and ``segments``
         i32[R, T], and ``draw`` u32[R], of which dropout follows.
         """
-        epoch, batch = divmod(step, self._batches)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self._users)
-        users = order[batch * self.rows : (batch + 1) * self.rows]
+        users = self._users[self._epochs.chosen(step)]
         sequences = [self.log.sequences[user] for user in users]
-        places = _places(self.log, self.shape)
-        items, segments = left_aligned([one[:-1] for one in sequences], self.rows, places)
-        positives, _ = left_aligned([one[1:] for one in sequences], self.rows, places)
+        items, segments = left_aligned([one[:-1] for one in sequences], self.rows, self._places)
+        positives, _ = left_aligned([one[1:] for one in sequences], self.rows, self._places)
         rng = np.random.default_rng([self.seed, step, 1])
         whose = np.broadcast_to(np.resize(users, self.rows)[:, None], items.shape)
         return {
@@ -117,11 +119,6 @@ class SequenceBatches:
             "segments": segments,
             "draw": rng.integers(0, 2**32, self.rows, np.uint32),
         }
-
-
-def _places(log: TrainingLog, shape: Shape) -> int:
-    """Return T: no more places than the longest log needs, and ``shape.length`` at most."""
-    return min(shape.length, max(map(len, log.sequences)) - 1)
 
 
 def left_aligned(
@@ -151,13 +148,13 @@ def recommender(network: type[Network]) -> Recommender:
         return network(shape).init(key, empty, empty, shown)["params"]
 
     def outputs(shape: Shape, variables: dict, batch: Batch) -> dict[str, jax.Array]:
-        weights, given = _divided(variables)
+        weights, given = divided(variables)
         taken, other = network(shape).apply(weights, batch, given, method="pairs")
         return {"taken": taken, "other": other}
 
     @partial(jax.jit, static_argnums=0)
     def scored(shape: Shape, variables: dict, items: jax.Array, segments: jax.Array) -> jax.Array:
-        weights, given = _divided(variables)
+        weights, given = divided(variables)
         return network(shape).apply(weights, items, segments, given)
 
     def scores(shape: Shape, variables: dict, histories: Histories) -> np.ndarray:
@@ -169,8 +166,3 @@ def recommender(network: type[Network]) -> Recommender:
         return np.concatenate(found)
 
     return Recommender(init, outputs, Objective(_loss, rows="all"), SequenceBatches, scores)
-
-
-def _divided(variables: dict) -> tuple[dict, dict]:
-    weights = {name: w for name, w in variables["params"].items() if name != GIVEN}
-    return {"params": weights}, variables["params"][GIVEN]

@@ -1,6 +1,5 @@
 """The sections of the report, in the order of the page: brackets come before any method."""
 
-import dataclasses
 from typing import Any
 
 from mllm.benchmarks.msr.report.ablations import ablation_section
@@ -15,7 +14,7 @@ from mllm.benchmarks.msr.report.tuning import tuning_section
 from mllm.reporting.charts import Curve
 from mllm.reporting.collect import Sweep
 from mllm.reporting.section import Section
-from mllm.reporting.standard import curves_section, group_id
+from mllm.reporting.standard import curves_section, of_group
 
 CURVES = {"loss": Curve("loss")}
 _CURVES = "The loss that each training run logged, in nats per token. Each panel has its own scale."
@@ -40,15 +39,5 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
             tuning_section(study),
         )
         several = len(sweep.comparisons) > 1
-        found += [_named(one, study) if several else one for one in parts if one]
+        found += [of_group(one, comparison) if several else one for one in parts if one]
     return [*found, curves_section(sweep, CURVES, _CURVES)]
-
-
-def _named(section: Section, study: Study) -> Section:
-    heading = study.comparison.heading
-    return dataclasses.replace(
-        section,
-        id=f"{group_id(study.comparison)}-{section.id}",
-        title=f"{section.title}: {heading[:1].lower()}{heading[1:]}",
-        menu="",
-    )
