@@ -140,6 +140,12 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Return a loaded image turned as its EXIF orientation says."""
+    turned = _UPRIGHT[orientation(image)]
+    return image if turned is None else image.transpose(turned)
+
+
 _UPRIGHT = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -159,9 +165,8 @@ def _read(data: bytes, where: str) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels")
         image.load()
-        turned = _UPRIGHT[orientation(image)]
         sixteen = image.mode != "I" or image.format in SIXTEEN_BITS
-        return _eight_bits(image if turned is None else image.transpose(turned), sixteen)
+        return eight_bits(upright(image), sixteen)
     except UnidentifiedImageError:
         reason = f"no known format in {len(data)} bytes"
     except Exception as error:  # decoders answer damaged files with all sorts
@@ -172,7 +177,15 @@ def _read(data: bytes, where: str) -> Image.Image:
     )
 
 
-def _eight_bits(image: Image.Image, sixteen: bool) -> Image.Image:
+def eight_bits(image: Image.Image, sixteen: bool = True) -> Image.Image:
+    """Return an image with 8 bits a channel: of 16 bits the upper 8.
+
+    Args:
+      sixteen: whether integers are known to have 16 bits.
+
+    Raises:
+      ValueError: the values are floats, or integers that may have more bits.
+    """
     if image.mode[0] not in "IF":  # I: integers of 16 or 32 bits, F: floats
         return image
     low, high = image.getextrema()
