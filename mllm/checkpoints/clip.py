@@ -98,8 +98,8 @@ def read_clip_config(path: Path, raw: Mapping[str, Any], pixels: Mapping[str, An
     """
     top = Section(path, "", dict(raw), {})
     top.choice("model_type", {MODEL_TYPE: MODEL_TYPE})
-    vision = _section(top, "vision_config", VISION_DEFAULTS["clip_vision_model"])
-    text = _section(top, "text_config", _TEXT)
+    vision = top.newest_part("vision_config", VISION_DEFAULTS["clip_vision_model"])
+    text = top.newest_part("text_config", _TEXT)
     heads, width = text.number("num_attention_heads"), text.number("hidden_size")
     if width % heads:
         raise text.error("num_attention_heads", f"a divisor of hidden_size {width}")
@@ -121,14 +121,6 @@ def read_clip_config(path: Path, raw: Mapping[str, Any], pixels: Mapping[str, An
         ),
         top.number("projection_dim", 512),
     )
-
-
-def _section(top: Section, key: str, defaults: Mapping[str, Any]) -> Section:
-    """Return a section; where old files hold it a second time, as ``text_config_dict``, that one
-    counts, as in transformers.
-    """
-    second = f"{key}_dict"
-    return top.part(second if top.values.get(second) else key, defaults)
 
 
 def _read_square(folder: Path, config: ClipConfig) -> ImageConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mllm.checkpoints.positions import resample_positions
 from mllm.files import require_file
 from mllm.models.vit import VisionConfig
 
@@ -110,37 +111,6 @@ def read_dinov2_onnx(
         ]
         params["layers"].setdefault(module, {})[leaf] = np.stack(stack)
     return config, params
-
-
-def resample_positions(table: np.ndarray, grid: int) -> np.ndarray:
-    """Resample a square table of positions float32[n * n, D] bicubically to [grid * grid, D].
-
-    As in DINOv2: cubic convolution with a = -0.75, half-pixel centres and repeated edges (PyTorch's
-    ``interpolate(mode="bicubic", align_corners=False)``, without antialiasing).
-    """
-    side = round(len(table) ** 0.5)
-    if side * side != len(table):
-        raise ValueError(f"position table: expected a square number of rows, found {len(table)}")
-    weights = _cubic_weights(side, grid)
-    square = table.reshape(side, side, -1)
-    return np.einsum("yi,xj,ijd->yxd", weights, weights, square, optimize=True).reshape(
-        grid * grid, -1
-    )
-
-
-def _cubic_weights(size: int, new_size: int) -> np.ndarray:
-    """Return float32[new_size, size], the weight of each old place in each new one."""
-    a = -0.75
-    centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
-    weights = np.zeros((new_size, size))
-    for offset in range(-1, 3):
-        place = np.floor(centres).astype(int) + offset
-        t = np.abs(centres - place)
-        near = (a + 2) * t**3 - (a + 3) * t**2 + 1
-        far = a * (t**3 - 5 * t**2 + 8 * t - 4)
-        share = np.where(t <= 1, near, far)
-        np.add.at(weights, (np.arange(new_size), np.clip(place, 0, size - 1)), share)
-    return weights.astype(np.float32)
 
 
 class _Tensors:

@@ -4,6 +4,7 @@ In both directions, little more than one leaf is in memory in addition to the mo
 from the disk what each device holds, and writing takes one layer at a time from the devices.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +49,13 @@ class Source:
 
 
 def read_tree(
-    files: TensorFiles, table: Table, wanted: dict, *, dtype=None, place: Place | None = None
+    files: TensorFiles,
+    table: Table,
+    wanted: dict,
+    *,
+    dtype=None,
+    place: Place | None = None,
+    unused: re.Pattern | None = None,
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Read a tree of parameters.
 
@@ -58,6 +65,7 @@ def read_tree(
       wanted: nested dict of ShapeDtypeStructs; their dtypes are ignored.
       dtype: dtype of all leaves; None keeps the stored ones.
       place: (path, shape) -> the leaf's sharding; None places it on the first device.
+      unused: finds the names of tensors that are neither read nor returned.
 
     Returns:
       (the tree; the stored tensors that the model does not use, by published name, as NumPy arrays
@@ -73,7 +81,7 @@ def read_tree(
     sources = find_sources(table, prefixes, shapes)
     for source in sources.values():
         check_source(files, source)
-    carried = _explain_rest(files, table, prefixes, sources)
+    carried = _explain_rest(files, table, prefixes, sources, unused)
     first_device = SingleDeviceSharding(jax.devices()[0])
     tree = {}
     for path, source in sources.items():
@@ -141,13 +149,17 @@ def check_source(files: TensorFiles, source: Source) -> None:
 
 
 def _explain_rest(
-    files: TensorFiles, table: Table, prefixes: tuple[str, ...], sources: dict[str, Source]
+    files: TensorFiles,
+    table: Table,
+    prefixes: tuple[str, ...],
+    sources: dict[str, Source],
+    unused: re.Pattern | None,
 ) -> dict[str, str]:
     """Return {published name: stored name} of carried tensors; refuse unexplained ones."""
     read = {name for source in sources.values() for name in source.names}
     carried = {}
     for stored in files:
-        if stored in read or IGNORED.search(stored):
+        if stored in read or IGNORED.search(stored) or (unused and unused.search(stored)):
             continue
         for part, prefix in zip(table, prefixes, strict=True):
             if not stored.startswith(prefix):

@@ -65,11 +65,11 @@ _PERCEIVER = {
     "resampler_head_dim": 96,
     "num_key_value_heads": 4,
 }
-_CLIP_PIXELS = {
+CLIP_PIXELS = {
     "mean": (0.48145466, 0.4578275, 0.40821073),
     "std": (0.26862954, 0.26130258, 0.27577711),
 }
-_SIGLIP_PIXELS = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+SIGLIP_PIXELS = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
 
 def family_of(path: Path, raw: Mapping[str, Any]) -> str:
@@ -135,7 +135,7 @@ def _read_llava_parts(top: Section, pixels: Mapping) -> dict[str, Any]:
     section = Section(top.path, "vision_config", tower, defaults)
     strategies = {None: True, "default": True, "full": False}
     drop = top.choice("vision_feature_select_strategy", strategies)
-    vision = read_vision(section, {**(_CLIP_PIXELS if clip else _SIGLIP_PIXELS), **pixels})
+    vision = read_vision(section, {**(CLIP_PIXELS if clip else SIGLIP_PIXELS), **pixels})
     count = vision["layers"]
     chosen = top.values.get("vision_feature_layer", -2)
     numbers = chosen if isinstance(chosen, list) else [chosen]
@@ -165,7 +165,7 @@ def _read_llava_parts(top: Section, pixels: Mapping) -> dict[str, Any]:
 def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
     text = top.part("text_config", {"model_type": "mistral"})
     section = top.part("vision_config", VISION_DEFAULTS["idefics2"])
-    vision = _ragged(read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=False)
+    vision = _ragged(read_vision(section, {**SIGLIP_PIXELS, **pixels}), partial_patches=False)
     defaults = {"max_position_embeddings": 4096 * 8, "rms_norm_eps": 1e-5}
     decoder = read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)
     resampler = top.part("perceiver_config", _PERCEIVER)
@@ -196,7 +196,7 @@ def _read_idefics2(top: Section, pixels: Mapping, dtype: str) -> Idefics2Config:
 
 def _read_idefics3(top: Section, pixels: Mapping, dtype: str) -> Idefics3Config:
     section = top.part("vision_config", VISION_DEFAULTS["idefics3"])
-    vision = _ragged(read_vision(section, {**_SIGLIP_PIXELS, **pixels}), partial_patches=True)
+    vision = _ragged(read_vision(section, {**SIGLIP_PIXELS, **pixels}), partial_patches=True)
     defaults = {"rms_norm_eps": 1e-5}
     text = top.part("text_config", {"model_type": "llama"})
     decoder = read_decoder(text, top.values.get("tie_word_embeddings", False), defaults)

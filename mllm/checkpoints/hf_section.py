@@ -36,6 +36,13 @@ class Section:
         """Return the section under a key."""
         return Section(self.path, key, self.values.get(key) or {}, defaults)
 
+    def newest_part(self, key: str, defaults: Mapping[str, Any]) -> "Section":
+        """Return the section under a key; where old files hold it a second time, as
+        ``text_config_dict``, that one counts, as in transformers.
+        """
+        second = f"{key}_dict"
+        return self.part(second if self.values.get(second) else key, defaults)
+
     def number(self, key: str, default: float | None = None, kind: type = int) -> Any:
         """Return a positive number."""
         value = self.values.get(key)

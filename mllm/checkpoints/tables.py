@@ -87,6 +87,16 @@ def _transpose(values: np.ndarray) -> np.ndarray:
     return copy
 
 
+def _convolution(side: int) -> Layout:
+    """Return the layout of our matrix [s * s * I, O] that is a convolution [O, I, s, s]."""
+    return Layout(
+        lambda s: (s[1], s[0] // side**2, side, side),
+        lambda i: (i[1],),
+        lambda x, i: x.transpose(2, 3, 1, 0).reshape(-1, len(x))[i[0]],
+        lambda x: x.T.reshape(x.shape[1], side, side, -1).transpose(0, 3, 1, 2),
+    )
+
+
 LAYOUTS = {
     "same": Layout(lambda s: s, lambda i: i, lambda x, i: x, lambda x: x),
     "transposed": Layout(
@@ -98,6 +108,17 @@ LAYOUTS = {
         lambda i: (i[1],),
         lambda x, i: x.transpose(2, 3, 1, 0).reshape(-1, len(x))[i[0]],
         lambda x: x.T.reshape(x.shape[1], *_kernel_shape(x.shape)[2:], 3).transpose(0, 3, 1, 2),
+    ),
+    "1x1": _convolution(1),
+    "3x3": _convolution(3),
+    "row": Layout(  # [1, ...]
+        lambda s: (1, *s), lambda i: (slice(0, 1), *i), lambda x, i: x[0], lambda x: x[None]
+    ),
+    "cell": Layout(  # [1, 1, ...]
+        lambda s: (1, 1, *s),
+        lambda i: (slice(0, 1), slice(0, 1), *i),
+        lambda x, i: x[0, 0],
+        lambda x: x[None, None],
     ),
 }
 
@@ -257,6 +278,82 @@ CLIP: Table = (
         carried="logit_scale",
     ),
 )
+_TOWER = (Part("", ("vision_model.", ""), VISION),)
+_LINEAR_TOWER = (
+    Part(
+        "",
+        ("vision_model.", ""),
+        {**VISION, "embeddings.patch_embedding.weight": ("patch/w", "transposed")},
+    ),
+)
+_DINOV2 = (
+    Part(
+        "",
+        ("", "dinov2.", "dinov2_with_registers."),
+        {
+            "embeddings.cls_token": ("class_token", "cell"),
+            "embeddings.register_tokens": ("registers", "row"),
+            "embeddings.position_embeddings": ("position", "row"),
+            "embeddings.patch_embeddings.projection.weight": ("patch/w", "patch"),
+            "embeddings.patch_embeddings.projection.bias": ("patch/b", "same"),
+            **_layers(
+                "encoder.layer",
+                {
+                    **_norm("norm1", "attention_norm"),
+                    **_linear("attention.attention.query", "q"),
+                    **_linear("attention.attention.key", "k"),
+                    **_linear("attention.attention.value", "v"),
+                    **_linear("attention.output.dense", "o"),
+                    "layer_scale1.lambda1": ("attention_scale/scale", "same"),
+                    **_norm("norm2", "mlp_norm"),
+                    **_linear("mlp.fc1", "fc1"),
+                    **_linear("mlp.fc2", "fc2"),
+                    "mlp.weights_in.weight": ("{gate,up}/w", "transposed"),
+                    "mlp.weights_in.bias": ("{gate,up}/b", "same"),
+                    **_linear("mlp.weights_out", "down"),
+                    "layer_scale2.lambda1": ("mlp_scale/scale", "same"),
+                },
+            ),
+            **_norm("layernorm", "post_norm"),
+        },
+    ),
+)
+_SAM = (
+    Part(
+        "",
+        ("vision_encoder.", ""),
+        {
+            "pos_embed": ("position", "row"),
+            "patch_embed.projection.weight": ("patch/w", "patch"),
+            "patch_embed.projection.bias": ("patch/b", "same"),
+            **_layers(
+                "layers",
+                {
+                    **_norm("layer_norm1", "attention_norm"),
+                    "attn.qkv.weight": ("{q,k,v}/w", "transposed"),
+                    "attn.qkv.bias": ("{q,k,v}/b", "same"),
+                    **_linear("attn.proj", "o"),
+                    **_norm("layer_norm2", "mlp_norm"),
+                    **_linear("mlp.lin1", "fc1"),
+                    **_linear("mlp.lin2", "fc2"),
+                },
+            ),
+            "neck.conv1.weight": ("neck/project/w", "1x1"),
+            **_norm("neck.layer_norm1", "neck/project_norm"),
+            "neck.conv2.weight": ("neck/mix/w", "3x3"),
+            **_norm("neck.layer_norm2", "neck/mix_norm"),
+        },
+    ),
+)
+# Towers alone, by the ``model_type`` of their configuration.
+TOWERS: dict[str, Table] = {
+    "clip_vision_model": _TOWER,
+    "siglip_vision_model": _TOWER,
+    "siglip2_vision_model": _LINEAR_TOWER,
+    "dinov2": _DINOV2,
+    "dinov2_with_registers": _DINOV2,
+    "sam_vision_model": _SAM,
+}
 # Buffers that older versions stored and that follow from the configuration.
 IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
 

@@ -23,7 +23,7 @@ class TextConfig:
       positions: the most tokens of a text.
       end: the token whose last state stands for the text, the first one of this ID; None takes the
         first token of the highest ID, the rule of CLIP's first files.
-      outputs, layer_scale, lora_dropout: what the layers can do besides; not used here.
+      outputs, layer_scale, gated, lora_dropout: what the layers can do besides; not used here.
     """
 
     vocab_size: int
@@ -37,6 +37,7 @@ class TextConfig:
     end: int | None = None
     outputs: tuple[int, ...] = ()
     layer_scale: bool = False
+    gated: bool = False
     lora_dropout: float = 0.0
 
 

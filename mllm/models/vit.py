@@ -34,9 +34,13 @@ class VisionConfig:
       outputs: numbers of the hidden states (0: the embeddings) whose features are joined; ()
         takes only the last.
       class_token: whether a class token precedes the patches.
-      drop_first: whether the first token is not passed on (LLaVA's strategy "default").
+      registers: how many learned tokens without a position follow the class token (Darcet et al.
+        2023, arXiv:2309.16588).
+      drop_first: whether the tokens before the patches are not passed on: the class token (LLaVA's
+        strategy "default") and the registers.
       pre_norm: LayerNorm on the embeddings (CLIP). post_norm: on the result (SigLIP).
-      patch_bias, layer_scale: as in DINOv2.
+      patch_bias, layer_scale: as in DINOv2. gated: whether a gated MLP (SwiGLU, Shazeer 2020,
+        arXiv:2002.05202) takes the place of ``activation``, as in the largest DINOv2.
       ragged: whether images have any size, padded at the right and at the bottom. The position of
         a patch is then its fraction of the side (NaViT, arXiv:2307.06304), by the rule
         ``positions`` of ``mllm.models.navit``, and ``image_size`` is that of the table.
@@ -66,6 +70,8 @@ class VisionConfig:
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     lora_dropout: float = 0.0
     remat: str | None = None
+    registers: int = 0
+    gated: bool = False
 
     @property
     def grid(self) -> int:
@@ -75,7 +81,13 @@ class VisionConfig:
     @property
     def tokens(self) -> int:
         """Features of an image of ``image_size``."""
-        return self.grid**2 + int(self.class_token) - int(self.drop_first)
+        before = int(self.class_token) + self.registers
+        return self.grid**2 + before - self.dropped
+
+    @property
+    def dropped(self) -> int:
+        """How many first tokens are not passed on."""
+        return 1 + self.registers if self.drop_first else 0
 
 
 class VisionBlock(nn.Module):
@@ -97,8 +109,12 @@ class VisionBlock(nn.Module):
         h = dense(c.width, "o")(attention(q, k, v, structure).reshape(x.shape))
         x = kept("residual", x + (LayerScale(name="attention_scale")(h) if c.layer_scale else h))
         h = LayerNorm(c.norm_eps, name="mlp_norm")(x)
-        h = ACTIVATIONS[c.activation](kept("up", dense(c.mlp_width, "fc1")(h)))
-        h = dense(c.width, "fc2")(h)
+        if c.gated:
+            gate, up = side_by_side(h, [dense(c.mlp_width, n) for n in ("gate", "up")])
+            h = dense(c.width, "down")(jax.nn.silu(kept("gate", gate)) * kept("up", up))
+        else:
+            h = ACTIVATIONS[c.activation](kept("up", dense(c.mlp_width, "fc1")(h)))
+            h = dense(c.width, "fc2")(h)
         x = x + (LayerScale(name="mlp_scale")(h) if c.layer_scale else h)
         return x, x if c.outputs else None
 
@@ -130,6 +146,12 @@ class VisionTower(nn.Module):
             structure = every_query_sees(real.reshape(x.shape[:2]), x.shape[1])
         else:
             x = x + table
+        if c.registers:
+            tokens = self.param(
+                "registers", nn.initializers.normal(0.02), (c.registers, c.width)
+            ).astype(x.dtype)
+            tokens = jnp.broadcast_to(tokens, (x.shape[0], *tokens.shape))
+            x = jnp.concatenate([x[:, :1], tokens, x[:, 1:]], axis=1)
         if c.pre_norm:
             x = LayerNorm(c.norm_eps, name="pre_norm")(x)
         embedded = x
@@ -145,7 +167,7 @@ class VisionTower(nn.Module):
             x = jnp.concatenate([states[k - 1] if k else embedded for k in c.outputs], axis=-1)
         if c.post_norm:
             x = LayerNorm(c.norm_eps, name="post_norm")(x)
-        return x[:, 1:] if c.drop_first else x
+        return x[:, c.dropped :]
 
 
 def patches(pixels: jax.Array, size: int) -> jax.Array:
