@@ -1,0 +1,1 @@
+"""PhotoEye and PhotoBench: seeing a photograph as a photographer does (arXiv 2509.18582)."""

@@ -1,0 +1,80 @@
+"""The generated data: how much there is, and making it in several processes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from joblib import Parallel, cpu_count, delayed
+
+from mllm.benchmarks.photo.develop import develop, draw_edits, encode, record_of
+from mllm.benchmarks.photo.draw.canvas import generator
+from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
+from mllm.benchmarks.photo.plan import Plan, plan_split
+from mllm.benchmarks.photo.row import Photo
+from mllm.benchmarks.photo.words import conversation_of, critique_of, facts_of, questions_of
+
+DRAWING = 1  # raise it whenever the same plan gives another picture
+MOST = 16  # processes that draw
+DRAWN = "drawn; CC0 1.0"
+_BATCH = 25
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much there is. long: the longer side of pictures in pixels; the rest are pictures."""
+
+    long: int
+    train: int
+    validation: int
+    test: int
+
+    def count(self, split: str) -> int:
+        """Return how many pictures a split has."""
+        return getattr(self, split)
+
+
+SIZES = {
+    "micro": Sizes(long=48, train=60, validation=16, test=24),
+    "tiny": Sizes(long=96, train=2400, validation=200, test=300),
+    "full": Sizes(long=512, train=4000, validation=400, test=800),
+}
+
+
+def make_split(
+    sizes: Sizes, seed: int, split: str, *, processes: int | None = None
+) -> Iterator[Photo]:
+    """Yield the pictures of a split: the same for any number of processes.
+
+    Args:
+      processes: how many draw; as many as there are cores, at most `MOST`, where None.
+    """
+    plans = plan_split(split, sizes.count(split), sizes.long, seed)
+    processes = min(cpu_count(), MOST) if processes is None else processes
+    calls = (
+        delayed(_make)(plans[start : start + _BATCH], seed)
+        for start in range(0, len(plans), _BATCH)
+    )
+    for made in Parallel(n_jobs=processes, return_as="generator")(calls):
+        yield from made
+
+
+def _make(plans: list[Plan], seed: int) -> list[Photo]:
+    return [make_photo(plan, seed) for plan in plans]
+
+
+def make_photo(plan: Plan, seed: int) -> Photo:
+    """Return the picture of a plan with all that is said of it."""
+    edits = draw_edits(plan.settings, f"{seed}/{plan.id}")
+    source, critique = plan.source, critique_of(plan)
+    photographed = source.kind == "photograph"
+    return Photo(
+        id=plan.id,
+        source=source.cluster,
+        split=plan.split,
+        picture=encode(develop(source, edits)),
+        facts=facts_of(plan),
+        record=record_of(source, plan.settings, edits),
+        questions=questions_of(plan),
+        critique=critique,
+        conversation=conversation_of(critique, generator("talk", seed, plan.id)),
+        licence=PHOTOGRAPHS[source.name].licence if photographed else DRAWN,
+    )
