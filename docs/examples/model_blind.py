@@ -23,4 +23,4 @@ class Blind(Multimodal):
     ignored: ClassVar[frozenset[str]] = frozenset({"image"})
 
 
-init, abstract, encode_media, hidden, head, stages = functions_of(Blind)
+init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(Blind)

@@ -2,10 +2,14 @@
 batch).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 
-from mllm.models import idefics2, idefics3, interleaved, llava, llava_next
+from mllm.models import fused, idefics2, idefics3, interleaved, llava, llava_next
 from mllm.models.decoder import DecoderConfig
+from mllm.models.encoders import ENCODERS
+from mllm.models.encoders.bank import BankConfig, EncoderConfig
+from mllm.models.fused import FUSIONS, FusedConfig
 from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
 from mllm.models.idefics3 import Idefics3Config
 from mllm.models.interleaved import InterleavedConfig
@@ -24,6 +28,7 @@ MODELS = {
     "idefics2": idefics2,
     "idefics3": idefics3,
     "interleaved": interleaved,
+    "fused": fused,
 }
 CONFIGS = {
     "llava": LlavaConfig,
@@ -31,6 +36,7 @@ CONFIGS = {
     "idefics2": Idefics2Config,
     "idefics3": Idefics3Config,
     "interleaved": InterleavedConfig,
+    "fused": FusedConfig,
 }
 _PARTS = {
     "decoder": DecoderConfig,
@@ -62,12 +68,7 @@ def config_from_dict(values: dict, where: str = "model config"):
 
 
 def _build(kind, values: dict, where: str):
-    values = {
-        k: _build(_PARTS[k], v, f"{where}, {k}")
-        if k in _PARTS and v is not None
-        else (tuple(v) if isinstance(v, (list, tuple)) else v)
-        for k, v in dict(values).items()
-    }
+    values = {key: _value(kind, key, value, values, where) for key, value in dict(values).items()}
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
         raise ValueError(
@@ -77,3 +78,29 @@ def _build(kind, values: dict, where: str):
         return kind(**values)
     except TypeError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def _value(kind, key: str, value, beside: dict, where: str):
+    """Return one value of a config of type ``kind``; ``beside`` holds all of its values."""
+    if kind is BankConfig and key == "encoders":
+        if isinstance(value, Mapping):  # by name, so that a command line can set each
+            value = [{"name": name, **encoder} for name, encoder in value.items()]
+        return tuple(_build(EncoderConfig, one, f"{where}, encoders") for one in value)
+    part = _part(kind, key, value, beside, where)
+    if part is not None and value is not None:
+        return _build(part, value, f"{where}, {key}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _part(kind, key: str, value, beside: dict, where: str):
+    """Return the type of the config that a key holds; None if it holds plain values."""
+    if kind is FusedConfig and key == "vision":
+        return BankConfig
+    if kind is FusedConfig and key == "fusion":
+        return lookup(FUSIONS, value.get("kind", "guided"), f"kind of fusion in {where}")
+    if kind is EncoderConfig and key == "tower":
+        name = beside.get("name")
+        return lookup(
+            ENCODERS, beside.get("kind"), f"kind of the encoder {name!r} in {where}"
+        ).config
+    return _PARTS.get(key)

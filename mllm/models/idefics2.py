@@ -72,4 +72,4 @@ class Idefics2(Multimodal):
         return self.resampler(features, real.reshape(features.shape[:2]))
 
 
-init, abstract, encode_media, hidden, head, stages = functions_of(Idefics2)
+init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(Idefics2)

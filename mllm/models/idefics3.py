@@ -60,4 +60,4 @@ def join_patches(features: jax.Array, join: int) -> jax.Array:
     return cells.transpose(0, 1, 3, 2, 4, 5).reshape(batch, side * side, join * join * width)
 
 
-init, abstract, encode_media, hidden, head, stages = functions_of(Idefics3)
+init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(Idefics3)

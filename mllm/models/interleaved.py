@@ -58,7 +58,9 @@ class Interleaved(Multimodal):
         return self.codec.decode(codes)
 
 
-init, abstract, encode_media, hidden, head, stages = functions_of(Interleaved)
+init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(
+    Interleaved
+)
 
 
 def encode_pictures(

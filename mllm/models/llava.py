@@ -44,4 +44,4 @@ class Llava(Multimodal):
         return self.projector(self.vision(pixels.astype(self.config.dtype), extents))
 
 
-init, abstract, encode_media, hidden, head, stages = functions_of(Llava)
+init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(Llava)

@@ -91,4 +91,4 @@ class LlavaNext(Multimodal):
         return {"image tokens": encoded[:, :count], "newline": encoded[0, count]}
 
 
-init, abstract, encode_media, hidden, head, stages = functions_of(LlavaNext)
+init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(LlavaNext)

@@ -2,7 +2,8 @@
 tokens, and a decoder reads them all.
 
 A family is a flax module with a config (fields ``decoder``, ``vision``, ``dtype``, number
-``image_tokens``) and the method ``encode``; ``functions_of`` derives from it the pure functions of
+``image_tokens``) and the method ``encode``, or, if it is ``instructed``, ``look`` and ``read``: what
+it makes of a picture then depends on the instruction too. ``functions_of`` derives from it the pure functions of
 (config, variables, batch) that everything outside ``mllm.models`` calls. ``variables`` is
 {"params": ...} or {"params": ..., "lora": ...} with stacked decoder layers, or what
 ``split_layers`` returns if keys and values are to be kept.
@@ -10,6 +11,10 @@ A family is a flax module with a config (fields ``decoder``, ``vision``, ``dtype
 The media of a batch are {kind: {"values" or "tokens", "slots", "lengths", "extents"}}:
   values   u8[B, I, H, W, 3] images, normalised here, or float pixels that are normalised already
   tokens   float[B, I, N, D] instead of values, if an encoder ran before (``encode_media``)
+  features float[B, I, F] instead of values, of an instructed family: what it sees of a picture
+           under any instruction (``look_media``)
+  instructions  i32[B, I, S], of an instructed family: token ids of the text under which a picture
+           is read, -1 for padding
   slots    i32[B, I], index of the first token of each medium, -1 for none
   lengths  i32[B, I], number of tokens of each, at most N; without it N
   extents  i32[B, I, 2], real height and width of each image; without it H and W
@@ -22,7 +27,7 @@ width, V vocabulary.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -42,6 +47,7 @@ class Multimodal(nn.Module):
 
     config: object
     ignored: ClassVar[frozenset[str]] = frozenset()  # kinds of media that it does not read
+    instructed: ClassVar[bool] = False  # whether what it makes of a medium depends on a text
 
     def setup(self):
         self.decoder = Decoder(self.config.decoder)
@@ -65,13 +71,34 @@ class Multimodal(nn.Module):
         Raises:
           ValueError: the family does not encode media of that kind.
         """
+        self.require_images(kind)
+        pixels, extents = _prepare(self.config, values, extents)
+        return self.encode_pixels(pixels, extents)
+
+    def look(self, kind: str, values: jax.Array, extents: jax.Array | None) -> jax.Array:
+        """Return what an instructed family sees of media, [B, ...] -> features float[B, F].
+
+        Raises:
+          ValueError: the family does not encode media of that kind.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no instructions")
+
+    def read(self, features: jax.Array, instructions: jax.Array) -> tuple[jax.Array, Any]:
+        """Read features float[B, F] under instructions i32[B, S].
+
+        Returns:
+          (tokens float[B, N, D], what else is known about the reading, with float32[B, L, E]
+          ``gates``).
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no instructions")
+
+    def require_images(self, kind: str) -> None:
+        """Raise ValueError unless media of that kind are images and the model sees."""
         if kind != "image" or self.config.vision is None:
             taken = "text" if self.config.vision is None else "text and images"
             raise ValueError(
                 f"{type(self).__name__} was given media of kind {kind!r}, but takes {taken} only"
             )
-        pixels, extents = _prepare(self.config, values, extents)
-        return self.encode_pixels(pixels, extents)
 
     def embed(self, tokens: jax.Array, media: Media) -> jax.Array:
         """Return float[B, T, D], the embedded tokens with the tokens of media in their places."""
@@ -154,10 +181,12 @@ class Functions(NamedTuple):
 
     init: Callable
     abstract: Callable
+    look_media: Callable
     encode_media: Callable
     hidden: Callable
     head: Callable
     stages: Callable
+    instructed: bool
 
 
 def functions_of(family: type[Multimodal]) -> Functions:
@@ -179,6 +208,37 @@ def functions_of(family: type[Multimodal]) -> Functions:
         """
         return jax.eval_shape(lambda: init(config, jax.random.key(0)))
 
+    def look_media(
+        config,
+        variables: Variables,
+        media: Media,
+        key: jax.Array | None = None,
+    ) -> Media:
+        """Encode what needs no instruction: ``values`` become ``features`` float[B, I, F] of an
+        instructed family, and ``tokens`` as in ``encode_media`` of any other.
+
+        Args, Raises: of ``encode_media``. Kinds that hold features or tokens are kept as they are.
+        """
+        seen = {}
+        for number, kind in enumerate(sorted(media.keys() - family.ignored)):
+            found = dict(media[kind])
+            if "values" in found:
+                values, extents = found.pop("values"), found.pop("extents", None)
+                own = key if key is None or not number else jax.random.fold_in(key, number)
+                arguments = kind, values, extents
+                if family.instructed:
+                    arguments = kind, *_flat(values, extents)
+                made = family(config).apply(
+                    _collections(variables),
+                    *arguments,
+                    method="look" if family.instructed else "encode",
+                    rngs=_rngs(own),
+                )
+                name = "features" if family.instructed else "tokens"
+                found[name] = made.reshape(*values.shape[:2], *made.shape[1:])
+            seen[kind] = found
+        return seen
+
     def encode_media(
         config,
         variables: Variables,
@@ -192,22 +252,38 @@ def functions_of(family: type[Multimodal]) -> Functions:
             family ignores are left out, so their places keep the embedding of the media token.
           key: of dropout on the inputs of low-rank updates; None drops nothing.
 
+        Returns:
+          The media; those of an instructed family also hold ``gates`` float32[B, I, L, E], the
+          weights of its E encoders in its L layers.
+
         Raises:
-          ValueError: the family does not encode media of some kind.
+          ValueError: the family does not encode media of some kind, or the instruction is missing
+            under which an instructed one is to read them.
         """
-        encoded = {}
-        for number, kind in enumerate(sorted(media.keys() - family.ignored)):
-            found = dict(media[kind])
-            if "values" in found:
-                values, extents = found.pop("values"), found.pop("extents", None)
-                own = key if key is None or not number else jax.random.fold_in(key, number)
-                arguments = kind, values, extents
-                tokens = family(config).apply(
-                    _collections(variables), *arguments, method="encode", rngs=_rngs(own)
-                )
-                found["tokens"] = tokens.reshape(*values.shape[:2], *tokens.shape[1:])
-            encoded[kind] = found
-        return encoded
+        seen = look_media(config, variables, media, key)
+        return {kind: _read(config, variables, found, key) for kind, found in seen.items()}
+
+    def _read(config, variables: Variables, found: dict[str, jax.Array], key) -> dict:
+        """Read the features of media, if there are any, under their instructions."""
+        if "features" not in found:
+            return found
+        found = dict(found)
+        if "instructions" not in found:
+            raise ValueError(
+                f"{family.__name__} reads each picture under an instruction: give media the key "
+                "'instructions', i32[B, I, S] token ids with -1 for padding"
+            )
+        features, instructions = found.pop("features"), found.pop("instructions")
+        tokens, read = family(config).apply(
+            _collections(variables),
+            *_flat(features, instructions),
+            method="read",
+            rngs=_rngs(key),
+        )
+        lead = features.shape[:2]
+        found["tokens"] = tokens.reshape(*lead, *tokens.shape[1:])
+        found["gates"] = read.gates.reshape(*lead, *read.gates.shape[1:])
+        return found
 
     def hidden(
         config,
@@ -260,6 +336,8 @@ def functions_of(family: type[Multimodal]) -> Functions:
           else ``Multimodal.parts`` names, "embeddings" float[B, T, D], "logits" float32[B, T, V].
         """
         images = batch["media"]["image"]
+        if family.instructed:
+            return _read_stages(config, variables, batch)
         pixels, extents = _prepare(config, images["values"], images.get("extents"))
         media, seen = family(config).apply(
             variables,
@@ -287,7 +365,23 @@ def functions_of(family: type[Multimodal]) -> Functions:
             "logits": jnp.dot(states, head(config, variables), preferred_element_type=jnp.float32),
         }
 
-    return Functions(init, abstract, encode_media, hidden, head, stages)
+    def _read_stages(config, variables: Variables, batch: Batch) -> dict[str, jax.Array]:
+        """Return the ``stages`` of an instructed family."""
+        looked = look_media(config, variables, batch["media"])
+        media = encode_media(config, variables, looked)
+        embed = batch["tokens"], media
+        states, _ = hidden(config, variables, {**batch, "media": media})
+        return {
+            "features": looked["image"]["features"],
+            "gates": media["image"]["gates"],
+            "image tokens": media["image"]["tokens"],
+            "embeddings": family(config).apply(variables, *embed, method="embed"),
+            "logits": jnp.dot(states, head(config, variables), preferred_element_type=jnp.float32),
+        }
+
+    return Functions(
+        init, abstract, look_media, encode_media, hidden, head, stages, family.instructed
+    )
 
 
 def split_layers(variables: Variables, cut: Callable = tuple) -> Variables:
@@ -312,6 +406,11 @@ def split_layers(variables: Variables, cut: Callable = tuple) -> Variables:
     leaves, structure = jax.tree.flatten(stacks)
     layers = zip(*map(cut, leaves), strict=True)
     return {**rest, "layers": tuple(jax.tree.unflatten(structure, layer) for layer in layers)}
+
+
+def _flat(*arrays: jax.Array | None) -> tuple[jax.Array | None, ...]:
+    """Return arrays [B, I, ...] as [B * I, ...]."""
+    return tuple(None if x is None else x.reshape(-1, *x.shape[2:]) for x in arrays)
 
 
 def _collections(variables: Variables) -> Variables:
