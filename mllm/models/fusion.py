@@ -10,12 +10,12 @@ weighs what they have read; this is repeated L times.
   X = Q + sum_n g_n F_n; X = X + MHA(LN(X)); Q = X + MLP(LN(X))
   Z = LN(Q^L + Q^0)
 
-All choices of ``gate``, ``bank_on`` and ``residual`` have the same parameters, so that models differ
-in one choice alone. The parameters of an encoder stand under its name: its place in the bank does
-not matter.
+All choices of ``gate``, ``bank_on`` and ``residual`` have the same parameters, so that models
+differ in one choice alone. The parameters of an encoder stand under its name: its place in the bank
+does not matter.
 
-B pictures, Q queries of width D, N encoders, M tokens of an encoder, H heads of width C, T tokens of
-an instruction, m query sets, L layers.
+B pictures, Q queries of width D, N encoders, M tokens of an encoder, H heads of width C, T tokens
+of an instruction, m query sets, L layers.
 """
 
 from dataclasses import dataclass

@@ -2,11 +2,11 @@
 tokens, and a decoder reads them all.
 
 A family is a flax module with a config (fields ``decoder``, ``vision``, ``dtype``, number
-``image_tokens``) and the method ``encode``, or, if it is ``instructed``, ``look`` and ``read``: what
-it makes of a picture then depends on the instruction too. ``functions_of`` derives from it the pure functions of
-(config, variables, batch) that everything outside ``mllm.models`` calls. ``variables`` is
-{"params": ...} or {"params": ..., "lora": ...} with stacked decoder layers, or what
-``split_layers`` returns if keys and values are to be kept.
+``image_tokens``) and the method ``encode``, or, if it is ``instructed``, ``look`` and ``read``:
+what it makes of a picture then depends on the instruction too. ``functions_of`` derives from it the
+pure functions of (config, variables, batch) that everything outside ``mllm.models`` calls.
+``variables`` is {"params": ...} or {"params": ..., "lora": ...} with stacked decoder layers, or
+what ``split_layers`` returns if keys and values are to be kept.
 
 The media of a batch are {kind: {"values" or "tokens", "slots", "lengths", "extents"}}:
   values   u8[B, I, H, W, 3] images, normalised here, or float pixels that are normalised already

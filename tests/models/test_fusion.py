@@ -1,5 +1,7 @@
 """Several encoders as one: the fusion that an instruction guides, and the family around it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,14 +51,18 @@ def test_a_model_reads_features_as_it_reads_pictures(variables):
     tokens = jnp.arange(12)[None].repeat(2, 0) % 50
     batch = {"tokens": tokens, "positions": tokens, "segments": jnp.zeros_like(tokens)}
     media = {"image": images()}
-    whole, _ = fused.hidden(CONFIG, variables, {**batch, "media": media})
-    looked = fused.look_media(CONFIG, variables, media)
+    hidden, look, encode = (
+        partial(jax.jit(function, static_argnums=0), CONFIG, variables)
+        for function in (fused.hidden, fused.look_media, fused.encode_media)
+    )
+    whole, _ = hidden({**batch, "media": media})
+    looked = look(media)
     assert looked["image"]["features"].shape == (2, 1, CONFIG.vision.features)
     assert set(looked["image"]) == {"features", "slots", "instructions"}
-    encoded = fused.encode_media(CONFIG, variables, looked)
+    encoded = encode(looked)
     assert encoded["image"]["tokens"].shape == (2, 1, CONFIG.image_tokens, 16)
     for one in (looked, encoded):
-        states, _ = fused.hidden(CONFIG, variables, {**batch, "media": one})
+        states, _ = hidden({**batch, "media": one})
         np.testing.assert_allclose(states, whole, atol=1e-5)
     assert np.isfinite(whole).all()
 

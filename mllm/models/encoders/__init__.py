@@ -1,5 +1,5 @@
-"""Encoders of pictures: each is a module of one config that maps the pixels of its own square canvas
-to the tokens of a grid; ``bank`` runs several of them on one picture.
+"""Encoders of pictures: each is a module of one config that maps the pixels of its own square
+canvas to the tokens of a grid; ``bank`` runs several of them on one picture.
 
 A module is called with pixels float[B, S, S, 3], normalised with ``mean`` and ``std`` of its config
 and 0 where the canvas is padding, and extents i32[B, 2], height and width of what is real. It

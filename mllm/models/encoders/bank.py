@@ -1,9 +1,9 @@
 """A bank of encoders: one picture seen by several of them, each at its own size and normalisation.
 
 The picture comes as one square canvas, which it touches at the top and at the left with its aspect
-kept; the rest is padding. What the encoders see is flat, ``features`` float[B, F]: the tokens of all
-encoders one after another, F the sum of N_n * D_n. It depends on the picture alone, so it can be
-kept.
+kept; the rest is padding. What the encoders see is flat, ``features`` float[B, F]: the tokens of
+all encoders one after another, F the sum of N_n * D_n. It depends on the picture alone, so it can
+be kept.
 
 B pictures, S pixels of the canvas's side, N_n tokens of width D_n of encoder n, G_n = sqrt(N_n).
 """
@@ -44,8 +44,8 @@ class EncoderConfig:
             )
         if self.tower.tokens != self.tower.grid**2:
             raise ValueError(
-                f"the encoder {self.name!r} gives {self.tower.tokens} tokens, expected a grid of "
-                f"{self.tower.grid} x {self.tower.grid}: set drop_first where there is a class token"
+                f"the encoder {self.name!r} gives {self.tower.tokens} tokens, expected the "
+                f"{self.tower.grid**2} of a grid: set drop_first where there is a class token"
             )
 
     @property
@@ -169,7 +169,7 @@ def fit(pixels: jax.Array, extents: jax.Array, side: int) -> tuple[jax.Array, ja
 
 
 def shown_cells(extents: jax.Array, side: int, grid: int) -> jax.Array:
-    """Return bool[B, grid * grid], true for the cells of which extents i32[B, 2] reach any pixel."""
+    """Return bool[B, grid * grid], true for the cells that extents i32[B, 2] reach."""
     first = jnp.arange(grid) * (side / grid)
     rows, columns = (first < extents[:, axis, None] for axis in (0, 1))
     return (rows[:, :, None] & columns[:, None, :]).reshape(len(extents), -1)
