@@ -18,8 +18,9 @@ from mllm.checkpoints.hf_folder import pixel_statistics
 from mllm.checkpoints.loaded import CONFIG
 from mllm.checkpoints.positions import resample_distances, resample_positions
 from mllm.checkpoints.quantised import open_weights
-from mllm.checkpoints.tables import LAYOUTS, TOWERS
+from mllm.checkpoints.tables import LAYOUTS
 from mllm.checkpoints.tensor_files import TensorFiles
+from mllm.checkpoints.tower_tables import TOWERS
 from mllm.files import read_json
 from mllm.models.encoders.sam import SamConfig, SamEncoder
 from mllm.models.vit import VisionConfig, VisionTower

@@ -123,27 +123,27 @@ LAYOUTS = {
 }
 
 
-def _linear(name: str, path: str) -> Weights:
+def linear(name: str, path: str) -> Weights:
     return {f"{name}.weight": (f"{path}/w", "transposed"), f"{name}.bias": (f"{path}/b", "same")}
 
 
-def _norm(name: str, path: str) -> Weights:
+def norm(name: str, path: str) -> Weights:
     return {f"{name}.weight": (f"{path}/scale", "same"), f"{name}.bias": (f"{path}/b", "same")}
 
 
 _GATED_MLP = {
-    **_linear("mlp.gate_proj", "gate"),
-    **_linear("mlp.up_proj", "up"),
-    **_linear("mlp.down_proj", "down"),
+    **linear("mlp.gate_proj", "gate"),
+    **linear("mlp.up_proj", "up"),
+    **linear("mlp.down_proj", "down"),
 }
 _ATTENTION = {
-    **_linear("self_attn.q_proj", "q"),
-    **_linear("self_attn.k_proj", "k"),
-    **_linear("self_attn.v_proj", "v"),
+    **linear("self_attn.q_proj", "q"),
+    **linear("self_attn.k_proj", "k"),
+    **linear("self_attn.v_proj", "v"),
 }
 
 
-def _layers(name: str, weights: Weights) -> Weights:
+def layers(name: str, weights: Weights) -> Weights:
     return {
         f"{name}.{{}}.{below}": (f"layers/{path}", layout)
         for below, (path, layout) in weights.items()
@@ -152,37 +152,37 @@ def _layers(name: str, weights: Weights) -> Weights:
 
 def _decoder(attention: Weights, mlp: Weights) -> Weights:
     layer = {
-        **_norm("input_layernorm", "attention_norm"),
+        **norm("input_layernorm", "attention_norm"),
         **attention,
-        **_linear("self_attn.o_proj", "o"),
-        **_norm("post_attention_layernorm", "mlp_norm"),
+        **linear("self_attn.o_proj", "o"),
+        **norm("post_attention_layernorm", "mlp_norm"),
         **mlp,
     }
     return {
         "embed_tokens.weight": ("embed", "same"),
-        **_layers("layers", layer),
-        **_norm("norm", "norm"),
+        **layers("layers", layer),
+        **norm("norm", "norm"),
     }
 
 
 DECODER = _decoder(_ATTENTION, _GATED_MLP)  # Llama, Mistral, Qwen2
 FUSED_DECODERS = {
     "phi3": _decoder(
-        _linear("self_attn.qkv_proj", "{q,k,v}"),
-        {**_linear("mlp.gate_up_proj", "{gate,up}"), **_linear("mlp.down_proj", "down")},
+        linear("self_attn.qkv_proj", "{q,k,v}"),
+        {**linear("mlp.gate_up_proj", "{gate,up}"), **linear("mlp.down_proj", "down")},
     ),
 }
 HEAD = {"weight": ("head", "transposed")}
 # A layer of CLIP's towers and of SigLIP's.
-_ENCODER = _layers(
+_ENCODER = layers(
     "encoder.layers",
     {
-        **_norm("layer_norm1", "attention_norm"),
+        **norm("layer_norm1", "attention_norm"),
         **_ATTENTION,
-        **_linear("self_attn.out_proj", "o"),
-        **_norm("layer_norm2", "mlp_norm"),
-        **_linear("mlp.fc1", "fc1"),
-        **_linear("mlp.fc2", "fc2"),
+        **linear("self_attn.out_proj", "o"),
+        **norm("layer_norm2", "mlp_norm"),
+        **linear("mlp.fc1", "fc1"),
+        **linear("mlp.fc2", "fc2"),
     },
 )
 # CLIP and SigLIP: only CLIP has a class token and a first norm, only SigLIP has a patch bias.
@@ -191,36 +191,36 @@ VISION = {
     "embeddings.patch_embedding.weight": ("patch/w", "patch"),
     "embeddings.patch_embedding.bias": ("patch/b", "same"),
     "embeddings.position_embedding.weight": ("position", "same"),
-    **_norm("pre_layrnorm", "pre_norm"),  # the spelling of the files
+    **norm("pre_layrnorm", "pre_norm"),  # the spelling of the files
     **_ENCODER,
-    **_norm("post_layernorm", "post_norm"),
+    **norm("post_layernorm", "post_norm"),
 }
 TEXT = {
     "embeddings.token_embedding.weight": ("embed", "same"),
     "embeddings.position_embedding.weight": ("position", "same"),
     **_ENCODER,
-    **_norm("final_layer_norm", "norm"),
+    **norm("final_layer_norm", "norm"),
 }
-PROJECTOR = {**_linear("linear_1", "fc1"), **_linear("linear_2", "fc2")}
+PROJECTOR = {**linear("linear_1", "fc1"), **linear("linear_2", "fc2")}
 RESAMPLER = {
     "latents": ("latents", "same"),
-    **_layers(
+    **layers(
         "layers",
         {
-            **_norm("input_latents_norm", "latents_norm"),
-            **_norm("input_context_norm", "context_norm"),
+            **norm("input_latents_norm", "latents_norm"),
+            **norm("input_context_norm", "context_norm"),
             **_ATTENTION,
-            **_linear("self_attn.o_proj", "o"),
-            **_norm("post_attention_layernorm", "mlp_norm"),
+            **linear("self_attn.o_proj", "o"),
+            **norm("post_attention_layernorm", "mlp_norm"),
             **_GATED_MLP,
         },
     ),
-    **_norm("norm", "norm"),
+    **norm("norm", "norm"),
 }
 GATED_CONNECTOR = {
-    **_linear("gate_proj", "gate"),
-    **_linear("up_proj", "up"),
-    **_linear("down_proj", "down"),
+    **linear("gate_proj", "gate"),
+    **linear("up_proj", "up"),
+    **linear("down_proj", "down"),
 }
 
 # Pooling after the last layer, which these families never compute: they use the patches.
@@ -278,82 +278,6 @@ CLIP: Table = (
         carried="logit_scale",
     ),
 )
-_TOWER = (Part("", ("vision_model.", ""), VISION),)
-_LINEAR_TOWER = (
-    Part(
-        "",
-        ("vision_model.", ""),
-        {**VISION, "embeddings.patch_embedding.weight": ("patch/w", "transposed")},
-    ),
-)
-_DINOV2 = (
-    Part(
-        "",
-        ("", "dinov2.", "dinov2_with_registers."),
-        {
-            "embeddings.cls_token": ("class_token", "cell"),
-            "embeddings.register_tokens": ("registers", "row"),
-            "embeddings.position_embeddings": ("position", "row"),
-            "embeddings.patch_embeddings.projection.weight": ("patch/w", "patch"),
-            "embeddings.patch_embeddings.projection.bias": ("patch/b", "same"),
-            **_layers(
-                "encoder.layer",
-                {
-                    **_norm("norm1", "attention_norm"),
-                    **_linear("attention.attention.query", "q"),
-                    **_linear("attention.attention.key", "k"),
-                    **_linear("attention.attention.value", "v"),
-                    **_linear("attention.output.dense", "o"),
-                    "layer_scale1.lambda1": ("attention_scale/scale", "same"),
-                    **_norm("norm2", "mlp_norm"),
-                    **_linear("mlp.fc1", "fc1"),
-                    **_linear("mlp.fc2", "fc2"),
-                    "mlp.weights_in.weight": ("{gate,up}/w", "transposed"),
-                    "mlp.weights_in.bias": ("{gate,up}/b", "same"),
-                    **_linear("mlp.weights_out", "down"),
-                    "layer_scale2.lambda1": ("mlp_scale/scale", "same"),
-                },
-            ),
-            **_norm("layernorm", "post_norm"),
-        },
-    ),
-)
-_SAM = (
-    Part(
-        "",
-        ("vision_encoder.", ""),
-        {
-            "pos_embed": ("position", "row"),
-            "patch_embed.projection.weight": ("patch/w", "patch"),
-            "patch_embed.projection.bias": ("patch/b", "same"),
-            **_layers(
-                "layers",
-                {
-                    **_norm("layer_norm1", "attention_norm"),
-                    "attn.qkv.weight": ("{q,k,v}/w", "transposed"),
-                    "attn.qkv.bias": ("{q,k,v}/b", "same"),
-                    **_linear("attn.proj", "o"),
-                    **_norm("layer_norm2", "mlp_norm"),
-                    **_linear("mlp.lin1", "fc1"),
-                    **_linear("mlp.lin2", "fc2"),
-                },
-            ),
-            "neck.conv1.weight": ("neck/project/w", "1x1"),
-            **_norm("neck.layer_norm1", "neck/project_norm"),
-            "neck.conv2.weight": ("neck/mix/w", "3x3"),
-            **_norm("neck.layer_norm2", "neck/mix_norm"),
-        },
-    ),
-)
-# Towers alone, by the ``model_type`` of their configuration.
-TOWERS: dict[str, Table] = {
-    "clip_vision_model": _TOWER,
-    "siglip_vision_model": _TOWER,
-    "siglip2_vision_model": _LINEAR_TOWER,
-    "dinov2": _DINOV2,
-    "dinov2_with_registers": _DINOV2,
-    "sam_vision_model": _SAM,
-}
 # Buffers that older versions stored and that follow from the configuration.
 IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
 
