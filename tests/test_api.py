@@ -17,7 +17,7 @@ from mllm.data.processor import Processor
 from mllm.models import idefics2
 from mllm.models.decoder import DecoderConfig
 from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
-from mllm.models.multimodal import normalise
+from mllm.models.media import normalise
 from mllm.models.perceiver import ResamplerConfig
 from mllm.models.vit import VisionConfig
 from mllm.parallel.mesh import make_mesh

@@ -28,7 +28,7 @@ from mllm.checkpoints.peft import write_adapter
 from mllm.checkpoints.tables import TABLES
 from mllm.data import conversation
 from mllm.files import write_text
-from mllm.models.multimodal import normalise
+from mllm.models.media import normalise
 from mllm.ops.lora import init_lora
 
 PROMPT = "USER: <image>\nWho is it?\nASSISTANT:"

@@ -14,7 +14,7 @@ from mllm.benchmarks import get_benchmark
 from mllm.data.packing import RowShape, collate, round_up
 from mllm.data.rows import lay_out
 from mllm.data.tokenized import Tokenized
-from mllm.models.multimodal import normalise
+from mllm.models.media import normalise
 
 COMPARED = 4  # examples that both sides compute before anything is timed
 COMPARED_TOKENS = 8  # of a greedy reply

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.models.layers import Dense, LayerNorm
-from mllm.models.multimodal import normalise
+from mllm.models.media import normalise
 from mllm.models.vit import VisionBlock, VisionConfig, VisionTower
 from mllm.ops.attention import causal
 

@@ -31,7 +31,7 @@ from experiments import convert, verify
 from mllm.checkpoints import hf, orbax
 from mllm.files import write_text
 from mllm.models import MODELS, config_from_dict
-from mllm.models.multimodal import normalise
+from mllm.models.media import normalise
 from mllm.ops.lora import init_lora
 
 pytestmark = pytest.mark.thorough

