@@ -101,10 +101,20 @@ class Answer:
 
 
 @dataclasses.dataclass(frozen=True)
+class Bars:
+    """Shares of 1 as small bars with their numbers; `marked` are places of rows set in bold."""
+
+    title: str
+    rows: tuple[tuple[str, float], ...]
+    marked: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Sample:
     """One question with the answers of every row, and what was expected.
 
     `pictures` and `gold_picture` are data URIs; `captions` stand below the pictures, one each.
+    `bars` stand between the question and the answers.
     """
 
     id: str
@@ -115,6 +125,7 @@ class Sample:
     pictures: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
     gold_picture: str = ""
+    bars: tuple[Bars, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from mllm.reporting.heatmap import heat_map
 from mllm.reporting.layout import Style
 from mllm.reporting.section import (
     Answer,
+    Bars,
     Card,
     Details,
     Drawing,
@@ -71,6 +72,7 @@ def every_block(word):
         sample = Sample(
             "s", word, word, word,
             (Answer(word, word, "valid", True), Answer(word, "", "refusal", False)), (pixel,),
+            bars=(Bars(word, ((word, 0.25), ("b", 0.75)), marked=(1,)),),
         )  # fmt: skip
         return [
             Section(
