@@ -8,6 +8,9 @@ from typing import Any
 from mllm.benchmarks.dataset import aloud, build_dataset, open_dataset
 from mllm.benchmarks.photo.builder import CITATION, VERSION, build
 from mllm.benchmarks.photo.generate import DRAWING, DRAWN, SIZES, make_split
+from mllm.benchmarks.photo.imported import open_imported, prepare_imported
+from mllm.benchmarks.photo.importers import IMPORTERS
+from mllm.benchmarks.photo.importers.options import Options
 from mllm.benchmarks.photo.photographs import PACKAGE, PHOTOGRAPHS
 from mllm.benchmarks.photo.row import SPLITS, Photo, digest, fingerprint, from_row
 from mllm.benchmarks.photo.texts import VOCABULARY, texts
@@ -27,17 +30,27 @@ class Benchmark(Prepared):
 
     @classmethod
     def open(
-        cls, data_dir: str | Path, config: str = "tiny", *, seed: int | None = None
+        cls,
+        data_dir: str | Path,
+        config: str = "tiny",
+        *,
+        seed: int | None = None,
+        source: str | Path = "",
+        options: Options | None = None,
     ) -> "Benchmark":
         """Open the data set of a config.
 
         Args:
-          seed: that the data set must have been made from; any if None.
+          seed: that the data set must have been made from; any if None, and of imports.
+          source: of an import: the folder that was imported. options: that it was imported with.
 
         Raises:
           ValueError: unknown config, or the data set was made from something else or changed.
           FileNotFoundError: it has not been prepared.
         """
+        if config in IMPORTERS:
+            root, options = Path(data_dir) / NAME, options or Options()
+            return cls(open_imported(root, config, source, options))
         made_from: dict[str, Any] = {"config": config, "version": VERSION, "drawing": DRAWING}
         if seed is not None:
             made_from["seed"] = seed
@@ -57,6 +70,8 @@ def prepare(
     config: str = "tiny",
     *,
     seed: int = 0,
+    source: str | Path = "",
+    options: Options | None = None,
     processes: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Benchmark:
@@ -64,16 +79,21 @@ def prepare(
 
     Args:
       data_dir: root of the TFDS data sets.
-      config: a key of `SIZES`.
-      seed: of everything.
+      config: a key of `SIZES`, or of `importers.IMPORTERS`.
+      seed: of everything that is generated.
+      source: of an import: the folder with the files. options: what is done with them.
       processes: how many draw; as many as there are cores where None.
       progress: called with a line of text at each stage.
 
     Raises:
       ValueError: an unknown config, or the data set is there with another seed.
-      FileNotFoundError: the package of photographs is not installed.
+      FileNotFoundError: the package of photographs is not installed, or something to import is
+        missing.
     """
     say = aloud(progress or (lambda message: None))
+    if config in IMPORTERS:
+        root, options = Path(data_dir) / NAME, options or Options()
+        return Benchmark(prepare_imported(root, config, source, options, say))
 
     def build_below(folder: Path) -> tuple[Path, dict]:
         sizes = SIZES[config]
@@ -109,5 +129,5 @@ def prepare(
 
 
 def _folder(data_dir: str | Path, config: str) -> Path:
-    lookup(SIZES, config, "config of photo")
+    lookup({**SIZES, **IMPORTERS}, config, "config of photo")
     return Path(data_dir) / NAME / config / VERSION

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from mllm.benchmarks.dataset import write_rows
 from mllm.benchmarks.photo.generate import SIZES, make_split
+from mllm.benchmarks.photo.importers import IMPORTERS
 from mllm.benchmarks.photo.row import SPLITS, Photo, to_row, validate
 from mllm.benchmarks.rows_builder import RowsBuilder, Splits
 
@@ -36,6 +37,9 @@ class PhotoBench(RowsBuilder):
             f"{sizes.validation} and {sizes.test} to validate and to test",
         )
         for name, sizes in SIZES.items()
+    ] + [
+        tfds.core.BuilderConfig(name=name, description=f"imported: {module.__doc__.split('.')[0]}")
+        for name, module in IMPORTERS.items()
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
