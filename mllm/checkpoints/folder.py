@@ -121,7 +121,7 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
         # An adapter applies to the parent as it answers, with the parent's own adapter merged.
         adapted = "lora" in description["collections"]
         variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)
-        config, origin = parent.config, origin or parent.origin
+        origin = origin or parent.origin
     if description["collections"]:
         wanted = _abstract(where, family, config)
         if "lora" in description["collections"]:

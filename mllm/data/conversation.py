@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,12 +16,17 @@ ROLES = ("system", "user", "assistant", "raw")
 class Media:
     """One picture, sound or sequence of codes, encoded as in its file.
 
+    Attributes:
+      instruction: the text under which an instructed model reads it (``Processor.encode`` sets it);
+        "" for none.
+
     Raises:
       ValueError: ``kind`` is none of ``KINDS``.
     """
 
     kind: str
     data: bytes
+    instruction: str = ""
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -29,8 +34,18 @@ class Media:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 hex of kind and data: media of equal digest are the same to every model."""
-        return hashlib.sha256(self.kind.encode() + b"\0" + self.data).hexdigest()
+        """sha256 hex of kind, data and instruction: media of equal digest are the same to every
+        model.
+        """
+        shown = hashlib.sha256(self.kind.encode() + b"\0" + self.data).hexdigest()
+        if not self.instruction:
+            return shown
+        return hashlib.sha256(f"{shown} {self.instruction}".encode()).hexdigest()
+
+    @cached_property
+    def bare(self) -> "Media":
+        """The same medium under no instruction."""
+        return replace(self, instruction="") if self.instruction else self
 
 
 Part = str | Media

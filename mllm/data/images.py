@@ -31,7 +31,7 @@ RESAMPLE = {member.name.lower(): member for member in Image.Resampling}
 class ImageConfig:
     """How an image becomes a ``Picture``.
 
-    image_size: side in pixels of a square tile (crop, pad_square, stretch, idefics3, anyres).
+    image_size: side in pixels of a square tile (crop, pad_square, stretch, fit, idefics3, anyres).
     transform: a name of ``TRANSFORMS``; resample: a Pillow filter, in lower case.
     alpha: "white" lays transparency over white; "drop" ignores it (colours stay as stored).
     longest_edge, shortest_edge: bounds in pixels (idefics2: both, idefics3: the first).
@@ -210,7 +210,10 @@ def make_picture(image: Image.Image, config: ImageConfig, where: str = "image") 
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     extents = tuple((tile.height, tile.width) for tile in tiles)
-    padded = np.zeros((len(tiles), *np.max(extents, axis=0), 3), np.uint8)
+    canvas = np.max(extents, axis=0)
+    if config.transform == "fit":
+        canvas = config.image_size, config.image_size
+    padded = np.zeros((len(tiles), *canvas, 3), np.uint8)
     for place, tile in zip(padded, tiles, strict=True):
         place[: tile.height, : tile.width] = np.asarray(tile)
     return Picture(padded, extents, grid, offsets)
@@ -246,6 +249,18 @@ def _on_square(image: Image.Image) -> Image.Image:
 def _stretch(image: Image.Image, config: ImageConfig) -> Tiles:
     """Stretch the whole image to a square, whatever its shape (SigLIP)."""
     return [_resize(image, (config.image_size, config.image_size), config)], (0, 0)
+
+
+def _fit(image: Image.Image, config: ImageConfig) -> Tiles:
+    """Bring the longer side to ``image_size``; the rest of the square, at the right or at the
+    bottom, stays empty.
+    """
+    return [_resize(image, _fitted(image.size, config.image_size), config)], (0, 0)
+
+
+def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    width, height = (round(side * longest / max(size)) for side in size)
+    return _at_least((width, height), 1)
 
 
 def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
@@ -332,6 +347,7 @@ TRANSFORMS: dict[str, Callable[[Image.Image, ImageConfig], Tiles]] = {
     "crop": _crop,
     "pad_square": _pad_square,
     "stretch": _stretch,
+    "fit": _fit,
     "idefics2": _idefics2,
     "idefics3": _idefics3,
     "anyres": _anyres,
@@ -340,6 +356,7 @@ SIZES = {  # what of a config each transform needs
     "crop": ("image_size",),
     "pad_square": ("image_size",),
     "stretch": ("image_size",),
+    "fit": ("image_size",),
     "idefics2": ("longest_edge", "shortest_edge"),
     "idefics3": ("image_size", "longest_edge"),
     "anyres": ("image_size", "cells"),
@@ -392,6 +409,8 @@ def framed(image: Image.Image, config: ImageConfig) -> tuple[Image.Image, tuple[
         return image.crop((left, top, left + short, top + short)), square
     if config.transform == "pad_square":
         return _on_square(image), square
+    if config.transform == "fit":
+        return image, _fitted(image.size, config.image_size)
     if config.transform == "idefics2":
         return image, _between(image.size, config)
     return image, square

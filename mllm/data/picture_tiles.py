@@ -36,9 +36,10 @@ class PictureTiles(SpecialTokens):
         """Return how an image is written; nothing is decoded if no image is split."""
         if not self.config.split:
             return self._whole
-        if media.digest not in self._layouts:
-            self._layouts[media.digest] = self._layout_of(self.prepare(media, where))
-        return self._layouts[media.digest]
+        digest = media.bare.digest
+        if digest not in self._layouts:
+            self._layouts[digest] = self._layout_of(self.prepare(media, where))
+        return self._layouts[digest]
 
     def _layout_of(self, picture: Picture) -> Layout:
         tiles = len(picture.tiles)
@@ -59,11 +60,11 @@ class PictureTiles(SpecialTokens):
         Raises:
           ValueError: it cannot be decoded; the message starts with ``where``.
         """
-        return self.prepared(content_number(media), lambda: media, where)
+        return self.prepared(content_number(media.bare), lambda: media, where)
 
     def prepared(self, number: int, read: Callable[[], Media], where: str = "image") -> Picture:
-        """Return the tiles of the image of a ``content_number``, which is read if they are not
-        kept.
+        """Return the tiles of the image of the ``content_number`` of a bare medium, which is read
+        if they are not kept.
         """
         make = lambda: self.picture(read().data, where)  # noqa: E731
         return self._prepared.get(number, make, lambda picture: picture.tiles.nbytes)

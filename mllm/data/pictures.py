@@ -3,7 +3,7 @@
 Pictures that were used last stay at hand; a run may show more of them than memory holds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,12 @@ from mllm.data.conversation import Example, Media
 from mllm.data.images import Picture
 from mllm.data.packing import round_up, starts_of
 from mllm.data.processor import Processor
-from mllm.data.rows import empty_media, place_offsets
+from mllm.data.rows import (
+    empty_media,
+    instruction_room,
+    place_instructions,
+    place_offsets,
+)
 from mllm.data.tokenized import Tokenized
 from mllm.data.views import Viewer, views_named
 
@@ -34,6 +39,11 @@ class Shown(NamedTuple):
     slots: list[int]
     lengths: list[int]
 
+    @property
+    def instruction(self) -> np.ndarray:
+        """i32[q], ids of the instruction under which it is read."""
+        return self.example.instructions[self.medium]
+
 
 @dataclass
 class Pictures:
@@ -44,11 +54,12 @@ class Pictures:
         show, if any (``mllm.data.views.views_named``).
       most, height, width: tiles of the examples that show the most of them, and a size in pixels
         that holds every tile: one program for the whole run.
-      tokens: what a frozen encoder makes of each picture, float[tiles, N, D] by its content number,
-        or None. Batches then hold ``tokens`` instead of ``values``.
+      made: what frozen encoders make of each picture, float[tiles, ...] by its number, or None.
+        Batches then hold it instead of ``values``, under the name ``made_as``.
+      room: for the tokens of an instruction, 0 where no picture is read under one.
       spread: tokens of a tile, if they do not follow each other; otherwise 0.
       offsets: ``Picture.offsets`` of each picture that has them, by its content number; known
-        where ``tokens`` are.
+        where ``made`` is.
     """
 
     processor: Processor
@@ -56,7 +67,9 @@ class Pictures:
     height: int
     width: int
     augmented: bool | str = False
-    tokens: dict[int, np.ndarray] | None = None
+    made: Mapping[int, np.ndarray] | None = None
+    made_as: str = "tokens"
+    room: int = 0
     spread: int = 0
     offsets: dict[int, np.ndarray] = field(default_factory=dict)
     _viewer: Viewer = field(init=False)
@@ -85,7 +98,7 @@ class Pictures:
         height = width = 0
         seen = set()
         for example in examples:
-            for number, name in enumerate(example.media.tolist()):
+            for number, name in enumerate(example.pictures.tolist()):
                 if name not in seen:
                     seen.add(name)
                     read = partial(_media, source, example, number)
@@ -94,16 +107,26 @@ class Pictures:
         height, width = round_up(height, patch), round_up(width, patch)
         config = processor.config
         spread = config.image_tokens if config.transform == "anyres" else 0
-        return cls(processor, most, height, width, augmented, spread=spread)
+        room = 0
+        if config.instructed:
+            room = instruction_room(ids for example in examples for ids in example.instructions)
+        return cls(processor, most, height, width, augmented, spread=spread, room=room)
 
     def all(
-        self, examples: Sequence[Tokenized], source: Sequence[Example]
+        self,
+        examples: Sequence[Tokenized],
+        source: Sequence[Example],
+        chosen: Container[int] | None = None,
     ) -> Iterator[tuple[int, Picture]]:
-        """Yield (content number, picture) of each picture of a run, once, in order."""
+        """Yield (number, picture) of each picture of a run, once, in order.
+
+        Args:
+          chosen: numbers of those that are wanted; None takes all.
+        """
         seen = set()
         for example in examples:
-            for medium, number in enumerate(example.media.tolist()):
-                if number not in seen:
+            for medium, number in enumerate(example.pictures.tolist()):
+                if number not in seen and (chosen is None or number in chosen):
                     seen.add(number)
                     read = partial(_media, source, example, medium)
                     yield number, self.processor.prepared(number, read, f"example {example.name}")
@@ -121,9 +144,10 @@ class Pictures:
           count: rows of the batch. source: the examples with their media. rng: of random views.
 
         Returns:
-          values u8[R, I, H, W, 3] or tokens float[R, I, N, D]; slots, lengths i32[R, I], the first
-          token and the number of tokens of each (-1 and 0: none); extents i32[R, I, 2]; and
-          offsets i32[R, I, N] where the tokens of a tile do not follow each other.
+          values u8[R, I, H, W, 3], or tokens float[R, I, N, D] or features float[R, I, F]; slots,
+          lengths i32[R, I], the first token and the number of tokens of each (-1 and 0: none);
+          extents i32[R, I, 2]; offsets i32[R, I, N] where the tokens of a tile do not follow each
+          other; and instructions i32[R, I, Q] where pictures are read under them.
         """
         shown = [one for r, row in enumerate(rows) for one in shown_in(r, row)]
         taken = np.zeros(count, int)
@@ -131,8 +155,8 @@ class Pictures:
             taken[one.row] += len(one.slots)
         tiles = round_up(max(int(taken.max()), 1), self.most)
         shape, dtype = (self.height, self.width, 3), np.dtype(np.uint8)
-        if self.tokens is not None:
-            known = next(iter(self.tokens.values()))
+        if self.made is not None:
+            known = next(iter(self.made.values()))
             shape, dtype = known.shape[1:], known.dtype
         laid = empty_media(count, tiles, shape, dtype, self.spread)
         taken[:] = 0
@@ -140,9 +164,9 @@ class Pictures:
             place = slice(taken[one.row], taken[one.row] + len(one.slots))
             laid["slots"][one.row, place], laid["lengths"][one.row, place] = one.slots, one.lengths
             taken[one.row] = place.stop
-            if self.tokens is not None:
-                number = int(one.example.media[one.medium])
-                laid["values"][one.row, place] = self.tokens[number]
+            if self.made is not None:
+                number = int(one.example.pictures[one.medium])
+                laid["values"][one.row, place] = self.made[number]
                 offsets = self.offsets.get(number)
             else:
                 picture = self._seen(one, source, rng)
@@ -152,13 +176,16 @@ class Pictures:
                 offsets = picture.offsets
             if offsets is not None:
                 place_offsets(laid, one.row, place, offsets)
-        if self.tokens is not None:
-            laid["tokens"] = laid.pop("values")
+        if self.made is not None:
+            laid[self.made_as] = laid.pop("values")
+        if self.room:
+            under = [ids for one in shown for ids in [one.instruction] * len(one.slots)]
+            place_instructions(laid, under, self.room)
         return laid
 
     def _seen(self, one: Shown, source: Sequence[Example], rng: np.random.Generator) -> Picture:
         """Return a picture, or a random view of it."""
-        example, number = one.example, int(one.example.media[one.medium])
+        example, number = one.example, int(one.example.pictures[one.medium])
         read = partial(_media, source, example, one.medium)
         return self._viewer.see(number, read, rng, f"example {example.name}")
 

@@ -114,6 +114,7 @@ class Processor(PictureTiles):
         """
         turns, drawn = self._with_codes(turns, where)
         check_order(turns, generate, where)
+        turns = list(map(self._under_instruction, turns))
         media = tuple(part for turn in turns for part in turn.media)
         self._check_kinds(media, where)
         layouts = [self.layout(medium, where) for medium in media]
@@ -166,6 +167,20 @@ class Processor(PictureTiles):
 
         turns = [replace(turn, parts=tuple(map(part_of, turn.parts))) for turn in turns]
         return turns, iter(written)
+
+    def _under_instruction(self, turn: Turn) -> Turn:
+        """Return a turn whose pictures are read under its text, if the model is instructed."""
+        under = turn.text if self.config.instructed else ""
+        if all(medium.instruction == under for medium in turn.media):
+            return turn
+        parts = (p if isinstance(p, str) else replace(p, instruction=under) for p in turn.parts)
+        return replace(turn, parts=tuple(parts))
+
+    def instruction_ids(self, media: Media) -> list[int]:
+        """Return the ids of the instruction under which a medium is read; no special tokens."""
+        ids = self._private.encode(media.instruction, add_special_tokens=False).ids
+        self._check_known(ids, "instruction")
+        return ids
 
     def _check_kinds(self, media: Sequence[Media], where: str) -> None:
         taken = [] if self.config.image is None else ["image"]

@@ -12,7 +12,17 @@ from mllm.registry import lookup
 TEMPLATE = "template"  # the chat format of a config that holds a chat template
 # Fields that processor.json did not always have. It and the digest leave them out where they are
 # empty, so that checkpoints and replies of earlier versions stay what they are.
-LATER = ("ends", "barred", "stop", "chat_template", "known_ids", "codes", "grids", "cells")
+LATER = (
+    "ends",
+    "barred",
+    "stop",
+    "chat_template",
+    "known_ids",
+    "codes",
+    "grids",
+    "cells",
+    "instructed",
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class ProcessorConfig(ImageConfig):
       known_ids: the tokenizer's ids from here on have no row in the model's embedding; 0 if all
         have one.
       codes: how codes of pictures are written; None in a model that reads and writes none.
+      instructed: whether the model reads each picture under the text of the turn that shows it.
 
     Raises:
       ValueError: a name is unknown, or a chat template is missing.
@@ -51,6 +62,7 @@ class ProcessorConfig(ImageConfig):
     chat_template: ChatTemplate | None = None
     known_ids: int = 0
     codes: CodesConfig | None = None
+    instructed: bool = False
 
     def __post_init__(self):
         super().__post_init__()

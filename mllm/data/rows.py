@@ -3,12 +3,14 @@
 B rows, T tokens, I images a row (a tile of a split picture is an image), N images in all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mllm.data.images import Picture
 from mllm.data.packing import round_up
+
+INSTRUCTION = 32  # tokens of an instruction are padded to a multiple of this
 
 
 def lay_out(
@@ -34,18 +36,10 @@ def lay_out(
     Raises:
       ValueError: the image tokens of a prompt do not match its pictures.
     """
-    longest = max(map(len, rows))
-    width = longest if width is None else width
-    batch = {
-        "tokens": np.zeros((len(rows), width), np.int32),
-        "segments": np.full((len(rows), width), -1, np.int32),
-    }
-    for i, row in enumerate(rows):
-        batch["tokens"][i, : len(row)], batch["segments"][i, : len(row)] = row, 0
-    batch["positions"] = np.tile(np.arange(width, dtype=np.int32), (len(rows), 1))
-    sizes = [picture.tiles.shape[1:3] for shown in pictures for picture in shown]
-    height, wide = (round_up(int(side), patch) for side in np.max([(0, 0), *sizes], axis=0))
+    batch = lay_out_ids(rows, width)
     shown = [picture for row in pictures for picture in row]
+    sizes = [picture.tiles.shape[1:3] for picture in shown]
+    height, wide = (round_up(int(side), patch) for side in np.max([(0, 0), *sizes], axis=0))
     tiles, extents = stack_tiles(shown, height, wide)
     counts = [sum(len(picture.tiles) for picture in shown) for shown in pictures]
     offsets = None
@@ -54,6 +48,19 @@ def lay_out(
     known = counts, image_id, image_tokens, offsets
     found = place_images(batch["tokens"], tiles, extents, *known)
     return {**batch, "media": found} if found else batch
+
+
+def lay_out_ids(rows: Sequence[Sequence[int]], width: int | None = None) -> dict[str, np.ndarray]:
+    """Return the tokens, positions and segments of ``lay_out``."""
+    width = max(map(len, rows)) if width is None else width
+    batch = {
+        "tokens": np.zeros((len(rows), width), np.int32),
+        "segments": np.full((len(rows), width), -1, np.int32),
+    }
+    for i, row in enumerate(rows):
+        batch["tokens"][i, : len(row)], batch["segments"][i, : len(row)] = row, 0
+    batch["positions"] = np.tile(np.arange(width, dtype=np.int32), (len(rows), 1))
+    return batch
 
 
 def stack_tiles(
@@ -147,6 +154,48 @@ def empty_media(
         "lengths": np.zeros((rows, most), np.int32),
         "extents": np.zeros((rows, most, 2), np.int32),
     }
+
+
+def place_features(
+    tokens: np.ndarray,
+    features: np.ndarray,
+    counts: Sequence[int],
+    image_id: int | None,
+    image_tokens: int,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Lay out what an encoder has made of images: ``place_images`` with ``features`` float[B, I, F]
+    in place of pixels and their extents.
+
+    Args:
+      features: float[N, F] of all images.
+    """
+    extents = np.zeros((len(features), 2), np.int32)
+    found = place_images(tokens, features, extents, counts, image_id, image_tokens)
+    for laid in found.values():
+        laid["features"] = laid.pop("values")
+        del laid["extents"]
+    return found
+
+
+def place_instructions(
+    laid: dict[str, np.ndarray], instructions: Sequence[Sequence[int]], room: int = 0
+) -> None:
+    """Add ``instructions`` i32[B, I, Q] to the arrays of one kind of media, padded with -1.
+
+    Args:
+      instructions: ids under which each medium is read, in the order of the rows and in them of the
+        media. room: the least Q, which is a multiple of ``INSTRUCTION``.
+    """
+    width = instruction_room(instructions, room)
+    laid["instructions"] = np.full((*laid["slots"].shape, width), -1, np.int32)
+    there = np.argwhere(laid["slots"] >= 0).tolist()
+    for (row, place), ids in zip(there, instructions, strict=True):
+        laid["instructions"][row, place, : len(ids)] = ids
+
+
+def instruction_room(instructions: Iterable[Sequence[int]], room: int = 0) -> int:
+    """Return the Q that holds instructions, and that is at least ``room``."""
+    return round_up(max([room, 1, *map(len, instructions)]), INSTRUCTION)
 
 
 def place_offsets(laid: dict[str, np.ndarray], row: int, media: slice, offsets: np.ndarray) -> None:

@@ -36,7 +36,7 @@ class Singles:
 
     def __post_init__(self):
         config = self.processor.config
-        if config.split or config.transform == "idefics2":
+        if config.split or config.transform in ("idefics2", "fit"):
             raise ValueError(
                 f"pictures are prepared by transform {config.transform!r}, split: {config.split}; "
                 "single ones are trained on in one size, unsplit: choose another transform"

@@ -27,6 +27,10 @@ class Tokenized:
       supervised: i32[a, 2], the (start, end) of what assistants say.
       drawn: i32[c, 2], the (start, end) of pictures that are written as codes, in order; the mark
         before the codes is left out, the one after them is not.
+      pictures: i64[m], ``content_number`` of each medium without its instruction; None for
+        ``media``, of a model that reads them under none.
+      instructions: i32[q] of each medium, ids of the instruction under which it is read; () where
+        there is none.
       prefix: tokens that it may share with other examples, at least 1; no assistant says them.
       key: digest of the content of those: examples of equal keys share a row.
     """
@@ -41,6 +45,12 @@ class Tokenized:
     prefix: int = 1
     key: bytes = b""
     drawn: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+    pictures: np.ndarray | None = None
+    instructions: tuple[np.ndarray, ...] = ()
+
+    def __post_init__(self):
+        if self.pictures is None:
+            object.__setattr__(self, "pictures", self.media)
 
     @property
     def length(self) -> int:
@@ -106,6 +116,11 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
     if codes is not None:
         ends = np.flatnonzero(ids == processor.token_id(codes.end)) + 1
         length = codes.length + 1
+    pictures, instructions = None, ()
+    if processor.config.instructed:
+        pictures = np.array([content_number(medium.bare) for medium in encoded.media], np.int64)
+        found = map(processor.instruction_ids, encoded.media)
+        instructions = tuple(np.array(those, np.int32) for those in found)
     spans = [(s.start, s.length, s.media, s.tiles) for s in encoded.spans]
     return Tokenized(
         index,
@@ -116,6 +131,8 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
         np.array(spans, np.int32).reshape(-1, 4),
         np.array(encoded.supervised, np.int32).reshape(-1, 2),
         drawn=np.stack([ends - length, ends], axis=1).astype(np.int32),
+        pictures=pictures,
+        instructions=instructions,
     )
 
 

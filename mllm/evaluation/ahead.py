@@ -9,7 +9,7 @@ time while the first ones run. A call waits for its program, and raises what com
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import Any
@@ -21,8 +21,9 @@ from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.data import anyres
-from mllm.data.encoded import Encoded
+from mllm.data.encoded import Encoded, content_number
 from mllm.data.images import Picture
+from mllm.evaluation.looking import Features, look, looked_at
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import fetch, place_rows
 
@@ -31,14 +32,38 @@ _COMPILED: dict[Hashable, Any] = {}  # programs of this process, and the shapes 
 
 
 class Calls:
-    """How the programs of a model are called: at once, with arrays."""
+    """How the programs of a model are called: at once, with arrays.
 
-    def __init__(self, loaded: Loaded):
-        self.loaded = loaded
+    Attributes:
+      kept: features of pictures that were looked at; None looks at each picture every time.
+      room: for the tokens of an instruction, at least; each room is a program to compile.
+    """
+
+    def __init__(self, loaded: Loaded, kept: Features | None = None, room: int = 0):
+        self.loaded, self.kept, self.room = loaded, kept, room
 
     def pictures(self, encoded: Encoded, media: list[int]) -> list[Picture]:
         """Return the media of these numbers as pictures."""
         return [self.loaded.processor.prepare(encoded.media[number]) for number in media]
+
+    def features(self, shown: Sequence[tuple[Encoded, int]]) -> list[np.ndarray]:
+        """Return what the encoders of an instructed model make of media, float[tiles, F] of each.
+
+        Args:
+          shown: conversations, and the number of a medium of each.
+        """
+        numbers = [content_number(encoded.media[medium].bare) for encoded, medium in shown]
+        places = dict(zip(numbers, shown, strict=True))
+
+        def see(number: int) -> Picture:
+            encoded, medium = places[number]
+            return self.pictures(encoded, [medium])[0]
+
+        kept = Features(limit=0) if self.kept is None else self.kept
+        return kept.of(numbers, see, self._look)
+
+    def _look(self, image: dict) -> np.ndarray:
+        return self.fetch(self.run(look, self.place({"image": image})))[: len(image["values"]), 0]
 
     def place(self, rows: dict) -> dict:
         """Place arrays [R, ...] where the model is."""
@@ -63,7 +88,7 @@ class Calls:
 
 
 @contextlib.contextmanager
-def compiled_ahead(loaded: Loaded, plan: Callable[[Calls], None] | None) -> Iterator[Calls]:
+def compiled_ahead(calls: Calls, plan: Callable[[Calls], None] | None) -> Iterator[Calls]:
     """Give the calls of a model, whose programs are compiled while this context is open.
 
     Nothing is compiled ahead where several processes must compile in the same order, nor where the
@@ -73,12 +98,12 @@ def compiled_ahead(loaded: Loaded, plan: Callable[[Calls], None] | None) -> Iter
       plan: makes all calls that will be made, in their order, in another thread; None compiles
         nothing ahead.
     """
-    vision = loaded.config.vision
+    vision = calls.loaded.config.vision
     ragged = vision is not None and vision.ragged
     if plan is None or ragged or jax.process_count() > 1:
-        yield Calls(loaded)
+        yield calls
         return
-    ahead = _Ahead(loaded)
+    ahead = _Ahead(calls)
     threads = ThreadPoolExecutor(1, "plan")
     threads.submit(ahead.follow, plan)
     try:
@@ -91,8 +116,8 @@ def compiled_ahead(loaded: Loaded, plan: Callable[[Calls], None] | None) -> Iter
 class _Ahead:
     """The programs of a plan."""
 
-    def __init__(self, loaded: Loaded):
-        self.loaded = loaded
+    def __init__(self, calls: Calls):
+        self.calls = calls.loaded, calls.kept, calls.room
         self._threads = ThreadPoolExecutor(COMPILERS, "compile")
         self._changed = threading.Condition()
         self._compiled: dict[Hashable, Future] = {}
@@ -141,7 +166,7 @@ class _Awaited(Calls):
     """Calls that wait for their program."""
 
     def __init__(self, ahead: _Ahead):
-        super().__init__(ahead.loaded)
+        super().__init__(*ahead.calls)
         self._ahead = ahead
 
     def run(self, program: Callable, *arguments, **options):
@@ -155,8 +180,9 @@ class _Planned(Calls):
     """Calls with shapes, which compile programs and return shapes; what is fetched is 0."""
 
     def __init__(self, ahead: _Ahead):
-        super().__init__(ahead.loaded)
-        self._ahead, self._mesh = ahead, mesh_of(ahead.loaded.variables)
+        super().__init__(*ahead.calls)
+        self._ahead, self._mesh = ahead, mesh_of(self.loaded.variables)
+        self._unseen: np.ndarray | None = None
         self._tile: tuple[int, ...] | None = None
         self._found: dict[Hashable, Any] = {}  # shapes that the programs of the plan return
 
@@ -164,6 +190,21 @@ class _Planned(Calls):
         if self._tile is None and media:
             self._tile = super().pictures(encoded, media[:1])[0].tiles.shape[1:]
         return [self._blank(encoded, number) for number in media]
+
+    def features(self, shown: Sequence[tuple[Encoded, int]]) -> list[np.ndarray]:
+        found = []
+        for encoded, medium in shown:
+            number = content_number(encoded.media[medium].bare)
+            known = None if self.kept is None else self.kept.find(number)
+            found.append(self._features_of(encoded, medium) if known is None else known)
+        return found
+
+    def _features_of(self, encoded: Encoded, medium: int) -> np.ndarray:
+        """Return features of the shape of a medium, which will have to be looked at."""
+        picture = self.pictures(encoded, [medium])[0]
+        if self._unseen is None:
+            self._unseen = next(looked_at([(0, picture)], self._look))[1][:1]
+        return self._unseen.repeat(len(picture.tiles), axis=0)
 
     def _blank(self, encoded: Encoded, number: int) -> Picture:
         """Return a picture of the shapes of a medium."""

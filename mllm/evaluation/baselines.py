@@ -1,4 +1,6 @@
-"""Answerers that bracket a model: they know the answer, guess it, or are shown no picture."""
+"""Answerers that bracket a model: they know the answer, guess it, or are shown no picture or
+another one.
+"""
 
 import random
 from collections import Counter
@@ -6,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mllm.data.conversation import Media, Turn
+from mllm.data.conversation import Media, Part, Turn
 from mllm.evaluation.request import Answerer, Choices, Picture, Reply, Request
 
 UNCHOSEN = -100.0  # log-probability that a baseline gives to each choice it does not make
@@ -107,14 +109,49 @@ class Blind:
         yield from self.inner.answer([_without_media(request) for request in requests], done)
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """Show another answerer other media than those of the requests; an ``Answerer``.
+
+    Attributes:
+      shown: returns what takes the place of a medium of a request.
+      name: says in ``identity`` what is shown instead.
+    """
+
+    inner: Answerer
+    shown: Callable[[Request, Media], Media]
+    name: str
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Of the inner answerer, with the name of what it is shown."""
+        return {"baseline": self.name, "of": dict(self.inner.identity)}
+
+    def answer(self, requests: Sequence[Request], done: set[str]) -> Iterator[list[Reply]]:
+        """Yield what the inner answerer yields to the conversations with other media."""
+        yield from self.inner.answer([self._replaced(request) for request in requests], done)
+
+    def _replaced(self, request: Request) -> Request:
+        def part_of(part: str | Media) -> str | Media:
+            return self.shown(request, part) if isinstance(part, Media) else part
+
+        return _with_turns(request, lambda turn: tuple(map(part_of, turn.parts)))
+
+
 def _without_media(request: Request) -> Request:
-    def bare(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-        return tuple(replace(turn, parts=(turn.text,)) for turn in turns)
+    return _with_turns(request, lambda turn: (turn.text,))
+
+
+def _with_turns(request: Request, parts: Callable[[Turn], tuple[Part, ...]]) -> Request:
+    """Return a request in all of whose turns stand other parts."""
+
+    def changed(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+        return tuple(replace(turn, parts=parts(turn)) for turn in turns)
 
     ask = request.ask
     if isinstance(ask, Picture):
-        ask = replace(ask, other=bare(ask.other))
-    return replace(request, turns=bare(request.turns), ask=ask)
+        ask = replace(ask, other=changed(ask.other))
+    return replace(request, turns=changed(request.turns), ask=ask)
 
 
 def _as_reply(request: Request, text: str | Media, name: str) -> Reply:

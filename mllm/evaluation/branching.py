@@ -13,7 +13,7 @@ import numpy as np
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.encoded import Encoded
 from mllm.data.packing import round_up
-from mllm.data.rows import lay_out
+from mllm.data.rows import lay_out, lay_out_ids, place_features, place_instructions
 from mllm.decoding.generate import generate, score_and_generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
@@ -107,18 +107,42 @@ def read_level(
     Args:
       calls: of the model. most: tokens of the longest part of the kind, see ``padded``.
     """
+    width = padded(max(len(part.ids) for part in parts), most)
+    instructed = calls.loaded.processor.config.instructed and any(part.media for part in parts)
+    batch = (_lay_out_features if instructed else _lay_out_pictures)(calls, parts, width)
+    return calls.run(prefill, calls.place(batch), prefix)[0]
+
+
+def _lay_out_pictures(calls: Calls, parts: Sequence[Part], width: int) -> dict:
+    """Return parts of conversations as rows, with the pixels of what they show."""
     loaded = calls.loaded
     shown = [calls.pictures(part.encoded, part.media) for part in parts]
-    rows = [part.ids for part in parts]
-    batch = lay_out(
-        rows,
+    return lay_out(
+        [part.ids for part in parts],
         shown,
         image_id=loaded.image_id if any(shown) else None,  # else it is a literal one, if any
         image_tokens=loaded.config.image_tokens,
-        width=padded(max(map(len, rows)), most),
+        width=width,
         patch=loaded.config.vision.patch_size if any(shown) else 1,
     )
-    return calls.run(prefill, calls.place(batch), prefix)[0]
+
+
+def _lay_out_features(calls: Calls, parts: Sequence[Part], width: int) -> dict:
+    """Return parts of conversations as rows, with the features of what they show and the
+    instructions under which it is read.
+    """
+    loaded = calls.loaded
+    batch = lay_out_ids([part.ids for part in parts], width)
+    shown = [(part.encoded, medium) for part in parts for medium in part.media]
+    features = calls.features(shown)
+    waiting = iter(features)
+    counts = [sum(len(next(waiting)) for _ in part.media) for part in parts]
+    token = loaded.image_id, loaded.config.image_tokens
+    media = place_features(batch["tokens"], np.concatenate(features), counts, *token)
+    under = [loaded.processor.instruction_ids(encoded.media[medium]) for encoded, medium in shown]
+    tiles = [ids for ids, those in zip(under, features, strict=True) for _ in those]
+    place_instructions(media["image"], tiles, calls.room)
+    return {**batch, "media": media}
 
 
 def reply(

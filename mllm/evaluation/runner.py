@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 from mllm.checkpoints.loaded import Loaded
 from mllm.data import conversation
@@ -31,6 +32,7 @@ from mllm.evaluation.branching import (
 from mllm.evaluation.codec import Codec, codec_of
 from mllm.evaluation.drawing import Drawer, drawn_prompts, in_codes
 from mllm.evaluation.groups import group_size, in_groups
+from mllm.evaluation.looking import Features, features_of
 from mllm.evaluation.replied import scored_reply, text_reply
 from mllm.evaluation.request import Choices, Picture, Reply, Request, Text
 from mllm.evaluation.tree import (
@@ -55,6 +57,8 @@ class LocalModel:
       refuse_long: whether a conversation that exceeds the model's positions is an error; otherwise
         it is run beyond them.
       ahead: whether programs are compiled in threads before they are called.
+      folder: of the features of pictures, which an instructed model looks at once; None keeps them
+        in memory alone.
     """
 
     loaded: Loaded
@@ -62,11 +66,19 @@ class LocalModel:
     rows: int = 0
     refuse_long: bool = True
     ahead: bool = True
+    folder: Path | None = None
 
     @cached_property
     def codec(self) -> Codec | None:
         """Makes codes of images and images of codes; None if the model reads images themselves."""
         return codec_of(self.loaded)
+
+    @cached_property
+    def features(self) -> Features | None:
+        """What the encoders make of pictures; None if the model reads them under no instruction."""
+        if not self.loaded.processor.config.instructed:
+            return None
+        return features_of(self.loaded, self.loaded.processor, self.folder)
 
     @property
     def identity(self) -> Mapping[str, str | None]:
@@ -104,12 +116,20 @@ class LocalModel:
                 for _ in asker.replies(calls):
                     pass
 
-        with compiled_ahead(self.loaded, plan if self.ahead and askers else None) as calls:
+        calls = Calls(self.loaded, self.features, self._instruction_room(written))
+        with compiled_ahead(calls, plan if self.ahead and askers else None) as calls:
             for asker in askers:
                 yield from asker.replies(calls)
         for family in grow(drawn):
             if any(not unit.keys <= done for unit in family.units):
                 yield from Drawer(self.loaded, self.codec, family, done, self.rows).replies()
+
+    def _instruction_room(self, prompts: Sequence[Prompt]) -> int:
+        """Return the room for the longest instruction under which prompts show something."""
+        shown = [medium for prompt in prompts for medium in prompt.encoded.media]
+        distinct = {medium.instruction: medium for medium in shown if medium.instruction}
+        ids = map(self.loaded.processor.instruction_ids, distinct.values())
+        return max(map(len, ids), default=0)
 
     def _prompts(self, requests: Sequence[Request]) -> list[Prompt]:
         """Return the distinct prompts of requests with everything that is asked of each."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from mllm.checkpoints.features import FOLDER
 from mllm.checkpoints.folder import describe_model, load_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.split import split_for_decoding
@@ -44,10 +46,17 @@ def _keeping(loaded: Loaded, kv: str) -> Loaded:
     return replace(loaded, config=shape)
 
 
-def local_model(loaded: Loaded, config, refuse_long: bool = True) -> LocalModel:
-    """Return a model as an answerer, which asks as a configuration says."""
-    chosen = config.evaluation
-    return LocalModel(loaded, weights=chosen.weights, rows=chosen.rows, refuse_long=refuse_long)
+def local_model(
+    loaded: Loaded, config, refuse_long: bool = True, folder: Path | None = None
+) -> LocalModel:
+    """Return a model as an answerer, which asks as a configuration says.
+
+    Args:
+      folder: of its study, where the features of pictures are kept; None keeps none on disk.
+    """
+    chosen, features = config.evaluation, None if folder is None else folder / FOLDER
+    options = {"weights": chosen.weights, "rows": chosen.rows, "refuse_long": refuse_long}
+    return LocalModel(loaded, **options, folder=features)
 
 
 def kept_model(run: Run, config, refuse_long: bool = True) -> Kept:
@@ -57,7 +66,8 @@ def kept_model(run: Run, config, refuse_long: bool = True) -> Kept:
     described = _keeping(describe_model(run.folder), config.evaluation.kv)
 
     def make() -> LocalModel:
-        return local_model(load_for_evaluation(run, config), config, refuse_long)
+        loaded = load_for_evaluation(run, config)
+        return local_model(loaded, config, refuse_long, run.folder.parent)
 
     return kept(run, local_model(described, config).identity, make)
 

@@ -17,7 +17,7 @@ from mllm.data.pipeline import Pipeline
 from mllm.data.singles import Singles
 from mllm.files import read_json
 from mllm.ops.lora import init_lora
-from mllm.registry import lookup
+from mllm.studies.beginning import changed
 from mllm.studies.examples import make_pipeline
 from mllm.studies.identity import value_of
 from mllm.studies.plan import FINISHED, Planned
@@ -25,6 +25,7 @@ from mllm.studies.run import RECORD
 from mllm.studies.stage import seed_of
 from mllm.studies.start import described_model
 from mllm.studies.train import make_optimizer
+from mllm.studies.weights import what_trains
 
 KEPT = 2  # checkpoints of a run that stay
 
@@ -121,7 +122,7 @@ class Estimates:
     def _start(self, planned: Planned) -> Loaded:
         stage, config = planned.stage, planned.run.config
         if planned.above is not None:
-            return self.model(planned.above)
+            return changed(self.model(planned.above), stage)
         if stage.schedule is not None:
             return described_model(config, self.benchmark, stage.model)
         name, model = stage.pretrained or config.pretrained, config.model.to_dict()
@@ -196,14 +197,11 @@ def checkpoint_bytes(planned: Planned, start: Loaded, steps: int) -> int:
     """Return how large a checkpoint of a run is: what trains, in float32, and its optimizer."""
     schedule, config = planned.stage.schedule, planned.run.config
     params = jax.tree.map(_in_float32, start.model.abstract(start.config)["params"])
-    if schedule.trainable == "lora":
+    parts, adapts = what_trains(schedule.trainable, params)
+    trains = {"params": {name: params[name] for name in parts}} if parts else {}
+    if adapts:
         adapter = partial(init_lora, rank=config.lora.rank, targets=config.lora.targets)
-        trains = {"lora": jax.eval_shape(adapter, params, jax.random.key(0))}
-    elif schedule.trainable == "params":
-        trains = {"params": params}
-    else:
-        name = schedule.trainable
-        trains = {"params": {name: lookup(params, name, "trainable ('params', 'lora' or a part)")}}
+        trains["lora"] = jax.eval_shape(adapter, params, jax.random.key(0))
     held = jax.eval_shape(make_optimizer(schedule).init, trains)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((trains, held)))
 

@@ -120,7 +120,7 @@ def questions_for(run: Run, config, system: System, benchmark) -> tuple[Question
     if stage.answerer is None:
         loaded = load_for_evaluation(run, config)
         questions = system.questions(config, benchmark, loaded.family)
-        answerer = local_model(loaded, config, questions.refuse_long)
+        answerer = local_model(loaded, config, questions.refuse_long, run.folder.parent)
         if stage.through is not None:
             answerer = stage.through(benchmark, answerer)
         return questions, answerer
@@ -159,7 +159,8 @@ def answerer_of(run: Run, config, stages: Stages, benchmark, questions: Question
     if stage.parent is not None:
         above = Run(run.folder.parent / folder_name(stages, stage.parent), stage.parent, config)
         _require_parent(run, stage.parent, above)
-        parent = local_model(load_for_evaluation(above, config), config, questions.refuse_long)
+        loaded = load_for_evaluation(above, config)
+        parent = local_model(loaded, config, questions.refuse_long, run.folder.parent)
     return stage.answerer(benchmark, run.folder, parent)
 
 

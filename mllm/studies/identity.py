@@ -42,6 +42,10 @@ def made_from(
     """
     chosen = _without_later({key: value_of(config, key) for key in stage.depends_on})
     source = {"stage": stage.name, "data": fingerprint, "parents": dict(parents)}
+    if stage.changes:
+        source["changes"] = dict(stage.changes)
+    if stage.fresh:
+        source["fresh"] = list(stage.fresh)
     if processors:
         source["processors"] = dict(processors)
     if imported is None:
@@ -64,8 +68,9 @@ def _without_later(values: Mapping[str, Any]) -> dict[str, Any]:
 def identity(source: Mapping[str, Any]) -> str:
     """Return the digest of what ``made_from`` returned."""
     parents = list(source["parents"].values())
-    imported = [source["imported"]] if "imported" in source else []
-    return digest([source["stage"], source["config"], source["data"], parents, *imported])
+    more = [source["imported"]] if "imported" in source else []
+    more += [{name: source[name]} for name in ("changes", "fresh") if name in source]
+    return digest([source["stage"], source["config"], source["data"], parents, *more])
 
 
 def same(record: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
@@ -160,6 +165,8 @@ def how_to_continue(found: Sequence[Difference]) -> str:
         steps.append(f"from the same weights of {', '.join(parents)}, which are others now")
     if names := [one.key.rpartition(".")[2] for one in found if one.key.startswith("processors.")]:
         steps.append(f"from the tokenizer and processor of {', '.join(names)} as they were")
+    if any(one.key.startswith(("changes.", "fresh")) for one in found):
+        steps.append("with the changes of its model that its run.json holds")
     if any(one.key.startswith("imported.") for one in found):
         steps.append("from the files that it was imported from, which are others now")
     return " and ".join(steps) or "as another stage of the study"

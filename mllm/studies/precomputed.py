@@ -3,17 +3,20 @@ what a frozen encoder makes of each picture.
 """
 
 import hashlib
-import os
+import shutil
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from mllm.checkpoints.loaded import Loaded
+from mllm.data.images import Picture
 from mllm.data.pipeline import Pipeline
-from mllm.data.rows import stack_tiles
+from mllm.evaluation.looking import TILES, features_of, look, looked_at, memory_share
 from mllm.files import replacing
 from mllm.ops.attention import kernels_for
 from mllm.ops.segments import segment_sums
@@ -25,8 +28,7 @@ from mllm.training.progress import tell
 from mllm.training.step import packed_logprobs
 
 FILE = "reference.npz"
-TILES = 16  # encoded together
-SHARE = 1 / 8  # of the host's memory, which tokens of pictures may take
+FREE = 2  # times what features take that a disk must have left
 
 
 def kept_logprobs(
@@ -91,48 +93,74 @@ def reference_logprobs(reference: Loaded, pipeline: Pipeline, role: str) -> np.n
     return found
 
 
-def fits_in_memory(loaded: Loaded, pipeline: Pipeline) -> bool:
-    """Return whether there are pictures whose tokens stay the same, and host memory for them."""
+def made_of_pictures(
+    loaded: Loaded, pipeline: Pipeline, folder: Path
+) -> Mapping[int, np.ndarray] | None:
+    """Return float[tiles, ...] of each picture of a pipeline by its number, as frozen encoders make
+    them: the features of an instructed model, which lie on disk, the tokens of any other. None if
+    there is nothing that stays the same, or no room for it.
+
+    At 7 B, the tokens of a picture of LLaVA take 4.7 MB of host memory. ``Pictures.offsets`` are
+    noted on the way.
+
+    Args:
+      folder: of the features of all models of a study.
+    """
     pictures = pipeline.pictures
     if pictures is None or pictures.augmented:
-        return False
-    count = len({name for example in pipeline.examples for name in example.media.tolist()})
-    width, size = loaded.config.decoder.width, np.dtype(loaded.config.dtype).itemsize
-    needed = count * pictures.most * loaded.config.image_tokens * width * size
-    return needed <= SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return None
+    needed = _bytes_needed(loaded, pipeline)
+    in_memory = needed <= memory_share()
+    if not pictures.processor.config.instructed:
+        return _tokens(loaded, pipeline) if in_memory else None
+    found = features_of(loaded, pictures.processor, folder)
+    if not in_memory and (found.files is None or not _fits_on_disk(folder, needed)):
+        return None
+    numbers = list(dict.fromkeys(n for e in pipeline.examples for n in e.pictures.tolist()))
+    missing = {number for number in numbers if found.find(number) is None}
+    shown = pictures.all(pipeline.examples, pipeline.source, missing)
+    for number, features in _looked_at(loaded, pipeline, shown):
+        found.add(number, features)
+    return found
 
 
-def picture_tokens(loaded: Loaded, pipeline: Pipeline) -> dict[int, np.ndarray]:
-    """Return float[tiles, N, D] of each picture of a pipeline by its content number, as the encoder
-    makes them; at 7 B a picture of LLaVA takes 4.7 MB of host memory. ``Pictures.offsets`` are
-    noted on the way.
-    """
+def _bytes_needed(loaded: Loaded, pipeline: Pipeline) -> int:
+    """Return the bytes of what encoders make of all pictures of a pipeline."""
+    pictures = pipeline.pictures
+    values = jax.ShapeDtypeStruct((TILES, 1, pictures.height, pictures.width, 3), np.uint8)
+    extents = jax.ShapeDtypeStruct((TILES, 1, 2), np.int32)
+    media = {"image": {"values": values, "extents": extents}}
+    made = jax.eval_shape(partial(look, loaded.model, loaded.config), loaded.variables, media)
+    tile = made.size // TILES * made.dtype.itemsize
+    count = len({number for example in pipeline.examples for number in example.pictures.tolist()})
+    return count * pictures.most * tile
+
+
+def _fits_on_disk(folder: Path, needed: int) -> bool:
+    folder.mkdir(parents=True, exist_ok=True)
+    return FREE * needed <= shutil.disk_usage(folder).free
+
+
+def _tokens(loaded: Loaded, pipeline: Pipeline) -> dict[int, np.ndarray]:
+    pictures = pipeline.pictures
+
+    def noted() -> Iterator[tuple[int, Picture]]:
+        for number, picture in pictures.all(pipeline.examples, pipeline.source):
+            if picture.offsets is not None:
+                pictures.offsets[number] = picture.offsets
+            yield number, picture
+
+    return dict(_looked_at(loaded, pipeline, noted()))
+
+
+def _looked_at(
+    loaded: Loaded, pipeline: Pipeline, shown: Iterable[tuple[int, Picture]]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield what the encoders make of some pictures of a pipeline, by number."""
     mesh, pictures = mesh_of(loaded.variables), pipeline.pictures
-    encode = jax.jit(loaded.model.encode_media, static_argnums=0)
-    numbers, waiting, found = [], [], []
 
-    def flush() -> None:
-        # The last tiles are filled up, so that they run in the program of the others.
-        tiles, extents = stack_tiles(waiting, pictures.height, pictures.width)
-        for first in range(0, len(tiles), TILES):
-            chosen = np.minimum(np.arange(first, first + TILES), len(tiles) - 1)
-            image = {"values": tiles[chosen, None], "extents": extents[chosen, None]}
-            placed = place_rows({"image": image}, mesh)
-            media = encode(loaded.config, loaded.variables, placed)
-            found.append(fetch(media["image"]["tokens"])[: len(set(chosen.tolist())), 0])
-        waiting.clear()
+    def run(image: dict) -> np.ndarray:
+        placed = place_rows({"image": image}, mesh)
+        return fetch(look(loaded.model, loaded.config, loaded.variables, placed))[:TILES, 0]
 
-    counts = []
-    for number, picture in pictures.all(pipeline.examples, pipeline.source):
-        numbers.append(number)
-        if picture.offsets is not None:
-            pictures.offsets[number] = picture.offsets
-        counts.append(len(picture.tiles))
-        waiting.append(picture)
-        tiles = sum(len(p.tiles) for p in waiting)
-        if tiles % TILES == 0 or tiles > 8 * TILES:  # decoded pictures are not kept
-            flush()
-    if waiting:
-        flush()
-    tokens = np.split(np.concatenate(found), np.cumsum(counts)[:-1])
-    return dict(zip(numbers, tokens, strict=True))
+    return looked_at(shown, run, pictures.height, pictures.width)

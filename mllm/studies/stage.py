@@ -6,7 +6,7 @@ Parents, order, random streams and folder names follow from the mapping, and the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class Stage:
       model: of random weights, a section with family and sizes; None for ``config.model``.
       pretrained: what to import where there is neither a schedule nor an answerer; "" for
         ``config.pretrained``.
+      changes: dotted fields of the parent's model configuration, such as "fusion.gate", that the
+        stage sets; its parameters stay the same in number, name and shape.
+      fresh: names of parts of the parent's parameters that are drawn anew before they train.
       own_format: whether imported weights keep the chat format of their folder, whatever
         ``config.processor.chat_format`` says.
       schedule: how it trains, a section made by ``configs.common.stage``; None for a stage that
@@ -63,6 +66,8 @@ class Stage:
     parent: str | None = None
     model: ConfigDict | None = None
     pretrained: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    fresh: tuple[str, ...] = ()
     own_format: bool = False
     schedule: ConfigDict | None = None
     objective: Objective | None = None

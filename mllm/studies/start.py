@@ -19,7 +19,7 @@ from mllm.checkpoints.pretrained import PRETRAINED, package_files
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.codes import CodesConfig, with_code_tokens
 from mllm.data.processor import Processor, ProcessorConfig, is_template_file, read_tokenizer
-from mllm.models import config_from_dict
+from mllm.models import MODELS, config_from_dict
 from mllm.parallel.launch import in_turn, is_first
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import make_on, place
@@ -66,6 +66,7 @@ def described_model(config, benchmark, model=None) -> Loaded:
     tokenizer = read_tokenizer(benchmark.tokenizer_path)
     own = getattr(shape, "pictures", {})  # what a family itself says about its pictures
     options = {**config.processor, **own, "image_tokens": shape.image_tokens}
+    options["instructed"] = MODELS[family].instructed
     if (codec := getattr(shape, "codec", None)) is not None:
         # The codes of a codebook are the last tokens, and pictures are shown as codes alone.
         codes = CodesConfig(size=codec.codes, length=codec.length)

@@ -1,7 +1,7 @@
 """Train the stages of a study, each from its parent's weights into a run's folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,23 @@ import optax
 from jax.sharding import Mesh
 
 from mllm.checkpoints.digest import weights_digest
+from mllm.checkpoints.features import FOLDER
 from mllm.checkpoints.folder import combine, load_model, write_description
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.parents import has_parent
 from mllm.data.conversation import Example
 from mllm.data.pipeline import Pipeline
 from mllm.data.singles import Singles
-from mllm.ops.lora import init_lora, merge_lora
+from mllm.evaluation.looking import made_as
+from mllm.ops.lora import merge_lora
 from mllm.parallel.launch import require_same
-from mllm.parallel.place import make_on, place, place_rows
+from mllm.parallel.place import place, place_rows
 from mllm.registry import lookup
+from mllm.studies.beginning import changed, renewed
 from mllm.studies.examples import examples_of, make_pipeline
 from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
-from mllm.studies.precomputed import fits_in_memory, kept_logprobs, picture_tokens
+from mllm.studies.precomputed import kept_logprobs, made_of_pictures
 from mllm.studies.run import Run
 from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, seed_of
 from mllm.studies.start import (
@@ -38,6 +41,7 @@ from mllm.studies.start import (
     pass_on,
 )
 from mllm.studies.system import System
+from mllm.studies.weights import Weights, divide
 from mllm.training import optimizers, state
 from mllm.training.compiled import COMPILED
 from mllm.training.loop import train
@@ -102,6 +106,7 @@ def make(
     models = [load_model(parent.folder, mesh=mesh) for parent in parents[: len(stage.loads)]]
     start = models[0] if stage.parent else fresh_model(config, benchmark, mesh, stage.model)
     seed = seed_of(stages, run.method, config.seed)
+    start = renewed(changed(start, stage), stage, seed, mesh)
     above = parents[0].folder if stage.parent else None
     source = examples_of(stage, config, benchmark, parents)
     train_stage(
@@ -130,6 +135,10 @@ def train_stage(
       begin: claims the folder, once the inputs have been looked at.
     """
     schedule, objective, compiled = stage.schedule, stage.objective, COMPILED.counts()
+    if not source and stage.fresh:
+        raise ValueError(
+            f"{run.method} has no examples, so {list(stage.fresh)}, drawn anew, would not train"
+        )
     if not source:
         prompted = objective.system_prompt or start.system_prompt
         pass_on(run, replace(start, system_prompt=prompted), parent, begin)
@@ -146,7 +155,7 @@ def train_stage(
     make = partial(make_step, run.config, stage, start, weights, optimizer, mesh)
     step = make()
     begin()
-    rest = keep_beginning(run.folder, start) if parent is None and weights.parts else parent
+    rest = keep_beginning(run.folder, start) if parent is None and weights.frozen else parent
     add_precomputed(pipeline, stage, start, weights, run, reference)
     if is_auto(step_config(run.config, start, weights)):
         step = make(policy=chosen_policy(run, make, first, frozen, pipeline, mesh))
@@ -193,56 +202,6 @@ def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:
     return replace(start, config=replace(start.config, decoder=replace(decoder, spoken=count)))
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A model's weights, divided into those that train and those that do not.
-
-    Attributes:
-      trainable: {"params": tree} or {"lora": tree}.
-      frozen: {"params": tree}, or {} if all train.
-      parts: names of the parts of params that train, None for all of them.
-      lora: rank, targets and dropout of the adapter, None without one.
-    """
-
-    trainable: dict
-    frozen: dict
-    parts: list[str] | None = None
-    lora: dict | None = None
-
-    @property
-    def media_stay(self) -> bool:
-        """Whether nothing before the decoder trains, so that media tokens stay what they are."""
-        return all(set(tree) == {"decoder"} for tree in self.trainable.values())
-
-
-def divide(start: Loaded, trainable: str, config, mesh: Mesh) -> Weights:
-    """Divide a model's weights as a schedule says.
-
-    Args:
-      trainable: "params" (all of them), "lora" (a fresh adapter of ``config.lora``), or the name of
-        a part of the model.
-
-    Raises:
-      ValueError: the model has no such part.
-    """
-    params = start.variables["params"]
-    if trainable == "params":
-        return Weights({"params": params}, {})
-    if trainable == "lora":
-        lora = config.lora.to_dict()
-        options = {name: lora[name] for name in ("rank", "targets", "alpha") if name in lora}
-        adapter = make_on(mesh, _adapter, params, jax.random.key(config.seed + 1), **options)
-        return Weights(adapter, {"params": params}, lora=lora)
-    part = lookup(params, trainable, "trainable ('params', 'lora' or a part of it):")
-    rest = {name: tree for name, tree in params.items() if name != trainable}
-    return Weights({"params": {trainable: part}}, {"params": rest}, parts=[trainable])
-
-
-def _adapter(params: dict, key: jax.Array, **options) -> dict:
-    """Return the collection of a fresh adapter."""
-    return {"lora": init_lora(params, key, **options)}
-
-
 def reference_weights(stage: Stage, start: Loaded) -> dict:
     """Return {"reference": variables} for a divergence from weights that themselves train, else {}.
 
@@ -274,8 +233,11 @@ def add_precomputed(
         pipeline.reference = kept_logprobs(
             run.folder, model, pipeline, objective.primary, depends_on
         )
-    if weights.media_stay and fits_in_memory(start, pipeline):
-        pipeline.pictures.tokens = picture_tokens(start, pipeline)
+    instructed = start.processor.config.instructed
+    if weights.encoders_stay if instructed else weights.media_stay:
+        made = made_of_pictures(start, pipeline, run.folder.parent / FOLDER)
+        if made is not None:
+            pipeline.pictures.made, pipeline.pictures.made_as = made, made_as(start.model)
 
 
 def make_optimizer(schedule) -> optax.GradientTransformation:

@@ -150,7 +150,7 @@ def test_eight_devices_compute_what_one_does(model, packed):
 
 def test_what_is_planned_has_the_shapes_of_what_comes(model):
     encoded = model.processor.encode([user(picture(1), picture(2), "Who?")], generate=True)
-    planned = ahead._Planned(ahead._Ahead(model)).pictures(encoded, [0, 1])
+    planned = ahead._Planned(ahead._Ahead(Calls(model))).pictures(encoded, [0, 1])
     for here, there in zip(planned, Calls(model).pictures(encoded, [0, 1]), strict=True):
         assert here.tiles.shape == there.tiles.shape and here.extents == there.extents
         assert here.offsets.shape == there.offsets.shape

@@ -8,7 +8,7 @@ from toy import make_model
 
 from mllm.checkpoints.folder import combine
 from mllm.parallel.mesh import one_device
-from mllm.studies.train import divide
+from mllm.studies.weights import divide
 
 
 @pytest.fixture(scope="module")
