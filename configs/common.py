@@ -99,6 +99,9 @@ def get_config() -> ConfigDict:
             weights="",
             # "int8" or "fp8" keeps keys and values in 8 bits; results lie next to those of "" too.
             kv="",
+            # Of an instructed model, how many requests' attention over the picture is kept next to
+            # the replies, besides the weights of its encoders for all of them.
+            looks=0,
             # Whether a sweep measures what answering costs each model, when all are evaluated.
             efficiency=False,
         )

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.tokenized import Tokenized, tokenize
-from mllm.models import interleaved, llava
+from mllm.models import MODELS, config_from_dict, interleaved, llava
 from mllm.models.decoder import DecoderConfig
 from mllm.models.interleaved import InterleavedConfig
 from mllm.models.llava import LlavaConfig
@@ -47,10 +47,14 @@ def make_processor(vocabulary: int = 300) -> Processor:
     return Processor(ProcessorConfig(image_size=16, image_tokens=4), tokenizer)
 
 
+def make_decoder() -> DecoderConfig:
+    return DecoderConfig(300, 32, layers=2, heads=4, kv_heads=2, head_dim=8, mlp_width=48)
+
+
 def make_model(seed: int = 0) -> Loaded:
     """A LLaVA of about 30,000 random weights."""
     config = LlavaConfig(
-        DecoderConfig(300, 32, layers=2, heads=4, kv_heads=2, head_dim=8, mlp_width=48),
+        make_decoder(),
         VisionConfig(image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=32),
         ProjectorConfig(mlp_width=32, width=32),
     )
@@ -72,6 +76,34 @@ def make_drawer(seed: int = 0, codes: int = 24) -> Loaded:
     # Larger than initial weights: the likeliest codes are clear.
     params["decoder"] = jax.tree.map(lambda x: x * 3 if x.ndim > 1 else x, params["decoder"])
     return Loaded("interleaved", config, {"params": params}, processor)
+
+
+def make_fused(seed: int = 0, **fusion) -> Loaded:
+    """A model of random weights that reads pictures of 16 pixels under the instruction, through
+    two encoders; options are of its fusion.
+    """
+    tower = dict(image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=24)
+    family, config = config_from_dict(
+        dict(
+            family="fused",
+            decoder=asdict(make_decoder()),
+            vision=dict(
+                image_size=16,
+                encoders=dict(
+                    colour=dict(kind="colour", tower=tower),
+                    semantics=dict(kind="vit", tower=tower),
+                ),
+            ),
+            fusion=dict(queries=4, width=16, heads=2, mlp_width=24, bank=3, layers=2) | fusion,
+            projector=dict(mlp_width=32, width=32),
+        )
+    )
+    plain = make_processor()
+    read = replace(plain.config, transform="fit", instructed=True)
+    variables = MODELS[family].init(config, jax.random.key(seed))
+    # Larger than initial weights, and none of them 0: what changes anything is seen to.
+    variables = jax.tree.map(lambda x: 2 * x if x.any() else x + 0.1, variables)
+    return Loaded(family, config, variables, Processor(read, plain.tokenizer))
 
 
 def png(image: Image.Image) -> Media:

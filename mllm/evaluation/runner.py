@@ -124,6 +124,14 @@ class LocalModel:
             if any(not unit.keys <= done for unit in family.units):
                 yield from Drawer(self.loaded, self.codec, family, done, self.rows).replies()
 
+    def prompt(self, request: Request) -> Encoded:
+        """Return the conversation of a request as the model reads it."""
+        return self._encoder.prompt(request.turns, f"{request.cluster}, request {request.key}")
+
+    @cached_property
+    def _encoder(self) -> "_Encoder":
+        return _Encoder(self.loaded)
+
     def _instruction_room(self, prompts: Sequence[Prompt]) -> int:
         """Return the room for the longest instruction under which prompts show something."""
         shown = [medium for prompt in prompts for medium in prompt.encoded.media]

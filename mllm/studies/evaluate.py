@@ -8,13 +8,16 @@ from typing import Any
 
 from mllm.checkpoints.contents import Verification
 from mllm.evaluation.kept_answers import Kept
+from mllm.evaluation.looks import FILE as LOOKS
+from mllm.evaluation.looks import Watch, read_looks, watched, write_looks
 from mllm.evaluation.places import (
     MANIFEST,
     evaluation_name,
     find_folder,
     read_manifest,
 )
-from mllm.evaluation.request import Answerer, Questions
+from mllm.evaluation.request import Answerer, Questions, content_key
+from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import (
     RECORDS,
     REPLIES,
@@ -92,8 +95,13 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
         any(use_replies_of(other, folder, manifest) for other in others)
     for line in questions.notes if is_first() else ():
         print(line, flush=True)
+    watch = _watch(answerer, folder, manifest, config.evaluation.looks)
+    if watch is not None:
+        questions = replace(questions, rounds=watched(questions.rounds, watch.add))
     progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
     records = ask(questions, {"subject": answerer, **helpers}, folder, manifest, progress=progress)
+    if watch is not None and (found := watch.looks()) is not None and is_first():
+        write_looks(folder, found, _looks_follow_from(manifest, watch.shown))
     cost = record.get("cost", {})
     if (measured := _read_efficiency(folder, manifest)) is not None:
         cost = {**cost, "efficiency": measured}
@@ -111,6 +119,26 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
         write_results(folder, entry, config.benchmark.name, system.AXES)
     wait_for_all(f"{folder} is scored")
     return Evaluated(folder, entry)
+
+
+def _watch(
+    answerer: Answerer, folder: Path, manifest: Mapping[str, Any], shown: int
+) -> Watch | None:
+    """Return what notes how an instructed model reads the questions; None for any other answerer,
+    and where it is noted already.
+    """
+    if not isinstance(answerer, LocalModel) or answerer.features is None:
+        return None
+    wait_for_all(f"{folder / LOOKS} is looked for")
+    try:
+        read_looks(folder, _looks_follow_from(manifest, shown))
+    except (FileNotFoundError, ValueError):
+        return Watch(answerer, shown)
+    return None
+
+
+def _looks_follow_from(manifest: Mapping[str, Any], shown: int) -> str:
+    return content_key(dict(manifest), shown)
 
 
 def questions_for(run: Run, config, system: System, benchmark) -> tuple[Questions, Answerer]:

@@ -352,6 +352,7 @@ VIEWED = {
     "crop": dict(image_size=32),
     "pad_square": dict(image_size=32),
     "stretch": dict(image_size=32),
+    "fit": dict(image_size=32),
     "idefics2": dict(longest_edge=48, shortest_edge=16),
     "idefics3": dict(image_size=32, longest_edge=64),
     "anyres": dict(image_size=32, cells=2),
@@ -369,11 +370,24 @@ def test_a_view_is_one_of_what_the_model_sees(transform, size):
     image = Image.fromarray(np.stack([across, down, across[:, ::-1]], -1).astype(np.uint8))
     picture = make_picture(image, config)
     frame, seen = framed(image, config)
-    assert (seen[1], seen[0]) == picture.tiles.shape[1:3] == picture.extents[0]
+    assert (seen[1], seen[0]) == picture.extents[0]
+    tile = picture.tiles[0, : seen[1], : seen[0]]
+    assert tile.shape[:2] == picture.tiles.shape[1:3] or transform == "fit"
     scaled = np.asarray(frame.resize(seen, Image.Resampling.BILINEAR), np.float32)
     # Only at the border of a padded picture is there an edge, which falls between pixels.
-    assert np.percentile(np.abs(scaled - picture.tiles[0]), 95) <= 6
-    assert augment(frame, seen, np.random.default_rng(0)).shape == picture.tiles.shape[1:]
+    assert np.percentile(np.abs(scaled - tile), 95) <= 6
+    assert augment(frame, seen, np.random.default_rng(0)).shape == tile.shape
+
+
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (7, 7), (1200, 5), (3, 1200)])
+def test_a_picture_that_is_fitted_keeps_its_shape_on_a_square(size):
+    image = noise(*size)
+    picture = make_picture(image, ImageConfig(transform="fit", image_size=32))
+    width, height = (max(1, round(side * 32 / max(size))) for side in size)
+    assert picture.tiles.shape == (1, 32, 32, 3) and picture.extents == ((height, width),)
+    expected = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(picture.tiles[0, :height, :width], expected)
+    assert not picture.tiles[0, height:].any() and not picture.tiles[0, :, width:].any()
 
 
 def test_views_differ_by_draw_and_repeat_by_seed():
