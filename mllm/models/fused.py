@@ -44,6 +44,11 @@ class FusedConfig:
         return self.fusion.queries
 
     @property
+    def pictures(self) -> dict[str, Any]:
+        """What a processor must know to prepare pictures for this model."""
+        return {"transform": "fit", "image_size": self.vision.image_size}
+
+    @property
     def balance(self) -> float:
         """Weight of the gate's balance loss in training."""
         return self.fusion.balance
