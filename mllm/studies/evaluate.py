@@ -95,7 +95,7 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
         any(use_replies_of(other, folder, manifest) for other in others)
     for line in questions.notes if is_first() else ():
         print(line, flush=True)
-    watch = _watch(answerer, folder, manifest, config.evaluation.looks)
+    watch = _watch(answerer, folder, manifest, config.evaluation.get("looks", 0))
     if watch is not None:
         questions = replace(questions, rounds=watched(questions.rounds, watch.add))
     progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
