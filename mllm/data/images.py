@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from mllm.data import anyres
+from mllm.data import anyres, sizes
 from mllm.registry import lookup
 
 MAX_PIXELS = 64_000_000  # of an encoded image
@@ -255,12 +255,7 @@ def _fit(image: Image.Image, config: ImageConfig) -> Tiles:
     """Bring the longer side to ``image_size``; the rest of the square, at the right or at the
     bottom, stays empty.
     """
-    return [_resize(image, _fitted(image.size, config.image_size), config)], (0, 0)
-
-
-def _fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    width, height = (round(side * longest / max(size)) for side in size)
-    return _at_least((width, height), 1)
+    return [_resize(image, sizes.fitted(image.size, config.image_size), config)], (0, 0)
 
 
 def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
@@ -271,13 +266,10 @@ def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
     if config.split and min(image.size) > 1:
         lines = ((0, side // 2, side) for side in image.size)
         tiles, grid = [*_cut(image, *lines), image], (2, 2)
-    return [_resize(tile, _between(tile.size, config), config) for tile in tiles], grid
-
-
-def _between(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
-    if max(size) > config.longest_edge:
-        size = _scaled(size, config.longest_edge)
-    return _at_least(size, config.shortest_edge)
+    return [
+        _resize(tile, sizes.between(tile.size, config.longest_edge, config.shortest_edge), config)
+        for tile in tiles
+    ], grid
 
 
 def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:
@@ -286,14 +278,14 @@ def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:
     one tile; if not split, or if one tile holds it all, there is only the whole.
     """
     side = config.image_size
-    image = _resize(image, _longest_edge(image.size, config.longest_edge), config)
+    image = _resize(image, sizes.longest_edge(image.size, config.longest_edge), config)
     if not config.split:
         return [_resize(image, (side, side), config)], (0, 0)
 
     def multiple(length: int) -> int:
         return math.ceil(length / side) * side
 
-    width, height = _at_least(_scaled(image.size, multiple(max(image.size))), 1)
+    width, height = sizes.at_least(sizes.scaled(image.size, multiple(max(image.size))), 1)
     image = _resize(image, (multiple(width), multiple(height)), config)
     columns, rows = image.width // side, image.height // side
     if rows * columns == 1:
@@ -330,19 +322,6 @@ def offsets_of(size: tuple[int, int], config: ImageConfig) -> np.ndarray | None:
     return anyres.offsets_of(grid, kept, config.cells)
 
 
-def _longest_edge(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Return the longer side at ``longest`` with the shorter one made even; then at most 4096."""
-    width, height = _scaled(size, longest)
-    if size[0] >= size[1]:
-        height += height % 2
-    else:
-        width += width % 2
-    width, height = _at_least((width, height), 1)
-    if max(width, height) > 4096:
-        width, height = _scaled((width, height), 4096)
-    return _at_least((width, height), 1)
-
-
 TRANSFORMS: dict[str, Callable[[Image.Image, ImageConfig], Tiles]] = {
     "crop": _crop,
     "pad_square": _pad_square,
@@ -361,18 +340,6 @@ SIZES = {  # what of a config each transform needs
     "idefics3": ("image_size", "longest_edge"),
     "anyres": ("image_size", "cells"),
 }
-
-
-def _scaled(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Return a size with the longer side at ``longest``. The quotient is rounded first, as
-    published: an exact ratio gives another pixel here and there.
-    """
-    aspect = size[0] / size[1]
-    return (longest, int(longest / aspect)) if aspect >= 1 else (int(longest * aspect), longest)
-
-
-def _at_least(size: tuple[int, int], least: int) -> tuple[int, int]:
-    return max(size[0], least), max(size[1], least)
 
 
 def _resize(image: Image.Image, size: tuple[int, int], config: ImageConfig) -> Image.Image:
@@ -410,7 +377,7 @@ def framed(image: Image.Image, config: ImageConfig) -> tuple[Image.Image, tuple[
     if config.transform == "pad_square":
         return _on_square(image), square
     if config.transform == "fit":
-        return image, _fitted(image.size, config.image_size)
+        return image, sizes.fitted(image.size, config.image_size)
     if config.transform == "idefics2":
-        return image, _between(image.size, config)
+        return image, sizes.between(image.size, config.longest_edge, config.shortest_edge)
     return image, square
