@@ -266,10 +266,8 @@ def _idefics2(image: Image.Image, config: ImageConfig) -> Tiles:
     if config.split and min(image.size) > 1:
         lines = ((0, side // 2, side) for side in image.size)
         tiles, grid = [*_cut(image, *lines), image], (2, 2)
-    return [
-        _resize(tile, sizes.between(tile.size, config.longest_edge, config.shortest_edge), config)
-        for tile in tiles
-    ], grid
+    bounds = config.longest_edge, config.shortest_edge
+    return [_resize(tile, sizes.between(tile.size, *bounds), config) for tile in tiles], grid
 
 
 def _idefics3(image: Image.Image, config: ImageConfig) -> Tiles:

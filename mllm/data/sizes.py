@@ -8,7 +8,9 @@ def fitted(size: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def between(size: tuple[int, int], longest: int, shortest: int) -> tuple[int, int]:
-    """Return a size whose longer side is at most ``longest``; then both are at least ``shortest``."""
+    """Return a size of at most ``longest`` along the longer side, and then of at least ``shortest``
+    along both.
+    """
     if max(size) > longest:
         size = scaled(size, longest)
     return at_least(size, shortest)
