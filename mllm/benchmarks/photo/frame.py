@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import ndimage
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,21 @@ class Frame:
         return replace(self, light=changed[..., :3], subject=subject, depth=depth)
 
     def warped(self, rows: np.ndarray, columns: np.ndarray) -> "Frame":
-        """Return the frame whose pixel (i, j) is read at (rows[i, j], columns[i, j])."""
+        """Return the frame read at (rows[i, j], columns[i, j]) for each pixel, bilinearly."""
+
+        height, width = self.shape
+        rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+        top = np.minimum(rows.astype(int), height - 2)
+        left = np.minimum(columns.astype(int), width - 2)
+        down = (rows - top).astype(np.float32)[..., None]
+        right = (columns - left).astype(np.float32)[..., None]
 
         def read(layers: np.ndarray) -> np.ndarray:
-            return np.stack(
-                [
-                    ndimage.map_coordinates(
-                        layers[..., k], (rows, columns), order=1, mode="nearest"
-                    )
-                    for k in range(layers.shape[2])
-                ],
-                2,
-            )
+            flat, corner = layers.reshape(height * width, -1), top * width + left
+            above = flat[corner] + (flat[corner + 1] - flat[corner]) * right
+            corner = corner + width
+            below = flat[corner] + (flat[corner + 1] - flat[corner]) * right
+            return above + (below - above) * down
 
         return self.each(read)
 

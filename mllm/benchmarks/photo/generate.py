@@ -12,7 +12,7 @@ from mllm.benchmarks.photo.plan import Plan, plan_split
 from mllm.benchmarks.photo.row import Photo
 from mllm.benchmarks.photo.words import conversation_of, critique_of, facts_of, questions_of
 
-DRAWING = 1  # raise it whenever the same plan gives another picture
+DRAWING = 2  # raise it whenever the same plan gives another picture
 MOST = 16  # processes that draw
 DRAWN = "drawn; CC0 1.0"
 _BATCH = 25

@@ -52,9 +52,6 @@ PHOTOGRAPHS: dict[str, Photograph] = {
         "coffee.png", "a cup of coffee", "train", (0.12, 0.02, 0.8, 0.96),
         "CC0 1.0 (Rachel Michetti)",
     ),
-    "hubble": Photograph(
-        "hubble_deep_field.jpg", "distant galaxies", "train", None, "public domain (NASA)"
-    ),
     "rocket": Photograph(
         "rocket.jpg", "a rocket", "validation", (0.42, 0.25, 0.6, 1.0), "CC0 1.0 (SpaceX)"
     ),

@@ -20,9 +20,11 @@ from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
 
 ASPECTS = ((3, 2), (3, 2), (2, 3), (1, 1), (16, 9))
 EDITS = 4  # operations on a picture, where so many are possible
-QUESTIONS = 5  # questions about a picture, where so many are possible
-OFTEN = 4  # of so many pictures one is a photograph
+QUESTIONS = 6  # questions about a picture, where so many are possible
+OFTEN = 6  # of so many pictures one is a photograph
 VIEWS = 2  # pictures of a scene
+ANY = 0.35  # share of scenes whose kind is drawn from all kinds
+ENOUGH = 1.7  # operations used so many times more often than the average one wait
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ class _Dealer:
         return Source("photograph", name, width, height, tuple(round(float(e), 4) for e in box))
 
     def _kind(self) -> str:
-        """Return a kind of scene that offers what was used least."""
+        """Return a kind of scene, mostly one that offers what was used least."""
+        if self._rng.random() < ANY:
+            return self._deck("kind", "any", list(KINDS)).deal()
         wanted = min(
             (name for name in OPERATIONS if _kinds_for(name)),
             key=lambda name: (self._used[name], self._rng.random()),
@@ -134,12 +138,14 @@ class _Dealer:
         """Draw operations that fit the source and each other, those used least first."""
         chosen: list[str] = []
         touched: set[str] = set()
+        most = ENOUGH * self._used.total() / len(OPERATIONS) + 1
         order = sorted(
             (name for name in OPERATIONS if OPERATIONS[name].needs <= offered),
             key=lambda name: (self._used[name], self._rng.random()),
         )
         for name in order:
-            if len(chosen) < EDITS and not OPERATIONS[name].touches & touched:
+            rare = self._used[name] <= most or not chosen
+            if len(chosen) < EDITS and rare and not OPERATIONS[name].touches & touched:
                 chosen.append(name)
                 touched |= OPERATIONS[name].touches
         self._used.update(chosen)
@@ -179,8 +185,8 @@ def offers(source: Source) -> frozenset[str]:
     if source.kind != "photograph":
         return KINDS[source.kind].offers
     about = PHOTOGRAPHS[source.name]
-    found = {"subject": about.box is not None, "depth": bool(about.depth), "photograph": True}
-    return frozenset(name for name, there in found.items() if there)
+    found = {"subject", "texture", "edges", "colours", "uneven"}
+    return frozenset(found | ({"depth", "planes"} if about.depth else set()))
 
 
 @cache

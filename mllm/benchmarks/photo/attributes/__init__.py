@@ -7,14 +7,17 @@ from mllm.benchmarks.photo.attributes import (
     exposure,
     focus,
     lens,
+    lighting,
+    processing,
     techniques,
 )
 from mllm.benchmarks.photo.attributes.base import Attribute
 
+MODULES = (
+    colour, composition, techniques, lens, equipment, lighting, exposure, processing, focus
+)  # fmt: skip
 ATTRIBUTES: dict[str, Attribute] = {
-    one.name: one
-    for module in (colour, composition, techniques, lens, equipment, exposure, focus)
-    for one in module.ATTRIBUTES
+    one.name: one for module in MODULES for one in module.ATTRIBUTES
 }
 
 __all__ = ["ATTRIBUTES", "Attribute"]

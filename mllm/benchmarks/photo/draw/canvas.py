@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-TILE = 512  # pixels a side of a tile of noise
+TILE = 256  # pixels a side of a tile of noise
 
 
 def generator(*seed: object) -> np.random.Generator:
@@ -51,8 +51,8 @@ def smooth(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def mix(under: np.ndarray, over: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Lay ``over`` on ``under``, both [H, W, 3] or [3], where mask [H, W] is 1."""
-    mask = mask[..., None]
-    return under * (1 - mask) + over * mask
+    mask = np.asarray(mask, np.float32)[..., None]
+    return under + (over - under) * mask
 
 
 @cache
@@ -72,21 +72,30 @@ def noise(
     rng: np.random.Generator,
     height: int,
     width: int,
-    scale: tuple[float, float] = (1, 1),
+    scale: tuple[float, float] = (2, 2),
     *,
     fine: bool = False,
 ) -> np.ndarray:
     """Return fractal noise float32[H, W] with mean about 0 and deviation about 1.
 
     Args:
-      scale: how far it is stretched along y and x, relative to a tile over the picture's height.
+      scale: height and width of a tile, the picture's height being 1.
       fine: whether small structure is stronger, as in grass and stone.
     """
     tile = _tile(2 * int(rng.integers(2)) + int(fine))
     top, left = rng.integers(TILE, size=2)
-    rows = (top + np.arange(height) * (TILE / height / scale[0])).astype(int) % TILE
-    columns = (left + np.arange(width) * (TILE / height / scale[1])).astype(int) % TILE
-    return tile[rows[:, None], columns[None]]
+    rows = top + np.arange(height) * (TILE / height / scale[0])
+    columns = left + np.arange(width) * (TILE / height / scale[1])
+    return _between(_between(tile, rows, 0), columns, 1)
+
+
+def _between(tile: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """Read a tile at places between its rows or columns."""
+    whole = np.floor(places).astype(int)
+    part = (places - whole).astype(np.float32)
+    part = part[:, None] if axis == 0 else part[None]
+    low, high = (np.take(tile, (whole + step) % TILE, axis) for step in (0, 1))
+    return low + (high - low) * part
 
 
 def curve(rng: np.random.Generator, width: int, height: int, roughness: float = 1) -> np.ndarray:
@@ -99,12 +108,23 @@ def curve(rng: np.random.Generator, width: int, height: int, roughness: float = 
 
 
 def blurred(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Return a Gaussian blur over the first two axes."""
+    """Return a Gaussian blur over the first two axes; sigma in pixels."""
     sigmas = (sigma, sigma, 0)[: values.ndim]
-    return ndimage.gaussian_filter(values, sigmas, mode="nearest", truncate=3)
+    return ndimage.gaussian_filter(values, sigmas, mode="nearest", truncate=2.5)
 
 
-def disc(x: np.ndarray, y: np.ndarray, cx: float, cy: float, radius: float, edge: float = 0.008):
+def disc(
+    x: np.ndarray, y: np.ndarray, cx: float, cy: float, radius: float, edge: float = 0.008
+) -> np.ndarray:
     """Return the mask of a disc with a soft edge."""
-    distance = np.sqrt((x - cx) ** 2 + (y - cy) ** 2)
-    return smooth(distance, radius + edge, radius - edge)
+    return smooth(np.sqrt((x - cx) ** 2 + (y - cy) ** 2), radius + edge, radius - edge)
+
+
+def bar(values: np.ndarray, low: float, high: float, edge: float = 0.006) -> np.ndarray:
+    """Return 1 where values lie between two bounds, with soft edges."""
+    return smooth(values, low - edge, low + edge) * smooth(values, high + edge, high - edge)
+
+
+def ramp(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return light [H, W, 3] between two colours."""
+    return low + (high - low) * np.asarray(share, np.float32)[..., None]

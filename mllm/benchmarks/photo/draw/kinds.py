@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mllm.benchmarks.photo.draw import built, outdoors, studio
 from mllm.benchmarks.photo.draw.canvas import generator
-from mllm.benchmarks.photo.draw.indoors import still_life
-from mllm.benchmarks.photo.draw.outdoors import landscape, seascape
 from mllm.benchmarks.photo.draw.parts import Layout
 from mllm.benchmarks.photo.frame import Frame
 from mllm.registry import lookup
+
+RIGGED = "light_direction light_effect lights fill"
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,10 @@ class Kind:
     Attributes:
       draw: (generator, height, width, layout) -> Frame.
       title: what it shows, after "A photo of".
-      offers: what operations may need: "depth", "subject", "horizon", and the names of the
-        operations of the stage "scene" that it can be drawn with.
+      offers: what operations may need: "subject" and "depth" are known; "planes" lie at several
+        distances; there are "texture", hard "edges", clear "colours", "straight" lines, a level
+        "horizon"; the halves are "uneven". Also the names of the operations of the stage "scene"
+        that it can be drawn with.
     """
 
     draw: Callable[..., Frame]
@@ -28,16 +31,64 @@ class Kind:
     offers: frozenset[str]
 
 
+def _kind(draw: Callable[..., Frame], title: str, offers: str) -> Kind:
+    return Kind(draw, title, frozenset(offers.split()))
+
+
 KINDS: dict[str, Kind] = {
-    "landscape": Kind(
-        landscape,
+    "landscape": _kind(
+        outdoors.landscape,
         "a mountain landscape",
-        frozenset({"depth", "subject", "horizon", "placement"}),
+        "subject depth planes texture colours uneven horizon placement horizon_height ridges "
+        "framing",
     ),
-    "seascape": Kind(seascape, "a boat at sea", frozenset({"depth", "subject", "horizon"})),
-    "still_life": Kind(
-        still_life, "fruit on a table", frozenset({"depth", "subject", "placement"})
+    "seascape": _kind(
+        outdoors.seascape,
+        "the sea",
+        "subject depth texture colours uneven horizon horizon_height water framing",
     ),
+    "minimal": _kind(
+        outdoors.minimal, "something in the sky", "subject colours placement extent temperature"
+    ),
+    "trees": _kind(
+        outdoors.trees,
+        "trees in a field",
+        "subject depth planes texture colours uneven horizon balance cast_shadow",
+    ),
+    "night": _kind(outdoors.night, "the stars", "stars"),
+    "tower": _kind(
+        outdoors.tower, "a lighthouse", "subject texture colours uneven horizon focal_length"
+    ),
+    "still_life": _kind(
+        studio.still_life,
+        "fruit on a table",
+        f"subject depth planes texture colours background extent cast_shadow {RIGGED}",
+    ),
+    "portrait": _kind(
+        studio.portrait,
+        "a person",
+        f"subject depth texture colours background flash {RIGGED}",
+    ),
+    "flower": _kind(
+        studio.flower,
+        "a flower",
+        "subject depth texture colours placement extent background temperature",
+    ),
+    "road": _kind(built.road, "a road", "depth planes texture edges colours horizon leading_lines"),
+    "lines": _kind(built.lines, "a pattern of boards", "texture edges lines"),
+    "facade": _kind(built.facade, "a building", "texture edges straight viewpoint"),
+    "skyline": _kind(built.skyline, "a city", "depth texture edges colours uneven horizon"),
+    "forest": _kind(
+        built.forest,
+        "a walker in a forest",
+        "subject depth planes texture edges colours uneven horizon",
+    ),
+    "huts": _kind(
+        built.huts,
+        "a row of huts",
+        "texture edges colours straight palette coordination accent",
+    ),
+    "street": _kind(built.lamp_posts, "a street at night", "subject texture horizon"),
 }
 
 

@@ -1,10 +1,11 @@
-"""Parts that several scenes share: skies, shaded solids, figures. All light is linear."""
+"""Parts that several scenes share: skies, surfaces, shaded solids, lamps, backgrounds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mllm.benchmarks.photo.draw.canvas import colour, disc, mix, noise, smooth
+from mllm.benchmarks.photo.draw.canvas import blurred, colour, disc, mix, noise, ramp, smooth
 
 # Zenith, horizon and sunlight of an hour.
 HOURS = {
@@ -13,15 +14,19 @@ HOURS = {
     "overcast": ("#9aa7b4", "#d5dadd", "#e4e8ea"),
     "evening": ("#5d78b0", "#f4bd86", "#ffc98a"),
 }
+GAY = ("#d8352a", "#e8a21c", "#2b59c3", "#8b2fa8", "#d14a86", "#1f8f7a")
+WARM = ("#d8352a", "#e8801c", "#e8b21c", "#d14a56")
+COOL = ("#2b59c3", "#1f8fa0", "#3aa0d8", "#5a4ac0")
+MUTED = ("#7d8791", "#8d7f74", "#6f7f78", "#93897c", "#74707f")
 
 
 @dataclass(frozen=True)
 class Layout:
     """What a scene is drawn to show, by the operation that sets it; the rest the scene draws."""
 
-    parameters: dict[str, dict]
+    parameters: dict[str, dict[str, Any]]
 
-    def get(self, operation: str, key: str, otherwise):
+    def get(self, operation: str, key: str, otherwise: Any) -> Any:
         """Return a parameter of an operation, ``otherwise`` where it is not applied."""
         return self.parameters.get(operation, {}).get(key, otherwise)
 
@@ -30,89 +35,117 @@ class Layout:
         return operation in self.parameters
 
 
+def pick(rng: np.random.Generator, codes) -> np.ndarray:
+    """Return one of several colours, a little lighter or darker."""
+    return colour(str(rng.choice(codes))) * np.float32(rng.uniform(0.85, 1.15))
+
+
 def sky(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, horizon: float, hour: str
 ) -> np.ndarray:
     """Return a sky with clouds, float32[H, W, 3]; y = horizon is where it is palest."""
     zenith, pale, sun = map(colour, HOURS[hour])
     height, width = y.shape[0], x.shape[1]
-    down = np.clip(y / max(horizon, 0.25), 0, 1) ** 1.3 + 0 * x
-    light = mix(zenith, pale, down)
-    drawn = noise(rng, height, width, (0.5, 1.6)) + 0.3 * noise(rng, height, width, (0.2, 0.5))
-    cloud = smooth(drawn, rng.uniform(0.1, 0.9), 2.2) * 0.85
-    lit = sun * (0.78 + 0.16 * np.clip(noise(rng, height, width, (0.4, 1)), -1, 1)[..., None])
-    return mix(light, lit, cloud)
+    light = ramp(zenith, pale, np.clip(y / max(horizon, 0.25), 0, 1) ** 1.3 + 0 * x)
+    cloud = smooth(noise(rng, height, width, (1.2, 4)), rng.uniform(0.0, 1.0), 2.4)
+    shade = 0.8 + 0.12 * np.clip(noise(rng, height, width, (1, 2)), -1.5, 1.5)
+    return mix(light, sun * shade[..., None], cloud * 0.85)
 
 
-def grain(rng: np.random.Generator, light: np.ndarray, amount: float, scale=(1, 1)) -> np.ndarray:
+def grain(rng: np.random.Generator, light: np.ndarray, amount: float, scale=(2, 2)) -> np.ndarray:
     """Return light with the texture of a rough surface."""
     height, width = light.shape[:2]
     rough = noise(rng, height, width, scale, fine=True)
     return light * np.clip(1 + amount * rough, 0.25, 2.2)[..., None]
 
 
-def sphere(x, y, cx: float, cy: float, radius: float, toward, edge: float = 0.006):
-    """Return the mask and the shading of a ball that is lit from a direction.
+@dataclass(frozen=True)
+class Rig:
+    """How a subject is lit.
+
+    Attributes:
+      lamps: (right, up, towards the camera, strength) of each lamp.
+      ambient: light from everywhere.
+      backdrop: how bright what lies behind the subject is.
+      spot: whether a round spot of light falls on the subject alone.
+    """
+
+    lamps: tuple[tuple[float, float, float, float], ...]
+    ambient: float = 0.2
+    backdrop: float = 1.0
+    spot: bool = False
+
+
+RIGS = ("light_direction", "light_effect", "lights", "fill", "flash")  # operations that set one
+
+
+def rig_of(rng: np.random.Generator, layout: Layout) -> Rig:
+    """Return the rig that an operation asks for, else a lamp on one side."""
+    for name in RIGS:
+        if layout.has(name):
+            asked = layout.parameters[name]
+            lamps = tuple(tuple(lamp) for lamp in asked["lamps"])
+            rest = {key: asked[key] for key in ("ambient", "backdrop", "spot") if key in asked}
+            return Rig(lamps, **rest)
+    return Rig(((float(rng.choice([-0.7, 0.7])), 0.6, 0.7, 0.85),), ambient=0.25)
+
+
+def solid(x, y, cx: float, cy: float, radii: tuple[float, float], rig: Rig):
+    """Return an ellipsoid that is lit by a rig.
 
     Args:
-      toward: the light's direction (right, up, to the camera), of any length.
+      radii: across and down, the picture's height being 1.
 
     Returns:
-      Mask float32[H, W]; Lambert shading [H, W] from 0 to 1; Blinn's highlight [H, W].
+      Its mask; the light on it (Lambert, summed over lamps); and the highlights (Blinn), all
+      float32[H, W].
     """
-    dx, dy = (x - cx) / radius, (cy - y) / radius
+    dx, dy = (x - cx) / radii[0], (cy - y) / radii[1]
     squared = dx**2 + dy**2
     dz = np.sqrt(np.clip(1 - squared, 0, 1))
-    to = np.asarray(toward, np.float32) / np.linalg.norm(toward)
-    shading = np.clip(dx * to[0] + dy * to[1] + dz * to[2], 0, 1)
-    half = to + np.array([0, 0, 1], np.float32)
-    half = half / np.linalg.norm(half)
-    shine = np.clip(dx * half[0] + dy * half[1] + dz * half[2], 0, 1) ** 40
-    return disc(x, y, cx, cy, radius, edge), shading, shine
+    lit = np.full(squared.shape, rig.ambient, np.float32)
+    shine = np.zeros(squared.shape, np.float32)
+    for *toward, strength in rig.lamps:
+        to = np.asarray(toward) / np.linalg.norm(toward)
+        half = to + np.array([0, 0, 1])
+        half = half / max(np.linalg.norm(half), 1e-3)
+        a, b, c = map(float, to)
+        lit += strength * np.clip(dx * a + dy * b + dz * c, 0, None)
+        a, b, c = map(float, half)
+        shine += strength * np.clip(dx * a + dy * b + dz * c, 0, 1) ** 40 * (squared < 1)
+    edge = 0.012 / min(radii)
+    return smooth(np.sqrt(squared), 1 + edge, 1 - edge), lit, shine
 
 
-def balloon(rng: np.random.Generator, light, x, y, cx: float, cy: float, size: float, tone):
-    """Lay a hot-air balloon on light; return light and its mask. size: height, picture = 1."""
-    radius = size * 0.38
-    top = cy - size * 0.12
-    mask, shading, _ = sphere(x, y, cx, top, radius, (-0.5, 0.7, 0.7))
-    gores = np.cos(np.arcsin(np.clip((x - cx) / radius, -1, 1)) * 6) > 0
-    skin = mix(tone, colour("#f4efe4"), (gores * 0.9) + 0 * y) * (0.3 + 0.8 * shading)[..., None]
-    light = mix(light, skin, mask)
-    neck = smooth(np.abs(x - cx), radius * 0.35, radius * 0.25) * smooth(
-        np.abs(y - top - radius * 1.1), radius * 0.28, radius * 0.2
-    )
-    basket = smooth(np.abs(x - cx), radius * 0.27, radius * 0.2) * smooth(
-        np.abs(y - top - radius * 1.55), radius * 0.22, radius * 0.15
-    )
-    light = mix(light, tone * 0.5, neck)
-    light = mix(light, colour("#3a2615"), basket)
-    return light, np.clip(mask + neck + basket, 0, 1)
+BACKGROUNDS = ("plain", "busy", "soft", "black")
 
 
-def tree(rng: np.random.Generator, light, x, y, cx: float, base: float, size: float, tone):
-    """Lay a tree on light; return light and its mask. base: y of its foot. size: its height."""
-    height, width = light.shape[:2]
-    trunk = smooth(np.abs(x - cx), size * 0.05, size * 0.035) * smooth(y, base, base - 0.01)
-    trunk = trunk * smooth(y, base - size * 0.7, base - size * 0.6)
-    ragged = 0.16 * size * noise(rng, height, width, (0.3 * size + 0.1, 0.3 * size + 0.1))
-    distance = np.hypot((x - cx) / 0.85, y - (base - size * 0.66)) + ragged * 0.5
-    crown = smooth(distance, size * 0.36, size * 0.32)
-    shade = 0.55 + 0.5 * smooth(-(x - cx) - (y - base + size * 0.66), -size * 0.4, size * 0.4)
-    leaves = tone * shade[..., None]
-    light = mix(light, colour("#2b2018"), trunk)
-    return mix(light, grain(rng, leaves, 0.35, (0.5, 0.5)), crown), np.clip(trunk + crown, 0, 1)
+def background(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, treatment: str, tone: np.ndarray
+) -> np.ndarray:
+    """Return what lies behind a subject, float32[H, W, 3].
 
-
-def boat(light, x, y, cx: float, base: float, size: float, tone):
-    """Lay a sailing boat on light; return light and its mask. size: its height."""
-    dx, up = (x - cx) / size, (base - y) / size
-    hull = smooth(np.abs(dx), 0.40 + 0.25 * up, 0.36 + 0.25 * up) * smooth(
-        np.abs(up - 0.06), 0.1, 0.07
-    )
-    left = smooth(-dx, 0.36 * (0.98 - up), 0.34 * (0.98 - up)) * (dx < -0.02)
-    right = smooth(dx, 0.26 * (0.86 - up), 0.24 * (0.86 - up)) * (dx > 0.02)
-    sails = np.clip(left + right, 0, 1) * smooth(up, 0.17, 0.2) * (up < 0.97)
-    light = mix(light, tone, hull + 0 * sails)
-    light = mix(light, colour("#f5f1e6") * (0.75 + 0.25 * (dx < 0))[..., None], sails + 0 * hull)
-    return light, np.clip(hull + sails, 0, 1)
+    Args:
+      treatment: one of `BACKGROUNDS`. tone: its main colour.
+    """
+    height, width = y.shape[0], x.shape[1]
+    if treatment == "black":
+        return np.full((height, width, 3), 0.004, np.float32)
+    shade = 0.8 + 0.25 * (1 - y) + 0.03 * noise(rng, height, width, (3, 3))
+    light = tone * shade[..., None]
+    if treatment == "plain":
+        return light
+    number = 26 if treatment == "busy" else 16
+    for _ in range(number):
+        cx, cy = rng.uniform(0, width / height), rng.uniform(0, 1)
+        radius = rng.uniform(0.04, 0.1) if treatment == "busy" else rng.uniform(0.06, 0.14)
+        paint = pick(rng, GAY + MUTED)
+        tall = rng.uniform(0.5, 1.8) if treatment == "busy" else 1.0
+        rows = slice(*np.searchsorted(y[:, 0], (cy - radius * tall, cy + radius * tall)))
+        columns = slice(*np.searchsorted(x[0], (cx - radius, cx + radius)))
+        if treatment == "busy":
+            light[rows, columns] = paint
+        else:
+            mask = 0.55 * disc(x[:, columns], y[rows], cx, cy, radius * 0.98, radius * 0.1)
+            light[rows, columns] = mix(light[rows, columns], paint, mask)
+    return light if treatment == "busy" else blurred(light, 0.02 * height)
