@@ -10,6 +10,7 @@ BENCHMARKS: dict[str, str] = {
     "cobsat": "mllm.benchmarks.cobsat",
     "mllmu": "mllm.benchmarks.mllmu",
     "msr": "mllm.benchmarks.msr",
+    "photo": "mllm.benchmarks.photo",
     "scale": "mllm.benchmarks.scale",
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mllm.benchmarks.photo.attributes import ATTRIBUTES
 from mllm.benchmarks.photo.draw import KINDS
 from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
+from mllm.benchmarks.photo.prompts import LETTER, LOOK
 from mllm.benchmarks.photo.row import LETTERS
 from mllm.benchmarks.photo.taxonomy import TOPICS
 from mllm.benchmarks.photo.words import (
@@ -33,3 +34,4 @@ def texts() -> Iterator[str]:
     for shown in (*KINDS.values(), *PHOTOGRAPHS.values()):
         yield f"A photo of {shown.title}."
     yield from (f" {letter}" for letter in LETTERS)
+    yield f"USER: {LOOK}\n{LETTER}\nASSISTANT: "
