@@ -84,8 +84,12 @@ def define_workdir(help_string: str) -> flags.FlagHolder:
     return define_path("workdir", help_string, required=True)
 
 
-def run(main: Callable[[list[str]], None]) -> None:
+def run(main: Callable[[list[str]], None], argument: str = "") -> None:
     """Join the other processes, parse the flags and call ``main``.
+
+    Args:
+      main: receives the name of the command, and its argument.
+      argument: what the one argument is that is no flag; "" where there is none.
 
     A ValueError or FileNotFoundError is a mistake of the user, and other OSErrors are the system's:
     a message is printed, and the process exits with 2. Every other error is a fault of the code and
@@ -99,7 +103,7 @@ def run(main: Callable[[list[str]], None]) -> None:
                 print(_help(), flush=True)
                 return
             _start()
-            app.run(partial(_whole, main), flags_parser=_parse)
+            app.run(partial(_whole, main), flags_parser=partial(_parse, argument=argument))
         except Exception as error:
             message = refusal(error, _folders())
             if message is None and isinstance(error, ValueError | OSError):
@@ -192,11 +196,12 @@ def _report_costs() -> None:
             print(f"peak of device memory: {peak / 1e9:.2f} GB", file=sys.stderr)
 
 
-def _parse(arguments: list[str]) -> list[str]:
-    """Parse the flags.
+def _parse(arguments: list[str], argument: str = "") -> list[str]:
+    """Parse the flags and return the words that are none, the name of the command first.
 
     Raises:
-      ValueError: a flag or a key of the configuration is unknown, or a value is of another type.
+      ValueError: a flag or a key of the configuration is unknown, or a value is of another type; or
+        there is not the one ``argument``, or any where that is "".
     """
     try:
         rest = flags.FLAGS(arguments)
@@ -213,7 +218,9 @@ def _parse(arguments: list[str]) -> list[str]:
         hint = f"{near[2]!r}; did you mean {near[1]!r}?" if near else message.strip("'\"")
         raise ValueError(f"--config: unknown key {hint}") from None
     Verification.weights = VERIFY_WEIGHTS.value == "on"
-    if rest[1:]:
+    if argument and len(rest) != 2:
+        raise ValueError(f"expected one argument, {argument}, found {rest[1:]}; see --help")
+    if rest[1:] and not argument:
         raise ValueError(f"unexpected {rest[1:]}: give every value with a flag, see --help")
     return rest
 

@@ -36,8 +36,20 @@ def render(
       lead: the paragraphs at its head.
       notes: small paragraphs after them.
     """
+    environment = templates()
+    environment.globals.update(draw=_draw, heads=_heads, firsts=_firsts)
+    return environment.get_template("report.html.j2").render(
+        title=title, facts=_facts(sweep), lead=lead, notes=notes, sections=sections
+    )
+
+
+def templates(*folders: Path) -> jinja2.Environment:
+    """Return an engine that escapes all it inserts, for the templates of folders and of this one.
+
+    The filter ``clean`` makes one line of visible text, ``percent`` writes a fraction.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, _TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -45,10 +57,7 @@ def render(
     )
     environment.filters["percent"] = percent
     environment.filters["clean"] = clean_text
-    environment.globals.update(draw=_draw, heads=_heads, firsts=_firsts)
-    return environment.get_template("report.html.j2").render(
-        title=title, facts=_facts(sweep), lead=lead, notes=notes, sections=sections
-    )
+    return environment
 
 
 def saved_figures(sections: Sequence[Section]) -> dict[str, bytes]:
