@@ -2,9 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 
+import jax
+import numpy as np
 import pytest
 import toy
 from folder_of_photographs import HTML, PASSED, SEEN, make_folder
@@ -15,8 +18,9 @@ from mllm.benchmarks.photo.assistant.asking import Question, Remark, request_of
 from mllm.benchmarks.photo.assistant.files import Passed
 from mllm.benchmarks.photo.assistant.page import address, mean_gate, render
 from mllm.benchmarks.photo.assistant.questions import questions
-from mllm.benchmarks.photo.assistant.result import Critiqued, Results
+from mllm.benchmarks.photo.assistant.result import Critiqued, Results, as_json
 from mllm.benchmarks.photo.taxonomy import ATTRIBUTES, TOPICS
+from mllm.evaluation.looks import explained
 from mllm.evaluation.request import Choices, Text
 
 TWO = (
@@ -115,6 +119,33 @@ def test_nothing_is_asked_twice(model, asked, tmp_path, monkeypatch):
     assert len(asked) == 3 * len(TWO) and (out / "critique.json").read_bytes() == written
     critique(toy.make_model(seed=1), folder, out)  # other weights
     assert len(asked) == 6 * len(TWO)
+
+
+@pytest.mark.thorough
+def test_gates_of_an_instructed_model_are_kept_with_the_answers(tmp_path):
+    model, rng = toy.make_fused(), np.random.default_rng(0)
+    params = model.variables["params"]
+    moved = jax.tree.map(lambda x: x + rng.normal(0, 0.5, x.shape), params["fusion"])
+    model = replace(model, variables={"params": {**params, "fusion": moved}})
+    pictures = [toy.png(Image.new("RGB", (20, 30), (80 * n, 9, 9))).data for n in range(2)]
+    critic = asking.Critic(model, TWO, tmp_path)
+    assert critic.encoders == model.config.vision.names
+    remarks = critic.remarks(pictures)
+    requests = [request_of(picture, question) for picture in pictures for question in TWO]
+    looks = explained(critic.model, requests)
+    assert looks.keys == tuple(request.key for request in requests)
+    found = [remark.gates for row in remarks for remark in row]
+    np.testing.assert_allclose(found, looks.gates, atol=1e-4)
+    assert np.ptp(found, axis=0).max() > 1e-3  # they differ between questions or pictures
+    written = as_json(
+        Results("x", {}, critic.encoders, [Critiqued("a", (1, 1), (), "", tuple(remarks[0]))])
+    )
+    gates = written["photographs"][0]["description"][0]["gates"]
+    assert [tuple(layer) for layer in gates] == [critic.encoders] * model.config.fusion.layers
+
+    again = asking.Critic(model, TWO, tmp_path)
+    again.__dict__["model"] = None  # nothing is left to ask it
+    assert again.remarks(pictures) == remarks
 
 
 def test_a_folder_without_photographs_is_an_error_with_a_page(model, asked, tmp_path):

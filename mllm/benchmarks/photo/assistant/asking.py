@@ -108,16 +108,17 @@ class Critic:
     def _answerer(self) -> Kept:
         identity = LocalModel(self.loaded).identity
         named = {"checkpoint_digest": self.digest, "answerer": dict(identity)}
-        return Kept(named, lambda: self._model, self.folder / ANSWERS)
+        return Kept(named, lambda: self.model, self.folder / ANSWERS)
 
     @cached_property
-    def _model(self) -> LocalModel:
+    def model(self) -> LocalModel:
+        """The model as it is asked."""
         variables = split_for_decoding(merge_lora(self.loaded.variables))
         return LocalModel(replace(self.loaded, variables=variables), rows=self.rows)
 
     @cached_property
     def _gates(self) -> Gates:
-        return Gates(lambda: self._model, self._answerer.context, self._answerer.place)
+        return Gates(lambda: self.model, self._answerer.context, self._answerer.place)
 
     def remarks(self, pictures: Sequence[bytes]) -> list[list[Remark]]:
         """Return the answers to all questions about each picture; those on disk are not asked."""
