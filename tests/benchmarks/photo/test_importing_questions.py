@@ -9,6 +9,7 @@ import pytest
 import toy
 from PIL import Image
 
+from configs.photo import imported
 from mllm.benchmarks.photo.benchmark import Benchmark, prepare
 from mllm.benchmarks.photo.importers import IMPORTERS
 from mllm.benchmarks.photo.importers.ledger import Ledger
@@ -300,3 +301,15 @@ def test_an_import_is_a_benchmark(folder, tmp_path):
         Benchmark.open(data, "photobench", source=folder, options=options)
     with pytest.raises(ValueError, match="needs source"):
         prepare(data, "photobench")
+
+
+@pytest.mark.parametrize("kind", sorted(IMPORTERS))
+def test_the_configuration_lists_every_option(kind):
+    chosen = imported.get_config(kind).benchmark
+    options = Options(**chosen.options)
+    assert options == Options(endpoint=options.endpoint) and chosen.config == kind
+    assert set(chosen.options) == set(vars(options))
+    assert set(chosen.options.actions) == set(ACTIONS)
+    assert json.loads(json.dumps(options.record())) == options.record()
+    chosen.options.columns.image = "picture"
+    assert Options(**chosen.options).columns == {"image": "picture"}

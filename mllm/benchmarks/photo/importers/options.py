@@ -39,6 +39,8 @@ class Options:
         ``mllm.evaluation.endpoint.EndpointConfig``. model: a folder that ``mllm.load`` reads.
       licence: what is known of the terms.
 
+    A mapping's values of "" are as good as absent, so that a configuration can list the keys.
+
     Raises:
       ValueError: an unknown name, or a share that is none.
     """
@@ -57,6 +59,11 @@ class Options:
     licence: str = "as stated by the owner of the files"
 
     def __post_init__(self):
+        for name in ("columns", "topics", "actions", "endpoint"):
+            given = {
+                key: value for key, value in _plain(getattr(self, name)).items() if value != ""
+            }
+            object.__setattr__(self, name, given)
         for flaw, action in self.actions.items():
             lookup(ACTIONS, flaw, "flaw (actions)")
             lookup(dict.fromkeys((ERROR, LEAVE_OUT)), action, f"action for {flaw}")
@@ -84,5 +91,11 @@ class Options:
 
     def record(self) -> dict[str, Any]:
         """Return the options as JSON values."""
-        found = dataclasses.asdict(self)
-        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in found.items()}
+        return dataclasses.asdict(self)
+
+
+def _plain(value: Any) -> Any:
+    """Return the mappings of a configuration as dicts."""
+    if not hasattr(value, "keys"):
+        return value
+    return {key: _plain(value[key]) for key in value.keys()}  # noqa: SIM118
