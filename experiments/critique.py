@@ -29,7 +29,7 @@ def main(arguments):
     results, page = critique_folder(lambda: load(CHECKPOINT.value).loaded, folder, out, note)
     for one in results.passed:
         say(f"passed over: {one.name}: {one.reason}")
-    say(f"{len(results.critiqued)} photographs critiqued: {page}")
+    say(f"photographs critiqued: {len(results.critiqued)}; page: {page}")
 
 
 if __name__ == "__main__":

@@ -69,3 +69,21 @@ def test_a_model_reads_features_as_it_reads_pictures(variables):
 
 def test_a_configuration_survives_json():
     assert config_from_dict(config_to_dict("fused", CONFIG)) == ("fused", CONFIG)
+
+
+def test_rows_without_a_picture_leave_all_finite(variables):
+    """A batch is filled up with rows whose media have extents of 0 and empty instructions."""
+    found = images(2)
+    found["extents"][1], found["slots"][1], found["instructions"][1] = 0, -1, -1
+    found["values"][1] = 0
+
+    def loss(variables, media):
+        tokens = fused.encode_media(CONFIG, variables, {"image": media})["image"]["tokens"]
+        return jnp.square(tokens[:1]).sum() + 0 * tokens[1:].sum()
+
+    gradient = jax.jit(jax.grad(loss))(variables, found)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    encode = jax.jit(fused.encode_media, static_argnums=0)
+    empty = {"features": np.zeros((1, 1, CONFIG.vision.features), np.float32)}
+    empty |= {"slots": found["slots"][1:], "instructions": found["instructions"][1:]}
+    assert np.isfinite(encode(CONFIG, variables, {"image": empty})["image"]["tokens"]).all()

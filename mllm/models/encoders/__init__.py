@@ -12,7 +12,7 @@ from typing import NamedTuple
 import flax.linen as nn
 
 from mllm.models.encoders.colour import ColourEncoder
-from mllm.models.encoders.spectrum import SpectrumEncoder
+from mllm.models.encoders.spectrum import SpectrumConfig, SpectrumEncoder
 from mllm.models.encoders.statistics import StatisticsConfig
 from mllm.models.vit import VisionConfig, VisionTower
 
@@ -28,5 +28,5 @@ class Kind(NamedTuple):
 ENCODERS = {
     "vit": Kind(VisionConfig, VisionTower),
     "colour": Kind(StatisticsConfig, ColourEncoder, exact=True),
-    "spectrum": Kind(StatisticsConfig, SpectrumEncoder, exact=True),
+    "spectrum": Kind(SpectrumConfig, SpectrumEncoder, exact=True),
 }

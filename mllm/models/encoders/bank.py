@@ -128,6 +128,7 @@ class Bank(nn.Module):
         pixels = pixels / 255 if canvas.dtype == jnp.uint8 else pixels
         if extents is None:
             extents = jnp.full((len(canvas), 2), canvas.shape[1], jnp.int32)
+        extents = jnp.maximum(extents, 1)  # a row without a picture has extents of 0
         return jnp.concatenate([self.seen_by(e, pixels, extents) for e in self.config.encoders], 1)
 
     def seen_by(self, encoder: EncoderConfig, pixels: jax.Array, extents: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mllm.models.encoders.statistics import Real, StatisticsEncoder, averages
+from mllm.models.encoders.statistics import Colours, Real, StatisticsEncoder, averages, computed
 
 LEVELS = 16  # of the histogram of luma
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -40,34 +40,36 @@ TONES = (
 
 def light_of(pixels: jax.Array) -> jax.Array:
     """Return the linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    curve = jnp.power((jnp.maximum(pixels, 0.04045) + 0.055) / 1.055, 2.4)
+    curve = jnp.exp2(2.4 * jnp.log2((jnp.maximum(pixels, 0.04045) + 0.055) / 1.055))
     return jnp.where(pixels <= 0.04045, pixels / 12.92, curve)
 
 
-def luma_of(pixels: jax.Array) -> jax.Array:
-    """Return luma, [..., 3] -> [...]; no matrix product, which may round its factors."""
-    return sum(weight * pixels[..., n] for n, weight in enumerate(WEIGHTS))
+def luma_of(colours: Colours) -> jax.Array:
+    """Return luma float32[B, S, S]; not by a matrix product, which may round its factors."""
+    return sum(weight * colour for weight, colour in zip(WEIGHTS, colours, strict=True))
 
 
-def tones_of(pixels: jax.Array) -> jax.Array:
-    """Return ``TONES`` of each pixel, float32[B, S, S, 15 + LEVELS], of pixels in [0, 1]."""
-    red, green, blue = (pixels[..., n] for n in range(3))
-    luma = luma_of(pixels)
+def tones_of(colours: Colours) -> list[jax.Array]:
+    """Return ``TONES`` of each pixel, float32[B, S, S] each."""
+    red, green, blue = colours
+    luma = luma_of(colours)
     stops = jnp.log2(light_of(luma) + DARKEST)
-    tint, warmth = red - green, (red + green) / 2 - blue
-    most, least = pixels.max(axis=-1), pixels.min(axis=-1)
-    chroma = most - least
-    saturation = chroma / jnp.maximum(most, 1 / 255)
-    # Hue is the angle in the plane of the opponent axes; its cosine is x / r.
+    most = jnp.maximum(jnp.maximum(red, green), blue)
+    chroma = most - jnp.minimum(jnp.minimum(red, green), blue)
+    # Hue is the angle in the plane of two opponent axes; its cosine is x / r.
     x, y = red - (green + blue) / 2, np.sqrt(3) / 2 * (green - blue)
-    radius = jnp.sqrt(jnp.square(x) + jnp.square(y) + 1e-8)
-    cos, sin = x / radius, y / radius
-    hues = [cos, sin, jnp.square(cos) - jnp.square(sin), 2 * cos * sin]
-    clipped = [(most >= 249.5 / 255), (most <= 5.5 / 255)]
+    inverse = jax.lax.rsqrt(jnp.square(x) + jnp.square(y) + 1e-8)
+    luma, stops, chroma, most, cos, sin = computed(
+        luma, stops, chroma, most, x * inverse, y * inverse
+    )
+    tint, warmth = red - green, (red + green) / 2 - blue
+    saturation = chroma / jnp.maximum(most, 1 / 255)
     values = [red, green, blue, luma, stops, tint, warmth, saturation, chroma]
-    values += [hue * chroma for hue in hues] + [share.astype(pixels.dtype) for share in clipped]
-    near = 1 - jnp.abs(luma[..., None] * (LEVELS - 1) - jnp.arange(LEVELS))
-    return jnp.concatenate([jnp.stack(values, axis=-1), jnp.maximum(near, 0)], axis=-1)
+    hues = cos, sin, jnp.square(cos) - jnp.square(sin), 2 * cos * sin
+    values += [hue * chroma for hue in hues]
+    values += [clipped.astype(luma.dtype) for clipped in (most >= 249.5 / 255, most <= 5.5 / 255)]
+    levels = luma * (LEVELS - 1)
+    return values + [jnp.maximum(1 - jnp.abs(levels - n), 0) for n in range(LEVELS)]
 
 
 def describe(tones: jax.Array, squares: jax.Array) -> jax.Array:
@@ -103,31 +105,31 @@ def quantiles_of(shares: jax.Array) -> jax.Array:
 
 
 def slopes_of(values: jax.Array, real: Real) -> jax.Array:
-    """Return the covariances of float32[B, S, S, 1] with x, y and x^2 + y^2, each divided by the
+    """Return the covariances of float32[B, S, S] with x, y and x^2 + y^2, each divided by the
     variance of that: float32[B, 3]. Coordinates run from -1 to 1 along each side of the picture.
     """
     places = jnp.arange(values.shape[1], dtype=jnp.float32) + 0.5
     y, x = (places * 2 / real.size[:, axis, None] - 1 for axis in (0, 1))
     y, x = jnp.broadcast_arrays(y[:, :, None], x[:, None, :])
-    axes = jnp.stack([x, y, jnp.square(x) + jnp.square(y)], axis=-1)
-    count = real.weight.sum(axis=(1, 2))
-    axes = axes - (axes * real.weight).sum(axis=(1, 2), keepdims=True) / count[:, None, None]
-    covariance = (axes * values * real.weight).sum(axis=(1, 2)) / count
-    variance = (jnp.square(axes) * real.weight).sum(axis=(1, 2)) / count
-    return covariance / (variance + 1e-6)
+    count, found = real.weight.sum(axis=(1, 2)), []
+    for axis in (x, y, jnp.square(x) + jnp.square(y)):
+        mean = (axis * real.weight).sum(axis=(1, 2)) / count
+        centred = (axis - mean[:, None, None]) * real.weight
+        covariance, variance = ((centred * z).sum(axis=(1, 2)) / count for z in (values, centred))
+        found.append(covariance / (variance + 1e-6))
+    return jnp.stack(found, axis=-1)
 
 
 class ColourEncoder(StatisticsEncoder):
     """Tones and colours of each cell and of the picture, then a small transformer."""
 
-    def measure(self, pixels: jax.Array, real: Real) -> tuple[jax.Array, jax.Array]:
-        tones = tones_of(pixels)
-        luma = tones[..., 3:4]
-        parts = [jnp.power(luma, 4), jnp.power(1 - luma, 4)]  # the bright ones and the dark ones
-        extra = [pixels * part for part in parts] + parts
-        measured = jnp.concatenate([tones, jnp.square(tones[..., :7]), *extra], axis=-1)
-        cells, whole = averages(measured, real, self.config.patch_size)
-        count = 15 + LEVELS
+    def measure(self, colours: Colours, real: Real) -> tuple[jax.Array, jax.Array]:
+        tones = tones_of(colours)
+        luma, count = tones[3], len(tones)
+        parts = jnp.square(jnp.square(luma)), jnp.square(jnp.square(1 - luma))  # bright and dark
+        planes = tones + [jnp.square(tone) for tone in tones[:7]]
+        planes += [colour * part for part in parts for colour in tones[:3]] + list(parts)
+        cells, whole = averages(planes, real, self.config.patch_size)
 
         def described(means: jax.Array) -> jax.Array:
             return describe(means[..., :count], means[..., count : count + 7])
@@ -137,7 +139,7 @@ class ColourEncoder(StatisticsEncoder):
             cast_of(rest[:, 3 * n : 3 * n + 3] / (rest[:, 6 + n, None] + 1e-4)) for n in range(2)
         ]
         shades = quantiles_of(whole[:, 15:count])
-        slopes = slopes_of(tones[..., 4:5], real)
+        slopes = slopes_of(tones[4], real)
         sides = jnp.log2(real.size / self.config.image_size)
         alone = [(shades - 0.5) * 4, *casts, slopes, sides]
         return described(cells), jnp.concatenate([described(whole), *alone], axis=-1)

@@ -1,185 +1,211 @@
 """An encoder of edges and frequencies: what blur and its direction, noise, sharpening, compression,
 tilt and colour fringes change. It sees no colours, and hardly any tones.
 
-All is measured by differences of neighbours: energies at distances of 1, 2, 4 and 8 pixels in four
-directions, and directions of gradients. B pictures, S pixels of a side, N cells.
+All is measured by differences of neighbours, at three levels of a pyramid: the pixels, and means of
+2 x 2 and of 4 x 4 of them. B pictures, S pixels of a side, N cells.
 """
+
+import itertools
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mllm.models.encoders.colour import luma_of
-from mllm.models.encoders.statistics import Real, StatisticsEncoder, averages
+from mllm.models.encoders.statistics import (
+    Colours,
+    Real,
+    StatisticsConfig,
+    StatisticsEncoder,
+    averages,
+    computed,
+    repeat_edges,
+)
 
-DISTANCES = (1, 2, 4, 8)
-DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))  # of (y, x): along rows, down, down columns, up
+LEVELS = 3  # of the pyramid
+DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))  # of (y, x): along rows, down, along columns, up
 BLOCK = 8  # pixels of a block's side in JPEG (ITU-T T.81)
 TURNS = (2, 4, 6, 8)  # multiples of the angle in the Fourier series of directions
 FLOOR = 1e-6  # added to energies before their logarithm: less than a rounding error of 8 bits
 
-# What is averaged over each cell and over the picture. Energies e become log10(e + FLOOR).
-ENERGIES = (
-    "differences",  # squared, by distance and direction: blur, its direction, texture; 16 values
-    "noise",  # squared 2-D second difference (Immerkaer 1996): what no straight edge leaves
-    "bands",  # squared bands of the blurred picture, 4 values: sharpness, halos
-    "colour noise",  # squared second differences of red - green and blue - green; 2 values
-    "fringes",  # squared gradients of red - green and blue - green; 2 values
-)
-# Ratios besides: of mean size to root mean square of the noise (few strong edges or many weak
-# ones); of differences across the borders of blocks to all others (compression), by direction;
-# the Fourier series of the directions of gradients at distances 1, 2 and 4, weighted by their
-# size (tilt of the horizon, leading lines); the shift of red and of blue against green along their
-# gradient (fringes of one side).
-# Of the picture alone: the least and largest of each logarithm over its cells (noise shows in the
-# flattest of them, focus in the sharpest), and the radial growth of both shifts (lateral chromatic
-# aberration).
+# Of each cell and of the picture, in this order. Energies e become log10(e + FLOOR).
+# At each level:
+#   energies of differences in four directions: blur, its direction, texture
+#   energy of the 2-D second difference (Immerkaer 1996), which straight edges do not leave: noise
+#   ratio of its mean size to its root mean square: few strong edges, or many weak ones
+#   Fourier series of the directions of gradients, weighted by their size (8 values), and the
+#   logarithm of that size: tilt of the horizon, leading lines
+# Between two levels:
+#   energy of what the mean of 2 x 2 leaves out: sharpness, halos
+# Of the pixels:
+#   energies of the second difference and of the gradient of red - green and blue - green: colour
+#   noise, coloured edges; 4 values
+#   ratio of differences across the borders of blocks to all, by direction: compression; 2 values
+#   shifts of red and blue against green along rows and columns, in pixels: fringes; 4 values
+# Of the picture alone: the growth of both shifts with the distance from its centre (lateral
+# chromatic aberration), and of each energy the least and the largest over its cells: noise shows in
+# the flattest of them, focus in the sharpest.
+ENERGIES = LEVELS * (len(DIRECTIONS) + 1) + (LEVELS - 1) + 4
 
 
-def moved(x: jax.Array, rows: int, columns: int) -> jax.Array:
-    """Return float[B, S, S, C] whose value at (i, j) is that of x at (i + rows, j + columns); the
-    border is repeated.
-    """
-    pad = max(abs(rows), abs(columns))
-    wide = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
-    size = x.shape[1]
-    top, left = pad + rows, pad + columns
-    return wide[:, top : top + size, left : left + size]
+@dataclass(frozen=True)
+class SpectrumConfig(StatisticsConfig):
+    """Shape of the encoder; ``patch_size`` must be a multiple of 4, which the pyramid halves."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.patch_size % 2 ** (LEVELS - 1):
+            raise ValueError(
+                f"cells of {self.patch_size} pixels cannot be halved {LEVELS - 1} times: choose a "
+                f"patch_size that is a multiple of {2 ** (LEVELS - 1)}"
+            )
 
 
-def smoothed(x: jax.Array, distance: int) -> jax.Array:
-    """Blur with [1, 2, 1] / 4 along both sides, taps ``distance`` apart (Starck & Murtagh 1994)."""
-    for rows, columns in ((distance, 0), (0, distance)):
-        x = x / 2 + (moved(x, rows, columns) + moved(x, -rows, -columns)) / 4
-    return x
+class Wide:
+    """A plane float[B, S, S] with its border repeated, to be read from neighbouring places."""
+
+    def __init__(self, plane: jax.Array):
+        self.size = plane.shape[1]
+        (self.here,) = computed(plane)
+        (self.plane,) = computed(jnp.pad(self.here, ((0, 0), (1, 1), (1, 1)), mode="edge"))
+
+    def at(self, rows: int, columns: int) -> jax.Array:
+        """Return float[B, S, S] whose value at (i, j) is that at (i + rows, j + columns)."""
+        top, left = 1 + rows, 1 + columns
+        return self.plane[:, top : top + self.size, left : left + self.size]
+
+    def gradient(self) -> tuple[jax.Array, jax.Array]:
+        """Return central differences along x and along y."""
+        return (self.at(0, 1) - self.at(0, -1)) / 2, (self.at(1, 0) - self.at(-1, 0)) / 2
+
+    def bends(self) -> tuple[jax.Array, jax.Array]:
+        """Return second differences along x and along y."""
+        twice = 2 * self.here
+        return self.at(0, 1) + self.at(0, -1) - twice, self.at(1, 0) + self.at(-1, 0) - twice
+
+    def second_difference(self) -> jax.Array:
+        """Return [1, -2, 1] along rows and columns, divided by 6: of white noise of variance v it
+        has variance v (Immerkaer, Fast noise variance estimation, CVIU 1996).
+        """
+        wide = self.plane
+        (wide,) = computed(wide[:, :-2] - 2 * wide[:, 1:-1] + wide[:, 2:])
+        return (wide[..., :-2] - 2 * wide[..., 1:-1] + wide[..., 2:]) / 6
 
 
-def gradient(x: jax.Array, distance: int = 1) -> tuple[jax.Array, jax.Array]:
-    """Return central differences along x and along y."""
-    return tuple(
-        (moved(x, *step) - moved(x, -step[0], -step[1])) / 2
-        for step in ((0, distance), (distance, 0))
-    )
+def halved(plane: jax.Array) -> jax.Array:
+    """Return the means of 2 x 2 neighbours, float[B, S / 2, S / 2]."""
+    batch, side, _ = plane.shape
+    rows = plane[:, ::2] + plane[:, 1::2]
+    return rows.reshape(batch, side // 2, side // 2, 2).sum(axis=-1) / 4
 
 
-def second_difference(x: jax.Array) -> jax.Array:
-    """Return [1, -2, 1] along rows and columns, divided by 6: of white noise of variance v it has
-    variance v (Immerkaer, Fast noise variance estimation, CVIU 1996).
-    """
-    for rows, columns in ((1, 0), (0, 1)):
-        x = moved(x, rows, columns) + moved(x, -rows, -columns) - 2 * x
-    return x / 6
-
-
-def directions_of(x: jax.Array, y: jax.Array) -> jax.Array:
+def directions_of(x: jax.Array, y: jax.Array) -> list[jax.Array]:
     """Return the cosine and sine of ``TURNS`` of the gradient's angle, weighted by its size, and
-    that size: float[B, S, S, 9] of gradients [B, S, S, 1].
+    that size: float[B, S, S] each.
     """
-    size = jnp.sqrt(jnp.square(x) + jnp.square(y) + 1e-10)
-    cos, sin = x / size, y / size
-    two = jnp.square(cos) - jnp.square(sin), 2 * cos * sin
-    turned, found = two, [size * part for part in two]
-    for _ in TURNS[1:]:
-        turned = turned[0] * two[0] - turned[1] * two[1], turned[0] * two[1] + turned[1] * two[0]
-        found += [size * part for part in turned]
-    return jnp.concatenate([*found, size], axis=-1)
+    squared = jnp.square(x) + jnp.square(y) + 1e-10
+    inverse = 1 / squared
+    size, cos, sin = computed(
+        jnp.sqrt(squared), (jnp.square(x) - jnp.square(y)) * inverse, 2 * x * y * inverse
+    )
+    two, found = (cos, sin), []
+    for _ in TURNS:
+        found += [size * cos, size * sin]
+        cos, sin = cos * two[0] - sin * two[1], cos * two[1] + sin * two[0]
+    return [*found, size]
+
+
+def level_planes(level: Wide) -> list[jax.Array]:
+    """Return what is averaged of one level of the pyramid: 4 energies of differences, the energy of
+    noise, its size, the energy of all, and 9 planes of directions.
+    """
+    noise = level.second_difference()
+    energies = [jnp.square(level.at(*step) - level.here) for step in DIRECTIONS]
+    energies += [jnp.square(noise), jnp.abs(noise), jnp.square(level.here)]
+    return energies + directions_of(*level.gradient())
+
+
+def fringe_planes(colours: Colours, real: Real) -> list[jax.Array]:
+    """Return what is averaged of red - green and blue - green: 4 energies; then products whose
+    averages give the shift of red and blue against green.
+
+    If red is green moved by d pixels, red - green is about d times the derivative of green, and its
+    derivative d times the second one. So d is the average of the product of both divided by that of
+    the second derivative^2; at an edge between two colours that nothing moved the product is odd,
+    and its average 0. Along rows, columns, and both with d growing with the distance from the
+    centre.
+    """
+    green, fringes = Wide(colours[1]), [Wide(colours[n] - colours[1]) for n in (0, 2)]
+    slopes = [fringe.gradient() for fringe in fringes]
+    energies = [jnp.square(fringe.second_difference()) for fringe in fringes]
+    energies += [jnp.square(x) + jnp.square(y) for x, y in slopes]
+    x, y = computed(*green.bends())
+    places = jnp.arange(green.size, dtype=jnp.float32) + 0.5
+    half = real.size / 2
+    side = jnp.max(half, axis=1)[:, None]
+    down, right = ((places - half[:, axis, None]) / side for axis in (0, 1))
+    right, down = right[:, None, :], down[:, :, None]
+    products = [[x * dx, y * dy, x * dx * right + y * dy * down] for dx, dy in slopes]
+    squares = [jnp.square(x), jnp.square(y), jnp.square(x * right) + jnp.square(y * down)]
+    return [*energies, *products[0], *products[1], *squares]
+
+
+def block_planes(luma: Wide) -> list[jax.Array]:
+    """Return differences along rows and columns, across the borders of blocks and all."""
+    last = np.arange(luma.size) % BLOCK == BLOCK - 1
+    across, down = (jnp.abs(luma.at(*step) - luma.here) for step in ((0, 1), (1, 0)))
+    return [across * last, down * last[:, None], across, down]
 
 
 class SpectrumEncoder(StatisticsEncoder):
     """Edges and frequencies of each cell and of the picture, then a small transformer."""
 
-    def measure(self, pixels: jax.Array, real: Real) -> tuple[jax.Array, jax.Array]:
+    config: SpectrumConfig
+
+    def measure(self, colours: Colours, real: Real) -> tuple[jax.Array, jax.Array]:
         size = self.config.patch_size
-        cells, whole = averages(measurements(pixels, real), real, size)
-        cells, whole = described(cells), described(whole)
+        colours = computed(*(repeat_edges(colour, real) for colour in colours))
+        luma, levels = luma_of(colours), []
+        for number in range(LEVELS):
+            scale = 2**number
+            wide = Wide(luma)
+            planes = level_planes(wide)
+            if not number:
+                planes += [*fringe_planes(colours, real), *block_planes(wide)]
+            part = real._replace(weight=real.weight[:, ::scale, ::scale])
+            levels.append(averages(planes, part, size // scale))
+            (luma,) = computed(halved(luma))
+        cells, whole = (described(means) for means in zip(*levels, strict=True))
         shown = real.weight[:, ::size, ::size].reshape(*cells.shape[:2], 1) > 0
-        logs = cells[..., : len(_CENTRES)]
+        logs = cells[..., :ENERGIES]
         least = jnp.where(shown, logs, jnp.inf).min(axis=1)
         most = jnp.where(shown, logs, -jnp.inf).max(axis=1)
         return cells[..., :-2], jnp.concatenate([whole, least, most], axis=-1)
 
 
-# The usual logarithm of each of ``ENERGIES``, which is subtracted.
-_CENTRES = (-2.5,) * 16 + (-4.0,) + (-3.0,) * 4 + (-4.5,) * 4
-
-
-def measurements(pixels: jax.Array, real: Real) -> jax.Array:
-    """Return what is averaged, float32[B, S, S, 66]."""
-    luma = luma_of(pixels)[..., None]
-    fringes = pixels[..., ::2] - pixels[..., 1:2]  # red - green, blue - green
-    squares = []
-    for distance in DISTANCES:
-        for rows, columns in DIRECTIONS:
-            squares.append(moved(luma, rows * distance, columns * distance) - luma)
-    noise = second_difference(luma)
-    bands, blurred = [], luma
-    for distance in DISTANCES:
-        coarser = smoothed(blurred, distance)
-        bands.append(blurred - coarser)
-        blurred = coarser
-    slopes = gradient(fringes)
-    energies = [jnp.square(x) for x in (*squares, noise, *bands, second_difference(fringes))]
-    energies.append(jnp.square(slopes[0]) + jnp.square(slopes[1]))
-
-    down, across = squares[2], squares[0]  # at distance 1
-    places = np.arange(luma.shape[1]) % BLOCK == BLOCK - 1
-    blocks = [
-        jnp.abs(across) * places[None, None, :, None],
-        jnp.abs(across),
-        jnp.abs(down) * places[None, :, None, None],
-        jnp.abs(down),
-    ]
-    gradients = [gradient(luma)]
-    coarse = luma
-    for distance in (1, 2):
-        coarse = smoothed(coarse, distance)
-        gradients.append(gradient(coarse, 2 * distance))
-    turns = [directions_of(*one) for one in gradients]
-    return jnp.concatenate(
-        [*energies, jnp.abs(noise), *blocks, *turns, *shifts(pixels, real)], axis=-1
-    )
-
-
-def shifts(pixels: jax.Array, real: Real) -> list[jax.Array]:
-    """Return products whose averages give the shift of red and blue against green.
-
-    If red is green moved by d pixels, red - green is about d times the derivative of green. So d is
-    the average of derivative * (red - green) divided by that of derivative^2, of what a blur
-    leaves out, where colours of surfaces do not enter. The derivative is taken along rows, along
-    columns, and along the line from the centre, where d grows with the distance.
+def described(levels: tuple[jax.Array, ...]) -> jax.Array:
+    """Return what a place is described by, about of size 1: float32[..., E] from the averages of
+    each level's planes; the last 2 are of a whole picture alone.
     """
-    detail = pixels - smoothed(smoothed(pixels, 1), 2)
-    green, others = detail[..., 1:2], detail[..., ::2]
-    x, y = gradient(green)
-    places = jnp.arange(pixels.shape[1], dtype=jnp.float32) + 0.5
-    half = real.size / 2
-    side = jnp.max(half, axis=1)[:, None]
-    down, right = ((places - half[:, axis, None]) / side for axis in (0, 1))
-    radial = x * right[:, None, :, None] + y * down[:, :, None, None]
-    found = []
-    for derivative in (x, y, radial):
-        found += [derivative * (others - green), jnp.square(derivative)]
-    return found
 
+    def log(energies: jax.Array, usual: float) -> jax.Array:
+        return jnp.log10(jnp.maximum(energies, 0) + FLOOR) - usual
 
-def described(means: jax.Array) -> jax.Array:
-    """Return what a place is described by, about of size 1: float32[..., 25 + 1 + 2 + 27 + 6] from
-    averages of ``measurements``; the last 2 are of a whole picture alone.
-    """
-    count = len(_CENTRES)
-    logs = jnp.log10(means[..., :count] + FLOOR) - jnp.asarray(_CENTRES)
-    noise = means[..., 16:17]
-    rest = means[..., count:]
-    found = [logs, (rest[..., :1] / jnp.sqrt(noise + FLOOR) - 0.6) * 4]
-    for n in (1, 3):
-        at, all_of = rest[..., n : n + 1] * BLOCK, rest[..., n + 1 : n + 2]
-        found.append(jnp.clip(jnp.log2((at + 1e-3) / (all_of + 1e-3)), -2, 2) * 2)
-    rest = rest[..., 5:]
-    for n in range(3):
-        turns, size = rest[..., 9 * n : 9 * n + 8], rest[..., 9 * n + 8 : 9 * n + 9]
-        found += [turns / (size + 1e-3) * 3, jnp.log10(size + 1e-3) + 1.5]
-    rest = rest[..., 27:]
-    for n in range(3):
-        product, square = rest[..., 3 * n : 3 * n + 2], rest[..., 3 * n + 2 : 3 * n + 3]
-        found.append(jnp.clip(product / (square + 1e-5), -3, 3))
-    return jnp.concatenate(found, axis=-1)
+    pixels, energies, shapes = levels[0][..., 16:], [], []
+    for means in levels:
+        energies += [log(means[..., :4], -2.5), log(means[..., 4:5], -4.0)]
+        noise = jnp.sqrt(means[..., 4:5] + FLOOR)
+        size = means[..., 15:16] + 1e-3
+        ratio, turns = means[..., 5:6] / noise, means[..., 7:15] / size
+        shapes += [(ratio - 0.6) * 4, turns * 3, jnp.log10(size) + 1.5]
+    for fine, coarse in itertools.pairwise(levels):
+        energies.append(log(fine[..., 6:7] - coarse[..., 6:7], -3.0))
+    energies.append(log(pixels[..., :4], -4.5))
+    at_borders, everywhere = pixels[..., 13:15] * BLOCK, pixels[..., 15:17]
+    blocks = jnp.log2((at_borders + 1e-3) / (everywhere + 1e-3))
+    squares = pixels[..., 10:13] + 1e-5
+    shifts = [jnp.clip(pixels[..., n : n + 3] / squares, -3, 3) for n in (4, 7)]
+    near = [shift[..., :2] for shift in shifts]
+    far = [shift[..., 2:] for shift in shifts]
+    return jnp.concatenate([*energies, *shapes, jnp.clip(blocks * 2, -4, 4), *near, *far], axis=-1)

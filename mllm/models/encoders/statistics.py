@@ -4,6 +4,7 @@ then a small transformer over the cells. Only the statistics differ.
 B pictures, S pixels of a side, P pixels of a cell's side, G cells of a side, C channels, D width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import jax.numpy as jnp
 from mllm.models.layers import Dense, LayerNorm, remat
 from mllm.models.vit import VisionBlock, VisionConfig
 from mllm.ops.attention import every_query_sees
+
+Colours = tuple[jax.Array, jax.Array, jax.Array]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class StatisticsConfig:
 
 
 class Real(NamedTuple):
-    """What of a canvas is picture: ``weight`` float32[B, S, S, 1] is 1 there and 0 in the padding,
+    """What of a canvas is picture: ``weight`` float32[B, S, S] is 1 there and 0 in the padding,
     ``size`` float32[B, 2] its height and width.
     """
 
@@ -75,12 +78,13 @@ class StatisticsEncoder(nn.Module):
 
     config: StatisticsConfig
 
-    def measure(self, pixels: jax.Array, real: Real) -> tuple[jax.Array, jax.Array]:
+    def measure(self, colours: Colours, real: Real) -> tuple[jax.Array, jax.Array]:
         """Return statistics of each cell float32[B, G * G, C] and of the whole picture
         float32[B, E], about of size 1.
 
         Args:
-          pixels: float32[B, S, S, 3] in [0, 1], whose padding repeats the last row and column.
+          colours: red, green and blue float32[B, S, S] in [0, 1]; what is in the padding must not
+            matter.
         """
         raise NotImplementedError(f"{type(self).__name__} measures nothing")
 
@@ -94,10 +98,10 @@ class StatisticsEncoder(nn.Module):
         batch, side = pixels.shape[:2]
         if extents is None:
             extents = jnp.full((batch, 2), side, jnp.int32)
-        weight = within(extents, side)[..., None].astype(jnp.float32)
+        weight = within(extents, side).astype(jnp.float32)
         real = Real(weight, extents.astype(jnp.float32))
-        repeated = repeat_edges(jax.lax.stop_gradient(pixels.astype(jnp.float32)), extents)
-        cells, whole = self.measure(repeated, real)
+        pixels = jax.lax.stop_gradient(pixels.astype(jnp.float32))
+        cells, whole = self.measure(computed(*(pixels[..., n] for n in range(3))), real)
         x = Dense(c.width, True, name="cells")(cells)
         x = x + Dense(c.width, name="whole")(whole)[:, None]
         table = self.param("position", nn.initializers.normal(0.02), (c.tokens, c.width))
@@ -119,28 +123,41 @@ def within(extents: jax.Array, side: int) -> jax.Array:
     return rows[:, :, None] & columns[:, None, :]
 
 
-def repeat_edges(pixels: jax.Array, extents: jax.Array) -> jax.Array:
-    """Fill the padding of float[B, S, S, C] with the last real row and column, so that differences
-    of neighbours are 0 at the border.
+def repeat_edges(plane: jax.Array, real: Real) -> jax.Array:
+    """Fill the padding of float[B, S, S] with the last real row and column, so that differences of
+    neighbours are 0 at the border.
     """
-    places = jnp.arange(pixels.shape[1])
-    rows, columns = (jnp.minimum(places, extents[:, axis, None] - 1) for axis in (0, 1))
-    pixels = jnp.take_along_axis(pixels, rows[:, :, None, None], axis=1)
-    return jnp.take_along_axis(pixels, columns[:, None, :, None], axis=2)
+    places = jnp.arange(plane.shape[1])
+    for axis in (1, 2):
+        size = real.size[:, axis - 1, None, None]
+        place = places.reshape((-1, 1) if axis == 1 else (1, -1))
+        last = jnp.sum(jnp.where(place == size - 1, plane, 0), axis=axis, keepdims=True)
+        plane = jnp.where(place < size, plane, last)
+    return plane
 
 
-def cell_sums(values: jax.Array, size: int) -> jax.Array:
-    """Return float[B, G * G, C], the sums of float[B, S, S, C] over cells of size x size."""
-    batch, side, _, channels = values.shape
-    cells = values.reshape(batch, side // size, size, side // size, size, channels)
-    return cells.sum(axis=(2, 4)).reshape(batch, -1, channels)
+def averages(planes: Sequence[jax.Array], real: Real, size: int) -> tuple[jax.Array, jax.Array]:
+    """Average planes float[B, S, S] over what is real.
 
-
-def averages(values: jax.Array, real: Real, size: int) -> tuple[jax.Array, jax.Array]:
-    """Average float[B, S, S, C] over what is real.
+    Each plane is summed by itself, rows first, so that the compiler joins its computation with its
+    sum and never writes it.
 
     Returns:
-      (float[B, G * G, C] over each cell, 0 for cells of padding alone; float[B, C] over all).
+      (float[B, G * G, C] over each cell of size x size, 0 for cells of padding alone; float[B, C]
+      over all).
     """
-    sums, counts = cell_sums(values * real.weight, size), cell_sums(real.weight, size)
+    sums = jnp.stack([cell_sums(plane * real.weight, size) for plane in planes], axis=-1)
+    counts = cell_sums(real.weight, size)[..., None]
     return sums / jnp.maximum(counts, 1), sums.sum(axis=1) / counts.sum(axis=1)
+
+
+def cell_sums(plane: jax.Array, size: int) -> jax.Array:
+    """Return float[B, G * G], the sums of float[B, S, S] over cells of size x size."""
+    batch, side, _ = plane.shape
+    (rows,) = computed(plane.reshape(batch, side // size, size, side).sum(axis=2))
+    return rows.reshape(batch, side // size, side // size, size).sum(axis=3).reshape(batch, -1)
+
+
+def computed(*planes: jax.Array) -> tuple[jax.Array, ...]:
+    """Return planes that the compiler computes once, not again for each sum that reads them."""
+    return jax.lax.optimization_barrier(planes)

@@ -16,8 +16,9 @@ from PIL import Image
 from mllm.benchmarks.photo.assistant import asking, command
 from mllm.benchmarks.photo.assistant.asking import Question, Remark, request_of
 from mllm.benchmarks.photo.assistant.files import Passed
+from mllm.benchmarks.photo.assistant.gates import Seen
 from mllm.benchmarks.photo.assistant.page import address, mean_gate, render
-from mllm.benchmarks.photo.assistant.questions import questions
+from mllm.benchmarks.photo.assistant.questions import PRESUMING, questions
 from mllm.benchmarks.photo.assistant.result import Critiqued, Results, as_json
 from mllm.benchmarks.photo.taxonomy import ATTRIBUTES, TOPICS
 from mllm.evaluation.looks import explained
@@ -81,10 +82,8 @@ def test_a_mixed_folder_ends_with_pages_and_a_list_of_what_was_passed_over(model
     (described,), (exposure,) = first["description"], first["topics"]["Exposure"]
     assert described["question"] == "What is it?" and "gates" not in described
     assert exposure["text"] in exposure["options"] and 0.5 <= exposure["share"] <= 1
-    assert (
-        lines[-1]
-        == f"{len(SEEN)} photographs critiqued, {len(PASSED)} files passed over; lot 1 of 1"
-    )
+    said = f"photographs critiqued: {len(SEEN)}, files passed over: {len(PASSED)}; lot 1 of 1"
+    assert lines == [said]
     html = page.read_text(encoding="utf-8")
     for name in [n for n in SEEN if "/" not in n] + list(PASSED):
         assert name in Page(html).text
@@ -134,8 +133,13 @@ def test_gates_of_an_instructed_model_are_kept_with_the_answers(tmp_path):
     requests = [request_of(picture, question) for picture in pictures for question in TWO]
     looks = explained(critic.model, requests)
     assert looks.keys == tuple(request.key for request in requests)
-    found = [remark.gates for row in remarks for remark in row]
+    found = [remark.seen.gates for row in remarks for remark in row]
     np.testing.assert_allclose(found, looks.gates, atol=1e-4)
+    first, second = (row[0].seen.attention for row in remarks)
+    for name in critic.encoders:
+        rows, columns = np.shape(first[name])
+        assert np.sum(first[name]) == pytest.approx(1, abs=1e-3) and rows * columns > 1
+    assert first != second and remarks[0][1].seen.attention == {}
     assert np.ptp(found, axis=0).max() > 1e-3  # they differ between questions or pictures
     written = as_json(
         Results("x", {}, critic.encoders, [Critiqued("a", (1, 1), (), "", tuple(remarks[0]))])
@@ -161,13 +165,13 @@ def test_a_folder_without_photographs_is_an_error_with_a_page(model, asked, tmp_
         critique(model, tmp_path / "photos", tmp_path / "out")
 
 
-def results_of(*names: str, gates=None, text="It is <b>dark</b>.", encoders=()) -> Results:
+def results_of(*names: str, seen=None, text="It is <b>dark</b>.", encoders=()) -> Results:
     question = Question(
         "topic", "How?", Choices(("dark", "bright")), "Exposure", "", {}, {"dark": "Expose longer."}
     )
     remarks = (
-        Remark(Question("description", "What?", Text(4)), text, gates=gates),
-        Remark(question, "dark", share=0.9, gates=gates),
+        Remark(Question("description", "What?", Text(4)), text, seen=seen),
+        Remark(question, "dark", share=0.9, seen=seen),
     )
     photographs = [
         Critiqued(name, (9, 6), (), "data:image/jpeg;base64,AA==", remarks) for name in names
@@ -190,19 +194,17 @@ def test_names_and_replies_are_inert():
 
 def test_gates_are_shown_where_there_are_any():
     plain = render(results_of("a.png"), TOP)
-    assert 'class="bar"' not in plain and "encoders" not in Page(plain).text
-    gates = ((0.5, 0.3, 0.2), (0.1, 0.7, 0.2))
-    page = render(
-        results_of("a.png", gates=gates, encoders=("colour", "<edges>", "semantics")), TOP
-    )
+    assert 'class="weights"' not in plain and "encoders" not in Page(plain).text
+    seen = Seen(((0.5, 0.3, 0.2), (0.1, 0.7, 0.2)), {})
+    page = render(results_of("a.png", seen=seen, encoders=("colour", "<edges>", "semantics")), TOP)
     widths = re.findall(r"width:([\d.]+)%", page)
     assert widths == ["30.0", "50.0", "20.0"] * 2
     assert "colour\xa030% · <edges>\xa050% · semantics\xa020%" in Page(page).text
 
 
 def test_gates_are_means_over_layers_and_questions():
-    one = Remark(TWO[0], "x", gates=((1.0, 0.0), (0.0, 1.0)))
-    other = Remark(TWO[0], "x", gates=((1.0, 0.0), (1.0, 0.0)))
+    one = Remark(TWO[0], "x", seen=Seen(((1.0, 0.0), (0.0, 1.0)), {}))
+    other = Remark(TWO[0], "x", seen=Seen(((1.0, 0.0), (1.0, 0.0)), {}))
     assert mean_gate([one, other, Remark(TWO[0], "x")], ("a", "b")) == [("a", 0.75), ("b", 0.25)]
     assert mean_gate([Remark(TWO[0], "x")], ("a", "b")) == []
 
@@ -226,7 +228,9 @@ def test_all_topics_and_attributes_are_asked():
     assert len({request_of(b"", one).key for one in asked}) == len(asked)
     assert [one.part for one in asked[:3]] == ["description", "weaknesses", "advice"]
     assert list(dict.fromkeys(one.topic for one in asked[3:])) == list(TOPICS)
-    assert sum(isinstance(one.ask, Choices) for one in asked) == len(ATTRIBUTES)
+    assert set(PRESUMING) < set(ATTRIBUTES)
+    count = sum(isinstance(one.ask, Choices) for one in asked)
+    assert count == len(ATTRIBUTES) - len(PRESUMING)
     for one in asked:
         if isinstance(one.ask, Choices):
             assert set(one.sentences) == set(one.ask.texts) and set(one.advice) <= set(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mllm.benchmarks.photo.assistant.gates import Gates
+from mllm.benchmarks.photo.assistant.gates import Gates, Seen
 from mllm.benchmarks.photo.prompts import about
 from mllm.checkpoints.loaded import Loaded
 from mllm.decoding.split import split_for_decoding
@@ -54,15 +54,15 @@ class Remark:
         gave none.
       ended: whether the reply came to its own end.
       share: probability of the text among those that were asked about; None for a reply.
-      gates: weights [L, N] with which each layer of the model used each encoder; None if the model
-        reads all photographs alike whatever it is asked.
+      seen: how the model read the photograph under the question; None if it reads it alike
+        whatever it is asked.
     """
 
     question: Question
     text: str | None
     ended: bool = True
     share: float | None = None
-    gates: tuple[tuple[float, ...], ...] | None = None
+    seen: Seen | None = None
 
     @property
     def sentence(self) -> str | None:
@@ -126,10 +126,10 @@ class Critic:
         requests = {request.key: request for row in asked for request in row}
         lots = self._answerer.answer(list(requests.values()), set())
         replies = {reply.key: reply for lot in lots for reply in lot}
-        gates = self._gates.of(asked) if self.encoders else {}
+        seen = self._gates.of(asked) if self.encoders else {}
         return [
             [
-                replace(remark_of(question, replies[request.key]), gates=gates.get(request.key))
+                replace(remark_of(question, replies[request.key]), seen=seen.get(request.key))
                 for question, request in zip(self.questions, row, strict=True)
             ]
             for row in asked

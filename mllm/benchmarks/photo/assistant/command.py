@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mllm.benchmarks.photo.assistant.asking import ANSWERS, Critic
 from mllm.benchmarks.photo.assistant.files import Passed, find_files, name_of
+from mllm.benchmarks.photo.assistant.gates import Seen
 from mllm.benchmarks.photo.assistant.page import INDEX, write_pages
 from mllm.benchmarks.photo.assistant.photographs import Photograph, read_photograph
 from mllm.benchmarks.photo.assistant.questions import questions
@@ -13,12 +16,13 @@ from mllm.benchmarks.photo.assistant.result import Critiqued, Results, as_json
 from mllm.checkpoints.loaded import Loaded
 from mllm.files import write_json
 from mllm.parallel.launch import is_first
+from mllm.reporting.overlay import overlay
 from mllm.reporting.pictures import thumbnail
 from mllm.studies.lock import hold
 
 JSON = "critique.json"
 LOT = 16  # photographs that are in memory, and asked about, at a time
-PREVIEW = 640  # pixels of the longer side on the page
+PREVIEW, LOOK = 640, 240  # pixels of the longer side on the page
 
 
 def critique_folder(
@@ -48,8 +52,8 @@ def critique_folder(
             results.critiqued += critiques(critic, photographs)
             results.passed += failed
             note(
-                f"{len(results.critiqued)} photographs critiqued, {len(results.passed)} files "
-                f"passed over; lot {number} of {math.ceil(len(files) / LOT)}"
+                f"photographs critiqued: {len(results.critiqued)}, files passed over: "
+                f"{len(results.passed)}; lot {number} of {math.ceil(len(files) / LOT)}"
             )
         page = out / INDEX
         if is_first():
@@ -77,10 +81,22 @@ def critiques(critic: Critic, photographs: Sequence[Photograph]) -> list[Critiqu
     found = critic.remarks([one.picture for one in photographs])
     return [
         Critiqued(
-            one.name, one.size, one.notes, thumbnail(one.picture, PREVIEW) or "", tuple(remarks)
+            one.name,
+            one.size,
+            one.notes,
+            thumbnail(one.picture, PREVIEW) or "",
+            tuple(remarks),
+            _looks(one.picture, remarks[0].seen),
         )
         for one, remarks in zip(photographs, found, strict=True)
     ]
+
+
+def _looks(picture: bytes, seen: Seen | None) -> dict[str, str]:
+    """Return where each encoder looked, as small pictures."""
+    maps = {} if seen is None else seen.attention
+    drawn = {name: overlay(picture, np.asarray(one), LOOK) for name, one in maps.items()}
+    return {name: uri for name, uri in drawn.items() if uri is not None}
 
 
 def _lots(files: Sequence[Path], folder: Path) -> Iterator[tuple[list[Photograph], list[Passed]]]:

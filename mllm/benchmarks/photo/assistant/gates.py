@@ -1,9 +1,12 @@
-"""Which encoders an instructed model uses for each question about a photograph, kept on disk."""
+"""Which encoders an instructed model uses for each question about a photograph, and where in it
+each of them looks; kept on disk.
+"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +16,21 @@ from mllm.evaluation.request import Request, content_key
 from mllm.evaluation.runner import LocalModel
 
 FILE = "gates.jsonl"
-DIGITS = 4  # of a weight
+DIGITS = 5  # of a weight
 
-Layers = tuple[tuple[float, ...], ...]
+
+@dataclass(frozen=True)
+class Seen:
+    """How a photograph was read under a question.
+
+    Attributes:
+      gates: weights [L, N] of N encoders in L layers.
+      attention: where each encoder looks, [rows, columns] of sum 1 over the square that holds the
+        photograph at its upper left, mean over layers; {} where it is not kept.
+    """
+
+    gates: Sequence[Sequence[float]]
+    attention: Mapping[str, Sequence[Sequence[float]]]
 
 
 @dataclass(frozen=True)
@@ -36,33 +51,41 @@ class Gates:
     def _kept(self) -> AnswerCache:
         return AnswerCache(self.folder / FILE)
 
-    def of(self, photographs: Sequence[Sequence[Request]]) -> dict[str, Layers]:
-        """Return the weights [L, N] of N encoders in L layers for each request, by its key.
+    def of(self, photographs: Sequence[Sequence[Request]]) -> dict[str, Seen]:
+        """Return how photographs were read, by the keys of the requests.
 
         Args:
-          photographs: the requests about each.
+          photographs: the requests about each. Of the first one the attention is kept.
         """
-        named = [content_key(self.context, [one.key for one in row]) for row in photographs]
-        missing = [
-            one
-            for name, row in zip(named, photographs, strict=True)
-            if self._kept.get(name) is None
-            for one in row
-        ]
+        rows = {content_key(self.context, [one.key for one in row]): row for row in photographs}
+        missing = {name: row for name, row in rows.items() if self._kept.get(name) is None}
         if missing:
-            looks = _by_key(explained(self.model(), missing))
-            for name, row in zip(named, photographs, strict=True):
-                if self._kept.get(name) is None:
-                    self._kept.put({"key": name, "gates": {r.key: looks[r.key] for r in row}})
+            firsts = [row[0] for row in missing.values()]
+            rest = [one for row in missing.values() for one in row[1:]]
+            found = _values(explained(self.model(), [*firsts, *rest], shown=len(firsts)))
+            for name, row in missing.items():
+                self._kept.put({"key": name, "seen": {one.key: found[one.key] for one in row}})
         return {
-            key: tuple(map(tuple, layers))
-            for name in named
-            for key, layers in self._kept.get(name)["gates"].items()
+            key: Seen(one["gates"], one.get("attention", {}))
+            for name in rows
+            for key, one in self._kept.get(name)["seen"].items()
         }
 
 
-def _by_key(looks: Looks | None) -> dict[str, list[list[float]]]:
+def _values(looks: Looks | None) -> dict[str, dict[str, Any]]:
+    """Return gates and attention by request as JSON values."""
     if looks is None:
         return {}
-    rounded = np.round(looks.gates.astype(float), DIGITS).tolist()
-    return dict(zip(looks.keys, rounded, strict=True))
+    found = {
+        key: {"gates": _rounded(gates)} for key, gates in zip(looks.keys, looks.gates, strict=True)
+    }
+    for place, row in enumerate(looks.shown):
+        maps = {
+            name: _rounded(array[place].mean(axis=0)) for name, array in looks.attention.items()
+        }
+        found[looks.keys[row]]["attention"] = maps
+    return found
+
+
+def _rounded(array: np.ndarray) -> list:
+    return np.round(array.astype(float), DIGITS).tolist()

@@ -85,7 +85,7 @@ def render(results: Results, folder: PurePosixPath, links: Sequence[Link] = ()) 
 
 def mean_gate(remarks: Sequence[Remark], encoders: Sequence[str]) -> list[tuple[str, float]]:
     """Return the weight of each encoder, the mean over layers and remarks; [] without gates."""
-    gates = [np.mean(one.gates, axis=0) for one in remarks if one.gates is not None]
+    gates = [np.mean(one.seen.gates, axis=0) for one in remarks if one.seen is not None]
     if not gates:
         return []
     return list(zip(encoders, np.mean(gates, axis=0).tolist(), strict=True))

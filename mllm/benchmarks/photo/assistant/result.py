@@ -21,6 +21,7 @@ class Critiqued:
       notes: on how it was read.
       preview: a small JPEG as a data URI.
       remarks: the answers to all questions.
+      looks: by encoder, the photograph with where it looked for the first of them, as a data URI.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Critiqued:
     notes: tuple[str, ...]
     preview: str
     remarks: tuple[Remark, ...]
+    looks: Mapping[str, str] = field(default_factory=dict)
 
     def overall(self, part: str) -> list[Remark]:
         """Return the remarks of a part of ``OVERALL``."""
@@ -97,6 +99,7 @@ def _remark(remark: Remark, encoders: Sequence[str]) -> dict[str, Any]:
         values |= {"sentence": remark.sentence, "advice": remark.advice}
     elif not remark.ended:
         values["cut_off"] = True
-    if remark.gates is not None:
-        values["gates"] = [dict(zip(encoders, layer, strict=True)) for layer in remark.gates]
+    if remark.seen is not None:
+        layers = remark.seen.gates
+        values["gates"] = [dict(zip(encoders, layer, strict=True)) for layer in layers]
     return values
