@@ -114,7 +114,7 @@ def photograph(name: str, box: tuple[float, float, float, float], height: int, w
 
     def part(channel: np.ndarray) -> np.ndarray:
         image = Image.fromarray(channel.astype(np.float32))
-        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, edges))
+        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, edges, 2.0))
 
     light = np.clip(np.stack([part(whole[..., k]) for k in range(3)], 2), 0, None)
     distance = depth(name)
