@@ -11,7 +11,7 @@ from mllm.benchmarks.photo.generate import DRAWING, DRAWN, SIZES, make_split
 from mllm.benchmarks.photo.imported import open_imported, prepare_imported
 from mllm.benchmarks.photo.importers import IMPORTERS
 from mllm.benchmarks.photo.importers.options import Options
-from mllm.benchmarks.photo.photographs import PACKAGE, PHOTOGRAPHS
+from mllm.benchmarks.photo.photographs import PACKAGE, photographs
 from mllm.benchmarks.photo.row import SPLITS, Photo, digest, fingerprint, from_row
 from mllm.benchmarks.photo.sheet import contact_sheet
 from mllm.benchmarks.photo.texts import VOCABULARY, texts
@@ -118,7 +118,7 @@ def prepare(
             "long": sizes.long,
             "versions": {name: importlib.metadata.version(name) for name in PINNED},
             "licences": {"drawn pictures, questions, texts": DRAWN}
-            | {name: f"{one.licence}, from {PACKAGE}" for name, one in PHOTOGRAPHS.items()},
+            | {name: one.licence for name, one in photographs(sizes.further).items()},
             "counts": {split: len(found) for split, found in digests.items()},
             "fingerprint": fingerprint(digests),
             "citation": CITATION,
