@@ -11,14 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.folder import Loaded, load_model, save_model
-from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.hf_folder import write_folder
 from mllm.checkpoints.new_folder import new_folder
+from mllm.checkpoints.text_model import read_gguf_model
 from mllm.data import anyres
-from mllm.data.chat_template import dated
 from mllm.data.conversation import Turn, image, raw, raw_prompt
-from mllm.data.hf_chat import with_ends, with_template
-from mllm.data.processor import Processor, ProcessorConfig
+from mllm.data.processor import Processor
 from mllm.data.rows import place_images
 from mllm.evaluation.codec import codec_of
 from mllm.evaluation.request import Ask, Choices, Picture, Reply, Request, Text, content_key
@@ -46,7 +44,7 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.is_file() and path.suffix == ".gguf":
-        loaded = _from_gguf(path, dtype)
+        loaded = read_gguf_model(path, dtype)
         if mesh is not None:
             loaded = replace(loaded, variables=place(loaded.variables, mesh))
     elif path.is_dir():
@@ -57,31 +55,6 @@ def load(path: str | PathLike, *, dtype: str | None = None, mesh=None) -> "Model
             "adapter_config.json (PEFT) or model.json (ours), or a .gguf file"
         )
     return Model(loaded)
-
-
-def _from_gguf(path: Path, dtype: str | None) -> Loaded:
-    file = read_gguf(path)
-    names = file.tokenizer.id_to_token
-    adds_bos = file.tokenizer.encode("").ids == [file.bos_id]
-    pad = file.eos_id if file.pad_id is None else file.pad_id
-    config = ProcessorConfig(
-        bos=names(file.bos_id) if adds_bos else None,
-        eos=names(file.eos_id),
-        pad=names(pad),
-        image=None,
-        image_tokens=0,
-    )
-    processor, ends = Processor(config, file.tokenizer), [file.eos_id, *file.more_ends]
-    if file.chat_template:
-        roles = {"bos_token": file.bos_id, "eos_token": file.eos_id, "pad_token": file.pad_id}
-        tokens = {role: names(index) for role, index in roles.items() if index is not None}
-        processor = with_template(processor, dated(file.chat_template, tokens))
-    processor = with_ends(processor, [name for name in map(names, ends) if name is not None])
-    shape, variables = file.config, jax.tree.map(jnp.asarray, file.variables)
-    if dtype is not None:
-        shape = replace(shape, dtype=str(jnp.dtype(dtype)))
-        variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
-    return Loaded("llava", shape, variables, processor)
 
 
 @dataclass(frozen=True)

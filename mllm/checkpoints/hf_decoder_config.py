@@ -103,7 +103,7 @@ def _read_rope(text: Section) -> tuple[float, RopeScaling | None]:
     Transformers 5 stores them in ``rope_parameters``, 4 in ``rope_theta`` and ``rope_scaling``.
     """
     key = "rope_parameters" if text.values.get("rope_parameters") else "rope_scaling"
-    rope = Section(text.path, f"{text.name}.{key}", text.values.get(key) or {}, {})
+    rope = Section(text.path, f"{text.name}.{key}".lstrip("."), text.values.get(key) or {}, {})
     theta = rope.number("rope_theta", text.number("rope_theta", 10_000.0, float), float)
     for section in (text, rope):
         if section.values.get("partial_rotary_factor") not in (None, 1):

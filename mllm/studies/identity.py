@@ -51,8 +51,15 @@ def made_from(
     if imported is None:
         return {**source, "config": chosen}
     place = stage.pretrained or config.pretrained
-    kept = {key: value for key, value in chosen.items() if value != place}
+    kept = {key: _without_places(value) for key, value in chosen.items() if value != place}
     return {**source, "config": kept, "imported": dict(imported)}
+
+
+def _without_places(value: Any) -> Any:
+    """Return a section without the places of what it imports, the keys ``source``."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _without_places(inner) for key, inner in value.items() if key != "source"}
 
 
 def _without_later(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mllm.checkpoints.hf_folder import chat_line, is_hf_folder
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.parents import folder_content
-from mllm.checkpoints.pretrained import PRETRAINED, package_files
+from mllm.checkpoints.pretrained import PRETRAINED, files_of
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.codes import CodesConfig, with_code_tokens
 from mllm.data.processor import Processor, ProcessorConfig, is_template_file, read_tokenizer
@@ -80,18 +80,21 @@ def described_model(config, benchmark, model=None) -> Loaded:
     return Loaded(family, shape, {}, Processor(ProcessorConfig(**options), tokenizer))
 
 
-def imported_files(name: str, chat_format: str | None = None) -> dict[str, str]:
+def imported_files(
+    name: str, chat_format: str | None = None, model: dict | None = None
+) -> dict[str, str]:
     """Return the digests of the files that ``import_pretrained`` reads, by their names below the
     folder or the package. Where they are is no part of this.
 
     Args:
       chat_format: of the configuration; a template is read from the file that it names.
+      model: the section of the configuration, of which a model of parts is assembled.
 
     Raises:
       FileNotFoundError, ValueError: there are none; the message names what is there.
     """
     if name in PRETRAINED:
-        return digests_of(package_files(name))
+        return digests_of(files_of(name, model or {}))
     if not Path(name).is_dir():
         raise FileNotFoundError(
             f"weights to start from are {name!r}: no such folder, and none of "
@@ -107,7 +110,8 @@ def imported_by(stage: Stage, config) -> dict[str, str] | None:
     if stage.schedule is not None or stage.answerer is not None:
         return None
     chat_format = None if stage.own_format else config.get("processor", {}).get("chat_format")
-    return imported_files(stage.pretrained or config.pretrained, chat_format)
+    name = stage.pretrained or config.pretrained
+    return imported_files(name, chat_format, config.model.to_dict())
 
 
 def import_pretrained(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import flax.linen as nn
 
 from mllm.models.encoders.colour import ColourEncoder
+from mllm.models.encoders.sam import SamConfig, SamEncoder
 from mllm.models.encoders.spectrum import SpectrumConfig, SpectrumEncoder
 from mllm.models.encoders.statistics import StatisticsConfig
 from mllm.models.vit import VisionConfig, VisionTower
@@ -28,5 +29,6 @@ class Kind(NamedTuple):
 ENCODERS = {
     "vit": Kind(VisionConfig, VisionTower),
     "colour": Kind(StatisticsConfig, ColourEncoder, exact=True),
+    "sam": Kind(SamConfig, SamEncoder),
     "spectrum": Kind(SpectrumConfig, SpectrumEncoder, exact=True),
 }

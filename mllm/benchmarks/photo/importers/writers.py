@@ -72,7 +72,6 @@ _STEPS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "filter": _filter,
     "convert": _convert,
     "ask": lambda known: "NONE",  # rules cannot tell which answers are wrong
-    "blind": lambda known: "NONE",
 }
 
 
@@ -113,8 +112,10 @@ def _endpoint(given: Mapping[str, Any]) -> EndpointConfig:
     known = {one.name: one for one in fields(EndpointConfig)}
     for name in given:
         lookup(known, name, "field of endpoint")
-    if missing := [name for name in ("model", "url") if not given.get(name)]:
-        raise ValueError(f"writer 'endpoint' needs endpoint.{' and endpoint.'.join(missing)}")
+    if missing := {"url", "model"} - set(given):
+        raise ValueError(
+            f"writer 'endpoint' needs endpoint.{' and endpoint.'.join(sorted(missing))}"
+        )
     values = dict(given)
     if isinstance(values.get("patience"), Mapping):
         values["patience"] = Patience(**values["patience"])
