@@ -5,21 +5,23 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import aloud, build_dataset, open_dataset
+from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
 from mllm.benchmarks.photo.builder import CITATION, VERSION, build
 from mllm.benchmarks.photo.generate import DRAWING, DRAWN, SIZES, make_split
 from mllm.benchmarks.photo.imported import open_imported, prepare_imported
 from mllm.benchmarks.photo.importers import IMPORTERS
 from mllm.benchmarks.photo.importers.options import Options
-from mllm.benchmarks.photo.photographs import PACKAGE, PHOTOGRAPHS
+from mllm.benchmarks.photo.photographs import PACKAGE, photographs
 from mllm.benchmarks.photo.row import SPLITS, Photo, digest, fingerprint, from_row
+from mllm.benchmarks.photo.sheet import contact_sheet
 from mllm.benchmarks.photo.texts import VOCABULARY, texts
 from mllm.benchmarks.prepared import Prepared
 from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data.source import Source
 from mllm.registry import lookup
 
-NAME = "photo"
+NAME, SHEET = "photo", "sheet.png"
+SHOWN = 24  # pictures on the sheet
 PINNED = (PACKAGE, "numpy", "scipy", "pillow")  # pictures follow them
 
 
@@ -116,12 +118,14 @@ def prepare(
             "long": sizes.long,
             "versions": {name: importlib.metadata.version(name) for name in PINNED},
             "licences": {"drawn pictures, questions, texts": DRAWN}
-            | {name: f"{one.licence}, from {PACKAGE}" for name, one in PHOTOGRAPHS.items()},
+            | {name: one.licence for name, one in photographs(sizes.further).items()},
             "counts": {split: len(found) for split, found in digests.items()},
             "fingerprint": fingerprint(digests),
             "citation": CITATION,
         }
         train_tokenizer(texts(), written / TOKENIZER, VOCABULARY)
+        made = Benchmark(Dataset(written, record)).photos("test")
+        contact_sheet(made[:SHOWN], written / SHEET)
         return written, record
 
     build_dataset(_folder(data_dir, config), build_below)

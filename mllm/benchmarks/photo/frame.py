@@ -67,7 +67,7 @@ class Frame:
         return self.each(read)
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return y float32[H, 1] and x float32[1, W] from the middle; a corner is 1 away."""
+        """Return y float32[H, 1] and x float32[1, W] from the middle; corners are 1 away."""
         height, width = self.shape
         half = np.hypot(height, width) / 2
         y = (np.arange(height, dtype=np.float32) - (height - 1) / 2) / half
@@ -90,7 +90,8 @@ class Frame:
 
         def mean(layers: np.ndarray) -> np.ndarray:
             kept = layers[: height * factor, : width * factor]
-            return kept.reshape(height, factor, width, factor, -1).mean((1, 3))
+            steps = [(i, j) for i in range(factor) for j in range(factor)]
+            return sum(kept[i::factor, j::factor] for i, j in steps) / factor**2
 
         return replace(self.each(mean), unit=1)
 

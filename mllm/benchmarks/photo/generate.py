@@ -7,7 +7,7 @@ from joblib import Parallel, cpu_count, delayed
 
 from mllm.benchmarks.photo.develop import develop, draw_edits, encode, record_of
 from mllm.benchmarks.photo.draw.canvas import generator
-from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
+from mllm.benchmarks.photo.photographs import about
 from mllm.benchmarks.photo.plan import Plan, plan_split
 from mllm.benchmarks.photo.row import Photo
 from mllm.benchmarks.photo.words import conversation_of, critique_of, facts_of, questions_of
@@ -20,12 +20,21 @@ _BATCH = 25
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much there is. long: the longer side of pictures in pixels; the rest are pictures."""
+    """How much there is.
+
+    Attributes:
+      long: the longer side of pictures in pixels.
+      train, validation, test: pictures.
+      often: of so many pictures one is a photograph.
+      further: whether photographs count that may not be installed.
+    """
 
     long: int
     train: int
     validation: int
     test: int
+    often: int = 6
+    further: bool = False
 
     def count(self, split: str) -> int:
         """Return how many pictures a split has."""
@@ -35,7 +44,7 @@ class Sizes:
 SIZES = {
     "micro": Sizes(long=48, train=60, validation=16, test=24),
     "tiny": Sizes(long=96, train=2400, validation=200, test=300),
-    "full": Sizes(long=512, train=4000, validation=400, test=800),
+    "full": Sizes(long=512, train=4000, validation=400, test=800, often=3, further=True),
 }
 
 
@@ -47,7 +56,9 @@ def make_split(
     Args:
       processes: how many draw; as many as there are cores, at most `MOST`, where None.
     """
-    plans = plan_split(split, sizes.count(split), sizes.long, seed)
+    plans = plan_split(
+        split, sizes.count(split), sizes.long, seed, often=sizes.often, further=sizes.further
+    )
     processes = min(cpu_count(), MOST) if processes is None else processes
     calls = (
         delayed(_make)(plans[start : start + _BATCH], seed)
@@ -76,5 +87,5 @@ def make_photo(plan: Plan, seed: int) -> Photo:
         questions=questions_of(plan),
         critique=critique,
         conversation=conversation_of(critique, generator("talk", seed, plan.id)),
-        licence=PHOTOGRAPHS[source.name].licence if photographed else DRAWN,
+        licence=about(source.name).licence if photographed else DRAWN,
     )

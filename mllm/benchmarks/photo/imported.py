@@ -63,8 +63,9 @@ def prepare_imported(
             raise ValueError(f"{source}: changed while it was read; run the command again")
         for line in ledger.lines():
             say(f"  {line}")
-        lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in ledger.rejected)
-        write_text(written / REJECTED, "".join(lines))
+        if ledger.rejected:
+            lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in ledger.rejected)
+            write_text(written / REJECTED, "".join(lines))
         train_tokenizer((*texts(), *said), written / TOKENIZER, VOCABULARY)
         return written, {
             "config": config,

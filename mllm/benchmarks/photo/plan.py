@@ -16,12 +16,11 @@ from mllm.benchmarks.photo.develop import Source
 from mllm.benchmarks.photo.draw import KINDS
 from mllm.benchmarks.photo.draw.canvas import generator
 from mllm.benchmarks.photo.operations import OPERATIONS
-from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
+from mllm.benchmarks.photo.photographs import about, photographs
 
 ASPECTS = ((3, 2), (3, 2), (2, 3), (1, 1), (16, 9))
 EDITS = 4  # operations on a picture, where so many are possible
 QUESTIONS = 6  # questions about a picture, where so many are possible
-OFTEN = 6  # of so many pictures one is a photograph
 VIEWS = 2  # pictures of a scene
 ANY = 0.35  # share of scenes whose kind is drawn from all kinds
 ENOUGH = 1.7  # operations used so many times more often than the average one wait
@@ -66,34 +65,38 @@ class Deck:
         return self._left.pop()
 
 
-def plan_split(split: str, count: int, long: int, seed: int) -> list[Plan]:
+def plan_split(
+    split: str, count: int, long: int, seed: int, *, often: int = 6, further: bool = False
+) -> list[Plan]:
     """Return the pictures of a split: the same for the same arguments.
 
     Args:
       count: how many pictures. long: their longer side in pixels.
+      often: of so many pictures one is a photograph.
+      further: whether photographs that may not be installed count.
     """
-    return list(_Dealer(split, long, seed).pictures(count))
+    dealer = _Dealer(split, long, seed, sorted(photographs(further)))
+    return list(dealer.pictures(count, often))
 
 
 class _Dealer:
     """Deals the pictures of one split."""
 
-    def __init__(self, split: str, long: int, seed: int):
+    def __init__(self, split: str, long: int, seed: int, names: Sequence[str]):
         self._split, self._long = split, long
         self._seed = f"{seed}/{split}"
         self._rng = generator("plan", self._seed)
         self._used = Counter(dict.fromkeys(OPERATIONS, 0))
         self._decks: dict[tuple[str, str], Deck] = {}
         self._aspects = Deck(ASPECTS, self._rng)
-        self._photographs = Deck(
-            [name for name, one in PHOTOGRAPHS.items() if one.split == split], self._rng
-        )
+        self._photographs = Deck([name for name in names if about(name).split == split], self._rng)
         self._asked = Counter(dict.fromkeys(ATTRIBUTES, 0))
 
-    def pictures(self, count: int) -> Iterator[Plan]:
+    def pictures(self, count: int, often: int) -> Iterator[Plan]:
+        """Yield pictures; of ``often`` pictures the last is a photograph."""
         scene, kind, views = 0, "", 0
         for number in range(count):
-            if number % OFTEN == OFTEN - 1:
+            if number % often == often - 1:
                 source = self._photograph(self._photographs.deal())
             else:
                 if views == 0:
@@ -115,9 +118,10 @@ class _Dealer:
 
     def _photograph(self, name: str) -> Source:
         """Take a part of a photograph that holds most of its subject, at an aspect of its own."""
-        about = PHOTOGRAPHS[name]
         width, height = self._size()
-        wide = width / height / about.aspect  # of the largest part, as a fraction of the whole
+        wide = (
+            width / height / about(name).aspect
+        )  # of the largest part, as a fraction of the whole
         share = self._rng.uniform(0.8, 1.0)
         part = np.array([min(wide, 1.0), min(1 / wide, 1.0)]) * share
         left, top = self._rng.uniform(0, 1 - part)
@@ -184,9 +188,9 @@ def offers(source: Source) -> frozenset[str]:
     """Return what operations may need of a source."""
     if source.kind != "photograph":
         return KINDS[source.kind].offers
-    about = PHOTOGRAPHS[source.name]
-    found = {"subject", "texture", "edges", "colours", "uneven"}
-    return frozenset(found | ({"depth", "planes"} if about.depth else set()))
+    found = {"texture", "edges", "colours", "uneven"}
+    found |= {"depth", "planes"} if about(source.name).depth else set()
+    return frozenset(found | ({"subject"} if about(source.name).box else set()))
 
 
 @cache

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from mllm.benchmarks.photo.attributes import ATTRIBUTES
 from mllm.benchmarks.photo.draw import KINDS
-from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
-from mllm.benchmarks.photo.prompts import LETTER, LOOK
-from mllm.benchmarks.photo.row import LETTERS
+from mllm.benchmarks.photo.photographs import photographs
+from mllm.benchmarks.photo.prompts import LETTER, LETTERS, LOOK
 from mllm.benchmarks.photo.taxonomy import TOPICS
 from mllm.benchmarks.photo.words import (
     ABOUT,
@@ -31,7 +30,7 @@ def texts() -> Iterator[str]:
         yield from attribute.advice.values()
     yield from (*DESCRIBE, *WEAKNESSES, *IMPROVE, NO_FAULT, NO_ADVICE)
     yield from (ABOUT.format(topic) for topic in TOPICS)
-    for shown in (*KINDS.values(), *PHOTOGRAPHS.values()):
+    for shown in (*KINDS.values(), *photographs().values()):
         yield f"A photo of {shown.title}."
     yield from (f" {letter}" for letter in LETTERS)
     yield f"USER: {LOOK}\n{LETTER}\nASSISTANT: "

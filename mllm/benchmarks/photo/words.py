@@ -6,7 +6,7 @@ import numpy as np
 
 from mllm.benchmarks.photo.attributes import ATTRIBUTES
 from mllm.benchmarks.photo.draw import KINDS
-from mllm.benchmarks.photo.photographs import PHOTOGRAPHS
+from mllm.benchmarks.photo.photographs import about
 from mllm.benchmarks.photo.plan import Plan
 from mllm.benchmarks.photo.row import Critique, Question
 from mllm.benchmarks.photo.taxonomy import TOPICS
@@ -25,7 +25,7 @@ def title_of(plan: Plan) -> str:
     """Return what a picture shows, such as "a boat at sea"."""
     source = plan.source
     if source.kind == "photograph":
-        return PHOTOGRAPHS[source.name].title
+        return about(source.name).title
     return KINDS[source.kind].title
 
 

@@ -99,7 +99,7 @@ def test_rules_make_critiques_and_say_what_they_reject(folder):
     ]
     assert ledger.rejected[0]["source_comments"] == CHAT
     assert ledger.counts["rejected_in_clean"] == ledger.counts["rejected_in_summarise"] == 1
-    assert ledger.counts["no_question_written"] == 2 and ledger.counts["comments"] == 11
+    assert ledger.counts["without_question"] == 2 and ledger.counts["comments"] == 11
 
 
 def test_one_comment_a_row_and_the_same_picture_under_two_names(folder):
@@ -125,7 +125,8 @@ WRITTEN = {
 
 
 def written(body) -> str:
-    return next(text for start, text in WRITTEN.items() if start in text_of(body))
+    found = (text for start, text in WRITTEN.items() if start in text_of(body))
+    return next(found, "A")  # to a question without the photograph
 
 
 def test_an_endpoint_writes_once_and_a_stopped_import_goes_on(folder, tmp_path):
@@ -175,13 +176,38 @@ def test_each_step_can_reject(folder, start, text, step, reason):
 
     def behave(body, attempt):
         said = text_of(body)
-        return 200, {}, completion(next(t for s, t in answers.items() if s in said))
+        return 200, {}, completion(next((t for s, t in answers.items() if s in said), "A"))
 
     with serving(behave) as server:
         endpoint = {"url": server.url, "model": "m", "key_variable": ""}
         with pytest.raises(
             ValueError, match=f"no comments became a critique; .*rejected in {step}: 3"
         ):
+            read(folder, writer="endpoint", endpoint=endpoint)
+
+
+def test_a_question_that_needs_no_photograph_is_dropped(folder):
+    def behave(body, attempt):
+        said = text_of(body)
+        if "Answer with the option" in said:  # knows that it tilts, wherever that stands
+            return 200, {}, completion(next(x[0] for x in said.split("\n") if x[3:] == "tilted"))
+        return 200, {}, completion(written(body))
+
+    with serving(behave) as server:
+        endpoint = {"url": server.url, "model": "m", "key_variable": ""}
+        photos, ledger = read(folder, writer="endpoint", endpoint=endpoint)
+    assert len(photos) == ledger.counts["without_question"] == 3
+    assert all(one.questions == () for one in photos)
+    assert photos[0].record["no_question"].startswith("answered without the photograph")
+
+
+def test_a_refusal_is_no_critique(folder):
+    def behave(body, attempt):
+        return 200, {}, completion(None, refusal="I cannot help with that.")
+
+    with serving(behave) as server:
+        endpoint = {"url": server.url, "model": "m", "key_variable": ""}
+        with pytest.raises(ValueError, match="rejected in summarise: 3"):
             read(folder, writer="endpoint", endpoint=endpoint)
 
 
@@ -196,8 +222,9 @@ def test_each_step_can_reject(folder, start, text, step, reason):
 def test_a_question_that_cannot_be_used_is_counted(folder, text, monkeypatch):
     monkeypatch.setitem(writers._STEPS, "ask", lambda known: text)
     photos, ledger = read(folder)
-    assert ledger.counts["questions_rejected"] == len(photos) == 2
-    assert all(photo.questions == () for photo in photos)
+    assert ledger.counts["without_question"] == len(photos) == 2
+    for photo in photos:
+        assert photo.questions == () and "question of the writer" in photo.record["no_question"]
 
 
 def test_replies_are_read_as_people_write_them():

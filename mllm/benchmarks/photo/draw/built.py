@@ -230,14 +230,15 @@ def huts(rng: np.random.Generator, height: int, width: int, layout: Layout) -> F
     top = rng.uniform(0.3, 0.4)
     for number, tone in enumerate(tones):
         cx = (number + 0.5) * step
-        roof = top + np.abs(x - cx) / step * 0.3
-        mask = bar(x - cx, -step * 0.46, step * 0.46, 0.004) * bar(y, roof, floor + 0.03, 0.005)
-        boards = 0.85 + 0.15 * (np.sin((x - cx) / step * 44) > 0)
-        light = mix(light, tone * boards[..., None] + 0 * y[..., None], mask)
-        door = bar(x - cx, -step * 0.16, step * 0.16, 0.004) * bar(y, top + 0.22, floor + 0.02)
-        light = mix(light, tone * 0.45, door)
-        edge = mask * bar(y - roof, -0.01, 0.025, 0.006)
-        light = mix(light, colour("#ece8de"), edge)
+        columns = slice(*np.searchsorted(x[0], (number * step, (number + 1) * step)))
+        own = x[:, columns]
+        roof = top + np.abs(own - cx) / step * 0.3
+        mask = bar(own - cx, -step * 0.46, step * 0.46, 0.004) * bar(y, roof, floor + 0.03)
+        boards = 0.85 + 0.15 * (np.sin((own - cx) / step * 44) > 0)
+        part = mix(light[:, columns], tone * boards[..., None], mask)
+        door = bar(own - cx, -step * 0.16, step * 0.16, 0.004) * bar(y, top + 0.22, floor + 0.02)
+        part = mix(part, tone * 0.45, door)
+        light[:, columns] = mix(part, colour("#ece8de"), mask * bar(y - roof, -0.01, 0.025))
     return Frame(light)
 
 

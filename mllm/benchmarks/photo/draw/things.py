@@ -27,15 +27,23 @@ def balloon(light, x, y, cx: float, cy: float, size: float, tone) -> Laid:
 
 def tree(rng, light, x, y, cx: float, base: float, size: float, tone) -> Laid:
     """Lay a tree on light."""
-    height, width = light.shape[:2]
+    columns = slice(*np.searchsorted(x[0], (cx - 0.6 * size, cx + 0.6 * size)))
+    rows = slice(*np.searchsorted(y[:, 0], (base - 1.3 * size, base + 0.02)))
+    x, y = x[:, columns], y[rows]
+    light, mask = light.copy(), np.zeros(light.shape[:2], np.float32)
+    if not x.size or not y.size:
+        return light, mask
+    height, width = y.shape[0], x.shape[1]
     trunk = bar(x - cx, -size * 0.045, size * 0.045) * bar(y, base - size * 0.65, base)
-    ragged = 0.07 * size * noise(rng, height, width, (4 * size, 4 * size))
+    ragged = 0.07 * size * noise(rng, height, width, (4, 4))
     distance = np.hypot((x - cx) / 0.85, y - (base - size * 0.66)) + ragged
     crown = smooth(distance, size * 0.36, size * 0.31)
     shade = 0.5 + 0.6 * smooth(cx - x + base - size * 0.66 - y, -size * 0.4, size * 0.4)
     leaves = grain(rng, tone * shade[..., None], 0.3, (1.5, 1.5))
-    light = mix(mix(light, colour("#2b2018"), trunk), leaves, crown)
-    return light, np.clip(trunk + crown, 0, 1)
+    part = mix(light[rows, columns], colour("#2b2018"), trunk)
+    light[rows, columns] = mix(part, leaves, crown)
+    mask[rows, columns] = np.clip(trunk + crown, 0, 1)
+    return light, mask
 
 
 def boat(light, x, y, cx: float, base: float, size: float, tone) -> Laid:

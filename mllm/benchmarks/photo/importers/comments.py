@@ -6,7 +6,8 @@
 clean      sentences about the photograph stay; greetings, scores and contest talk go
 summarise  the writer makes one critique of them
 filter     the writer says whether it is good enough
-convert    the writer makes description, weaknesses and advice of it, and a question
+convert    the writer makes description, weaknesses and advice of it, and a question; one that it
+           answers right without the photograph, in all orders of the options, is dropped
 
 What was rejected, in which step and why, is in the ledger's list.
 """

@@ -39,7 +39,7 @@ class Options:
         ``mllm.evaluation.endpoint.EndpointConfig``. model: a folder that ``mllm.load`` reads.
       licence: what is known of the terms.
 
-    A mapping's values of "" are as good as absent, so that a configuration can list the keys.
+    Columns, topics and actions of "" are as good as absent, so that a configuration can list them.
 
     Raises:
       ValueError: an unknown name, or a share that is none.
@@ -59,11 +59,10 @@ class Options:
     licence: str = "as stated by the owner of the files"
 
     def __post_init__(self):
-        for name in ("columns", "topics", "actions", "endpoint"):
-            given = {
-                key: value for key, value in _plain(getattr(self, name)).items() if value != ""
-            }
-            object.__setattr__(self, name, given)
+        for name in ("columns", "topics", "actions"):
+            given = _plain(getattr(self, name)).items()
+            object.__setattr__(self, name, {key: value for key, value in given if value != ""})
+        object.__setattr__(self, "endpoint", _plain(self.endpoint))
         for flaw, action in self.actions.items():
             lookup(ACTIONS, flaw, "flaw (actions)")
             lookup(dict.fromkeys((ERROR, LEAVE_OUT)), action, f"action for {flaw}")

@@ -72,6 +72,7 @@ _STEPS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "filter": _filter,
     "convert": _convert,
     "ask": lambda known: "NONE",  # rules cannot tell which answers are wrong
+    "blind": lambda known: "NONE",
 }
 
 
@@ -112,10 +113,8 @@ def _endpoint(given: Mapping[str, Any]) -> EndpointConfig:
     known = {one.name: one for one in fields(EndpointConfig)}
     for name in given:
         lookup(known, name, "field of endpoint")
-    if missing := {"url", "model"} - set(given):
-        raise ValueError(
-            f"writer 'endpoint' needs endpoint.{' and endpoint.'.join(sorted(missing))}"
-        )
+    if missing := [name for name in ("model", "url") if not given.get(name)]:
+        raise ValueError(f"writer 'endpoint' needs endpoint.{' and endpoint.'.join(missing)}")
     values = dict(given)
     if isinstance(values.get("patience"), Mapping):
         values["patience"] = Patience(**values["patience"])

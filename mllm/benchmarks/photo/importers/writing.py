@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mllm.benchmarks.photo.prompts import rotated, with_options
+from mllm.benchmarks.photo.row import Question
 from mllm.benchmarks.photo.taxonomy import TOPICS
 from mllm.data.conversation import system, user
 from mllm.evaluation.request import Request, Text, content_key
@@ -37,7 +39,8 @@ ASK = (
     "Question: …\nA. …\nB. …\nC. …\nD. …\nAnswer: a letter\nTopic: one of {topics}\n"
     "Sub-topic: one of those of the topic: {subtopics}\n\nCritique:\n{critique}"
 )
-LIMITS = {"summarise": 256, "filter": 8, "convert": 320, "ask": 256}  # tokens of a reply
+# Tokens of a reply.
+LIMITS = {"summarise": 256, "filter": 8, "convert": 320, "ask": 256, "blind": 8}
 _NAMED = re.compile(r"^[\W\d_]*(" + "|".join(PARTS) + r")[\s*_]*:[\s*_]*(.*)$", re.IGNORECASE)
 _LINE = re.compile(
     r"^[\W\d_]*(Question|Answer|Topic|Sub-?topic|[A-H])[\s*_]*[.:)][\s*_]*(.+)$", re.IGNORECASE
@@ -60,7 +63,7 @@ def request(step: str, text: str, **known: Any) -> Request:
     Args:
       text: the prompt. known: what it was made of, for a writer that follows rules.
     """
-    turns = (system(SYSTEM), user(text))
+    turns = (user(text),) if step == "blind" else (system(SYSTEM), user(text))
     ask = Text(LIMITS[step])
     key = content_key(step, ask.limit, turns=turns)
     return Request(key, key, {"step": step, **known}, turns, ask, model="writer")
@@ -78,6 +81,11 @@ def about_critique(step: str, critique: str) -> Request:
     subtopics = "; ".join(f"{topic}: {', '.join(below)}" for topic, below in TOPICS.items())
     fields = {"topics": ", ".join(TOPICS), "subtopics": subtopics}
     return request(step, prompts[step].format(critique=critique, **fields), critique=critique)
+
+
+def blind(question: Question, order: int) -> Request:
+    """Return the request to answer a question without the photograph."""
+    return request("blind", with_options(question.question, rotated(question.options, order)))
 
 
 def read_critique(text: str) -> str | None:

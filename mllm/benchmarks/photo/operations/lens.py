@@ -22,14 +22,14 @@ def tilt(frame: Frame, *, degrees: float, zoom: float) -> Frame:
 
 
 def keystone(frame: Frame, *, vertical: float, horizontal: float) -> Frame:
-    """Tip the camera, so that parallel lines converge.
+    """Tip the camera, so that parallel lines converge: a homography about the middle.
 
     Args:
       vertical: above 0, upright lines converge towards the top; below 0, towards the bottom.
       horizontal: above 0, level lines converge towards the right; below 0, towards the left.
     """
     y, x = frame.places()
-    scale = 1 - vertical * y + horizontal * x
+    scale = 1 / (1 + vertical * y - horizontal * x)
     return frame.at(y * scale / scale.max(), x * scale / scale.max())
 
 
@@ -49,11 +49,11 @@ def distort(frame: Frame, *, second: float, fourth: float) -> Frame:
 def fringe(frame: Frame, *, red: float, green: float, blue: float) -> Frame:
     """Enlarge the channels differently, in hundredths: lateral chromatic aberration."""
     y, x = frame.places()
-    channels = [
-        frame.at(y / (1 + amount / 100), x / (1 + amount / 100)).light[..., k]
-        for k, amount in enumerate((red, green, blue))
-    ]
-    return frame.lit(np.stack(channels, 2))
+    channels = []
+    for k, amount in enumerate((red, green, blue)):
+        one, scale = Frame(frame.light[..., k : k + 1]), 1 + amount / 100
+        channels.append(one.at(y / scale, x / scale).light if amount else one.light)
+    return frame.lit(np.concatenate(channels, 2))
 
 
 def vignette(frame: Frame, *, corner: float) -> Frame:
@@ -84,10 +84,10 @@ def lens_type(frame: Frame, *, kind: str) -> Frame:
         return frame.lit(soft + (frame.light - soft) * sharp)
     if kind == "swirl":
         share = smooth(radius, 0.3, 0.6)[..., None]
-        turned = []
-        for angle in np.linspace(-0.28, 0.28, 11):
+        bare, turned = Frame(frame.light), []
+        for angle in np.linspace(-0.28, 0.28, 9):
             cos, sin = np.cos(angle), np.sin(angle)
-            turned.append(frame.at(y * cos - x * sin, x * cos + y * sin).light)
+            turned.append(bare.at(y * cos - x * sin, x * cos + y * sin).light)
         return frame.lit(frame.light + (np.mean(turned, 0) - frame.light) * share)
     return frame
 

@@ -41,8 +41,8 @@ def line(pixels: float, angle: float) -> np.ndarray:
 def zoom_blur(frame: Frame, *, strength: float) -> Frame:
     """Blur along lines from the middle, as zooming during the exposure does."""
     y, x = frame.places()
-    steps = np.linspace(1 - strength, 1, 9)
-    return frame.lit(np.mean([frame.at(y * step, x * step).light for step in steps], 0))
+    bare, steps = Frame(frame.light), np.linspace(1 - strength, 1, 8)
+    return frame.lit(np.mean([bare.at(y * step, x * step).light for step in steps], 0))
 
 
 def defocus(frame: Frame, *, radius: float) -> Frame:

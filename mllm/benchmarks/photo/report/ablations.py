@@ -1,0 +1,88 @@
+"""What becomes of the fused model when an encoder or a part of the fusion is taken away."""
+
+from mllm.benchmarks.photo.report.contrasts import OTHERS, by_seed, topic_map, verdict
+from mllm.benchmarks.photo.report.layout import FUSED, variant_of
+from mllm.benchmarks.photo.report.study import Study, Subject
+from mllm.reporting.numbers import said, signed, signed_span
+from mllm.reporting.section import Block, Drawing, Grid, Panel, Paragraph, Section
+from mllm.reporting.text import clean_text
+
+_RULE = (
+    "Each row is a model of its own, taught and asked with one thing changed. Differences are from "
+    "{}, paired by question, in points; intervals resample sources. {}"
+)
+_PARAMETERS = "Where an encoder, a layer or query sets are left out, there are fewer parameters."
+_MAP = (
+    "Accuracy less that of {} by topic, in points; orange: the topic loses by the change. An "
+    "asterisk: the 95% interval excludes 0. That an encoder of semantics matters for topics of "
+    "meaning, and a dense one for local detail, is a hypothesis of the published figure; this is "
+    "how it stands here."
+)
+_WORDS = {
+    "gate_text": "Gate by the question alone",
+    "gate_vision": "Gate by the picture alone",
+    "gate_uniform": "All encoders weighed alike",
+    "bank_off": "The same queries for every question",
+    "encoder_residual": "Residual from the encoders",
+}
+
+
+def ablation_section(study: Study) -> Section | None:
+    """Return the ablations; None where none was run."""
+    found = ablations(study)
+    if not found:
+        return None
+    mine = study.fused
+    rows = [(mine.label, said(study.entry(mine)), "–", "–", "–", "–")]
+    rows += [_row(study, one) for one in found]
+    heads = ("Changed", "Accuracy", "Difference", "95% interval", "By seed", "Verdict")
+    note = _PARAMETERS if any(variant_of(one.run) for one in found) else ""
+    blocks: list[Block] = [
+        Grid("Ablations", heads, tuple(rows), words=(5,)),
+        Paragraph(_RULE.format(mine.label, note).strip(), note=True),
+    ]
+    if study.topics:
+        panel = Panel(
+            lambda theme: topic_map(study, {changed(o): (o, mine) for o in found}, theme),
+            f"Accuracy of each ablation less that of {mine.label}, by topic",
+        )
+        caption = _MAP.format(mine.label)
+        columns = 3 if len(found) < 3 else 1
+        blocks.append(Drawing((panel,), caption, columns, saved={"ablations": panel.draw}))
+    return Section("ablations", "What each part is worth", tuple(blocks), "Ablations")
+
+
+def ablations(study: Study) -> list[Subject]:
+    """Return the rows that change one thing of the fused model: other gates, then variants."""
+    known = {FUSED, *OTHERS, *(one.key[0] for one in study.singles)}
+    rows = [one for one in study.models if one.key[0] not in known]
+    rows += [one for one in study.ablations if one.key[0] == FUSED]
+    return [one for one in rows if study.compare(one, study.fused) is not None]
+
+
+def changed(one: Subject) -> str:
+    """Return in words what a row changes."""
+    name = variant_of(one.run) or one.key[0]
+    if name in _WORDS:
+        return _WORDS[name]
+    what, _, rest = name.partition("_")
+    if what in ("no", "without") and rest:
+        words = f"without {rest}"
+    elif rest.isdigit():
+        words = f"{rest} {what.removesuffix('s') if rest == '1' else what}"
+    else:
+        words = name
+    words = clean_text(words.replace("_", " "), 60)
+    return words[:1].upper() + words[1:]
+
+
+def _row(study: Study, one: Subject) -> tuple[str, ...]:
+    found = study.compare(one, study.fused)
+    return (
+        changed(one),
+        said(study.entry(one)),
+        signed(found.difference),
+        signed_span(found.low, found.high),
+        by_seed(found),
+        verdict(found),
+    )
