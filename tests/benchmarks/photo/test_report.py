@@ -241,7 +241,7 @@ def test_ablations_are_named_by_what_they_change(made, study):
     row = every(ablation_section(study).blocks, Grid)[0].rows[1]
     mine = np.mean([right_of(records["fused", seed]) for seed in SEEDS], axis=0)
     expected = 100 * (right_of(records["no_edges", 0]) - mine).mean()
-    assert number(row[2]) == pytest.approx(expected, abs=0.06)
+    assert number(row[3]) == pytest.approx(expected, abs=0.06)
     assert row[-1] == "worse"
 
 

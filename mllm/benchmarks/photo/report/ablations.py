@@ -9,9 +9,8 @@ from mllm.reporting.text import clean_text
 
 _RULE = (
     "Each row is a model of its own, taught and asked with one thing changed. Differences are from "
-    "{}, paired by question, in points; intervals resample sources. {}"
+    "{}, paired by question, in points; intervals resample sources."
 )
-_PARAMETERS = "Where an encoder, a layer or query sets are left out, there are fewer parameters."
 _MAP = (
     "Accuracy less that of {} by topic, in points; orange: the topic loses by the change. An "
     "asterisk: the 95% interval excludes 0. That an encoder of semantics matters for topics of "
@@ -33,13 +32,20 @@ def ablation_section(study: Study) -> Section | None:
     if not found:
         return None
     mine = study.fused
-    rows = [(mine.label, said(study.entry(mine)), "–", "–", "–", "–")]
+    rows = [(mine.label, _parameters(mine), said(study.entry(mine)), "–", "–", "–", "–")]
     rows += [_row(study, one) for one in found]
-    heads = ("Changed", "Accuracy", "Difference", "95% interval", "By seed", "Verdict")
-    note = _PARAMETERS if any(variant_of(one.run) for one in found) else ""
+    heads = (
+        "Changed",
+        "Parameters",
+        "Accuracy",
+        "Difference",
+        "95% interval",
+        "By seed",
+        "Verdict",
+    )
     blocks: list[Block] = [
-        Grid("Ablations", heads, tuple(rows), words=(5,)),
-        Paragraph(_RULE.format(mine.label, note).strip(), note=True),
+        Grid("Ablations", heads, tuple(rows), words=(6,)),
+        Paragraph(_RULE.format(mine.label), note=True),
     ]
     if study.topics:
         panel = Panel(
@@ -80,9 +86,15 @@ def _row(study: Study, one: Subject) -> tuple[str, ...]:
     found = study.compare(one, study.fused)
     return (
         changed(one),
+        _parameters(one),
         said(study.entry(one)),
         signed(found.difference),
         signed_span(found.low, found.high),
         by_seed(found),
         verdict(found),
     )
+
+
+def _parameters(one: Subject) -> str:
+    count = one.run.cost.get("parameters")
+    return "–" if count is None else f"{count:,}"

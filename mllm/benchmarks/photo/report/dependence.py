@@ -1,5 +1,6 @@
 """What the fused model answers without the photograph, with a grey one, or with another."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from mllm.benchmarks.photo.report.layout import CHANCE, label
@@ -20,6 +21,7 @@ from mllm.reporting.section import (
     Scores,
     Section,
 )
+from mllm.reporting.tables import Table
 from mllm.reporting.text import join_words
 
 _FIGURE = (
@@ -52,13 +54,25 @@ def dependence_section(study: Study) -> Section | None:
     title = "Accuracy by topic with the right photograph, and without it"
     blocks: list[Block] = [
         Paragraph(level(study, controls)),
-        Scores(topic_table(study, subjects, title)),
+        Scores(_unmarked(topic_table(study, subjects), title)),
         Listing(legend(study, controls)),
         Drawing(panels, _FIGURE.format(study.fused.label),
                 saved={"dependence": lambda theme: dependence_figure(study, controls, theme)}),
         Details("Differences by topic with their intervals", (difference_grid(study, controls),)),
     ]  # fmt: skip
     return Section("dependence", "Does it look at the photograph?", tuple(blocks), "Dependence")
+
+
+def _unmarked(table: Table, title: str) -> Table:
+    """Return a table without the marks, which compare models with each other."""
+    rows = [
+        dataclasses.replace(
+            row,
+            entries=tuple(dataclasses.replace(entry, strong=False) for entry in row.entries),
+        )
+        for row in table.rows
+    ]
+    return dataclasses.replace(table, title=title, rows=tuple(rows), rule="")
 
 
 def level(study: Study, controls: Sequence[Subject]) -> str:

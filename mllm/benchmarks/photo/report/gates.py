@@ -19,8 +19,8 @@ from mllm.reporting.text import clean_text, join_words
 
 _CAPTION = (
     "Weight of each encoder in percent, averaged over the questions of a topic{}; rows sum to 100. "
-    "Small numbers: standard deviation over questions, in points. First the mean over all {} "
-    "layers of the fusion, then each layer."
+    "Small numbers: standard deviation over questions, in points. First the mean over the "
+    "{} layers of the fusion, then each layer."
 )
 _RULE = (
     "A gate says how the features of the encoders are mixed, not what an answer depends on: "
@@ -177,7 +177,7 @@ def summary(study: Study, found: Gates) -> str:
         most.append(f"{name} for {label('topic', top)} ({points(by_topic[top])}%)")
     shared = [f"{points(between(found, at))}%" for at in range(len(found.encoders))]
     return (
-        f"{text} By topic, the weight is largest of {join_words(most)}. The topic explains "
+        f"{text} Of all topics, most weight goes to {join_words(most)}. The topic explains "
         f"{join_words(shared)} of the variance of these weights over questions."
     )
 

@@ -73,13 +73,11 @@ def legend(study: Study, subjects: Sequence[Subject]) -> tuple[tuple[str, str], 
     return tuple(found)
 
 
-def topic_table(study: Study, subjects: Sequence[Subject], title: str = "") -> Table:
+def topic_table(study: Study, subjects: Sequence[Subject]) -> Table:
     """Return accuracy: rows by topics, columns by methods."""
     places = [{"topic": topic} for topic in (ALL, *study.topics)]
     names = [label("topic", place["topic"]) for place in places]
-    return places_table(
-        study, subjects, title or "Accuracy by topic and model", "Topic", names, places
-    )
+    return places_table(study, subjects, "Accuracy by topic and model", "Topic", names, places)
 
 
 def subtopic_table(study: Study, subjects: Sequence[Subject]) -> Table:
@@ -104,9 +102,8 @@ def places_table(
     """Return accuracy with a row for each of ``places``, values of axes, that has scores."""
     rows = []
     for name, place in zip(names, places, strict=True):
-        entries = tuple(
-            study.comparison.marked_entry(one.key, study.cell(**place)) for one in subjects
-        )
+        cell = study.cell(**place)
+        entries = tuple(study.comparison.marked_entry(one.key, cell) for one in subjects)
         asked = max((entry.n or 0 for entry in entries), default=0)
         if asked:
             count = f"{asked:,.0f} question{'s' if asked > 1 else ''}"
