@@ -108,8 +108,11 @@ def write_run(
             "benchmark": {"name": "photo", "data_dir": "nowhere", "config": "micro"}
             | (section or {}),
             "objective": {"name": method, "variant": variant},
-            "model": {"encoders": [one for one in ENCODERS if variant != f"no_{one}"]},
-            "methods": {name: fusion for name, (fusion, _) in METHODS.items()},
+            "model": {"changed": variant},
+            "methods": {
+                **{name: fusion for name, (fusion, _) in METHODS.items()},
+                "dinov2": {"gate": "fixed:dinov2"},
+            },
         },
         "cost": {"steps": steps, "seconds": 30.0, "parameters": 1_000_000, "trainable": 800_000}
         if trained

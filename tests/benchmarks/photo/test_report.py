@@ -248,7 +248,19 @@ def test_ablations_are_named_by_what_they_change(made, study):
 def test_gates_that_change_alone_are_ablations_too(tmp_path, photo_micro):
     invented.write_run(tmp_path, "fused", photo_micro)
     invented.write_run(tmp_path, "gate_text", photo_micro)
-    assert [changed(one) for one in ablations(study_of(tmp_path))] == ["Gate by the question alone"]
+    invented.write_run(tmp_path, "fused", photo_micro, variant="bank_1")
+    invented.write_run(tmp_path, "fused", photo_micro, variant="layers_3")
+    assert [changed(one) for one in ablations(study_of(tmp_path))] == [
+        "Gate by the question alone", "1 query set", "3 layers"
+    ]  # fmt: skip
+
+
+def test_an_encoder_of_any_name_stands_alone(tmp_path, photo_micro):
+    for method in ("fused", "colour", "dinov2"):
+        invented.write_run(tmp_path, method, photo_micro)
+    study = study_of(tmp_path)
+    assert [one.label for one in study.singles] == ["Colour alone", "dinov2 alone"]
+    assert {one.encoder for one in study.singles} == {"colour", "dinov2"}
 
 
 def test_nothing_but_brackets_and_no_critiques(tmp_path, photo_micro):

@@ -24,6 +24,8 @@ _WORDS = {
     "bank_off": "The same queries for every question",
     "encoder_residual": "Residual from the encoders",
 }
+# What a number in the name of a variant counts.
+_COUNTED = {"layers": ("layer", "layers"), "bank": ("query set", "query sets")}
 
 
 def ablation_section(study: Study) -> Section | None:
@@ -75,7 +77,8 @@ def changed(one: Subject) -> str:
     if what in ("no", "without") and rest:
         words = f"without {rest}"
     elif rest.isdigit():
-        words = f"{rest} {what.removesuffix('s') if rest == '1' else what}"
+        one, several = _COUNTED.get(what, (what, what))
+        words = f"{rest} {one if rest == '1' else several}"
     else:
         words = name
     words = clean_text(words.replace("_", " "), 60)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from mllm.benchmarks.photo.scores import ALL, AXES, METRICS, READINGS, question_values
 from mllm.benchmarks.photo.taxonomy import TOPICS
@@ -56,6 +57,7 @@ METRIC_NAMES = {
     "embedding": "embedding similarity",
 }
 _WRONG = "_wrong"
+_FIXED = "fixed:"  # how a gate names the one encoder that it keeps
 # Colours of Okabe and Ito (2008), which readers with any colour vision tell apart.
 STYLES = {
     **dict.fromkeys((*BRACKETS, *CONTROLS), Style("muted", "*")),
@@ -129,6 +131,19 @@ def variant_of(run: Run) -> str:
     return (run.config.get("objective") or {}).get("variant") or ""
 
 
+def fusion_of(run: Run) -> Mapping[str, Any]:
+    """Return how the method of a run joins the encoders."""
+    methods = run.config.get("methods")
+    found = methods.get(run.method) if isinstance(methods, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def encoder_of(run: Run) -> str:
+    """Return the one encoder that a run keeps, or ""."""
+    gate = str(fusion_of(run).get("gate") or "")
+    return gate.removeprefix(_FIXED) if gate.startswith(_FIXED) else ""
+
+
 def label(axis: str, value: str) -> str:
     """Return what a reader sees for a value of an axis."""
     if axis == "reading":
@@ -139,12 +154,19 @@ def label(axis: str, value: str) -> str:
 
 
 def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
-    """Return the layout for some runs: the values that they have on each axis, in order."""
+    """Return the layout for some runs: the values that they have on each axis, in order, and names
+    for methods that keep one encoder.
+    """
     axes = []
     for axis in layout.axes:
         found = in_order(axis.name, (score[axis.name] for run in runs for score in run.scores))
         axes.append(Axis(axis.name, {value: label(axis.name, value) for value in found}))
-    return dataclasses.replace(layout, axes=tuple(axes))
+    singles = {
+        run.method: f"{clean_text(encoder, 30)} alone"
+        for run in runs
+        if (encoder := encoder_of(run))
+    }
+    return dataclasses.replace(layout, axes=tuple(axes), methods={**layout.methods, **singles})
 
 
 def in_order(axis: str, values: Iterable[str]) -> list[str]:

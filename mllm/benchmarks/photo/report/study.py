@@ -12,6 +12,7 @@ from mllm.benchmarks.photo.report.layout import (
     FUSED,
     HEADLINE,
     READING,
+    encoder_of,
     in_order,
     layout_of,
     variant_of,
@@ -23,7 +24,6 @@ from mllm.reporting.layout import Cell, Key
 from mllm.reporting.runs import Run
 
 Record = Mapping[str, Any]
-_FIXED = "fixed:"  # how a gate names the one encoder that it keeps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,17 +49,9 @@ class Subject:
         return [record for record in self.records if record["reading"] == reading]
 
     @property
-    def fusion(self) -> Mapping[str, Any]:
-        """Return how the method joins the encoders."""
-        methods = self.run.config.get("methods")
-        found = methods.get(self.key[0]) if isinstance(methods, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
-
-    @property
     def encoder(self) -> str:
         """Return the one encoder that the method keeps, or ""."""
-        gate = str(self.fusion.get("gate") or "")
-        return gate.removeprefix(_FIXED) if gate.startswith(_FIXED) else ""
+        return encoder_of(self.run)
 
 
 @dataclasses.dataclass(frozen=True)
