@@ -12,7 +12,7 @@ from mllm.benchmarks.photo.plan import Plan, plan_split
 from mllm.benchmarks.photo.row import Photo
 from mllm.benchmarks.photo.words import conversation_of, critique_of, facts_of, questions_of
 
-DRAWING = 2  # raise it whenever the same plan gives another picture
+DRAWING = 1  # raise it whenever the same plan gives another picture
 MOST = 16  # processes that draw
 DRAWN = "drawn; CC0 1.0"
 _BATCH = 25
@@ -27,6 +27,7 @@ class Sizes:
       train, validation, test: pictures.
       often: of so many pictures one is a photograph.
       further: whether photographs count that may not be installed.
+      operations: that pictures are made with; all where none are named.
     """
 
     long: int
@@ -35,6 +36,7 @@ class Sizes:
     test: int
     often: int = 6
     further: bool = False
+    operations: tuple[str, ...] = ()
 
     def count(self, split: str) -> int:
         """Return how many pictures a split has."""
@@ -57,7 +59,13 @@ def make_split(
       processes: how many draw; as many as there are cores, at most `MOST`, where None.
     """
     plans = plan_split(
-        split, sizes.count(split), sizes.long, seed, often=sizes.often, further=sizes.further
+        split,
+        sizes.count(split),
+        sizes.long,
+        seed,
+        often=sizes.often,
+        further=sizes.further,
+        operations=sizes.operations,
     )
     processes = min(cpu_count(), MOST) if processes is None else processes
     calls = (

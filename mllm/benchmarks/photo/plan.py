@@ -66,7 +66,14 @@ class Deck:
 
 
 def plan_split(
-    split: str, count: int, long: int, seed: int, *, often: int = 6, further: bool = False
+    split: str,
+    count: int,
+    long: int,
+    seed: int,
+    *,
+    often: int = 6,
+    further: bool = False,
+    operations: Sequence[str] = (),
 ) -> list[Plan]:
     """Return the pictures of a split: the same for the same arguments.
 
@@ -74,22 +81,33 @@ def plan_split(
       count: how many pictures. long: their longer side in pixels.
       often: of so many pictures one is a photograph.
       further: whether photographs that may not be installed count.
+      operations: that pictures are made with; all where none are named.
     """
-    dealer = _Dealer(split, long, seed, sorted(photographs(further)))
+    names = [name for name in OPERATIONS if name in operations or not operations]
+    dealer = _Dealer(split, long, seed, sorted(photographs(further)), names)
     return list(dealer.pictures(count, often))
 
 
 class _Dealer:
     """Deals the pictures of one split."""
 
-    def __init__(self, split: str, long: int, seed: int, names: Sequence[str]):
-        self._split, self._long = split, long
+    def __init__(
+        self,
+        split: str,
+        long: int,
+        seed: int,
+        photographs: Sequence[str],
+        operations: Sequence[str],
+    ):
+        self._split, self._long, self._operations = split, long, operations
         self._seed = f"{seed}/{split}"
         self._rng = generator("plan", self._seed)
-        self._used = Counter(dict.fromkeys(OPERATIONS, 0))
+        self._used = Counter(dict.fromkeys(operations, 0))
         self._decks: dict[tuple[str, str], Deck] = {}
         self._aspects = Deck(ASPECTS, self._rng)
-        self._photographs = Deck([name for name in names if about(name).split == split], self._rng)
+        self._photographs = Deck(
+            [name for name in photographs if about(name).split == split], self._rng
+        )
         self._asked = Counter(dict.fromkeys(ATTRIBUTES, 0))
 
     def pictures(self, count: int, often: int) -> Iterator[Plan]:
@@ -133,7 +151,7 @@ class _Dealer:
         if self._rng.random() < ANY:
             return self._deck("kind", "any", list(KINDS)).deal()
         wanted = min(
-            (name for name in OPERATIONS if _kinds_for(name)),
+            (name for name in self._operations if _kinds_for(name)),
             key=lambda name: (self._used[name], self._rng.random()),
         )
         return self._deck("kind", wanted, _kinds_for(wanted)).deal()
@@ -142,9 +160,9 @@ class _Dealer:
         """Draw operations that fit the source and each other, those used least first."""
         chosen: list[str] = []
         touched: set[str] = set()
-        most = ENOUGH * self._used.total() / len(OPERATIONS) + 1
+        most = ENOUGH * self._used.total() / len(self._operations) + 1
         order = sorted(
-            (name for name in OPERATIONS if OPERATIONS[name].needs <= offered),
+            (name for name in self._operations if OPERATIONS[name].needs <= offered),
             key=lambda name: (self._used[name], self._rng.random()),
         )
         for name in order:

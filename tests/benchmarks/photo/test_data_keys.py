@@ -82,7 +82,7 @@ EFFECTS = {
     "contrast": {"flat": {spread: -1}, "strong": {spread: 1}, "harsh": {spread: 1}},
     "clipping": {"shadows": {level: -1}, "highlights": {level: 1}, "neither": {spread: -1}},
     "tonal_key": {"high key": {level: 1}, "low key": {level: -1}, "matte": {spread: -1}},
-    "white_balance": {"2300 K": {blue: 1, red: -1}, "3600 K": {blue: 1}, "20000 K": {blue: -1}},
+    "white_balance": {"2000 K": {blue: 1, red: -1}, "3200 K": {blue: 1}, "40000 K": {blue: -1}},
     "cast": {"green": {green: 1}, "magenta": {green: -1}, "cyan": {red: -1}, "red": {red: 1}},
     "saturation": {"none": {chroma: -1}, "muted": {chroma: -1}, "garish": {chroma: 1}},
     "noise": {"ISO 6400": {detail: 1}, "ISO 25600": {detail: 1}},

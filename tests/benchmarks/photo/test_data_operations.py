@@ -207,12 +207,12 @@ def test_chromatic_aberration_enlarges_one_channel(frame):
     assert made[..., 0] == pytest.approx(expected, abs=1e-4)
 
 
-def test_vignette_falls_with_the_third_power():
+def test_vignette_falls_with_the_second_power():
     white = Frame(np.ones((48, 64, 3), np.float32))
     ratio = vignette(white, corner=0.3).light[..., 0]
     for row, column in ((0, 0), (12, 32), (24, 60)):
         away = np.hypot(row - 23.5, column - 31.5) / 40
-        assert ratio[row, column] == pytest.approx(1 - 0.7 * away**3, abs=1e-5)
+        assert ratio[row, column] == pytest.approx(1 - 0.7 * away**2, abs=1e-5)
 
 
 def test_mirrors_are_symmetric(frame):

@@ -148,7 +148,8 @@ def trees(rng: np.random.Generator, height: int, width: int, layout: Layout) -> 
     horizon = rng.uniform(0.42, 0.5)
     cast = layout.get("cast_shadow", "lean", rng.uniform(-0.6, 0.6))
     length = layout.get("cast_shadow", "length", 0.4)
-    hour = "overcast" if length == 0 else str(rng.choice(["midday", "morning"]))
+    sunny = str(rng.choice(["midday", "morning"]))
+    hour = "overcast" if length == 0 else sunny
     light = sky(rng, x, y, horizon, hour)
     ground = colour(str(rng.choice(["#d9dde4", "#cbb48a", "#8fa060"])))
     field = grain(rng, ground * (0.85 + 0.2 * y + 0 * x)[..., None], 0.06, (1, 4))

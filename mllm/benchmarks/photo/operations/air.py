@@ -81,8 +81,8 @@ def intrude(frame: Frame, *, side: str, seed: int) -> Frame:
         "top": (right, down),
         "bottom": (right, 1 - down),
     }[side]
-    place, wide = rng.uniform(0.3, 0.7), rng.uniform(0.12, 0.18)
-    mask = smooth(np.hypot((along - place) / wide, into / 0.3), 1.15, 0.8)[..., None]
+    place, wide = rng.uniform(0.3, 0.7), rng.uniform(0.2, 0.26)
+    mask = smooth(np.hypot((along - place) / wide, into / 0.34), 1.15, 0.8)[..., None]
     tone = np.array([[0.75, 0.25, 0.16], [0.015, 0.012, 0.01]][int(rng.integers(2))], np.float32)
     return frame.lit(frame.light * (1 - mask) + tone * mask)
 

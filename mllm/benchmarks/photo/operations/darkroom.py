@@ -128,9 +128,9 @@ OPERATIONS = (
         "dodging",
         "tone",
         {
-            "subject dodged": {"subject": 1.0, "surroundings": 0.0},
-            "subject burned": {"subject": -2.2, "surroundings": 0.0},
-            "surroundings burned": {"subject": 0.0, "surroundings": -2.2},
+            "subject dodged": {"subject": 1.5, "surroundings": 0.0},
+            "subject burned": {"subject": -3.0, "surroundings": 0.0},
+            "surroundings burned": {"subject": 0.0, "surroundings": -2.6},
             "none": {"subject": 0.0, "surroundings": 0.0},
         },
         dodge,

@@ -57,9 +57,9 @@ def fringe(frame: Frame, *, red: float, green: float, blue: float) -> Frame:
 
 
 def vignette(frame: Frame, *, corner: float) -> Frame:
-    """Multiply light by 1 in the middle and by ``corner`` in the corners (third power)."""
+    """Multiply light by 1 in the middle and by ``corner`` in the corners (second power)."""
     y, x = frame.places()
-    return frame.lit(frame.light * (1 + (corner - 1) * (y**2 + x**2) ** 1.5)[..., None])
+    return frame.lit(frame.light * (1 + (corner - 1) * (y**2 + x**2))[..., None])
 
 
 def lens_type(frame: Frame, *, kind: str) -> Frame:
@@ -101,12 +101,12 @@ def flaw(frame: Frame, *, kind: str, seed: int) -> Frame:
       seed: of where dust lies.
     """
     if kind == "fringes":
-        return fringe(frame, red=7, green=0, blue=-3)
+        return fringe(frame, red=11, green=0, blue=-5)
     if kind == "corners":
         return vignette(frame, corner=0.02)
     y, x = frame.places()
     if kind == "soft":
-        share = smooth(np.hypot(y, x), 0.3, 0.75)[..., None]
+        share = smooth(np.hypot(y, x), 0.25, 0.65)[..., None]
         return frame.lit(
             frame.light + (blurred(frame.light, 0.03 * frame.long) - frame.light) * share
         )
@@ -133,7 +133,7 @@ def effect(frame: Frame, *, kind: str, seed: int) -> Frame:
     y, x = frame.places()
     down, right = rng.uniform(-0.4, -0.2), rng.uniform(0.3, 0.6) * rng.choice([-1, 1])
     if kind == "glow":
-        return frame.lit(0.65 * frame.light + 0.75 * blurred(frame.light, 0.06 * frame.long) + 0.06)
+        return frame.lit(0.4 * frame.light + blurred(frame.light, 0.06 * frame.long) + 0.12)
     if kind == "none":
         return frame
     source = np.exp(-np.hypot(y - down, x - right) / 0.035)[..., None] * 6
@@ -172,11 +172,11 @@ OPERATIONS = (
         "tilt",
         "optics",
         {
-            "strongly left": {"degrees": 12.0, "zoom": 1.3},
-            "slightly left": {"degrees": 5.0, "zoom": 1.3},
-            "level": {"degrees": 0.0, "zoom": 1.3},
-            "slightly right": {"degrees": -5.0, "zoom": 1.3},
-            "strongly right": {"degrees": -12.0, "zoom": 1.3},
+            "strongly left": {"degrees": 14.0, "zoom": 1.35},
+            "slightly left": {"degrees": 6.0, "zoom": 1.35},
+            "level": {"degrees": 0.0, "zoom": 1.35},
+            "slightly right": {"degrees": -6.0, "zoom": 1.35},
+            "strongly right": {"degrees": -14.0, "zoom": 1.35},
         },
         tilt,
         touches="geometry",
@@ -238,9 +238,9 @@ OPERATIONS = (
         "chromatic",
         "optics",
         {
-            "red and cyan": {"red": 9.0, "green": 0.0, "blue": 0.0},
-            "blue and yellow": {"red": 0.0, "green": 0.0, "blue": 9.0},
-            "green and magenta": {"red": 0.0, "green": 9.0, "blue": 0.0},
+            "red and cyan": {"red": 13.0, "green": 0.0, "blue": 0.0},
+            "blue and yellow": {"red": 0.0, "green": 0.0, "blue": 13.0},
+            "green and magenta": {"red": 0.0, "green": 13.0, "blue": 0.0},
             "none": {"red": 0.0, "green": 0.0, "blue": 0.0},
         },
         fringe,
@@ -252,9 +252,9 @@ OPERATIONS = (
         "optics",
         {
             "black": {"corner": 0.0},
-            "dark": {"corner": 0.3},
+            "dark": {"corner": 0.42},
             "even": {"corner": 1.0},
-            "bright": {"corner": 4.0},
+            "bright": {"corner": 4.5},
         },
         vignette,
         touches="edges",
