@@ -164,7 +164,7 @@ def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
     singles = {
         run.method: f"{clean_text(encoder, 30)} alone"
         for run in runs
-        if (encoder := encoder_of(run))
+        if run.method not in layout.methods and (encoder := encoder_of(run))
     }
     return dataclasses.replace(layout, axes=tuple(axes), methods={**layout.methods, **singles})
 
