@@ -30,7 +30,7 @@ PASSED = {
     "half.jpg": "is damaged (image file is truncated",
     "nested/link/": "a link to a folder; links are not followed",
     "nowhere.jpg": "is a link to gone.jpg, which is not there",
-    "phone.heic": "is HEIC, which the Pillow installed here does not read",
+    "phone.heic": "is HEIC that cannot be read here; install pillow-heif",
     "program.eps": "is text, not a picture",
     "saved_page.jpg": "is a web page",
     "text.jpg": "is text, not a picture",

@@ -2,6 +2,8 @@
 
 import io
 import os
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import odd_pictures
@@ -135,6 +137,15 @@ def test_refusals_of_the_system_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", refuse)
     one = read_photograph(tmp_path / "mine.png", "mine.png")
     assert one.reason == "cannot be opened (Permission denied)"
+
+
+def test_heic_is_read_where_its_package_is_installed(monkeypatch):
+    called = []
+    package = SimpleNamespace(register_heif_opener=lambda: called.append("registered"))
+    monkeypatch.setitem(sys.modules, "pillow_heif", package)
+    photographs._formats.cache_clear()
+    assert "JPEG" in photographs._formats() and called == ["registered"]
+    photographs._formats.cache_clear()
 
 
 def test_names_are_text(tmp_path):

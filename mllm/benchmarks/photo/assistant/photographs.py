@@ -1,8 +1,11 @@
 """A file as a person has it, read as a photograph: upright, in sRGB, of a bounded size."""
 
+import contextlib
+import importlib
 import io
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -14,18 +17,15 @@ from mllm.files import require_file
 
 SIDE = 2048  # pixels of the longer side that a model is shown at most
 MOST_PIXELS = 96_000_000  # that are decoded at once; a JPEG is decoded smaller than it is stored
+HEIC = "pillow_heif"  # a package that teaches Pillow this format
 BY_PROGRAM = ("EPS",)  # formats that Pillow hands to another program
 PAGES = ("TIFF",)
 ONE_PHOTOGRAPH = ("MPO",)  # what phones add to it are other views, or a gain map
+RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2")
 SPECIAL = {
-    suffix: f"{name}, which the Pillow installed here does not read"
-    for name, suffixes in {
-        "HEIC": (".heic", ".heif"),
-        "AVIF": (".avif",),
-        "JPEG XL": (".jxl",),
-        "a raw file of a camera": (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),
-    }.items()
-    for suffix in suffixes
+    **dict.fromkeys((".heic", ".heif"), "HEIC that cannot be read here; install pillow-heif"),
+    **dict.fromkeys((".avif", ".jxl"), "no picture that the Pillow installed here reads"),
+    **dict.fromkeys(RAW, "a raw file of a camera; develop it first"),
 }
 
 
@@ -76,9 +76,13 @@ def read_photograph(path: Path, name: str) -> Photograph | Passed:
         return Passed(name, f"cannot be read ({str(error) or type(error).__name__})")
 
 
-def _formats() -> list[str]:
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that are read; HEIC is one of them where its package is installed."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(HEIC).register_heif_opener()
     Image.init()
-    return [name for name in Image.OPEN if name not in BY_PROGRAM]
+    return tuple(name for name in Image.OPEN if name not in BY_PROGRAM)
 
 
 def _read(image: Image.Image, name: str) -> Photograph:
