@@ -74,61 +74,86 @@ def write(lot: Sequence[Commented], writer: Answerer, ledger: Ledger) -> list[Wr
     Raises:
       ValueError: the writer failed and may answer another time; what it wrote is kept.
     """
-    done: dict[str, Written] = {}
-    cleaned = {one.digest: clean_comments(one.comments) for one in lot}
+    steps = _Steps(lot, writer, ledger)
+    steps.clean()
+    steps.summarise()
+    steps.filter()
+    steps.convert()
+    return [steps.done[one.digest] for one in lot]
 
-    def reject(one: Commented, step: str, reason: str, critique: str = "") -> None:
-        said = cleaned[one.digest]
-        done[one.digest] = Written(
-            one, said.sentences, said.dropped, critique, None, (), step, reason
-        )
-        ledger.counts[f"rejected_in_{step}"] += 1
 
-    for one in lot:
-        ledger.counts["sentences_dropped"] += sum(cleaned[one.digest].dropped.values())
-        if not cleaned[one.digest].sentences:
-            reject(one, "clean", "no sentence is about the photograph")
-    left = [one for one in lot if one.digest not in done]
-    said = _ask(writer, [summarise(cleaned[one.digest].sentences) for one in left])
-    critiques = {}
-    for one, reply in zip(left, said, strict=True):
-        if critique := read_critique(_text(reply)):
-            critiques[one.digest] = critique
-        else:
-            reject(one, "summarise", _why(reply, "the comments say nothing of the photograph"))
-    left = [one for one in left if one.digest in critiques]
-    texts = [critiques[one.digest] for one in left]
-    verdicts = _ask(writer, [about_critique("filter", text) for text in texts])
-    for one, text, reply in zip(left, texts, verdicts, strict=True):
-        if not read_verdict(_text(reply)):
-            reject(one, "filter", _why(reply, f"the verdict is {reply.text!r}"), text)
-    left = [one for one in left if one.digest not in done]
-    texts = [critiques[one.digest] for one in left]
-    parted = _ask(writer, [about_critique("convert", text) for text in texts])
-    asked = _ask(writer, [about_critique("ask", text) for text in texts])
-    for one, text, parts in zip(left, texts, parted, strict=True):
-        if read_parts(_text(parts)) is None:
-            reject(one, "convert", _why(parts, "no description stands in the reply"), text)
-    found = [_question(one, reply) for one, reply in zip(left, asked, strict=True)]
-    known = _answered_blindly([question for question, _ in found if question], writer)
-    for one, text, parts, (question, why) in zip(left, texts, parted, found, strict=True):
-        if one.digest in done:
-            continue
-        if question is not None and question.id in known:
-            question, why = None, "answered without the photograph, in each order of the options"
-        if question is None:
-            ledger.counts["without_question"] += 1
-        cleaning = cleaned[one.digest]
-        done[one.digest] = Written(
-            one,
-            cleaning.sentences,
-            cleaning.dropped,
-            text,
-            read_parts(_text(parts)),
-            () if question is None else (question,),
-            no_question=why,
-        )
-    return [done[one.digest] for one in lot]
+class _Steps:
+    """The steps on a lot of photographs, each of which leaves fewer.
+
+    Attributes:
+      done: what became of a photograph, by its digest.
+    """
+
+    def __init__(self, lot: Sequence[Commented], writer: Answerer, ledger: Ledger):
+        self._lot, self._writer, self._ledger = lot, writer, ledger
+        self._cleaned = {one.digest: clean_comments(one.comments) for one in lot}
+        self._critiques: dict[str, str] = {}
+        self.done: dict[str, Written] = {}
+
+    @property
+    def _left(self) -> list[Commented]:
+        return [one for one in self._lot if one.digest not in self.done]
+
+    def _finish(self, one: Commented, **made: Any) -> None:
+        cleaned, critique = self._cleaned[one.digest], self._critiques.get(one.digest, "")
+        self.done[one.digest] = Written(one, cleaned.sentences, cleaned.dropped, critique, **made)
+
+    def _reject(self, one: Commented, step: str, reason: str) -> None:
+        self._finish(one, step=step, reason=reason)
+        self._ledger.counts[f"rejected_in_{step}"] += 1
+
+    def _about(self, step: str) -> list[Reply]:
+        """Return the replies of a step about the critiques that are left."""
+        critiques = [self._critiques[one.digest] for one in self._left]
+        return _ask(self._writer, [about_critique(step, critique) for critique in critiques])
+
+    def clean(self) -> None:
+        """Reject where no sentence is left."""
+        for one in self._left:
+            cleaned = self._cleaned[one.digest]
+            self._ledger.counts["sentences_dropped"] += sum(cleaned.dropped.values())
+            if not cleaned.sentences:
+                self._reject(one, "clean", "no sentence is about the photograph")
+
+    def summarise(self) -> None:
+        """Let the writer make a critique of the sentences."""
+        left = self._left
+        requests = [summarise(self._cleaned[one.digest].sentences) for one in left]
+        for one, reply in zip(left, _ask(self._writer, requests), strict=True):
+            if critique := read_critique(_text(reply)):
+                self._critiques[one.digest] = critique
+            else:
+                why = _why(reply, "the comments say nothing of the photograph")
+                self._reject(one, "summarise", why)
+
+    def filter(self) -> None:
+        """Let the writer judge the critiques."""
+        for one, reply in zip(self._left, self._about("filter"), strict=True):
+            if not read_verdict(_text(reply)):
+                self._reject(one, "filter", _why(reply, f"the verdict is {reply.text!r}"))
+
+    def convert(self) -> None:
+        """Let the writer make parts and a question of the critiques."""
+        left, parted, asked = self._left, self._about("convert"), self._about("ask")
+        found = [_question(one, reply) for one, reply in zip(left, asked, strict=True)]
+        written = [question for question, _ in found if question is not None]
+        known = _answered_blindly(written, self._writer)
+        for one, reply, (question, why) in zip(left, parted, found, strict=True):
+            parts = read_parts(_text(reply))
+            if parts is None:
+                self._reject(one, "convert", _why(reply, "no description stands in the reply"))
+                continue
+            if question is not None and question.id in known:
+                question, why = None, "answered without the photograph, in all orders of options"
+            if question is None:
+                self._ledger.counts["without_question"] += 1
+            questions = () if question is None else (question,)
+            self._finish(one, parts=parts, questions=questions, no_question=why)
 
 
 def _ask(writer: Answerer, requests: Sequence[Request]) -> list[Reply]:
