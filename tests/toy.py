@@ -13,6 +13,7 @@ from mllm.checkpoints.folder import Loaded
 from mllm.data import conversation
 from mllm.data.codes import CodesConfig, with_code_tokens
 from mllm.data.conversation import Media
+from mllm.data.encoded import Encoded
 from mllm.data.packing import RowShape
 from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
@@ -104,6 +105,23 @@ def make_fused(seed: int = 0, **fusion) -> Loaded:
     # Larger than initial weights, and none of them 0: what changes anything is seen to.
     variables = jax.tree.map(lambda x: 2 * x if x.any() else x + 0.1, variables)
     return Loaded(family, config, variables, Processor(read, plain.tokenizer))
+
+
+def media_of(loaded: Loaded, prompts: Sequence[Encoded]) -> dict:
+    """The first picture of each prompt, under its instruction, as a batch holds it."""
+    pictures = [loaded.processor.prepare(prompt.media[0]) for prompt in prompts]
+    under = [loaded.processor.instruction_ids(prompt.media[0]) for prompt in prompts]
+    ids = np.full((len(prompts), 1, 32), -1, np.int32)
+    for row, those in zip(ids, under, strict=True):
+        row[0, : len(those)] = those
+    return {
+        "image": {
+            "values": np.stack([picture.tiles for picture in pictures]),
+            "extents": np.array([picture.extents for picture in pictures], np.int32),
+            "slots": np.ones((len(prompts), 1), np.int32),
+            "instructions": ids,
+        }
+    }
 
 
 def png(image: Image.Image) -> Media:
