@@ -29,7 +29,7 @@ def changed(loaded: Loaded, stage: Stage) -> Loaded:
         return loaded
     shape = loaded.config
     for key, value in stage.changes.items():
-        where = f"stage {stage.name!r}: changes has key {key!r}: field"
+        where = f"field of a model that stage {stage.name!r} changes ({key!r}):"
         shape = _with(shape, key.split("."), value, where)
     there, wanted = (_leaves(loaded.model.abstract(config)) for config in (loaded.config, shape))
     for name in {**there, **wanted}:
@@ -51,7 +51,7 @@ def _with(config, path: list[str], value: Any, where: str):
     known = {field.name: getattr(config, field.name) for field in fields(config)}
     found = lookup(known, name, where)
     if rest and not is_dataclass(found):
-        raise ValueError(f"{where} {name!r} is {found!r}, which has no fields")
+        raise ValueError(f"unknown {where} {name!r} is {found!r}, which has no fields")
     if rest:
         value = _with(found, rest, value, where)
     elif isinstance(value, list):
@@ -79,7 +79,7 @@ def renewed(loaded: Loaded, stage: Stage, seed: int, mesh: Mesh) -> Loaded:
     params = loaded.variables["params"]
     trains = what_trains(stage.schedule.trainable, params)[0] if stage.trains else []
     for name in stage.fresh:
-        lookup(params, name, f"stage {stage.name!r}: fresh: part")
+        lookup(params, name, f"part of a model that stage {stage.name!r} draws anew:")
         if name not in trains:
             raise ValueError(
                 f"stage {stage.name!r}: draws {name!r} anew, but trains {trains or 'nothing'}; "

@@ -15,10 +15,10 @@ def model():
 
 
 @pytest.mark.thorough
-def test_batches_with_media_are_those_with_images(model):
+def test_batches_with_media_are_those_with_images(model, tmp_path):
     pipeline, once = make_pipeline(model), make_pipeline(model)
-    assert precomputed.fits_in_memory(model, once)
-    once.pictures.tokens = precomputed.picture_tokens(model, once)
+    once.pictures.made = precomputed.made_of_pictures(model, once, tmp_path)
+    assert not list(tmp_path.iterdir())  # tokens follow from weights that train: none are kept
     shown = False
     for batch, other in zip(pipeline.epoch(0), once.epoch(0), strict=True):
         rng = np.random.default_rng(0)
@@ -33,6 +33,13 @@ def test_batches_with_media_are_those_with_images(model):
         )
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert shown
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_what_has_no_room_is_not_kept(model, memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(precomputed, "memory_share", lambda: memory)
+    made = precomputed.made_of_pictures(model, make_pipeline(model), tmp_path)
+    assert (made is None) == (memory == 0)
 
 
 def test_reference_values_are_kept_and_follow_what_they_depend_on(model, tmp_path, monkeypatch):
