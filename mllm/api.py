@@ -17,7 +17,7 @@ from mllm.checkpoints.text_model import read_gguf_model
 from mllm.data import anyres
 from mllm.data.conversation import Turn, image, raw, raw_prompt
 from mllm.data.processor import Processor
-from mllm.data.rows import place_images
+from mllm.data.rows import place_images, place_instructions
 from mllm.evaluation.codec import codec_of
 from mllm.evaluation.request import Ask, Choices, Picture, Reply, Request, Text, content_key
 from mllm.evaluation.runner import LocalModel
@@ -71,11 +71,14 @@ class Model:
             image token.
           pixel_values: normalised pixels in the order of their tokens: float[N, 3, H, W] for llava,
             float[B, I, 3, H, W] for idefics2 and idefics3, whose images of zeros are none,
-            float[N, P, 3, H, W] for llava_next, up to P tiles of each picture.
+            float[N, P, 3, H, W] for llava_next, up to P tiles of each picture; values from 0 to 1
+            of float[N, 3, S, S] for fused, each picture at the upper left of a square.
           attention_mask: i[B, T], 0 on padding, at either side.
           media: ``pixel_attention_mask`` [B, I, H, W] for idefics2 and idefics3, 0 on the padding
             at the right and at the bottom; ``image_sizes`` i[N, 2] for llava_next, height and width
-            of each picture before it was prepared.
+            of each picture before it was prepared, and for fused, those on its square;
+            ``instructions`` i[N, Q] for fused, ids of the text under which each picture is read,
+            -1 for padding.
 
         Raises:
           ValueError: a shape or an id that the model does not take, image tokens and images that do
@@ -104,9 +107,17 @@ class Model:
         if loaded.family == "llava_next" and pixel_values is not None:
             shown = np.asarray(pixel_values), media.pop("image_sizes", None), loaded.config
             pixel_values, offsets = anyres.published_tiles(*shown)
+        read = {}
+        if loaded.model.instructed:
+            read = {name: media.pop(name, None) for name in ("image_sizes", "instructions")}
         images, extents = self._published_images(pixel_values, media)
+        if read and len(images):
+            extents = _one_each("image_sizes", read["image_sizes"], images.shape[:1], (2,))
         if found := place_images(tokens, images, extents, None, *token, offsets):
             batch["media"] = found
+            if read:
+                ids = _one_each("instructions", read["instructions"], images.shape[:1])
+                place_instructions(found["image"], [row[row >= 0] for row in ids])
         states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
             loaded.config, loaded.variables, batch
         )
@@ -293,6 +304,20 @@ class Model:
         lookup({"orbax": _write_ours, "hf": write_folder}, format, "format")(
             local_path(path), self.loaded
         )
+
+
+def _one_each(name: str, rows, images: tuple[int], last: tuple[int, ...] = ()) -> np.ndarray:
+    """Return an input i32[N, ...] of an instructed model, one row for each of its N images.
+
+    Raises:
+      ValueError: it is missing or has another shape.
+    """
+    found = None if rows is None else np.asarray(rows, np.int32)
+    if found is None or found.ndim != 2 or found.shape[: 1 + len(last)] != (*images, *last):
+        shape = None if found is None else found.shape
+        expected = [*images, *(last or "Q")]
+        raise ValueError(f"{name}: expected shape {expected} for {images[0]} images, found {shape}")
+    return found
 
 
 def _raw_turn(prompt: str, shown: Sequence[bytes], processor: Processor, where: str) -> Turn:

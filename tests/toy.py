@@ -102,8 +102,11 @@ def make_fused(seed: int = 0, **fusion) -> Loaded:
     plain = make_processor()
     read = replace(plain.config, transform="fit", instructed=True)
     variables = MODELS[family].init(config, jax.random.key(seed))
-    # Larger than initial weights, and none of them 0: what changes anything is seen to.
-    variables = jax.tree.map(lambda x: 2 * x if x.any() else x + 0.1, variables)
+    # Further from each other than initial weights, and none of them 0: every part matters.
+    rng = np.random.default_rng(seed)
+    variables = jax.tree.map(
+        lambda x: x + rng.normal(0, 0.1, x.shape).astype(np.float32), variables
+    )
     return Loaded(family, config, variables, Processor(read, plain.tokenizer))
 
 

@@ -1,5 +1,6 @@
 """How an instructed model read each question is what its family explains, and can be read back."""
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,10 +47,11 @@ def looks(model):
 def test_looks_are_what_the_family_explains(model, looks):
     shown = [n for n, (turns, _) in enumerate(ASKED) if any(turn.media for turn in turns)]
     assert looks.keys == tuple(map(str, shown)) and looks.encoders == ("colour", "semantics")
+    explain = jax.jit(model.model.explain, static_argnums=0)
     for row, number in enumerate(shown):
         prompt = model.processor.encode(ASKED[number][0], generate=True)
         media = media_of(model, [prompt])
-        found = model.model.explain(model.config, model.variables, media)
+        found = explain(model.config, model.variables, media)
         np.testing.assert_allclose(looks.gates[row], found["gates"][0, 0], atol=1e-5)
         np.testing.assert_allclose(looks.bank[row], found["bank"][0, 0], atol=1e-5)
         if row < 3:
