@@ -37,11 +37,13 @@ MODELS = {
     "LLaVA-1.5-7B": "configs.bench.llava7b",
     "Idefics2-8B": "configs.bench.idefics2_8b",
     "LLaVA-NeXT-Mistral-7B": "configs.bench.llava_next7b",
+    "CLIP-L, DINOv2-L and SigLIP-SO400M, fused, 7B": "configs.bench.fused7b",
 }
 METHODS = ("ga", "npo", "kl_min")
 COMPARED = ("v5e:4x4", "v5p:2x2x2", "v6e:4x4")
 GROWING = ("v5e:4x4", "v5e:8x8", "v5e:16x16")
 GPU = "h100:1"
+KINDS = {"lora": "LoRA", "params": "all", "": "-"}
 READ = ("options", "optimizer", "clip", "trainable")  # what a program takes from a schedule
 
 
@@ -50,15 +52,16 @@ PAGE = """# Does it fit?
 `make fits` (`python -m experiments.fits --table docs/fits.md`) compiled these programs ahead of
 time, for TPUs and one GPU that were not attached, with {versions}. Rows have 1024
 tokens, with one row or one picture per chip, in the shapes of `configs/bench`; those of LLaVA-NeXT
-have 3328 tokens, of which its largest picture takes 2928. Weights are split over `fsdp`, and the
-backward pass recomputes the activations of a layer. The base is bfloat16 and adapters are float32;
-if all weights train, they are float32. The figures are per chip: GiB of memory, TFLOP of matrix
-products and GiB delivered by collectives, for one step or one group of pictures; generation counts
-all the tokens that it may write. Nothing was run, so there are no times. With jax 0.10 the compiler
-of TPUs runs with the least effort (`exec_time_optimization_effort` -1). For a smaller model this
-gave temporaries 2 % larger than in the fastest program, and different collectives. Collectives are
-read from the compiled text; the reader was checked on small programs, not against a closed form at
-this size.
+have 3328 tokens, of which its largest picture takes 2928; those of the model of three encoders
+hold what these made of the picture, and the instruction under which it is read has 64 tokens.
+Weights are split over `fsdp`, and the backward pass recomputes the activations of a layer. The base
+is bfloat16 and adapters are float32; if all weights train, they are float32. The figures are per
+chip: GiB of memory, TFLOP of matrix products and GiB delivered by collectives, for one step or one
+group of pictures; generation counts all the tokens that it may write. Nothing was run, so there are
+no times. With jax 0.10 the compiler of TPUs runs with the least effort
+(`exec_time_optimization_effort` -1). For a smaller model this gave temporaries 2 % larger than in
+the fastest program, and different collectives. Collectives are read from the compiled text; the
+reader was checked on small programs, not against a closed form at this size.
 
 {compiled} of {wanted} cells are compiled; `make fits` compiles the others.
 
@@ -172,7 +175,8 @@ def _settings(config, topology: str, rows: int) -> Iterator[Setting]:
 def _recomputing(config):
     changed = config.copy_and_resolve_references()
     for part in ("decoder", "vision"):
-        changed.model[part].remat = "nothing"
+        if "encoders" not in changed.model[part]:  # each of which says so itself
+            changed.model[part].remat = "nothing"
     return changed
 
 
@@ -266,7 +270,7 @@ def cells() -> list[Cell]:
     def evaluations(model: str) -> list[Cell]:
         return [Cell(model, "evaluation", "", topology) for topology in COMPARED]
 
-    llava, idefics2, following = MODELS
+    llava, idefics2, following, fused = MODELS
     growing = [Cell(llava, "npo", kind, topology) for kind in kinds for topology in GROWING]
     wanted = [
         *steps(llava),
@@ -276,6 +280,9 @@ def cells() -> list[Cell]:
         *evaluations(idefics2),
         Cell(following, "npo", "lora", GPU),
         Cell(following, "evaluation", "", GPU),
+        Cell(fused, "nll", "fusion+projector", GPU),
+        Cell(fused, "nll", "fusion+projector+lora", GPU),
+        Cell(fused, "evaluation", "", GPU),
     ]
     return list(dict.fromkeys(wanted))
 
@@ -334,13 +341,13 @@ def page(found: dict[Cell, dict | None]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows_of(found, model: str, topologies, methods=(*METHODS, "evaluation")) -> list[str]:
+def _rows_of(found, model: str, topologies, methods=(*METHODS, "nll", "evaluation")) -> list[str]:
     head = "| program | weights | topology | memory | of it arguments | peak | fits | TFLOP |"
     lines = [f"{head} collectives |", "|---|---|---|---:|---:|---:|---|---:|---|"]
     for cell, cost in found.items():
         if cell.model != model or cell.topology not in topologies or cell.method not in methods:
             continue
-        kind = {"lora": "LoRA", "params": "all", "": "-"}[cell.trainable]
+        kind = KINDS.get(cell.trainable, cell.trainable.replace("+", ", ").replace("lora", "LoRA"))
         if cost is None:
             row = [cell.method, kind, cell.topology, "not compiled yet", *[""] * 5]
             lines.append(f"| {' | '.join(row)} |")

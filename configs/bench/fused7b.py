@@ -5,6 +5,7 @@ python -m experiments.fits --config configs/bench/fused7b.py --topology h100:1
 """
 
 from configs.bench.llava7b import LLAVA_7B, sizes
+from configs.mllmu import common
 
 _LARGE = dict(patch_size=14, width=1024, heads=16, mlp_width=4096, remat="nothing")
 _IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -53,5 +54,8 @@ FUSED_7B = dict(
 
 def get_config():
     config = sizes(FUSED_7B)
+    config.benchmark.name = ""  # no study: sizes alone
+    config.objective.name = "nll"
+    config.methods.nll = common.method(trainable="fusion+projector+lora")
     config.lora.update(rank=128, targets=r"decoder/layers/\w+$")
     return config

@@ -17,6 +17,8 @@ from mllm.checkpoints.folder import load_model, save_model
 from mllm.checkpoints.pretrained import PRETRAINED
 from mllm.checkpoints.text_model import read_text_model
 from mllm.models import MODELS
+from mllm.parallel.mesh import make_mesh
+from mllm.parallel.rules import shardings
 from mllm.studies.identity import identity, made_from
 from mllm.studies.stage import Stage
 from mllm.studies.start import imported_files
@@ -72,6 +74,15 @@ def test_parts_keep_their_weights_and_the_rest_follows_the_seed(folders, assembl
         jax.tree.map(same, params[name], fresh[name])
     jax.tree.map(same, params["vision"]["colour"], fresh["vision"]["colour"])
     assert not np.array_equal(params["projector"]["fc1"]["w"], other["projector"]["fc1"]["w"])
+
+
+def test_every_parameter_of_an_encoder_has_a_place_on_a_mesh(assembled, tmp_path):
+    mesh = make_mesh(data=2, fsdp=2, tensor=2)
+    places = shardings(assembled.variables, mesh)
+    assert jax.tree.structure(places) == jax.tree.structure(assembled.variables)
+    write_encoder(tmp_path, "registers, gated")
+    _, params = read_encoder(tmp_path)
+    shardings({"params": {"vision": {"texture": params}}}, mesh)
 
 
 @pytest.mark.thorough

@@ -7,7 +7,7 @@ import jax
 import pytest
 from ml_collections import ConfigDict
 
-from configs.bench import idefics2_8b, llava7b
+from configs.bench import fused7b, idefics2_8b, llava7b
 from experiments import abstract, fits
 from mllm.models import config_from_dict
 from mllm.parallel import topology
@@ -53,6 +53,25 @@ def test_sizes_are_the_published_ones():
         count = sum(leaf.size for leaf in jax.tree.leaves(frozen["params"]))
         assert abs(count / 1e9 - billions) < 0.15, family
         assert batch["media"]["image"]["values"].shape[-2] == shape.vision.image_size
+
+
+def test_three_encoders_have_their_published_sizes_and_are_looked_through_once():
+    config = fused7b.get_config()
+    for trainable, parts in (("fusion+projector+lora", 2), ("params", 4)):
+        config.methods.nll.trainable = trainable
+        _, (state, frozen, batch) = abstract.training_step(config, "nll", one_device(), 1)
+        assert len(state.trainable["params"]) == parts
+        image = batch["media"]["image"]
+        assert ("features" in image, "values" in image) == (parts == 2, parts == 4)
+        params = {**frozen.get("params", {}), **state.trainable["params"]}
+        counts = {
+            name: sum(leaf.size for leaf in jax.tree.leaves(tree))
+            for name, tree in params["vision"].items()
+        }
+        # Of CLIP one layer of 24, of SigLIP the pooling is not there.
+        assert counts == {"clip": 290_909_184, "dinov2": 303_555_584, "siglip": 412_987_248}
+    calls = abstract.evaluation_calls(config, one_device(), 1)
+    assert list(calls) == ["looking", "pictures", "options", "replies"]
 
 
 @pytest.mark.thorough
