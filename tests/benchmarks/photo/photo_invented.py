@@ -32,7 +32,7 @@ METHODS = {
 }
 CONTROLS = {"blind": 0.25, "blank": 0.25, "wrong_photo": 0.25}
 BRACKETS = ("oracle", "random")
-PROTOCOL = Protocol(letters=8, critiques=6)
+PROTOCOL = Protocol(letters=4, critiques=6)
 
 
 class Invented:

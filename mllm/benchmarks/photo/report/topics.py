@@ -136,7 +136,8 @@ def _by_attribute(one: Subject) -> dict[str, list[float]]:
     found = defaultdict(list)
     for run in one.runs:
         for record in read_jsonl(run.records_path):
-            if record["reading"] == "text" and "accuracy" in record["metrics"]:
+            asked = record["reading"] == "text" and record["attribute"]
+            if asked and "accuracy" in record["metrics"]:
                 found[record["attribute"]].append(record["metrics"]["accuracy"])
     return found
 
