@@ -121,6 +121,7 @@ def test_a_card_holds_photograph_attention_options_answers_and_critique(study, p
         assert answers["Fused"].text == chosen
         assert bool(answers["Wrong photo"].picture) == card.title.startswith(DEPENDS)
         assert {"Edits", "Licence", "Critique", "Covered"} <= {one.label for one in look.answers}
+        assert look.captions == ("before the edits",) and look.pictures[0] != question.pictures[0]
         (gates,) = look.bars
         assert [name for name, _ in gates.rows] == [*invented.ENCODERS]
 
@@ -195,7 +196,8 @@ def _texts_only(sweep, benchmark):
 def test_what_anybody_wrote_is_text_in_every_format(tmp_path, photo_micro):
     hostile = Hostile(photo_micro)
     for method in ("fused", "wrong_photo"):
-        invented.write_run(tmp_path, method, hostile, said=lambda text: HOSTILE + text)
+        section = {"config": "photobench"}  # made records hold nothing that a person wrote
+        invented.write_run(tmp_path, method, hostile, said=HOSTILE.__add__, section=section)
     report = dataclasses.replace(
         REPORT, sections=_texts_only, open_benchmark=lambda section: hostile
     )

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from mllm.benchmarks.photo.album import Album
+from mllm.benchmarks.photo.develop import encode, from_record
 from mllm.benchmarks.photo.prompts import LETTERS
 from mllm.benchmarks.photo.report.gates import looks_of
 from mllm.benchmarks.photo.report.layout import CONTROLS, READING, label
 from mllm.benchmarks.photo.report.picked import DEPENDS, MOST, by_question, picked, right
 from mllm.benchmarks.photo.report.study import Record, Study, Subject
 from mllm.benchmarks.photo.row import Photo
+from mllm.benchmarks.photo.sheet import unedited
 from mllm.reporting.overlay import overlay
 from mllm.reporting.pictures import thumbnail
 from mllm.reporting.section import Answer, Bars, Card, Gallery, Paragraph, Sample, Section
@@ -218,10 +220,28 @@ def _look(source: _Source, kind: str, record: Record, photo: Photo | None) -> Sa
         )
     if not answers and not bars:
         return None
-    title = "How the photograph was made, the gate, and the critique"
+    before = None if source.study.imported or photo is None else _before(photo)
     return Sample(
-        slug("look", kind, record["question"]), title, "", "", tuple(answers), bars=bars
-    )  # fmt: skip
+        id=slug("look", kind, record["question"]),
+        title="How the photograph was made, the gate, and the critique",
+        question="",
+        gold="",
+        answers=tuple(answers),
+        pictures=(before,) if before else (),
+        captions=("before the edits",) if before else (),
+        bars=bars,
+    )
+
+
+def _before(photo: Photo) -> str | None:
+    """Return the data URI of what was in front of the camera, without edits; None where the
+    photographs are not installed on this machine.
+    """
+    try:
+        picture = encode(unedited(*from_record(photo.record)))
+    except FileNotFoundError:
+        return None
+    return thumbnail(picture, _SIDE, enlarge=True)
 
 
 def _layers(gates: np.ndarray) -> list[tuple[str, list[float]]]:
