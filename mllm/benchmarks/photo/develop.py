@@ -105,5 +105,5 @@ def _apply(frame: Frame, stage: str, edits: Edits) -> Frame:
 def encode(pixels: np.ndarray) -> bytes:
     """Return a picture as a PNG file."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=3)
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
     return stream.getvalue()

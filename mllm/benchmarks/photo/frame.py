@@ -59,9 +59,8 @@ class Frame:
 
         def read(layers: np.ndarray) -> np.ndarray:
             flat, corner = layers.reshape(height * width, -1), top * width + left
-            above = flat[corner] + (flat[corner + 1] - flat[corner]) * right
-            corner = corner + width
-            below = flat[corner] + (flat[corner + 1] - flat[corner]) * right
+            a, b, c, d = (flat.take(corner + step, 0) for step in (0, 1, width, width + 1))
+            above, below = a + (b - a) * right, c + (d - c) * right
             return above + (below - above) * down
 
         return self.each(read)

@@ -21,7 +21,6 @@ from mllm.benchmarks.photo.photographs import about, photographs
 ASPECTS = ((3, 2), (3, 2), (2, 3), (1, 1), (16, 9))
 EDITS = 4  # operations on a picture, where so many are possible
 QUESTIONS = 6  # questions about a picture, where so many are possible
-VIEWS = 2  # pictures of a scene
 ANY = 0.35  # share of scenes whose kind is drawn from all kinds
 ENOUGH = 1.7  # operations used so many times more often than the average one wait
 
@@ -73,7 +72,7 @@ def plan_split(
     *,
     often: int = 6,
     further: bool = False,
-    operations: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> list[Plan]:
     """Return the pictures of a split: the same for the same arguments.
 
@@ -81,9 +80,9 @@ def plan_split(
       count: how many pictures. long: their longer side in pixels.
       often: of so many pictures one is a photograph.
       further: whether photographs that may not be installed count.
-      operations: that pictures are made with; all where none are named.
+      left_out: operations that no picture is made with.
     """
-    names = [name for name in OPERATIONS if name in operations or not operations]
+    names = [name for name in OPERATIONS if name not in left_out]
     dealer = _Dealer(split, long, seed, sorted(photographs(further)), names)
     return list(dealer.pictures(count, often))
 
@@ -112,15 +111,11 @@ class _Dealer:
 
     def pictures(self, count: int, often: int) -> Iterator[Plan]:
         """Yield pictures; of ``often`` pictures the last is a photograph."""
-        scene, kind, views = 0, "", 0
         for number in range(count):
             if number % often == often - 1:
                 source = self._photograph(self._photographs.deal())
             else:
-                if views == 0:
-                    scene, kind, views = scene + 1, self._kind(), VIEWS
-                views -= 1
-                source = Source(kind, f"{self._seed}/{scene}", *self._size())
+                source = Source(self._kind(), f"{self._seed}/{number}", *self._size())
             settings = self._settings(offers(source))
             yield Plan(
                 f"{self._split}-{number:05d}", self._split, source, settings, self._ask(settings)

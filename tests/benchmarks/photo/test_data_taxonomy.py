@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mllm.benchmarks.photo.generate import SIZES
 from mllm.benchmarks.photo.operations import OPERATIONS
 from mllm.benchmarks.photo.plan import offers, plan_split
 from mllm.benchmarks.photo.table import attributes_table, operations_table
@@ -69,6 +70,16 @@ def test_operations_of_a_picture_fit_the_source_and_each_other():
         assert {ATTRIBUTES[name].operation for name in asked} == set(plan.settings)
         assert len(set(asked)) == len(asked) <= 6
     assert seen == set(OPERATIONS)
+
+
+def test_a_config_deals_all_operations_but_those_left_out():
+    tiny = SIZES["tiny"]
+    left_out = set(tiny.left_out)
+    assert left_out < set(OPERATIONS) and len(left_out) == 25
+    plans = plan_split("train", 400, 96, 0, left_out=tiny.left_out)
+    assert {name for plan in plans for name in plan.settings} == set(OPERATIONS) - left_out
+    kept = [one for one in ATTRIBUTES.values() if one.operation not in left_out]
+    assert {one.topic for one in kept} == set(TOPICS) - {"Storytelling"} and len(kept) == 49
 
 
 def test_the_page_has_the_tables():

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mllm.benchmarks.photo.draw import built, outdoors, studio
 from mllm.benchmarks.photo.draw.canvas import generator
 from mllm.benchmarks.photo.draw.parts import Layout
@@ -106,4 +108,8 @@ def draw_scene(
     parts = Layout({name: dict(values) for name, values in layout.items()})
     draw = lookup(KINDS, kind, "kind of scene").draw
     frame = draw(generator("scene", kind, seed), height, width, parts)
-    return frame.lit(frame.light)
+    maps = [
+        None if found is None else np.asarray(found, np.float32)
+        for found in (frame.subject, frame.depth)
+    ]
+    return Frame(frame.light.astype(np.float32), *maps, facts=frame.facts)
