@@ -3,11 +3,11 @@ content, in a folder for all that the features follow from besides.
 """
 
 import hashlib
-import io
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from mllm.checkpoints.digest import weights_digest
@@ -27,6 +27,7 @@ class FeatureFiles:
 
     A file is written aside and renamed, and begins with a digest of its content, its key and its
     picture: what a killed process left, or what was changed or moved since, is no file of these.
+    Then come a line with type and shape, and the values.
 
     Attributes:
       folder: holds the files. key: digest of all that features follow from besides the picture.
@@ -38,7 +39,7 @@ class FeatureFiles:
     def path(self, number: int) -> Path:
         """Return where the features of a picture are."""
         name = f"{~number:015x}"
-        return self.folder / name[:2] / f"{name}.npy"
+        return self.folder / name[:2] / f"{name}.features"
 
     def has(self, number: int) -> bool:
         """Return whether there is a file for a picture; it may be damaged."""
@@ -53,13 +54,14 @@ class FeatureFiles:
         seal, content = found[:_SEAL], found[_SEAL:]
         if seal != self._seal(number, content):
             return None
-        return np.load(io.BytesIO(content), allow_pickle=False)
+        described, _, values = content.partition(b"\n")
+        kind, shape = json.loads(described)
+        return np.frombuffer(values, jnp.dtype(kind)).reshape(shape)
 
     def write(self, number: int, features: np.ndarray) -> None:
         """Write the features of a picture."""
-        file = io.BytesIO()
-        np.save(file, features, allow_pickle=False)
-        content = file.getvalue()
+        described = json.dumps([features.dtype.name, features.shape])
+        content = described.encode() + b"\n" + features.tobytes()
         with replacing(self.path(number)) as temporary:
             temporary.write_bytes(self._seal(number, content) + content)
 

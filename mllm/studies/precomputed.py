@@ -16,7 +16,7 @@ import numpy as np
 from mllm.checkpoints.loaded import Loaded
 from mllm.data.images import Picture
 from mllm.data.pipeline import Pipeline
-from mllm.evaluation.looking import TILES, features_of, look, looked_at, memory_share
+from mllm.evaluation.looking import TILES, Features, features_of, look, looked_at, memory_share
 from mllm.files import replacing
 from mllm.ops.attention import kernels_for
 from mllm.ops.segments import segment_sums
@@ -109,14 +109,18 @@ def made_of_pictures(
     pictures = pipeline.pictures
     if pictures is None or pictures.augmented:
         return None
-    needed = _bytes_needed(loaded, pipeline)
-    in_memory = needed <= memory_share()
+    numbers = {number for example in pipeline.examples for number in example.pictures.tolist()}
+    each = pictures.most * _bytes_of_tile(loaded, pipeline)
+    in_memory = len(numbers) * each <= memory_share()
     if not pictures.processor.config.instructed:
         return _tokens(loaded, pipeline) if in_memory else None
     found = features_of(loaded, pictures.processor, folder)
-    if not in_memory and (found.files is None or not _fits_on_disk(folder, needed)):
+    if found.files is not None:
+        new = sum(not found.files.has(number) for number in numbers)
+        if FREE * new * each > _free(folder):
+            found = Features()
+    if found.files is None and not in_memory:
         return None
-    numbers = list(dict.fromkeys(n for e in pipeline.examples for n in e.pictures.tolist()))
     missing = {number for number in numbers if found.find(number) is None}
     shown = pictures.all(pipeline.examples, pipeline.source, missing)
     for number, features in _looked_at(loaded, pipeline, shown):
@@ -124,21 +128,20 @@ def made_of_pictures(
     return found
 
 
-def _bytes_needed(loaded: Loaded, pipeline: Pipeline) -> int:
-    """Return the bytes of what encoders make of all pictures of a pipeline."""
+def _bytes_of_tile(loaded: Loaded, pipeline: Pipeline) -> int:
+    """Return the bytes of what encoders make of a tile."""
     pictures = pipeline.pictures
     values = jax.ShapeDtypeStruct((TILES, 1, pictures.height, pictures.width, 3), np.uint8)
     extents = jax.ShapeDtypeStruct((TILES, 1, 2), np.int32)
     media = {"image": {"values": values, "extents": extents}}
     made = jax.eval_shape(partial(look, loaded.model, loaded.config), loaded.variables, media)
-    tile = made.size // TILES * made.dtype.itemsize
-    count = len({number for example in pipeline.examples for number in example.pictures.tolist()})
-    return count * pictures.most * tile
+    return made.size // TILES * made.dtype.itemsize
 
 
-def _fits_on_disk(folder: Path, needed: int) -> bool:
-    folder.mkdir(parents=True, exist_ok=True)
-    return FREE * needed <= shutil.disk_usage(folder).free
+def _free(folder: Path) -> int:
+    """Return the bytes that are free on the disk of a folder, which may not be there yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    return shutil.disk_usage(there).free
 
 
 def _tokens(loaded: Loaded, pipeline: Pipeline) -> dict[int, np.ndarray]:

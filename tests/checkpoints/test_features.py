@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from toy import make_fused
@@ -33,6 +34,14 @@ def test_features_are_read_as_they_were_written(files, tmp_path):
     assert files.has(NUMBER) and files.read(OTHER) is None
     again = FeatureFiles(tmp_path, "k" * 64)
     np.testing.assert_array_equal(again.read(NUMBER), FEATURES)
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
+def test_features_keep_their_type(files, kind):
+    features = FEATURES.astype(jnp.dtype(kind))
+    files.write(NUMBER, features)
+    found = files.read(NUMBER)
+    assert found.dtype == features.dtype and found.tobytes() == features.tobytes()
 
 
 DAMAGES = {

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from mllm.data.conversation import image, system, user
-from mllm.evaluation.baselines import Blind, majority, oracle, random_choice
+from mllm.evaluation.baselines import Blind, Replaced, majority, oracle, random_choice
 from mllm.evaluation.request import Choices, Picture, Request, Text
 
 COLOURS = ("red", "blue", "green")
@@ -80,6 +80,29 @@ def test_blind_sees_the_text_only():
     assert [turn.parts for turn in seen[0].turns] == [("Look.",), ("What colour?",)]
     assert seen[0].tags == {"group": "x"}
     assert answerer.identity == {"baseline": "blind", "of": {"model": "m"}}
+
+
+def test_other_pictures_are_shown_in_the_same_places():
+    seen = []
+
+    class Inner:
+        identity = {"model": "m"}  # noqa: RUF012
+
+        def answer(self, requests, done):
+            seen.extend(requests)
+            yield from oracle(lambda asked: "red").answer(requests, done)
+
+    def shown(request, medium):
+        return image(medium.data + request.key.encode())
+
+    turns = user(image(b"1"), "Who?", image(b"2")), user("And here?")
+    asked = [Request(key, "c", {"group": "x"}, turns, Text(3)) for key in ("a", "b")]
+    answerer = Replaced(Inner(), shown, "other_pictures")
+    assert [reply.key for reply in replies(answerer, asked)] == ["a", "b"]
+    for request in seen:
+        one, two = (image(data + request.key.encode()) for data in (b"1", b"2"))
+        assert request.turns == (user(one, "Who?", two), user("And here?"))
+    assert answerer.identity == {"baseline": "other_pictures", "of": {"model": "m"}}
 
 
 def test_baselines_show_pictures_where_they_are_asked_for():

@@ -167,7 +167,7 @@ def test_a_changed_configuration_is_that_of_the_trained_model(workdir):
 
 @pytest.mark.thorough
 def test_training_on_features_is_training_on_pictures(workdir, benchmark, tmp_path, monkeypatch):
-    assert len(list((workdir / "features").rglob("*.npy"))) == len(PICTURES)
+    assert len(list((workdir / "features").rglob("*.features"))) == len(PICTURES)
     shutil.copytree(workdir / "encoders", tmp_path / "encoders")
     monkeypatch.setattr(train, "made_of_pictures", lambda *_: None)
     ensure("tuned", make_config(), tmp_path, SYSTEM, benchmark)

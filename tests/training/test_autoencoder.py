@@ -99,9 +99,10 @@ def test_what_cannot_be_shown_singly_is_named(model):
     with pytest.raises(ValueError, match="no pictures to train on"):
         Singles([Example("0", "0", (user("words"),))], model.processor, ROWS)
     split = replace(model.processor.config, transform="idefics2", longest_edge=32, shortest_edge=16)
-    split = replace(model.processor, config=split)
-    with pytest.raises(ValueError, match="single ones are trained on in one size"):
-        Singles(batches(model).source, split, ROWS)
+    fitted = replace(model.processor.config, transform="fit")
+    for config in (split, fitted):
+        with pytest.raises(ValueError, match="single ones are trained on in one size"):
+            Singles(batches(model).source, replace(model.processor, config=config), ROWS)
     with pytest.raises(ValueError, match="unknown kind of views 'gentel'; did you mean 'gentle'"):
         batches(model, "gentel")
 
