@@ -12,6 +12,7 @@ from experiments.common import DRY_RUN, define_path, note, run, say
 from experiments.planning import end_of_plan
 from mllm.api import load
 from mllm.benchmarks.photo.assistant.command import critique_folder, describe_folder
+from mllm.benchmarks.photo.assistant.questions import untaught
 from mllm.paths import local_path
 
 CHECKPOINT = define_path("checkpoint", "folder of a finished run, or of a model", required=True)
@@ -26,7 +27,10 @@ def main(arguments):
             say(line)
         end_of_plan()
         return
-    results, page = critique_folder(lambda: load(CHECKPOINT.value).loaded, folder, out, note)
+    checkpoint = CHECKPOINT.value
+    results, page = critique_folder(
+        lambda: load(checkpoint).loaded, folder, out, note, untaught(checkpoint)
+    )
     for one in results.passed:
         say(f"passed over: {one.name}: {one.reason}")
     say(f"photographs critiqued: {len(results.critiqued)}; page: {page}")

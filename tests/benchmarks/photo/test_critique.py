@@ -18,11 +18,13 @@ from mllm.benchmarks.photo.assistant.asking import Question, Remark, request_of
 from mllm.benchmarks.photo.assistant.files import Passed
 from mllm.benchmarks.photo.assistant.gates import Seen
 from mllm.benchmarks.photo.assistant.page import address, mean_gate, render
-from mllm.benchmarks.photo.assistant.questions import PRESUMING, questions
+from mllm.benchmarks.photo.assistant.questions import PRESUMING, questions, untaught
 from mllm.benchmarks.photo.assistant.result import Critiqued, Results, as_json
+from mllm.benchmarks.photo.generate import SIZES
 from mllm.benchmarks.photo.taxonomy import ATTRIBUTES, TOPICS
 from mllm.evaluation.looks import explained
 from mllm.evaluation.request import Choices, Text
+from mllm.files import write_sealed
 
 TWO = (
     Question("description", "What is it?", Text(4)),
@@ -63,7 +65,7 @@ def asked(monkeypatch):
             yield lot
 
     monkeypatch.setattr(asking.LocalModel, "answer", count)
-    monkeypatch.setattr(command, "questions", lambda: TWO)
+    monkeypatch.setattr(command, "questions", lambda untaught: TWO)
     return keys
 
 
@@ -221,6 +223,22 @@ def test_pages_have_addresses_of_their_own():
     found = {address(folder).as_posix() for folder in folders}
     assert len(found) == len(folders) and "index.html" in found
     assert "folders/a/index.html_/index.html" in found
+
+
+def test_what_a_run_was_not_taught_is_not_asked(tmp_path):
+    assert untaught(tmp_path) == frozenset()
+    section = {"name": "photo", "config": "tiny"}
+    write_sealed(tmp_path / "run.json", {"config": {"benchmark": section}, "files": {}})
+    left_out = untaught(tmp_path)
+    assert left_out == set(SIZES["tiny"].left_out)
+    asked = {one.text for one in questions(left_out) if isinstance(one.ask, Choices)}
+    assert asked
+    for one in ATTRIBUTES.values():
+        if one.operation in left_out:
+            assert one.questions[0] not in asked
+    section["config"] = "photobench"
+    write_sealed(tmp_path / "run.json", {"config": {"benchmark": section}, "files": {}})
+    assert untaught(tmp_path) == frozenset()
 
 
 def test_all_topics_and_attributes_are_asked():

@@ -26,7 +26,11 @@ PREVIEW, LOOK = 640, 240  # pixels of the longer side on the page
 
 
 def critique_folder(
-    load: Callable[[], Loaded], folder: Path, out: Path, note: Callable[[str], None]
+    load: Callable[[], Loaded],
+    folder: Path,
+    out: Path,
+    note: Callable[[str], None],
+    untaught: frozenset[str] = frozenset(),
 ) -> tuple[Results, Path]:
     """Write critique.json and the pages of a folder, and return what they hold and the first page.
 
@@ -35,6 +39,7 @@ def critique_folder(
     Args:
       load: reads the model; it must take pictures.
       note: prints a line about progress.
+      untaught: operations that the model was not taught, and is not asked about.
 
     Raises:
       FileNotFoundError: there is no such folder, or it holds no file.
@@ -45,7 +50,7 @@ def critique_folder(
     if not files and not passed:
         raise FileNotFoundError(f"{folder}: holds no files; give a folder of photographs")
     with hold(out):
-        critic = Critic(_seeing(load()), tuple(questions()), out)
+        critic = Critic(_seeing(load()), tuple(questions(untaught)), out)
         title = name_of(folder.resolve(), folder.resolve().parent)
         results = Results(title, {"weights": critic.digest[:12]}, critic.encoders, passed=passed)
         for number, (photographs, failed) in enumerate(_lots(files, folder), 1):
