@@ -15,6 +15,7 @@ from mllm.files import require_file
 from mllm.registry import lookup
 
 PACKAGE = "scikit-image"
+LARGEST = 1024  # pixels: longer photographs are reduced
 WALLPAPERS = Path("/usr/share/backgrounds")  # where Debian's packages of wallpapers put them
 COLLECTIONS = {  # below it: title of the photographs and their licence
     "mate/nature": ("nature", "GPL-2.0-or-later (mate-backgrounds)"),
@@ -135,10 +136,12 @@ def _folder(package: str) -> Path:
 
 @lru_cache(8)
 def pixels(name: str) -> np.ndarray:
-    """Return a photograph as linear light float32[H, W, 3]."""
+    """Return a photograph as linear light float32[H, W, 3], at most `LARGEST` pixels long."""
     data = about(name).path(about(name).file).read_bytes()
     with Image.open(io.BytesIO(data)) as image:
-        return to_linear(np.asarray(image.convert("RGB"), np.float32) / 255)
+        shown = image.convert("RGB")
+    shown.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return to_linear(np.asarray(shown, np.float32) / 255)
 
 
 @lru_cache(8)
@@ -179,4 +182,4 @@ def photograph(name: str, box: tuple[float, float, float, float], height: int, w
         across = (x - (left + right) / 2) / (right - left) * 2
         down = (y - (top + bottom) / 2) / (bottom - top) * 2
         subject = smooth(np.hypot(across[None], down[:, None]), 1.08, 0.92).astype(np.float32)
-    return Frame(light, subject, None if distance is None else part(distance))
+    return Frame(light, subject, None if distance is None else np.clip(part(distance), 0, 1))

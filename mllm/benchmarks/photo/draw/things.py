@@ -51,7 +51,7 @@ def boat(light, x, y, cx: float, base: float, size: float, tone) -> Laid:
     dx, up = (x - cx) / size, (base - y) / size
     hull = smooth(np.abs(dx), 0.41 + 0.25 * up, 0.35 + 0.25 * up) * bar(up, -0.02, 0.16, 0.02)
     left = smooth(-dx, 0.36 * (0.98 - up), 0.33 * (0.98 - up)) * (dx < -0.02)
-    right = smooth(dx, 0.26 * (0.86 - up), 0.23 * (0.86 - up)) * (dx > 0.02)
+    right = smooth(dx, 0.26 * (0.86 - up), 0.23 * (0.86 - up)) * (dx > 0.02) * (up < 0.85)
     sails = np.clip(left + right, 0, 1) * smooth(up, 0.17, 0.2) * (up < 0.97)
     light = mix(light, tone, hull)
     light = mix(light, colour("#f5f1e6") * (0.75 + 0.25 * (dx < 0) + 0 * up)[..., None], sails)

@@ -105,8 +105,8 @@ OPERATIONS = (
         "haze",
         "tone",
         {
-            "dense": {"veil": 0.78},
-            "light": {"veil": 0.4},
+            "dense": {"veil": 0.72},
+            "light": {"veil": 0.36},
             "none": {"veil": 0.0},
             "overdone": {"veil": -1.0},
         },

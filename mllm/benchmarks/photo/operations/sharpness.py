@@ -176,7 +176,7 @@ OPERATIONS = (
             "zoom": {"zoom": 0.3},
         },
         blur,
-        touches="detail",
+        touches="detail geometry",
         needs="texture",
     ),
     operation(
@@ -189,7 +189,7 @@ OPERATIONS = (
             "f/1.4": {"plane": 0.3, "aperture": 160},
         },
         focus,
-        touches="detail air",
+        touches="detail air geometry",
         needs="planes subject",
     ),
     operation(
