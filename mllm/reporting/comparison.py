@@ -56,6 +56,7 @@ class Comparison:
         self.methods = tuple(key for key in self.keys if layout.kind(key[0]) == "method")
         self._marks: dict[Cell, Mapping[Key, Mark]] = {}
         self._draws: dict[tuple[Key, Cell], np.ndarray | None] = {}
+        self._means: dict[tuple[Key, Cell], Answers | None] = {}
         self._differences: dict[tuple[Key, Key, Cell], tuple[float, float]] = {}
         self._scores = {
             key: {(*layout.cell(score), run.seed): score for run in runs for score in run.scores}
@@ -144,10 +145,12 @@ class Comparison:
 
     def answers(self, key: Key, cell: Cell) -> Answers | None:
         """Return the score of each question, averaged over seeds; None where unknown."""
-        seeds = self._answers[key]
-        if any(cell not in one for one in seeds):
-            return None
-        return paired.mean_over_seeds([one[cell] for one in seeds])
+        if (key, cell) not in self._means:
+            seeds = self._answers[key]
+            known = all(cell in one for one in seeds)
+            found = paired.mean_over_seeds([one[cell] for one in seeds]) if known else None
+            self._means[key, cell] = found
+        return self._means[key, cell]
 
     @functools.cached_property
     def _answers(self) -> dict[Key, list[Mapping[Cell, Answers]]]:
