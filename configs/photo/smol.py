@@ -33,13 +33,13 @@ def get_config() -> ConfigDict:
         dtype="float32",
     )
     config.methods.semantics = common.fusion("fixed:semantics")
-    config.rows.update(tokens=256, supervised=64, answers=4)
+    config.rows.update(tokens=256, supervised=96, answers=8)
     lessons = dict(forms=("text",), critiques=False, conversations=False)
     config.align.update(**lessons)
-    config.align.schedule.update(epochs=1, learning_rate=1e-3, rows=8, warmup=4)
+    config.align.schedule.update(epochs=1, learning_rate=1e-3, rows=4, warmup=4)
     config.tune.update(**lessons)
     config.tune.schedule.update(
-        trainable="fusion+projector+lora", epochs=1, learning_rate=1e-3, rows=8, warmup=4
+        trainable="fusion+projector+lora", epochs=1, learning_rate=1e-3, rows=4, warmup=4
     )
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
     config.evaluation.update(
