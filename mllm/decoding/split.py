@@ -32,7 +32,16 @@ def split_for_decoding(variables: Variables, *, donate: bool = False) -> Variabl
     return split_layers(variables, cut)
 
 
-def decoding_program(*static: str) -> Callable:
+def without_decoder(variables: Variables) -> Variables:
+    """Return what encoders read: variables without those of the decoder, however it is split."""
+    return {
+        name: {part: tree for part, tree in parts.items() if part != "decoder"}
+        for name, parts in variables.items()
+        if name != "layers"
+    }
+
+
+def decoding_program(*static: str, reads: Callable = lambda variables: variables) -> Callable:
     """Compile ``function(model, config, variables, ...)``, which receives split layers.
 
     Variables that ``split_for_decoding`` has not split are split inside the program, which then
@@ -41,6 +50,8 @@ def decoding_program(*static: str) -> Callable:
 
     Args:
       static: names of further static arguments.
+      reads: returns what the function reads of the variables; weights that differ elsewhere in
+        their form then share a program.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -60,12 +71,12 @@ def decoding_program(*static: str) -> Callable:
         @wraps(function)
         def run(model, config, variables, *arguments, **options):
             program = program_on(mesh_of(variables))
-            return program(model, config, variables, *arguments, **options)
+            return program(model, config, reads(variables), *arguments, **options)
 
         def lower(model, config, variables, *arguments, **options):
             """Return the program for shapes or arrays, lowered and not run."""
             program = program_on(mesh_of(variables))
-            return program.lower(model, config, variables, *arguments, **options)
+            return program.lower(model, config, reads(variables), *arguments, **options)
 
         run.lower = lower
         return run

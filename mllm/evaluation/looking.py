@@ -13,7 +13,7 @@ from mllm.data.cache import Cache
 from mllm.data.images import Picture
 from mllm.data.processor import Processor
 from mllm.data.rows import stack_tiles
-from mllm.decoding.split import decoding_program
+from mllm.decoding.split import decoding_program, without_decoder
 
 TILES = 16  # looked at together
 SHARE = 1 / 8  # of the host's memory, which what is kept of pictures may take
@@ -21,7 +21,7 @@ SHARE = 1 / 8  # of the host's memory, which what is kept of pictures may take
 Look = Callable[[dict], np.ndarray]
 
 
-@decoding_program()
+@decoding_program(reads=without_decoder)
 def look(model, config, variables: dict, media: dict) -> jax.Array:
     """Return what the encoders make of images, before any instruction: the features float[B, I, F]
     of an instructed family, the tokens float[B, I, N, D] of all others.
