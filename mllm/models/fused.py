@@ -13,11 +13,12 @@ import jax.numpy as jnp
 
 from mllm.models.decoder import DecoderConfig
 from mllm.models.encoders.bank import Bank, BankConfig
-from mllm.models.fusion import Fusion, FusionConfig, Seen
+from mllm.models.fusion import FusionConfig, Seen
+from mllm.models.mova import MovaConfig
 from mllm.models.multimodal import Media, Multimodal, Variables, functions_of
 from mllm.models.projector import Projector, ProjectorConfig
 
-FUSIONS = {FusionConfig.KIND: FusionConfig}
+FUSIONS = {kind.KIND: kind for kind in (FusionConfig, MovaConfig)}
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,18 @@ class FusedConfig:
     """A whole model; ``dtype`` is that of activations.
 
     Raises:
-      ValueError: the fusion names an encoder that the bank does not have.
+      ValueError: the fusion names an encoder that the bank does not have, or does not fit it.
     """
 
     decoder: DecoderConfig
     vision: BankConfig
-    fusion: FusionConfig
+    fusion: FusionConfig | MovaConfig
     projector: ProjectorConfig
     dtype: str = "float32"
     any_size: ClassVar[bool] = False  # whether images of all sizes take equally many tokens
 
     def __post_init__(self):
-        self.fusion.check(self.vision.names)
+        self.fusion.check(self.vision)
 
     @property
     def image_tokens(self) -> int:
@@ -61,7 +62,7 @@ class Fused(Multimodal):
     def setup_media(self):
         c = self.config
         self.vision = Bank(c.vision, c.dtype)
-        self.fusion = Fusion(c.fusion, c.vision.names)
+        self.fusion = c.fusion.module(c.vision)
         self.projector = Projector(c.projector)
 
     def look(self, kind: str, values: jax.Array, extents: jax.Array | None) -> jax.Array:
@@ -94,7 +95,7 @@ def explain(config: FusedConfig, variables: Variables, media: Media) -> dict[str
     Returns:
       "gates" float32[B, I, L, N], the weights of the N encoders; "bank" float32[B, I, m], those of
       the query sets; "attention" {encoder: float32[B, I, L, rows, columns]}, where each layer
-      looks, of sum 1 over a grid, mean over queries and heads.
+      looks, of sum 1 over a square grid, mean over queries and heads.
     """
     images = look_media(config, variables, media)["image"]
     features, instructions = images["features"], images["instructions"]
@@ -106,8 +107,8 @@ def explain(config: FusedConfig, variables: Variables, media: Media) -> dict[str
     inner = {name: tree for name, tree in variables.items() if name != "layers"}
     _, seen = Fused(config).apply(inner, *flat, method="read")
     attention = {
-        encoder.name: seen.attention[encoder.name].reshape(*lead, -1, *encoder.grid)
-        for encoder in config.vision.encoders
+        name: weights.reshape(*lead, weights.shape[1], *2 * [round(weights.shape[-1] ** 0.5)])
+        for name, weights in seen.attention.items()
     }
     gates, bank = (x.reshape(*lead, *x.shape[1:]) for x in (seen.gates, seen.bank))
     return {"gates": gates, "bank": bank, "attention": attention}

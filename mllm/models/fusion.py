@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mllm.models.encoders.bank import BankConfig
 from mllm.models.layers import ACTIVATIONS, Dense, LayerNorm, remat
 from mllm.models.vit import VisionBlock, VisionConfig
 from mllm.ops.attention import attention, every_query_sees
@@ -85,12 +86,16 @@ class FusionConfig:
             )
         require_grid(self.queries, self.width, self.heads)
 
-    def check(self, names: tuple[str, ...]) -> None:
-        """Raise ValueError if the gate is fixed on an encoder that is not among ``names``."""
-        if self.fixed is not None and self.fixed not in names:
+    def check(self, bank: BankConfig) -> None:
+        """Raise ValueError if the gate is fixed on an encoder that the bank does not have."""
+        if self.fixed is not None and self.fixed not in bank.names:
             raise ValueError(
-                f"fusion.gate is {self.gate!r}, but the encoders are {', '.join(names)}"
+                f"fusion.gate is {self.gate!r}, but the encoders are {', '.join(bank.names)}"
             )
+
+    def module(self, bank: BankConfig) -> nn.Module:
+        """Return the module that fuses the encoders of a bank."""
+        return Fusion(self, bank.names)
 
     @property
     def fixed(self) -> str | None:
@@ -235,18 +240,12 @@ class FusionBlock(nn.Module):
         for name in self.names:
             tokens, real = views[name]
             k, v = Dense(width, name=f"k_{name}")(tokens), Dense(width, name=f"v_{name}")(tokens)
-            score = jnp.einsum(
-                "bqhc,bmhc->bhqm",
-                q,
-                k.reshape(batch, -1, *heads),
-                preferred_element_type=jnp.float32,
-            )
-            score = score / np.sqrt(heads[1])
-            scores.append(jnp.where(real[:, None, None, :], score, _HIDDEN))
+            scores.append(scores_of(q, k.reshape(batch, -1, *heads), real))
             values.append(v * real[..., None].astype(v.dtype))
         joint = c.gate == "joint"
         weights = _softmax_over_all(scores) if joint else [jax.nn.softmax(s, -1) for s in scores]
-        read = jnp.stack([_read(w, v) for w, v in zip(weights, values, strict=True)], axis=1)
+        pairs = zip(weights, values, strict=True)
+        read = jnp.stack([read_values(w, v) for w, v in pairs], axis=1)
         if c.residual == "query":
             residual = x[:, None]
         else:
@@ -281,7 +280,15 @@ def _softmax_over_all(scores: list[jax.Array]) -> list[jax.Array]:
     return jnp.split(jax.nn.softmax(jnp.concatenate(scores, axis=-1), axis=-1), ends, axis=-1)
 
 
-def _read(weights: jax.Array, values: jax.Array) -> jax.Array:
+def scores_of(q: jax.Array, k: jax.Array, real: jax.Array) -> jax.Array:
+    """Return q . k / sqrt(C), float32[B, H, Q, M], of q float[B, Q, H, C] and k float[B, M, H, C];
+    keys that are false in bool[B, M] are hidden.
+    """
+    score = jnp.einsum("bqhc,bmhc->bhqm", q, k, preferred_element_type=jnp.float32)
+    return jnp.where(real[:, None, None, :], score / np.sqrt(q.shape[-1]), _HIDDEN)
+
+
+def read_values(weights: jax.Array, values: jax.Array) -> jax.Array:
     """Return float[B, Q, D] of weights float32[B, H, Q, M] and values float[B, M, D]."""
     batch, heads, queries, count = weights.shape
     values = values.reshape(batch, count, heads, -1)

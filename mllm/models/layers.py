@@ -98,10 +98,11 @@ class RMSNorm(nn.Module):
 
 class LayerNorm(nn.Module):
     eps: float
+    first: nn.initializers.Initializer = nn.initializers.ones  # of its scale
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
+        scale = self.param("scale", self.first, x.shape[-1:])
         return layer_norm(x, scale, self.param("b", nn.initializers.zeros, x.shape[-1:]), self.eps)
 
 

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.folder import combine
+from mllm.models.fusion import balance_loss
 from mllm.ops.attention import kernels_for
 from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
 from mllm.parallel.kernels import kernels_on
@@ -31,6 +32,21 @@ def predicting_states(model, config, variables: dict, batch: Batch, **options) -
     """
     states, _ = model.hidden(config, variables, batch, **options)
     return gather_states(states, batch["sources"])
+
+
+def weighed(
+    model, config, variables: dict, batch: Batch, key: jax.Array | None = None
+) -> tuple[Batch, dict[str, jax.Array], dict[str, jax.Array]]:
+    """Encode the images of a batch first, to see how a model weighs its encoders.
+
+    Returns:
+      (the batch with encoded media; {"key"}, what is left of the key of dropout, if there is one;
+      {"gates": float32[R, I, L, N]}, or {} where no image has gates).
+    """
+    keys = (None, None) if key is None else jax.random.split(key)
+    media = model.encode_media(config, variables, batch.get("media", {}), keys[0])
+    gates = {name: found for name, found in media.get("image", {}).items() if name == "gates"}
+    return {**batch, "media": media}, {} if key is None else {"key": keys[1]}, gates
 
 
 def scatter_values(values: jax.Array, batch: Batch) -> jax.Array:
@@ -95,6 +111,9 @@ def make_train_step(
     """Build ``step(state, frozen, batch) -> (state, metrics)``; the state is donated, ``frozen`` is
     not.
 
+    Where the config has a ``balance`` above 0, that times ``balance_loss`` of the model's gates is
+    added to the objective's loss.
+
     ``frozen`` holds the collections that do not change ({"params": ...} under LoRA or where only
     parts train, else {}) and, where the objective asks for a divergence and the base cannot serve
     as reference, {"reference": variables}. Metrics are (sum, count) pairs.
@@ -114,10 +133,13 @@ def make_train_step(
     if accumulation < 1:
         raise ValueError(f"accumulation is {accumulation}, expected at least 1")
     mesh = mesh or one_device()
+    balance = getattr(config, "balance", 0.0)
 
     def values_of(trainable: dict, frozen: dict, batch: Batch, **options) -> dict:
         variables = combine(frozen, trainable)
-        values = {}
+        values, shown = {}, batch
+        if balance:
+            batch, options, values = weighed(model, config, variables, batch, **options)
         if "outputs" in objective.needs:
             values["outputs"] = model.outputs(config, variables, batch, **options)
         if not {"token_logprobs", "divergence"} & set(objective.needs):
@@ -132,7 +154,7 @@ def make_train_step(
             # Under LoRA the base without the adapter is the reference: no second copy of the
             # weights.
             reference = frozen.get("reference", {"params": frozen.get("params")})
-            kept = jax.lax.stop_gradient(predicting_states(model, config, reference, batch))
+            kept = jax.lax.stop_gradient(predicting_states(model, config, reference, shown))
             reference_head = jax.lax.stop_gradient(model.head(config, reference))
             values["divergence"] = scatter_values(
                 token_kl(kept, reference_head, states, head), batch
@@ -140,7 +162,13 @@ def make_train_step(
         return values
 
     def loss_of(values: dict, batch: Batch):
+        values = dict(values)
+        gates = values.pop("gates", None)
         loss, metrics = objective.loss(batch=batch, **values)
+        if gates is not None:
+            uneven = balance_loss(gates, batch["media"]["image"]["slots"] >= 0)
+            loss = loss + balance * uneven
+            metrics = {**metrics, "balance": (uneven, jnp.ones(()))}
         return loss, (metrics, values["outputs"] if objective.refresh else {})
 
     def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):

@@ -25,6 +25,15 @@ SIGLIP = dict(
     post_norm=True,
     patch_bias=True,
 )
+CELLS = dict(VISION, patch_size=4)
+BANK = dict(
+    image_size=32,
+    encoders=dict(
+        colour=dict(kind="colour", tower=CELLS),
+        edges=dict(kind="spectrum", tower=CELLS),
+        semantics=dict(kind="vit", tower=VISION),
+    ),
+)
 FAMILIES = {
     "llava": dict(
         decoder=dict(DECODER, qkv_bias=True, o_bias=True, mlp_bias=True),
@@ -41,6 +50,18 @@ FAMILIES = {
         ),
     ),
     "idefics3": dict(decoder=DECODER, vision=SIGLIP, join=2),
+    "fused": dict(
+        decoder=DECODER,
+        vision=BANK,
+        fusion=dict(queries=4, width=16, heads=2, mlp_width=32, sentence_layers=1),
+        projector=dict(mlp_width=32, width=32),
+    ),
+    "fused, mova": dict(
+        decoder=DECODER,
+        vision=BANK,
+        fusion=dict(kind="mova", base="semantics", queries=1, width=16, heads=2, mlp_width=32),
+        projector=dict(mlp_width=32, width=32),
+    ),
 }
 
 
@@ -58,7 +79,8 @@ def abstract_state(values: dict, optimizer: str, rank: int = 16, targets: str = 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_array_of_every_family_has_a_place(family, optimizer):
-    tree = abstract_state({"family": family, **FAMILIES[family]}, optimizer, rank=3)
+    values = {"family": family.split(",")[0], **FAMILIES[family]}
+    tree = abstract_state(values, optimizer, rank=3)
     mesh = make_mesh(2, 2, 2)
     for leaf, place in zip(
         jax.tree.leaves(tree), jax.tree.leaves(shardings(tree, mesh)), strict=True

@@ -169,13 +169,14 @@ class SpectrumEncoder(StatisticsEncoder):
         luma, levels = luma_of(colours), []
         for number in range(LEVELS):
             scale = 2**number
+            if number:
+                luma = halved(luma)
             wide = Wide(luma)
             planes = level_planes(wide)
             if not number:
                 planes += [*fringe_planes(colours, real), *block_planes(wide)]
             part = real._replace(weight=real.weight[:, ::scale, ::scale])
             levels.append(averages(planes, part, size // scale))
-            (luma,) = computed(halved(luma))
         cells, whole = (described(means) for means in zip(*levels, strict=True))
         shown = real.weight[:, ::size, ::size].reshape(*cells.shape[:2], 1) > 0
         logs = cells[..., :ENERGIES]
