@@ -130,15 +130,21 @@ def require_grid(queries: int, width: int, heads: int) -> None:
         )
 
 
+def sines(count: int, width: int) -> np.ndarray:
+    """Return sinusoidal positions float32[count, width], sines then cosines (Vaswani et al. 2017,
+    arXiv:1706.03762, section 3.5).
+    """
+    steps = np.arange(width // 2) / (width // 2)
+    angles = np.arange(count)[:, None] * 10_000.0**-steps
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+
+
 def sincos(side: int, width: int) -> np.ndarray:
     """Return 2-D sinusoidal positions float32[side * side, width]: the first half of the width is
-    for rows, the second for columns, each sines then cosines (Chen et al. 2021, arXiv:2104.02057).
+    for rows, the second for columns (Chen et al. 2021, arXiv:2104.02057).
     """
-    steps = np.arange(width // 4) / (width // 4)
-    angles = np.arange(side)[:, None] * 10_000.0**-steps
-    one = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    rows, columns = np.repeat(one, side, axis=0), np.tile(one, (side, 1))
-    return np.concatenate([rows, columns], axis=1).astype(np.float32)
+    one = sines(side, width // 2)
+    return np.concatenate([np.repeat(one, side, axis=0), np.tile(one, (side, 1))], axis=1)
 
 
 def resample(values: jax.Array, side: int) -> jax.Array:
@@ -173,11 +179,10 @@ class Sentence(nn.Module):
         c, x = self.config, embedded
         if c.sentence_layers:
             width = x.shape[-1]
-            angles = sincos(round(np.ceil(x.shape[1] ** 0.5)), 2 * width)
             blocks = VisionConfig(
                 1, 1, width, c.sentence_layers, c.heads, 4 * width, c.norm_eps, "gelu"
             )
-            x = x + angles[: x.shape[1], width:]
+            x = x + sines(x.shape[1], width).astype(x.dtype)
             x, _ = nn.scan(
                 VisionBlock,
                 variable_axes={"params": 0, "lora": 0},

@@ -1,89 +1,228 @@
-"""Several encoders as one: the fusion that an instruction guides, and the family around it."""
+"""Several encoders as one: the fusion that an instruction guides, and its loss of balance."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fusion_loops import fuse, in_float64
 
-from mllm.models import config_from_dict, config_to_dict, fused
+from mllm.models.fusion import Fusion, FusionConfig, balance_loss, resample
 
-CELLS = dict(image_size=24, patch_size=8, width=16, layers=1, heads=2, mlp_width=24)
-ENCODERS = dict(
-    colour=dict(kind="colour", tower=CELLS),
-    edges=dict(kind="spectrum", tower=dict(CELLS, image_size=32, width=8)),
-    semantics=dict(kind="vit", tower=dict(CELLS, image_size=32, width=24)),
-)
-DECODER = dict(
-    vocab_size=50, width=16, layers=1, heads=2, kv_heads=1, head_dim=8, mlp_width=24, tied=False
-)
-VALUES = dict(
-    family="fused",
-    decoder=DECODER,
-    vision=dict(image_size=32, encoders=ENCODERS),
-    fusion=dict(queries=4, width=16, heads=2, mlp_width=24, bank=3, layers=2),
-    projector=dict(mlp_width=24, width=16),
-)
-_, CONFIG = config_from_dict(VALUES)
+NAMES = ("colour", "edges", "objects")
+SHAPES = {"colour": (4, 6), "edges": (9, 8), "objects": (1, 4)}
+CONFIG = FusionConfig(queries=9, width=8, heads=2, mlp_width=12, bank=3, layers=2, remat="nothing")
+WORDS = 6
+PICTURES = 3
 
 
-def images(count: int = 2, seed: int = 0, instruction: int = 5) -> dict[str, np.ndarray]:
-    """Media of one picture in each row, of several shapes, with an instruction."""
+def draw(seed: int = 0, pictures: int = PICTURES) -> tuple[dict, np.ndarray]:
+    """What the encoders see of some pictures, and embedded instructions."""
     rng = np.random.default_rng(seed)
-    shapes = [(32, 20), (18, 32), (32, 32), (9, 32)]
-    found = np.full((count, 1, 32), -1)
-    found[:, 0, :instruction] = rng.integers(0, 50, (count, instruction))
-    return {
-        "values": rng.integers(0, 256, (count, 1, 32, 32, 3)).astype(np.uint8),
-        "extents": np.array([[shapes[n % 4]] for n in range(count)], np.int32),
-        "slots": np.ones((count, 1), np.int32),
-        "instructions": found.astype(np.int32),
-    }
+    views = {n: rng.normal(size=(pictures, *SHAPES[n])).astype(np.float32) for n in NAMES}
+    return views, rng.normal(size=(pictures, WORDS, 10)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def variables():
-    return fused.init(CONFIG, jax.random.key(0))
+def weights_of(config: FusionConfig, names=NAMES) -> dict:
+    """Parameters that are random throughout: at the start gates are 0, and norms 1."""
+    views, embedded = draw()
+    real = np.ones(embedded.shape[:2], bool)
+    shapes = jax.eval_shape(Fusion(config, names).init, jax.random.key(0), views, embedded, real)
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda x: rng.normal(0, 0.5, x.shape).astype(np.float32), shapes)["params"]
 
 
-def test_a_model_reads_features_as_it_reads_pictures(variables):
-    tokens = jnp.arange(12)[None].repeat(2, 0) % 50
-    batch = {"tokens": tokens, "positions": tokens, "segments": jnp.zeros_like(tokens)}
-    media = {"image": images()}
-    hidden, look, encode = (
-        partial(jax.jit(function, static_argnums=0), CONFIG, variables)
-        for function in (fused.hidden, fused.look_media, fused.encode_media)
+PARAMS = weights_of(CONFIG)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _apply(config, names, params, views, embedded, real):
+    return Fusion(config, names).apply({"params": params}, views, embedded, real)
+
+
+def run(config, views, embedded, real=None, names=NAMES, params=PARAMS):
+    real = np.ones(embedded.shape[:2], bool) if real is None else real
+    return _apply(config, names, params, {n: views[n] for n in names}, embedded, real)
+
+
+def only(tree, name: str):
+    """The parameters of a model that has the encoder ``name`` alone."""
+    others = tuple(f"_{n}" for n in NAMES if n != name)
+    if not isinstance(tree, dict):
+        return tree
+    return {key: only(value, name) for key, value in tree.items() if not key.endswith(others)}
+
+
+GATED = replace(CONFIG, gate="vision", bank_on=False)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        replace(CONFIG, gate="text", residual="encoder"),
+        GATED,
+        replace(CONFIG, gate="uniform", bank_on=False, residual="encoder"),
+        replace(CONFIG, gate="fixed:edges"),
+        replace(CONFIG, gate="joint"),
+        replace(CONFIG, gate="joint", residual="encoder"),
+    ],
+    ids=lambda c: f"{c.gate} {c.residual} {'bank' if c.bank_on else 'plain'}",
+)
+def test_it_equals_loops_over_the_formulas(config):
+    views, embedded = draw()
+    found, params = run(config, views, embedded), in_float64(PARAMS)
+    for number in range(PICTURES):
+        one = {n: views[n][number].astype(np.float64) for n in NAMES}
+        tokens, gates, bank = fuse(config, NAMES, params, one, embedded[number].astype(np.float64))
+        np.testing.assert_allclose(found.tokens[number], tokens, atol=1e-5)
+        np.testing.assert_allclose(found.gates[number], gates, atol=1e-5)
+        np.testing.assert_allclose(found.bank[number], bank, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gate_on_one_encoder_is_the_model_of_that_encoder(name):
+    views, embedded = draw()
+    fixed = run(replace(CONFIG, gate=f"fixed:{name}"), views, embedded)
+    alone = run(CONFIG, views, embedded, names=(name,), params=only(PARAMS, name))
+    np.testing.assert_allclose(fixed.tokens, alone.tokens, atol=1e-6)
+    np.testing.assert_array_equal(alone.gates, np.ones((PICTURES, CONFIG.layers, 1)))
+
+
+def test_what_a_fixed_gate_hides_does_not_matter():
+    config = replace(CONFIG, gate="fixed:edges")
+    (views, embedded), (others, _) = draw(), draw(5)
+    found = run(config, views, embedded).tokens
+    np.testing.assert_array_equal(
+        run(config, others | {"edges": views["edges"]}, embedded)[0], found
     )
-    whole, _ = hidden({**batch, "media": media})
-    looked = look(media)
-    assert looked["image"]["features"].shape == (2, 1, CONFIG.vision.features)
-    assert set(looked["image"]) == {"features", "slots", "instructions"}
-    encoded = encode(looked)
-    assert encoded["image"]["tokens"].shape == (2, 1, CONFIG.image_tokens, 16)
-    for one in (looked, encoded):
-        states, _ = hidden({**batch, "media": one})
-        np.testing.assert_allclose(states, whole, atol=1e-5)
-    assert np.isfinite(whole).all()
 
 
-def test_a_configuration_survives_json():
-    assert config_from_dict(config_to_dict("fused", CONFIG)) == ("fused", CONFIG)
+@pytest.mark.parametrize("gate", ["text+vision", "joint"])
+def test_the_order_of_encoders_does_not_matter(gate):
+    views, embedded = draw()
+    config, order = replace(CONFIG, gate=gate), [2, 0, 1]
+    found = run(config, views, embedded)
+    other = run(config, views, embedded, names=tuple(NAMES[n] for n in order))
+    np.testing.assert_allclose(other.tokens, found.tokens, atol=1e-5)
+    np.testing.assert_allclose(other.gates, found.gates[..., order], atol=1e-5)
 
 
-def test_rows_without_a_picture_leave_all_finite(variables):
-    """A batch is filled up with rows whose media have extents of 0 and empty instructions."""
-    found = images(2)
-    found["extents"][1], found["slots"][1], found["instructions"][1] = 0, -1, -1
-    found["values"][1] = 0
+def test_weights_sum_to_one():
+    views, embedded = draw()
+    for gate in ("text+vision", "joint"):
+        found = run(replace(CONFIG, gate=gate), views, embedded)
+        np.testing.assert_allclose(found.gates.sum(-1), 1, atol=1e-6)
+        np.testing.assert_allclose(found.bank.sum(-1), 1, atol=1e-6)
+        assert found.gates.shape == (PICTURES, CONFIG.layers, 3)
+        for name, (count, _) in SHAPES.items():
+            assert found.attention[name].shape == (PICTURES, CONFIG.layers, count)
+            np.testing.assert_allclose(found.attention[name].sum(-1), 1, atol=1e-5)
 
-    def loss(variables, media):
-        tokens = fused.encode_media(CONFIG, variables, {"image": media})["image"]["tokens"]
-        return jnp.square(tokens[:1]).sum() + 0 * tokens[1:].sum()
 
-    gradient = jax.jit(jax.grad(loss))(variables, found)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    encode = jax.jit(fused.encode_media, static_argnums=0)
-    empty = {"features": np.zeros((1, 1, CONFIG.vision.features), np.float32)}
-    empty |= {"slots": found["slots"][1:], "instructions": found["instructions"][1:]}
-    assert np.isfinite(encode(CONFIG, variables, {"image": empty})["image"]["tokens"]).all()
+def test_gates_are_equal_at_the_start():
+    views, embedded = draw()
+    real = np.ones(embedded.shape[:2], bool)
+    init = jax.jit(Fusion(CONFIG, NAMES).init)
+    params = init(jax.random.key(0), views, embedded, real)["params"]
+    np.testing.assert_allclose(run(CONFIG, views, embedded, params=params).gates, 1 / 3, atol=1e-6)
+
+
+def test_an_instruction_changes_queries_and_gates_and_nothing_without_them():
+    views, embedded = draw(pictures=1)
+
+    def jacobian(config):
+        jacobians = jax.jit(jax.jacfwd(lambda e: run(config, views, e)[:3]))(embedded)
+        return [float(np.abs(one).max()) for one in jacobians]
+
+    tokens, gates, bank = jacobian(CONFIG)
+    assert min(tokens, gates, bank) > 1e-3
+    assert jacobian(GATED) == [0, 0, 0]
+
+
+def test_every_subset_of_encoders_gives_as_many_tokens():
+    views, embedded = draw()
+    real = np.ones(embedded.shape[:2], bool)
+    for names in ((NAMES[0],), NAMES[1:], NAMES[::-1]):
+        seen = {n: views[n] for n in names}
+        found, _ = jax.eval_shape(
+            Fusion(CONFIG, names).init_with_output, jax.random.key(0), seen, embedded, real
+        )
+        assert found.tokens.shape == (PICTURES, CONFIG.queries, CONFIG.width)
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_padding_of_an_instruction_changes_nothing(layers):
+    config = replace(CONFIG, sentence_layers=layers)
+    params, (views, embedded) = weights_of(config), draw()
+    found = run(config, views, embedded, params=params)
+    longer = np.concatenate([embedded, np.full((PICTURES, 5, 10), 9, np.float32)], axis=1)
+    real = np.tile(np.arange(WORDS + 5) < WORDS, (PICTURES, 1))
+    other = run(config, views, longer, real, params=params)
+    np.testing.assert_allclose(other.tokens, found.tokens, atol=1e-5)
+
+
+def test_cells_that_show_nothing_are_as_if_they_were_not_there():
+    views, embedded = draw()
+    wide = np.zeros((PICTURES, 9, 6), np.float32)
+    wide[:, [0, 1, 3, 4]] = views["colour"]  # a picture that fills 2 x 2 cells of 3 x 3
+    found = run(CONFIG, views | {"colour": wide}, embedded)
+    np.testing.assert_allclose(found.tokens, run(CONFIG, views, embedded).tokens, atol=1e-5)
+    assert not found.attention["colour"][..., [2, 5, 6, 7, 8]].any()
+
+
+def test_pictures_of_a_batch_do_not_see_each_other():
+    views, embedded = draw()
+    whole = run(CONFIG, views, embedded).tokens
+    for number in range(PICTURES):
+        part = slice(number, number + 1)
+        one = run(CONFIG, {n: views[n][part] for n in NAMES}, embedded[part])
+        np.testing.assert_allclose(one.tokens[0], whole[number], atol=1e-5)
+
+
+def test_all_switches_have_the_same_parameters():
+    shapes = jax.tree.map(jnp.shape, PARAMS)
+    for changes in (
+        dict(gate="text"),
+        dict(gate="uniform", bank_on=False),
+        dict(gate="fixed:colour", residual="encoder"),
+        dict(gate="joint", residual="encoder"),
+    ):
+        assert jax.tree.map(jnp.shape, weights_of(replace(CONFIG, **changes))) == shapes
+
+
+def test_mistakes_are_named():
+    for changes, message in (
+        (dict(gate="words"), "fusion.gate is 'words', expected one of text.vision"),
+        (dict(residual="both"), "fusion.residual is 'both', expected one of query, encoder"),
+        (dict(queries=8), "fusion.queries is 8, expected a square number"),
+        (dict(width=6), "fusion.width is 6, expected a multiple of 4"),
+        (dict(kind="mova"), "fusion.kind is 'mova', expected 'guided'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(CONFIG, **changes)
+
+
+def test_a_grid_grows_and_shrinks_by_its_centres():
+    grid = np.arange(4.0).reshape(1, 4, 1)
+    np.testing.assert_allclose(resample(grid, 4)[0, :, 0][:4], [0, 0.25, 0.75, 1])
+    np.testing.assert_allclose(resample(grid, 1), [[[1.5]]])
+
+
+def test_balance_is_one_for_even_gates_and_the_number_of_encoders_for_one():
+    rng = np.random.default_rng(0)
+    gates, shown = rng.dirichlet(np.ones(3), (4, 2, 5)), rng.random((4, 2)) < 0.7
+    wanted = np.mean([3 * np.square(gates[shown][:, layer].mean(0)).sum() for layer in range(5)])
+    np.testing.assert_allclose(balance_loss(gates, shown), wanted, rtol=1e-6)
+    even, one = np.full((2, 1, 4, 3), 1 / 3), np.eye(3)[np.zeros((2, 1, 4), int)]
+    there = np.ones((2, 1))
+    assert balance_loss(even, there) == pytest.approx(1)
+    assert balance_loss(one, there) == pytest.approx(3)
+
+
+def test_its_gradient_takes_weight_from_the_encoder_that_has_most():
+    logits = jnp.array([2.0, 0.0, -1.0])
+    slope = jax.grad(lambda x: balance_loss(jax.nn.softmax(x)[None, None], jnp.ones(1)))(logits)
+    assert slope[0] > 0 > slope[2]
