@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from mllm.benchmarks.photo.draw.canvas import generator
 from mllm.benchmarks.photo.operations import OPERATIONS
 from mllm.benchmarks.photo.photographs import about, photographs
 
+Item = TypeVar("Item")
 ASPECTS = ((3, 2), (3, 2), (2, 3), (1, 1), (16, 9))
 EDITS = 4  # operations on a picture, where so many are possible
 QUESTIONS = 6  # questions about a picture, where so many are possible
@@ -51,13 +53,13 @@ class Plan:
     asked: tuple[Asked, ...]
 
 
-class Deck:
+class Deck(Generic[Item]):
     """Deals items in shuffled rounds, each item once a round."""
 
-    def __init__(self, items: Sequence, rng: np.random.Generator):
+    def __init__(self, items: Sequence[Item], rng: np.random.Generator):
         self._items, self._rng, self._left = list(items), rng, []
 
-    def deal(self):
+    def deal(self) -> Item:
         """Return the next item."""
         if not self._left:
             self._left = [self._items[k] for k in self._rng.permutation(len(self._items))]
@@ -102,7 +104,7 @@ class _Dealer:
         self._seed = f"{seed}/{split}"
         self._rng = generator("plan", self._seed)
         self._used = Counter(dict.fromkeys(operations, 0))
-        self._decks: dict[tuple[str, str], Deck] = {}
+        self._decks: dict[tuple[str, str], Deck[Any]] = {}
         self._aspects = Deck(ASPECTS, self._rng)
         self._photographs = Deck(
             [name for name in photographs if about(name).split == split], self._rng
@@ -121,7 +123,7 @@ class _Dealer:
                 f"{self._split}-{number:05d}", self._split, source, settings, self._ask(settings)
             )
 
-    def _deck(self, what: str, name: str, items: Sequence) -> Deck:
+    def _deck(self, what: str, name: str, items: Sequence[Item]) -> Deck[Item]:
         return self._decks.setdefault((what, name), Deck(items, self._rng))
 
     def _size(self) -> tuple[int, int]:
@@ -132,11 +134,9 @@ class _Dealer:
     def _photograph(self, name: str) -> Source:
         """Take a part of a photograph that holds most of its subject, at an aspect of its own."""
         width, height = self._size()
-        wide = (
-            width / height / about(name).aspect
-        )  # of the largest part, as a fraction of the whole
-        share = self._rng.uniform(0.8, 1.0)
-        part = np.array([min(wide, 1.0), min(1 / wide, 1.0)]) * share
+        wide = width / height / about(name).aspect
+        largest = np.array([min(wide, 1.0), min(1 / wide, 1.0)])  # fractions of the whole
+        part = largest * self._rng.uniform(0.8, 1.0)
         left, top = self._rng.uniform(0, 1 - part)
         box = (left, top, left + part[0], top + part[1])
         return Source("photograph", name, width, height, tuple(round(float(e), 4) for e in box))

@@ -33,5 +33,5 @@ def _inside(x: np.ndarray, y: np.ndarray, opening: str) -> np.ndarray:
         arc = smooth(np.hypot(away / 0.38, (np.minimum(y, 0.48) - 0.48) / 0.4), 1.03, 0.97)
         return arc * smooth(y, 1.0, 0.98)
     pane = smooth(away, 0.45, 0.44) * smooth(np.abs(y - 0.5), 0.45, 0.44)
-    bars = np.minimum(away, np.abs(y - 0.5) * 1.0)
+    bars = np.minimum(away, np.abs(y - 0.5))
     return pane * smooth(bars, 0.018, 0.028)

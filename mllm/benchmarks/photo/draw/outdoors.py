@@ -121,11 +121,8 @@ def minimal(rng: np.random.Generator, height: int, width: int, layout: Layout) -
     across = width / height
     ground = rng.choice(["warm", "cool"]) if rng.random() < 0.7 else "grey"
     codes = {"warm": WARM, "cool": COOL, "grey": ("#aab4bd", "#c8ccd0")}
-    own = str(rng.choice(["warm", "cool"]))
-    own, ground = (
-        layout.get("temperature", "subject", own),
-        layout.get("temperature", "ground", str(ground)),
-    )
+    own = layout.get("temperature", "subject", str(rng.choice(["warm", "cool"])))
+    ground = layout.get("temperature", "ground", str(ground))
     tone = pick(rng, codes[ground])
     low, high = tone * 0.55 + 0.25, tone * 0.45 + 0.12
     light = ramp(high, low, y + 0 * x)
