@@ -111,17 +111,21 @@ def test_every_item_shows_the_edit_that_its_key_follows_from(photo_micro):
         stored, (source, edits) = np.asarray(decode(photo.picture)), from_record(photo.record)
         for edit in photo.record["edits"]:
             name, setting = edit["operation"], edit["setting"]
+            for attribute in ATTRIBUTES.values():
+                if attribute.operation == name:
+                    place = list(OPERATIONS[name].settings).index(setting)
+                    assert photo.facts[attribute.name] == attribute.values[place]
             without = None
+            others = [OPERATIONS[other].touches for other in edits if other != name]
+            curved = any("tone" in touched for touched in others)
             for measure, sign in EFFECTS.get(name, {}).get(setting, {}).items():
+                if measure is detail and curved:  # curves exaggerate or clip what is left of it
+                    continue
                 if without is None:
                     without = develop(source, {k: v for k, v in edits.items() if k != name})
                 before, after = measure(without), measure(stored)
                 assert sign * (after - before) > 0, (photo.id, name, setting, before, after)
                 checked.add(name)
-            for attribute in ATTRIBUTES.values():
-                if attribute.operation == name:
-                    place = list(OPERATIONS[name].settings).index(setting)
-                    assert photo.facts[attribute.name] == attribute.values[place]
     assert len(checked) > len(EFFECTS) / 2
 
 

@@ -12,6 +12,7 @@ from mllm.benchmarks.photo.draw.canvas import (
     noise,
     ramp,
     smooth,
+    to_linear,
 )
 from mllm.benchmarks.photo.draw.parts import HOURS, MUTED, Layout, grain, pick, sky
 from mllm.benchmarks.photo.draw.things import figure, tree
@@ -211,9 +212,7 @@ def hue(degrees: float, strength: float = 0.75, value: float = 0.75) -> np.ndarr
     """Return the linear light float32[3] of a hue in degrees (HSV, encoded as sRGB)."""
     k = (np.array([5.0, 3.0, 1.0]) + degrees / 60) % 6
     encoded = value - value * strength * np.clip(np.minimum(k, 4 - k), 0, 1)
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(
-        np.float32
-    )
+    return to_linear(encoded)
 
 
 def huts(rng: np.random.Generator, height: int, width: int, layout: Layout) -> Frame:

@@ -77,7 +77,7 @@ KINDS: dict[str, Kind] = {
         "subject depth texture colours placement extent background temperature",
     ),
     "road": _kind(built.road, "a road", "depth planes texture edges colours horizon leading_lines"),
-    "lines": _kind(built.lines, "a pattern of boards", "texture edges lines"),
+    "lines": _kind(built.lines, "a pattern of boards", "lines"),
     "facade": _kind(built.facade, "a building", "texture edges straight viewpoint"),
     "skyline": _kind(built.skyline, "a city", "depth texture edges colours uneven horizon"),
     "forest": _kind(

@@ -184,7 +184,7 @@ OPERATIONS = (
             "untouched": {"way": "untouched"},
         },
         manipulate,
-        touches="colour tone",
+        touches="colour tone edges local light",
     ),
     operation(
         "film",

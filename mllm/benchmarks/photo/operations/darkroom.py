@@ -75,7 +75,7 @@ def stylise(frame: Frame, *, kind: str) -> Frame:
 
     Args:
       kind: "sketch" (dark edges on white), "mosaic" (large tiles with joints), "double" (a second
-        exposure, upside down, over the first) or "none".
+        exposure, upside down and shifted, over the first) or "none".
     """
     light = frame.light
     if kind == "sketch":
@@ -93,7 +93,9 @@ def stylise(frame: Frame, *, kind: str) -> Frame:
         joints = (rows % side == 0)[:, None] | (columns % side == 0)[None]
         return frame.lit(middle * (1 - 0.85 * joints)[..., None])
     if kind == "double":
-        return frame.lit(0.5 * light + 0.5 * light[::-1, ::-1])
+        height, width = frame.shape
+        second = np.roll(light[::-1, ::-1], (height // 4, width // 3), (0, 1))
+        return frame.lit(0.5 * light + 0.5 * second)
     return frame
 
 
@@ -159,7 +161,7 @@ OPERATIONS = (
             "none": {"kind": "none"},
         },
         stylise,
-        touches="detail colour tone",
+        touches="detail colour tone edges local light",
         needs="texture",
     ),
 )
