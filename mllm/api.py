@@ -15,8 +15,10 @@ from mllm.checkpoints.hf_folder import write_folder
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.text_model import read_gguf_model
 from mllm.data import anyres
-from mllm.data.conversation import Turn, image, raw, raw_prompt
+from mllm.data.conversation import Media, Turn, image, raw, raw_prompt
+from mllm.data.conversation import audio as sound
 from mllm.data.processor import Processor
+from mllm.data.published_inputs import one_each, published_images, published_sounds
 from mllm.data.rows import place_images, place_instructions
 from mllm.evaluation.codec import codec_of
 from mllm.evaluation.request import Ask, Choices, Picture, Reply, Request, Text, content_key
@@ -78,7 +80,9 @@ class Model:
             at the right and at the bottom; ``image_sizes`` i[N, 2] for llava_next, height and width
             of each picture before it was prepared, and for fused, those on its square;
             ``instructions`` i[N, Q] for fused, ids of the text under which each picture is read,
-            -1 for padding.
+            -1 for padding; ``input_features`` float[N, bins, F] for listener (Qwen2-Audio), the
+            log-mel spectrograms of the sounds in the order of their tokens, and
+            ``feature_attention_mask`` [N, F], 0 after the end of each.
 
         Raises:
           ValueError: a shape or an id that the model does not take, image tokens and images that do
@@ -103,6 +107,7 @@ class Model:
             "positions": np.maximum(np.cumsum(there, axis=1, dtype=np.int32) - 1, 0),
             "segments": np.where(there > 0, 0, -1).astype(np.int32),
         }
+        sounds = published_sounds(tokens, loaded.config, loaded.audio_id, media)
         offsets, token = None, (loaded.image_id, loaded.config.image_tokens)
         if loaded.family == "llava_next" and pixel_values is not None:
             shown = np.asarray(pixel_values), media.pop("image_sizes", None), loaded.config
@@ -110,53 +115,21 @@ class Model:
         read = {}
         if loaded.model.instructed:
             read = {name: media.pop(name, None) for name in ("image_sizes", "instructions")}
-        images, extents = self._published_images(pixel_values, media)
+        images, extents = published_images(pixel_values, loaded.config, loaded.family, media)
         if read and len(images):
-            extents = _one_each("image_sizes", read["image_sizes"], images.shape[:1], (2,))
+            extents = one_each("image_sizes", read["image_sizes"], images.shape[:1], (2,))
         if found := place_images(tokens, images, extents, None, *token, offsets):
             batch["media"] = found
             if read:
-                ids = _one_each("instructions", read["instructions"], images.shape[:1])
+                ids = one_each("instructions", read["instructions"], images.shape[:1])
                 place_instructions(found["image"], [row[row >= 0] for row in ids])
+        if sounds:
+            batch["media"] = {**batch.get("media", {}), "audio": sounds}
         states, _ = jax.jit(loaded.model.hidden, static_argnums=0)(
             loaded.config, loaded.variables, batch
         )
         head = loaded.model.head(loaded.config, loaded.variables).astype(states.dtype)
         return np.asarray(jnp.dot(states, head, preferred_element_type=jnp.float32))
-
-    def _published_images(self, pixel_values, media: dict) -> tuple[np.ndarray, np.ndarray]:
-        """Return (float32[N, H, W, 3], extents i32[N, 2]) of the images that transformers gives
-        to a model.
-        """
-        config, name = self.loaded.config, "pixel_attention_mask"
-        ragged = config.vision is not None and config.vision.ragged
-        unknown = set(media) - ({name} if ragged else set())
-        if unknown:
-            raise ValueError(
-                f"inputs {sorted(unknown)} are unknown to family {self.loaded.family!r}"
-            )
-        if pixel_values is None:
-            return np.zeros((0, 1, 1, 3), np.float32), np.zeros((0, 2), np.int32)
-        pixels, axes = np.asarray(pixel_values, np.float32), 5 if ragged else 4
-        if pixels.ndim != axes or pixels.shape[-3] != 3:
-            expected = "[B, I, 3, H, W]" if ragged else "[N, 3, H, W]"
-            raise ValueError(f"pixel_values: expected {expected}, found shape {pixels.shape}")
-        images = np.moveaxis(pixels.reshape(-1, *pixels.shape[-3:]), 1, -1)
-        size, side = images.shape[1:3], config.vision.image_size
-        if not config.any_size and size != (side, side):
-            raise ValueError(f"pixel_values: expected images of {side} x {side}, found {size}")
-        masks = media.get(name)
-        masks = np.ones((len(images), *size)) if masks is None else np.asarray(masks)
-        if name in media and masks.shape != (expected := (*pixels.shape[:-3], *size)):
-            raise ValueError(f"{name}: expected shape {expected}, found {masks.shape}")
-        masks = masks.reshape(-1, *size) > 0
-        extents = np.stack([masks.any(axis=3 - axis).sum(axis=1) for axis in (1, 2)], axis=1)
-        corner = np.arange(size[0])[:, None] < extents[:, 0, None, None]
-        corner = corner & (np.arange(size[1]) < extents[:, 1, None, None])
-        if not np.array_equal(masks, corner):
-            raise ValueError(f"{name}: expected rectangles that begin at the upper left")
-        real = images.any(axis=(1, 2, 3)) if ragged else np.ones(len(images), bool)
-        return images[real], extents[real].astype(np.int32)
 
     def generate(
         self,
@@ -167,19 +140,20 @@ class Model:
         seed: int | None = None,
         temperature: float = 0.0,
         stop: str | Sequence[str] = (),
+        audio: Sequence | None = None,
     ) -> list[str]:
         """Continue prompts, greedily or by sampling at ``temperature`` > 0 with ``seed``.
 
         Args:
-          prompts: whole texts as the model should read them; ``<image>`` stands for an image, names
-            of special tokens for those tokens.
-          images: per prompt an encoded image (bytes), a list of them, or None.
+          prompts: whole texts as the model should read them; ``<image>`` stands for an image and
+            ``<audio>`` for a sound, names of special tokens for those tokens.
+          images, audio: per prompt an encoded image or sound (bytes), a list of them, or None.
           stop: texts, or names of special tokens, at which a reply ends, besides those that the
             model's generation_config.json names; no reply holds them.
 
         Raises:
-          ValueError: a prompt's ``<image>``s do not match its images, an image cannot be decoded,
-            or prompt and reply exceed the model's length.
+          ValueError: a prompt's ``<image>``s or ``<audio>``s do not match its images and sounds,
+            one of these cannot be decoded, or prompt and reply exceed the model's length.
         """
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens: expected 1 or more, found {max_new_tokens}")
@@ -187,7 +161,7 @@ class Model:
         _require_list(prompts)
         seeds = _seeds(seed, len(prompts))
         asks = [Text(max_new_tokens, temperature, own, stops) for own in seeds]
-        return [reply.text for reply in self._answer(prompts, images, asks)]
+        return [reply.text for reply in self._answer(prompts, images, asks, audio)]
 
     def draw(
         self,
@@ -241,9 +215,17 @@ class Model:
         return [reply.media.data for reply in replies]
 
     def score(
-        self, prompts: Sequence[str], images: Sequence | None, choices: Sequence[Sequence[str]]
+        self,
+        prompts: Sequence[str],
+        images: Sequence | None,
+        choices: Sequence[Sequence[str]],
+        *,
+        audio: Sequence | None = None,
     ) -> list[np.ndarray]:
         """Return the summed log-probability float64[choices] of each choice right after its prompt.
+
+        Args:
+          prompts, images, audio: see ``generate``.
 
         Raises:
           ValueError: as ``generate``; or a prompt has no choices, or one without a token; or the
@@ -260,17 +242,21 @@ class Model:
                     f"choices of prompt {number}: expected at least one text, found []"
                 )
         asks = [Choices(tuple(texts), ended=False) for texts in choices]
-        replies = self._answer(prompts, images, asks)
+        replies = self._answer(prompts, images, asks, audio)
         for number, reply in enumerate(replies):
             if reply.logprobs is None:
                 raise ValueError(f"prompt {number}: log-probabilities are not finite")
         return [np.asarray(reply.logprobs, np.float64) for reply in replies]
 
     def _answer(
-        self, prompts: Sequence[str], images: Sequence | None, asks: Sequence[Ask]
+        self,
+        prompts: Sequence[str],
+        images: Sequence | None,
+        asks: Sequence[Ask],
+        audio: Sequence | None = None,
     ) -> list[Reply]:
         """Return the reply to what is asked of each prompt."""
-        turns = self._turns(prompts, images, "prompt")
+        turns = self._turns(prompts, images, "prompt", audio)
         requests = [
             Request(str(number), f"prompt {number}", {}, (turn,), ask)
             for number, (turn, ask) in enumerate(zip(turns, asks, strict=True))
@@ -280,14 +266,27 @@ class Model:
         found = {reply.key: reply for lot in model.answer(requests, set()) for reply in lot}
         return [found[request.key] for request in requests]
 
-    def _turns(self, prompts: Sequence[str], images: Sequence | None, name: str) -> list[Turn]:
-        """Return each prompt with its images, all of which can be decoded."""
-        processor, numbers, turns = self.loaded.processor, itertools.count(), []
-        lists = _as_lists(images, len(prompts))
-        for number, (prompt, shown) in enumerate(zip(prompts, lists, strict=True)):
-            turns.append(_raw_turn(prompt, shown, processor, f"{name} {number}"))
+    def _turns(
+        self,
+        prompts: Sequence[str],
+        images: Sequence | None,
+        name: str,
+        audio: Sequence | None = None,
+    ) -> list[Turn]:
+        """Return each prompt with its images and sounds, all of which can be decoded."""
+        processor, turns = self.loaded.processor, []
+        numbers = {"image": itertools.count(), "audio": itertools.count()}
+        shown = [list(map(image, own)) for own in _as_lists(images, len(prompts))]
+        heard = [list(map(sound, own)) for own in _as_lists(audio, len(prompts), "audio")]
+        for number, prompt in enumerate(prompts):
+            where = f"{name} {number}"
+            turns.append(_raw_turn(prompt, shown[number], heard[number], processor, where))
             for media in turns[-1].media:
-                processor.prepare(media, f"image {next(numbers)}")
+                where = f"{media.kind} {next(numbers[media.kind])}"
+                if media.kind == "audio":
+                    processor.samples(media, where)
+                else:
+                    processor.prepare(media, where)
         return turns
 
     def save(self, path: str | PathLike, format: str = "orbax") -> None:
@@ -306,31 +305,22 @@ class Model:
         )
 
 
-def _one_each(name: str, rows, images: tuple[int], last: tuple[int, ...] = ()) -> np.ndarray:
-    """Return an input i32[N, ...] of an instructed model, one row for each of its N images.
+def _raw_turn(
+    prompt: str, shown: list[Media], heard: list[Media], processor: Processor, where: str
+) -> Turn:
+    """Return the prompt with an image for each ``<image>`` and a sound for each ``<audio>``.
 
     Raises:
-      ValueError: it is missing or has another shape.
+      ValueError: there are not as many of either, or the model does not take them.
     """
-    found = None if rows is None else np.asarray(rows, np.int32)
-    if found is None or found.ndim != 2 or found.shape[: 1 + len(last)] != (*images, *last):
-        shape = None if found is None else found.shape
-        expected = [*images, *(last or "Q")]
-        raise ValueError(f"{name}: expected shape {expected} for {images[0]} images, found {shape}")
-    return found
-
-
-def _raw_turn(prompt: str, shown: Sequence[bytes], processor: Processor, where: str) -> Turn:
-    """Return the prompt with an image for each ``<image>``.
-
-    Raises:
-      ValueError: there are not as many images, or the model takes text only.
-    """
-    if processor.config.image is None and processor.config.codes is None:
+    config, sees = processor.config, processor.config.image is not None
+    if heard and config.audio is None:
+        raise ValueError(f"{where}: {len(heard)} sounds, but the model hears nothing")
+    if not sees and config.codes is None:
         if shown:
             raise ValueError(f"{where}: {len(shown)} images, but the model takes text only")
-        return raw(prompt)
-    return raw_prompt(prompt, list(map(image, shown)), where)
+        return raw_prompt(prompt, heard, where) if heard else raw(prompt)
+    return raw_prompt(prompt, [*shown, *heard], where)
 
 
 def _write_ours(folder: Path, loaded: Loaded) -> None:
@@ -349,8 +339,8 @@ def _require_list(prompts: Sequence[str]) -> None:
         raise ValueError(f"prompts: expected a list of texts, found the text {prompts[:40]!r}")
 
 
-def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:
-    """Per prompt a list of encoded images.
+def _as_lists(images: Sequence | None, count: int, kind: str = "image") -> list[list[bytes]]:
+    """Per prompt a list of encoded images or sounds.
 
     Raises:
       ValueError: there are not as many entries as prompts, or one is no bytes.
@@ -358,7 +348,9 @@ def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:
     if images is None:
         return [[] for _ in range(count)]
     if len(images) != count:
-        raise ValueError(f"{count} prompts but {len(images)} entries of images")
+        raise ValueError(
+            f"{count} prompts but {len(images)} entries of {kind}{'s' * (kind == 'image')}"
+        )
     lists = [
         [] if shown is None else list(shown) if isinstance(shown, list | tuple) else [shown]
         for shown in images
@@ -366,7 +358,7 @@ def _as_lists(images: Sequence | None, count: int) -> list[list[bytes]]:
     for number, data in enumerate(itertools.chain(*lists)):
         if not isinstance(data, bytes):
             raise ValueError(
-                f"image {number}: expected the bytes of an image file, found "
+                f"{kind} {number}: expected the bytes of an {kind} file, found "
                 f"{type(data).__name__}; read a file with Path(...).read_bytes()"
             )
     return lists

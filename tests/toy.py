@@ -18,6 +18,7 @@ from mllm.data.packing import RowShape
 from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor, ProcessorConfig
+from mllm.data.sounds import Sounds
 from mllm.data.tokenized import Tokenized, tokenize
 from mllm.models import MODELS, config_from_dict, interleaved, llava
 from mllm.models.decoder import DecoderConfig
@@ -127,6 +128,29 @@ def media_of(loaded: Loaded, prompts: Sequence[Encoded]) -> dict:
     }
 
 
+def make_listener(kind: str = "whisper", seed: int = 0) -> Loaded:
+    """A model of random weights that sees pictures of 16 pixels and hears sounds of a second."""
+    shape = dict(width=16, layers=1, heads=2, mlp_width=24, bins=16)
+    own = dict(whisper=dict(positions=50, pool=2), audio_vit=dict(frames=96, patch_size=8))
+    family, config = config_from_dict(
+        dict(
+            family="listener",
+            decoder=asdict(replace(make_decoder(), vocab_size=301)),
+            audio=dict(kind=kind, **shape, **own[kind]),
+            vision=dict(image_size=16, patch_size=8, width=16, layers=1, heads=2, mlp_width=32),
+            projector=dict(mlp_width=32, width=32),
+        )
+    )
+    plain = make_processor()
+    heard = dict(token="<audio>", begin=None, end=None, **config.audio.sounds)
+    tokenizer = Tokenizer.from_str(plain.tokenizer.to_str())
+    tokenizer.add_special_tokens(["<audio>"])
+    variables = MODELS[family].init(config, jax.random.key(seed))
+    variables = jax.tree.map(lambda x: 2 * x if x.ndim > 1 else x + 0.1, variables)
+    read = replace(plain.config, chat_format="inline", audio=heard)
+    return Loaded(family, config, variables, Processor(read, tokenizer))
+
+
 def png(image: Image.Image) -> Media:
     """A picture as a benchmark stores it."""
     file = io.BytesIO()
@@ -166,7 +190,8 @@ def pipeline_of(source, processor: Processor, rows: int, shape: RowShape, **opti
     ended = {name: options.pop(name) for name in ("ended",) if name in options}
     examples = tokenize(source, processor, limit=shape.tokens, **ended)
     pictures = Pictures.of(examples, source, processor, **mine)
-    return Pipeline(examples, source, pictures, rows, shape, **options)
+    sounds = Sounds.of(examples, source, processor)
+    return Pipeline(examples, source, pictures, rows, shape, sounds=sounds, **options)
 
 
 def make_source(count: int = 30) -> list[conversation.Example]:

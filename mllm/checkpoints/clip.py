@@ -11,12 +11,12 @@ from tokenizers import Tokenizer
 
 from mllm.checkpoints.hf import read_tree
 from mllm.checkpoints.hf_config import VISION_DEFAULTS, read_vision
-from mllm.checkpoints.hf_folder import pixel_statistics
+from mllm.checkpoints.hf_processors import pixel_statistics
 from mllm.checkpoints.hf_section import ACTIVATIONS, Section
 from mllm.checkpoints.loaded import CONFIG
 from mllm.checkpoints.quantised import open_weights
 from mllm.checkpoints.tables import CLIP
-from mllm.data.hf_processor import read_image_settings, read_images
+from mllm.data.hf_images import read_image_settings, read_images
 from mllm.data.images import ImageConfig
 from mllm.data.processor import read_tokenizer
 from mllm.files import read_json

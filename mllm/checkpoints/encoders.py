@@ -14,7 +14,7 @@ import numpy as np
 
 from mllm.checkpoints.encoder_config import read_encoder_config
 from mllm.checkpoints.hf import Source, check_source, find_prefixes, read_tree
-from mllm.checkpoints.hf_folder import pixel_statistics
+from mllm.checkpoints.hf_processors import pixel_statistics
 from mllm.checkpoints.loaded import CONFIG
 from mllm.checkpoints.positions import resample_distances, resample_positions
 from mllm.checkpoints.quantised import open_weights

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mllm.checkpoints.hf_audio_config import read_listener
 from mllm.checkpoints.hf_decoder_config import read_decoder
 from mllm.checkpoints.hf_section import ACTIVATIONS, Section
 from mllm.data.anyres import PINPOINTS, grids_of
@@ -28,6 +29,7 @@ FAMILIES = {
     "idefics2": "idefics2",
     "idefics3": "idefics3",
     "smolvlm": "idefics3",
+    "qwen2_audio": "listener",
 }
 
 _VIT = {
@@ -211,6 +213,7 @@ _READERS = {
     "llava_next": _read_llava_next,
     "idefics2": _read_idefics2,
     "idefics3": _read_idefics3,
+    "listener": lambda top, pixels, dtype: read_listener(top, dtype),
 }
 
 

@@ -1,4 +1,5 @@
-"""Write ``config.json`` for a LLaVA or LLaVA-NeXT that did not come from a Hugging Face folder.
+"""Write ``config.json`` for a model that did not come from a Hugging Face folder: a LLaVA,
+LLaVA-NeXT or Qwen2-Audio.
 
 It uses the names that transformers 4 and 5 both read.
 """
@@ -8,9 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from mllm.checkpoints.hf_audio_config import write_listener
 from mllm.checkpoints.hf_section import ACTIVATIONS
 from mllm.checkpoints.loaded import Loaded
-from mllm.models import DecoderConfig, LlavaConfig, LlavaNextConfig, VisionConfig
+from mllm.data.processor import Processor
+from mllm.models import DecoderConfig, ListenerConfig, LlavaConfig, LlavaNextConfig, VisionConfig
 
 _NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
 _POST_NORM = "vision_tower.vision_model.post_layernorm"
@@ -23,19 +26,20 @@ def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dic
       ValueError: no Hugging Face LLaVA has this model's shape; the message says what differs.
     """
     config = loaded.config
+    kind = str(jnp.dtype(dtype or loaded.variables["params"]["decoder"]["embed"].dtype))
+    if isinstance(config, ListenerConfig):
+        ids = _end_ids(loaded.processor)
+        text = {**_text_config(config.decoder), **ids, "torch_dtype": kind}
+        raw = write_listener(config, loaded.processor.audio_id)
+        return {**raw, "torch_dtype": kind, "text_config": text, **ids}, {}
     if not isinstance(config, LlavaConfig | LlavaNextConfig):
         raise ValueError(
             f"family {loaded.family!r}: only a model that came from a Hugging Face folder, or a "
-            "LLaVA or LLaVA-NeXT, can be exported to one"
+            "LLaVA, LLaVA-NeXT or listener, can be exported to one"
         )
     _require_exportable(config)
     processor, vision, decoder = loaded.processor, config.vision, config.decoder
-    kind = str(jnp.dtype(dtype or loaded.variables["params"]["decoder"]["embed"].dtype))
-    ends = processor.end_ids
-    ids = {"eos_token_id": ends[0] if len(ends) == 1 else list(ends)}
-    ids["pad_token_id"] = processor.pad_id
-    if processor.config.bos is not None:
-        ids["bos_token_id"] = processor.token_id(processor.config.bos)
+    ids = _end_ids(processor)
     named = {"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}
     if isinstance(config, LlavaNextConfig):
         side = vision.image_size
@@ -60,6 +64,16 @@ def write_config(loaded: Loaded, dtype: str | None) -> tuple[dict[str, Any], dic
         f"{_POST_NORM}.bias": np.zeros(vision.width, jnp.dtype(kind)),
     }
     return raw, norm
+
+
+def _end_ids(processor: Processor) -> dict[str, Any]:
+    """Return the ids of the tokens that begin, end and fill rows."""
+    ends = processor.end_ids
+    ids = {"eos_token_id": ends[0] if len(ends) == 1 else list(ends)}
+    ids["pad_token_id"] = processor.pad_id
+    if processor.config.bos is not None:
+        ids["bos_token_id"] = processor.token_id(processor.config.bos)
+    return ids
 
 
 def _require_exportable(config: LlavaConfig | LlavaNextConfig) -> None:

@@ -1,7 +1,6 @@
 """Read and write Hugging Face folders: config.json, weights, tokenizer and processor files."""
 
 import json
-import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding
 from mllm.checkpoints.hf import find_prefixes, read_tree, write_tree
 from mllm.checkpoints.hf_config import family_of, read_config, text_kind_of
 from mllm.checkpoints.hf_config_export import write_config
+from mllm.checkpoints.hf_processors import pixel_statistics, read_processor
 from mllm.checkpoints.loaded import CONFIG, Loaded, NoProcessor, Origin
 from mllm.checkpoints.new_folder import new_folder
 from mllm.checkpoints.peft import CONFIG as ADAPTER
@@ -26,12 +26,7 @@ from mllm.checkpoints.small_files import read_small_files
 from mllm.checkpoints.tables import Table, table_of
 from mllm.checkpoints.tensor_files import open_folder
 from mllm.data.hf_chat import chosen_format
-from mllm.data.hf_processor import (
-    keep_chat_format,
-    read_hf_processor,
-    read_image_settings,
-    write_hf_processor,
-)
+from mllm.data.hf_processor import keep_chat_format, write_hf_processor
 from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS
@@ -42,8 +37,6 @@ from mllm.parallel.place import fetch
 from mllm.parallel.rules import spec_of
 
 READ = (".json", ".jinja", ".model", ".txt")  # small files that answers may depend on
-IMAGE_IDS = {"llava": 32000, "llava_next": 32000, "idefics2": 32001, "idefics3": 128257}
-IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
 def is_hf_folder(folder: Path) -> bool:
@@ -83,7 +76,7 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     family = family_of(where, raw)
     small = read_small_files(folder)
     files = open_weights(folder, raw)
-    config = read_config(where, raw, pixel_statistics(folder), dtype or "float32")
+    config = read_config(where, raw, pixel_statistics(folder, family), dtype or "float32")
     table = table_of(family, text_kind_of(raw))
     tree, carried = read_tree(
         files,
@@ -94,12 +87,12 @@ def read_folder(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = N
     )
     stored = dtype or str(tree["decoder"]["embed"].dtype)
     config = replace(config, dtype=str(jnp.dtype(stored)))
-    processor, image_id = _read_processor(folder, family, config, raw)
+    processor, ids = read_processor(folder, family, config, raw)
     if isinstance(files, Dequantised):
         small[CONFIG] = json.dumps(without_quantisation(raw), indent=2).encode()
     origin = Origin(small, find_prefixes(files, table), carried)
     origin = origin if dtype is None else origin.cast(dtype)
-    return Loaded(family, config, {"params": tree}, processor, origin=origin, image_id=image_id)
+    return Loaded(family, config, {"params": tree}, processor, origin=origin, **ids)
 
 
 def describe_folder(folder: Path) -> Loaded:
@@ -115,89 +108,14 @@ def describe_folder(folder: Path) -> Loaded:
         raise no_model(folder)
     raw = read_json(folder / CONFIG)
     family = family_of(folder / CONFIG, raw)
-    config = read_config(folder / CONFIG, raw, pixel_statistics(folder), "float32")
-    processor, image_id = _read_processor(folder, family, config, raw)
-    return Loaded(family, config, {}, processor, image_id=image_id)
-
-
-def pixel_statistics(folder: Path) -> dict[str, tuple[float, ...]]:
-    """Return ``mean`` and ``std`` of the folder's image processor, {} if it has none."""
-    if not any((folder / name).is_file() for name in IMAGE_FILES):
-        return {}
-    where, settings = read_image_settings(folder)
-    found = {}
-    for name in ("mean", "std"):
-        values = settings.get(f"image_{name}")
-        if values is None:
-            continue
-        if not _are_channels(values) or (name == "std" and min(values) <= 0):
-            raise ValueError(
-                f"{where}: key 'image_{name}': expected a number for each of 3 channels"
-                f"{', greater than 0' * (name == 'std')}, found {values!r}"
-            )
-        found[name] = tuple(map(float, values))
-    return found
-
-
-def _are_channels(values: object) -> bool:
-    three = isinstance(values, list) and len(values) == 3
-    return three and all(type(v) in (int, float) and math.isfinite(v) for v in values)
+    config = read_config(folder / CONFIG, raw, pixel_statistics(folder, family), "float32")
+    processor, ids = read_processor(folder, family, config, raw)
+    return Loaded(family, config, {}, processor, **ids)
 
 
 def _places(mesh: Mesh | None, collection: str = ""):
     chosen = mesh or one_device()
     return lambda path, shape: NamedSharding(chosen, spec_of(collection + path, shape, chosen))
-
-
-def _read_processor(folder: Path, family: str, config, raw: dict):
-    """Return (processor, id of the image token according to config.json)."""
-    key = "image_token_index" if "image_token_index" in raw else "image_token_id"
-    image_id = raw.get(key, IMAGE_IDS[family])
-    if not isinstance(image_id, int) or not 0 <= image_id < config.decoder.vocab_size:
-        raise ValueError(
-            f"{folder / CONFIG}: key {key!r}: expected an id below vocab_size "
-            f"{config.decoder.vocab_size}, found {image_id!r}"
-        )
-    tokenizer = folder / "tokenizer.json"
-    if not tokenizer.is_file():
-        return NoProcessor(tokenizer), image_id
-    if not any((folder / name).is_file() for name in IMAGE_FILES):
-        return NoProcessor(folder / IMAGE_FILES[0]), image_id
-    processor = read_hf_processor(folder, family, config.image_tokens)
-    side = processor.config.image_size
-    if not config.any_size and side != config.vision.image_size:
-        raise ValueError(
-            f"{read_image_settings(folder)[0]}: makes square images of {side} pixels, expected "
-            f"{config.vision.image_size}, the vision_config.image_size of {folder / CONFIG}"
-        )
-    grids = getattr(config, "grids", ())
-    if grids != processor.config.grids:
-        raise ValueError(
-            f"{read_image_settings(folder)[0]}: image_grid_pinpoints gives canvases of "
-            f"{processor.config.grids} tiles, expected {grids}, those of {folder / CONFIG}: model "
-            "and processor would place the tokens of a picture differently"
-        )
-    rows = config.decoder.vocab_size
-    if max(processor.tokenizer.get_vocab(with_added_tokens=True).values()) >= rows:
-        try:
-            processor = processor.with_rows(rows)
-        except ValueError as error:
-            raise ValueError(
-                f"{tokenizer}: {error}; expected a tokenizer that fits vocab_size {rows} of "
-                f"{folder / CONFIG}, the one that the weights were saved with"
-            ) from None
-    if processor.image_id != image_id:
-        raise ValueError(
-            f"{tokenizer}: its image token {processor.config.image!r} has id {processor.image_id}, "
-            f"expected {image_id}, the {key} of {folder / CONFIG}"
-        )
-    seen, side = processor.config.image_size, config.vision.image_size
-    if not config.vision.ragged and seen != side:
-        raise ValueError(
-            f"{folder}: its image processor makes images of {seen} x {seen} pixels, expected "
-            f"{side} x {side}, the vision_config.image_size of {CONFIG}"
-        )
-    return processor, image_id
 
 
 def _table(loaded: Loaded) -> Table:
@@ -259,14 +177,15 @@ def _with_own_files(base: Loaded, folder: Path, below: Path) -> Loaded:
     if files == base.origin.files:
         return base
     with as_folder(files, f"{folder} (over {below})") as whole:
-        vision = replace(base.config.vision, **pixel_statistics(whole))
-        config = replace(base.config, vision=vision)
+        config, pixels = base.config, pixel_statistics(whole, base.family)
+        if config.vision is not None:
+            config = replace(config, vision=replace(config.vision, **pixels))
         raw = json.loads(files[CONFIG])
-        processor, image_id = _read_processor(whole, base.family, config, raw)
+        processor, ids = read_processor(whole, base.family, config, raw)
     if isinstance(processor, NoProcessor):
         processor = NoProcessor(folder / processor.missing.name)
     origin = replace(base.origin, files=files)
-    return replace(base, config=config, processor=processor, image_id=image_id, origin=origin)
+    return replace(base, config=config, processor=processor, origin=origin, **ids)
 
 
 def _adapt(base: Loaded, adapter: Adapter, mesh: Mesh | None) -> Loaded:
@@ -333,7 +252,8 @@ def write_folder(
                 keep_chat_format(temporary, loaded.processor, loaded.family)
             if loaded.origin is None:
                 write_json(temporary / CONFIG, raw)
-                write_hf_processor(temporary, loaded.processor, loaded.family, loaded.config.vision)
+                tower = loaded.config.vision or loaded.config.audio
+                write_hf_processor(temporary, loaded.processor, loaded.family, tower)
         write_tree(
             temporary,
             merge_lora(loaded.variables)["params"],

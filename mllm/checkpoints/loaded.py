@@ -70,7 +70,8 @@ class Loaded:
 
     Attributes:
       variables: {"params", "lora"?}.
-      image_id: id of the image token, None in a text-only model.
+      image_id, audio_id: ids of the tokens that stand for images and sounds, None in a model that
+        takes none.
     """
 
     family: str
@@ -81,10 +82,12 @@ class Loaded:
     lora: dict | None = None
     origin: Origin | None = None
     image_id: int | None = None
+    audio_id: int | None = None
 
     def __post_init__(self):
-        if self.image_id is None and isinstance(self.processor, Processor):
-            object.__setattr__(self, "image_id", self.processor.image_id)
+        for name in ("image_id", "audio_id"):
+            if getattr(self, name) is None and isinstance(self.processor, Processor):
+                object.__setattr__(self, name, getattr(self.processor, name))
 
     @property
     def model(self):

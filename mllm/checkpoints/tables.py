@@ -111,6 +111,13 @@ LAYOUTS = {
     ),
     "1x1": _convolution(1),
     "3x3": _convolution(3),
+    # Our matrix [3 * I, O] is a convolution [O, I, 3] over three steps.
+    "steps": Layout(
+        lambda s: (s[1], s[0] // 3, 3),
+        lambda i: (i[1],),
+        lambda x, i: x.transpose(2, 1, 0).reshape(-1, len(x))[i[0]],
+        lambda x: x.T.reshape(x.shape[1], 3, -1).transpose(0, 2, 1),
+    ),
     "row": Layout(  # [1, ...]
         lambda s: (1, *s), lambda i: (slice(0, 1), *i), lambda x, i: x[0], lambda x: x[None]
     ),
@@ -217,6 +224,26 @@ RESAMPLER = {
     ),
     **norm("norm", "norm"),
 }
+# Whisper's encoder and that of Qwen2-Audio.
+WHISPER = {
+    "conv1.weight": ("conv1/w", "steps"),
+    "conv1.bias": ("conv1/b", "same"),
+    "conv2.weight": ("conv2/w", "steps"),
+    "conv2.bias": ("conv2/b", "same"),
+    "embed_positions.weight": ("position", "same"),
+    **layers(
+        "layers",
+        {
+            **norm("self_attn_layer_norm", "attention_norm"),
+            **_ATTENTION,
+            **linear("self_attn.out_proj", "o"),
+            **norm("final_layer_norm", "mlp_norm"),
+            **linear("fc1", "fc1"),
+            **linear("fc2", "fc2"),
+        },
+    ),
+    **norm("layer_norm", "post_norm"),
+}
 GATED_CONNECTOR = {
     **linear("gate_proj", "gate"),
     **linear("up_proj", "up"),
@@ -261,6 +288,16 @@ TABLES: dict[str, Table] = {
             "connector",
             ("model.connector.modality_projection.",),
             {"proj.weight": ("w", "transposed")},
+        ),
+    ),
+    "listener": (
+        Part("decoder", ("language_model.model.", "model.language_model."), DECODER),
+        Part("decoder", ("language_model.lm_head.", "lm_head."), HEAD),
+        Part("audio", ("audio_tower.", "model.audio_tower."), WHISPER),
+        Part(
+            "audio_projector",
+            ("multi_modal_projector.linear.", "model.multi_modal_projector.linear."),
+            {"weight": ("w", "transposed"), "bias": ("b", "same")},
         ),
     ),
 }

@@ -23,6 +23,7 @@ def written(media: Media) -> str:
 
 
 IMAGE = special("<image>")
+AUDIO = special("<audio>")
 FAKE = special("<fake_token_around_image>")
 WHOLE = special("<global-img>")
 
@@ -79,3 +80,15 @@ def space_words(text: str) -> str:
     Idefics2Processor does from version 5.0 on.
     """
     return re.sub(rf"{FAKE}(?=[^\s<{MARK}])", f"{FAKE} ", text)
+
+
+def show_sounds(text: str, token: str, begin: str, end: str) -> str:
+    """Replace each ``AUDIO`` by the token of a sound, between marks of its beginning and end unless
+    these stand around it already, as in transformers' Qwen2AudioProcessor.
+    """
+
+    def shown(found: re.Match) -> str:
+        bare = not (text[: found.start()].endswith(begin) and text[found.end() :].startswith(end))
+        return f"{begin}{token}{end}" if bare else token
+
+    return re.sub(AUDIO, shown, text)

@@ -105,6 +105,26 @@ def chatml(turns: Sequence[Turn], generate: bool) -> Pieces:
     return pieces + [(f"{start}assistant\n", False)] * generate
 
 
+def qwen2_audio(turns: Sequence[Turn], generate: bool) -> Pieces:
+    """Write ChatML with each sound on a line of its own, numbered: ``Audio 1: <|AUDIO|>``, the
+    template of Qwen/Qwen2-Audio-7B-Instruct. A conversation without a system turn has its.
+    """
+    start, end = special("<|im_start|>"), special("<|im_end|>") + "\n"
+    pieces, heard = [], 0
+    if not turns or turns[0].role != "system":
+        pieces.append((f"{start}system\nYou are a helpful assistant.{end}", False))
+    for turn in turns:
+        said = ""
+        for part in turn.parts:
+            sound = isinstance(part, Media) and part.kind == "audio"
+            heard += sound
+            lead, after = (f"Audio {heard}: ", "\n") if sound else ("", "")
+            said += lead + (written(part) if isinstance(part, Media) else part) + after
+        pieces.append((f"{start}{turn.role}\n", False))
+        pieces += [(said, turn.role == "assistant"), (end, False)]
+    return pieces + [(f"{start}assistant\n", False)] * generate
+
+
 def inline(turns: Sequence[Turn], generate: bool) -> Pieces:
     """Write every part of a turn on a line of its own, in order, so that text stays next to the
     media that it is about: ``USER: Image 1:\\n<image>\\n{question}\\nASSISTANT:``.
@@ -154,6 +174,7 @@ CHAT_FORMATS: dict[str, Callable[[Sequence[Turn], bool], Pieces]] = {
     "idefics2": idefics2,
     "smolvlm": smolvlm,
     "chatml": chatml,
+    "qwen2_audio": qwen2_audio,
     "inline": inline,
     "seed_llama": seed_llama,
 }

@@ -1,6 +1,7 @@
 """What a model is shown and what it should say: media and text in the turns of a conversation."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,7 +9,10 @@ from functools import cached_property
 import numpy as np
 
 KINDS = ("image", "audio", "codes")
-IMAGE_MARK = "<image>"  # stands for a picture in a prompt that is written as one text
+# What stands for a medium in a prompt that is written as one text.
+IMAGE_MARK = "<image>"
+AUDIO_MARK = "<audio>"
+NAMES = {IMAGE_MARK: "images", AUDIO_MARK: "sounds"}
 ROLES = ("system", "user", "assistant", "raw")
 
 
@@ -91,6 +95,11 @@ def image(data: bytes) -> Media:
     return Media("image", data)
 
 
+def audio(data: bytes) -> Media:
+    """Return a sound, the bytes of a WAV, FLAC, OGG, MP3 or other file that libsndfile reads."""
+    return Media("audio", data)
+
+
 def codes(ids: Sequence[int]) -> Media:
     """Return a picture as the numbers of its codes in a codebook, which models read as tokens."""
     return Media("codes", np.asarray(ids, "<u4").tobytes())
@@ -122,16 +131,22 @@ def raw(*parts: Part) -> Turn:
 
 
 def raw_prompt(text: str, media: Sequence[Media], where: str = "prompt") -> Turn:
-    """Return a raw turn in which each ``<image>`` of a text is one of the media, in order.
+    """Return a raw turn in which each ``<image>`` of a text is one of the media, in order; and each
+    ``<audio>`` too, if there are sounds among them.
 
     Raises:
-      ValueError: there are more or fewer of them than media.
+      ValueError: there are more or fewer of them than media of their kind.
     """
-    texts = text.split(IMAGE_MARK)
-    if len(texts) - 1 != len(media):
-        raise ValueError(f"{where}: {len(texts) - 1} times {IMAGE_MARK}, but {len(media)} images")
-    shown = [part for pair in zip(media, texts[1:], strict=True) for part in pair]
-    return raw(texts[0], *shown)
+    sounds = [medium for medium in media if medium.kind == "audio"]
+    waiting = {IMAGE_MARK: [medium for medium in media if medium.kind != "audio"]}
+    waiting |= {AUDIO_MARK: sounds} if sounds else {}
+    for mark, shown in waiting.items():
+        if text.count(mark) != len(shown):
+            raise ValueError(
+                f"{where}: {text.count(mark)} times {mark}, but {len(shown)} {NAMES[mark]}"
+            )
+    texts = re.split(f"({'|'.join(waiting)})", text)
+    return raw(*(waiting[part].pop(0) if part in waiting else part for part in texts))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """A conversation as ids and media: what packing, evaluation and the API lay out in rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from mllm.data.conversation import Media, Turn
+
+SHOWN = {"image": "images or tiles", "audio": "sounds"}  # what tokens of a kind stand for
 
 
 class TokenRun(NamedTuple):
@@ -97,29 +99,36 @@ def expand(
     tokens: Sequence[int],
     said: Sequence[tuple[int, int]],
     runs: Sequence[Sequence[TokenRun]],
-    image_id: int | None,
+    kinds: Sequence[str],
+    media_ids: Mapping[str, int],
     where: str,
 ) -> tuple[list[int], list[Span], list[tuple[int, int]]]:
-    """Turn each image token into a run of them.
+    """Turn each token that stands for a medium into a run of them.
 
     Args:
       begin: ids before the tokens. said: ranges of tokens that an assistant says.
-      runs: of each image, in order.
+      runs, kinds: of each medium, in order. media_ids: what stands for a medium of each kind.
 
     Returns:
       (ids, spans of media, supervised ranges of single tokens, those of media left out).
 
     Raises:
-      ValueError: there are more or fewer image tokens than runs.
+      ValueError: there are more or fewer tokens of a kind than runs, or in another order.
     """
     wanted = [(run, number) for number, those in enumerate(runs) for run in those]
     ids, spans, places = list(begin), [], []
-    found = 0 if image_id is None else sum(token == image_id for token in tokens)
-    if found != len(wanted):
-        raise ValueError(f"{where}: {found} image tokens for {len(wanted)} images or tiles")
+    known = set(media_ids.values())
+    found = [token for token in tokens if token in known]
+    expected = [media_ids.get(kinds[number]) for _, number in wanted]
+    if found != expected:
+        for kind in ("image", "audio"):
+            count, index = [kinds[number] for _, number in wanted].count(kind), media_ids.get(kind)
+            if (there := found.count(index)) != count:
+                raise ValueError(f"{where}: {there} {kind} tokens for {count} {SHOWN[kind]}")
+        raise ValueError(f"{where}: tokens of images and sounds stand in another order than these")
     for token in tokens:
         places.append(len(ids))
-        if token == image_id:
+        if token in known:
             run, number = wanted[len(spans)]
             spans.append(Span(len(ids), run.length, number, run.tiles))
             ids += [token] * run.length

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.chat_template import ChatTemplate, dated
-from mllm.data.conversation import Turn, assistant, image, system, user
+from mllm.data.conversation import Media, Turn, assistant, audio, image, system, user
 from mllm.data.processor import Processor
-from mllm.data.processor_config import TEMPLATE
+from mllm.data.processor_config import TEMPLATE, ProcessorConfig
 from mllm.files import read_json, read_text
 
 MORE_TEMPLATES = "additional_chat_templates"
@@ -106,18 +106,32 @@ def with_template(processor: Processor, template: ChatTemplate) -> Processor:
 def writes_the_same(processor: Processor, name: str) -> bool:
     """Return whether a chat format writes conversations as a processor does."""
     written = CHAT_FORMATS[name]
-    shows = processor.config.image is not None
-    for turns in PROBES:
-        if any(turn.media for turn in turns) and not shows:
-            continue
+    for turns in _probes(processor.config):
         for generate in (True, False):
             try:
-                texts = [_joined(form(turns, generate)) for form in (processor.format, written)]
+                forms = processor.format, written
+                texts = [processor.show_sounds(_joined(form(turns, generate))) for form in forms]
             except ValueError:  # a template may refuse a system turn, which no format does
                 return False
             if texts[0] != texts[1]:
                 return False
     return True
+
+
+def _probes(config: ProcessorConfig) -> Iterator[list[Turn]]:
+    """Yield ``PROBES`` with media of the kinds that a model takes."""
+    for turns in PROBES:
+        shown = any(turn.media for turn in turns)
+        if config.image is not None or not shown:
+            yield turns
+        if config.audio is not None and shown:
+            yield [_heard(turn) for turn in turns]
+
+
+def _heard(turn: Turn) -> Turn:
+    """Return a turn with sounds in place of its media."""
+    parts = (audio(part.data) if isinstance(part, Media) else part for part in turn.parts)
+    return replace(turn, parts=tuple(parts))
 
 
 def _joined(pieces: list[tuple[str, bool]]) -> str:

@@ -92,16 +92,16 @@ class Pictures:
         Args:
           patch: heights and widths are padded to a multiple of this.
         """
-        most = max((int(example.spans[:, 3].sum()) for example in examples), default=0)
+        most = max((_tiles(example) for example in examples), default=0)
         if not most:
             return None
         height = width = 0
         seen = set()
         for example in examples:
-            for number, name in enumerate(example.pictures.tolist()):
+            for number, name in example.of_kind("image"):
                 if name not in seen:
                     seen.add(name)
-                    read = partial(_media, source, example, number)
+                    read = partial(media_of, source, example, number)
                     size = processor.tile_size(read, f"example {example.name}")
                     height, width = max(height, size[0]), max(width, size[1])
         height, width = round_up(height, patch), round_up(width, patch)
@@ -125,10 +125,10 @@ class Pictures:
         """
         seen = set()
         for example in examples:
-            for medium, number in enumerate(example.pictures.tolist()):
+            for medium, number in example.of_kind("image"):
                 if number not in seen and (chosen is None or number in chosen):
                     seen.add(number)
-                    read = partial(_media, source, example, medium)
+                    read = partial(media_of, source, example, medium)
                     yield number, self.processor.prepared(number, read, f"example {example.name}")
 
     def lay_out(
@@ -149,7 +149,7 @@ class Pictures:
           extents i32[R, I, 2]; offsets i32[R, I, N] where the tokens of a tile do not follow each
           other; and instructions i32[R, I, Q] where pictures are read under them.
         """
-        shown = [one for r, row in enumerate(rows) for one in shown_in(r, row)]
+        shown = [one for r, row in enumerate(rows) for one in shown_in(r, row, "image")]
         taken = np.zeros(count, int)
         for one in shown:
             taken[one.row] += len(one.slots)
@@ -186,22 +186,29 @@ class Pictures:
     def _seen(self, one: Shown, source: Sequence[Example], rng: np.random.Generator) -> Picture:
         """Return a picture, or a random view of it."""
         example, number = one.example, int(one.example.pictures[one.medium])
-        read = partial(_media, source, example, one.medium)
+        read = partial(media_of, source, example, one.medium)
         return self._viewer.see(number, read, rng, f"example {example.name}")
 
 
-def _media(source: Sequence[Example], example: Tokenized, number: int) -> Media:
+def _tiles(example: Tokenized) -> int:
+    """Return how many tiles the pictures of an example have."""
+    shown = [medium for medium, _ in example.of_kind("image")]
+    return int(example.spans[np.isin(example.spans[:, 2], shown), 3].sum())
+
+
+def media_of(source: Sequence[Example], example: Tokenized, number: int) -> Media:
+    """Return the medium of a number of an example."""
     media = [part for turn in source[example.index].turns for part in turn.media]
     return media[number]
 
 
-def shown_in(number: int, row: Sequence[Tokenized]) -> list[Shown]:
-    """Return the media of a packed row in the order of their places: those of the shared prefix
-    once, then those of each segment.
+def shown_in(number: int, row: Sequence[Tokenized], kind: str) -> list[Shown]:
+    """Return the media of a kind in a packed row, in the order of their places: those of the shared
+    prefix once, then those of each segment.
     """
     prefix, found = row[0].prefix, []
     for segment, (example, start) in enumerate(zip(row, starts_of(row), strict=True)):
-        for medium in range(len(example.media)):
+        for medium, _ in example.of_kind(kind):
             spans = example.spans[example.spans[:, 2] == medium]
             in_prefix = len(spans) and spans[0, 0] < prefix
             if not len(spans) or (in_prefix and segment > 0):

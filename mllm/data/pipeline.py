@@ -15,6 +15,7 @@ import numpy as np
 from mllm.data import conversation
 from mllm.data.packing import RowShape, collate, pack, row_tokens
 from mllm.data.pictures import Pictures
+from mllm.data.sounds import Sounds
 from mllm.data.tokenized import Tokenized
 from mllm.registry import lookup
 
@@ -33,6 +34,7 @@ class Pipeline:
       examples: the run's examples, of ``mllm.data.tokenized.tokenize``.
       source: the same examples with their media, read when a batch is made.
       pictures: makes of media what a batch holds; None if no example shows any.
+      sounds: likewise of sounds.
       rows: rows of a batch. shape: capacity of a row, of which a batch takes the share that it
         needs.
       schedule: "all" and "primary" draw every row, or every row of the primary role, once an epoch;
@@ -56,6 +58,7 @@ class Pipeline:
     roles: Mapping[str, float] = field(default_factory=dict)
     alike: bool = False
     reference: np.ndarray | None = None
+    sounds: Sounds | None = None
     _plans: dict[int, list] = field(default_factory=dict)  # of the last epochs asked for
     _starts: list[int] = field(default_factory=lambda: [0])  # first steps of epochs known so far
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -116,12 +119,15 @@ class Pipeline:
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> dict:
         """Return the arrays of one batch: those of ``mllm.data.packing.collate``, the media of
-        ``Pictures.lay_out``, and reference values f32[R, S].
+        ``Pictures.lay_out`` and ``Sounds.lay_out``, and reference values f32[R, S].
         """
         batch = collate(rows, self.rows, self.shape.fitted(rows), self.roles)
         if self.pictures is not None:
             found = self.pictures.lay_out(rows, self.rows, self.source, rng)
             batch["media"] = {"image": found}
+        if self.sounds is not None:
+            heard = self.sounds.lay_out(rows, self.rows, self.source)
+            batch["media"] = {**batch.get("media", {}), "audio": heard}
         if self.reference is not None:
             known = batch["answers"] >= 0
             values = np.where(known, self.reference[batch["answers"]], 0.0)

@@ -1,4 +1,5 @@
-"""What turns conversations into ids and pictures, and ids back into text; stored with the weights.
+"""What turns conversations into ids, pictures and sounds, and ids back into text; stored with the
+weights.
 
 Text is encoded whole, never in parts: what a tokenizer of the SentencePiece kind makes of a word
 depends on what stands before it. So that nothing a user types becomes a special token, chat formats
@@ -31,10 +32,19 @@ from mllm.data.blocks import (
 from mllm.data.chat import CHAT_FORMATS, Pieces
 from mllm.data.chat_template import dated
 from mllm.data.codes import CODES, spelled
-from mllm.data.conversation import IMAGE_MARK, Media, Turn, assistant, codes, image, user
+from mllm.data.conversation import (
+    AUDIO_MARK,
+    IMAGE_MARK,
+    Media,
+    Turn,
+    assistant,
+    codes,
+    image,
+    user,
+)
 from mllm.data.encoded import Encoded, check_order, expand, joined
-from mllm.data.picture_tiles import PictureTiles
 from mllm.data.processor_config import TEMPLATE, ProcessorConfig
+from mllm.data.sound_samples import SoundSamples
 from mllm.data.template_format import TemplateFormat
 from mllm.files import read_json, read_text, require_file, write_json
 
@@ -42,7 +52,7 @@ ANCHOR = "\ufdd1"  # a character that no token shares with another
 
 
 @dataclass(frozen=True)
-class Processor(PictureTiles):
+class Processor(SoundSamples):
     """A tokenizer, and what is shown to a model in which format."""
 
     def __post_init__(self):
@@ -60,14 +70,15 @@ class Processor(PictureTiles):
         names = dict.fromkeys(self.private_names)
         for name in self._code_names:  # no template writes them
             names.pop(name, None)
-        return TemplateFormat(template, names, self.config.image)
+        audio = None if self.config.audio is None else self.config.audio.token
+        return TemplateFormat(template, names, self.config.image, audio)
 
     def text(self, turns: Sequence[Turn], generate: bool = True) -> str:
         """Return a conversation as one text, special tokens by their names, as transformers'
         ``apply_chat_template`` does.
         """
         turns, drawn = self._with_codes(turns, "conversation")
-        text = "".join(piece for piece, _ in self.format(turns, generate))
+        text = self.show_sounds("".join(piece for piece, _ in self.format(turns, generate)))
         return spelled(text.replace(IMAGE, self.config.image or ""), drawn).replace(MARK, "")
 
     @cached_property
@@ -82,6 +93,7 @@ class Processor(PictureTiles):
         if self.config.image_block == "idefics2" and not self.prepends:
             text = space_words(text)
         text = text.replace(IMAGE, special(self.config.image or IMAGE_MARK))
+        text = self.show_sounds(text)
         for name in set(re.findall(f"{MARK}<[^<>]*>", text)):
             if self._private.token_to_id(name) is None:
                 raise ValueError(
@@ -118,7 +130,8 @@ class Processor(PictureTiles):
         media = tuple(part for turn in turns for part in turn.media)
         self._check_kinds(media, where)
         layouts = [self.layout(medium, where) for medium in media]
-        grids = [layout.grid for layout in layouts]
+        kinds = [medium.kind for medium in media]
+        grids = [one.grid for one, kind in zip(layouts, kinds, strict=True) if kind == "image"]
         answer = None if generate or turns[-1].media else turns.pop().text
         begin = self._begin
         if turns and turns[0].role == "raw":
@@ -133,8 +146,8 @@ class Processor(PictureTiles):
             answered = [] if answer is None else self._answer(answer, drawn)
             begin = [] if self._begins(pieces) else begin
         literal = turns and turns[0].literal and not media
-        image_id, runs = None if literal else self.image_id, [layout.runs for layout in layouts]
-        ids, spans, supervised = expand(begin, tokens, said, runs, image_id, where)
+        known, runs = {} if literal else self.media_ids, [layout.runs for layout in layouts]
+        ids, spans, supervised = expand(begin, tokens, said, runs, kinds, known, where)
         if not generate:
             end = [self.eos_id] if ended else []
             supervised.append((len(ids), len(ids) + len(answered) + len(end)))
@@ -182,17 +195,6 @@ class Processor(PictureTiles):
         self._check_known(ids, "instruction")
         return ids
 
-    def _check_kinds(self, media: Sequence[Media], where: str) -> None:
-        taken = [] if self.config.image is None else ["image"]
-        taken += [] if self.config.codes is None else ["codes"]
-        for medium in media:
-            if medium.kind not in taken:
-                known = " and ".join(["text", *taken])
-                raise ValueError(
-                    f"{where}: shows a medium of kind {medium.kind!r}, but the model takes {known} "
-                    "only"
-                )
-
     def _pieces(
         self, turns: Sequence[Turn], generate: bool, grids: Sequence[Grid], where: str
     ) -> Pieces:
@@ -208,19 +210,22 @@ class Processor(PictureTiles):
         """Return the text of a raw turn, whose special tokens bear their own names.
 
         Raises:
-          ValueError: the name of the image token is written where a picture should stand.
+          ValueError: the name of a token is written where a picture or a sound should stand.
         """
-        allowed = self.config.image is None or (turn.literal and not turn.media)
-        names = () if allowed else {IMAGE_MARK, self.config.image}
+        names = {}
+        if self.config.image is not None and (turn.media or not turn.literal):
+            names |= dict.fromkeys((IMAGE_MARK, self.config.image), "picture")
+        if self.config.audio is not None and (turn.media or not turn.literal):
+            names |= dict.fromkeys((AUDIO_MARK, self.config.audio.token), "sound")
         for part in turn.parts:
-            for name in names:
+            for name, kind in names.items():
                 if isinstance(part, str) and name in part:
                     raise ValueError(
-                        f"{where}: {name} is written in the text of a raw turn, but no picture "
-                        "stands there; put the picture between two texts of the turn"
+                        f"{where}: {name} is written in the text of a raw turn, but no {kind} "
+                        f"stands there; put the {kind} between two texts of the turn"
                     )
         text = "".join(written(p) if isinstance(p, Media) else p for p in turn.parts)
-        return self._show(text, grids, where)
+        return self._show(self.mark_sounds(text), grids, where)
 
     def _encode_pieces(self, pieces: Pieces, cut: bool) -> tuple[list[int], list[tuple[int, int]]]:
         """Return (tokens, ranges of those that an assistant says); text is encoded whole.

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from mllm.data.audio import AudioConfig
 from mllm.data.blocks import IMAGE_BLOCKS
 from mllm.data.chat import CHAT_FORMATS
 from mllm.data.chat_template import ChatTemplate
@@ -22,6 +23,7 @@ LATER = (
     "grids",
     "cells",
     "instructed",
+    "audio",
 )
 
 
@@ -44,6 +46,7 @@ class ProcessorConfig(ImageConfig):
         have one.
       codes: how codes of pictures are written; None in a model that reads and writes none.
       instructed: whether the model reads each picture under the text of the turn that shows it.
+      audio: how sounds are heard; None in a model that hears none.
 
     Raises:
       ValueError: a name is unknown, or a chat template is missing.
@@ -63,6 +66,7 @@ class ProcessorConfig(ImageConfig):
     known_ids: int = 0
     codes: CodesConfig | None = None
     instructed: bool = False
+    audio: AudioConfig | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -70,6 +74,8 @@ class ProcessorConfig(ImageConfig):
             object.__setattr__(self, "chat_template", ChatTemplate(**self.chat_template))
         if self.codes is not None and not isinstance(self.codes, CodesConfig):
             object.__setattr__(self, "codes", CodesConfig(**self.codes))
+        if self.audio is not None and not isinstance(self.audio, AudioConfig):
+            object.__setattr__(self, "audio", AudioConfig(**self.audio))
         for name in ("ends", "barred", "stop"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.chat_template is None:

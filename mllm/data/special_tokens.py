@@ -8,6 +8,7 @@ from functools import cached_property
 from tokenizers import Tokenizer
 
 from mllm.data.blocks import MARK
+from mllm.data.conversation import Media
 from mllm.data.private import privately_named
 from mllm.data.processor_config import ProcessorConfig
 
@@ -27,7 +28,8 @@ class SpecialTokens:
         for token in self._named:
             self.token_id(token)
         config = self.config
-        needed = [self.token_id(name) for name in (config.bos, config.eos, config.image) if name]
+        names = config.bos, config.eos, config.image, *self._audio_names
+        needed = [self.token_id(name) for name in names if name]
         if config.codes is not None:
             needed.append(self.code_range[1] - 1)
         self._check_known(needed, "processor")
@@ -84,11 +86,27 @@ class SpecialTokens:
     def image_id(self) -> int | None:
         return None if self.config.image is None else self.token_id(self.config.image)
 
+    @cached_property
+    def audio_id(self) -> int | None:
+        return None if self.config.audio is None else self.token_id(self.config.audio.token)
+
+    @property
+    def media_ids(self) -> dict[str, int]:
+        """The id of the token that stands for a medium of each kind that is no text."""
+        ids = {"image": self.image_id, "audio": self.audio_id}
+        return {kind: index for kind, index in ids.items() if index is not None}
+
     @property
     def _named(self) -> list[str]:
         config = self.config
         names = config.bos, config.eos, config.pad, config.image, *config.ends, *config.barred
-        return [name for name in (*names, *self._code_names) if name is not None]
+        every = *names, *self._audio_names, *self._code_names
+        return [name for name in every if name is not None]
+
+    @property
+    def _audio_names(self) -> list[str | None]:
+        audio = self.config.audio
+        return [] if audio is None else [audio.token, audio.begin, audio.end]
 
     @property
     def _code_names(self) -> list[str]:
@@ -119,6 +137,17 @@ class SpecialTokens:
                 f"{unknown[0]}, but the model's embedding has {known} rows; do without it, or add "
                 "rows with transformers' resize_token_embeddings"
             )
+
+    def _check_kinds(self, media: Sequence[Media], where: str) -> None:
+        """Raise ValueError if the model does not take media of some kind."""
+        taken = [*self.media_ids, *([] if self.config.codes is None else ["codes"])]
+        for medium in media:
+            if medium.kind not in taken:
+                known = " and ".join(["text", *taken])
+                raise ValueError(
+                    f"{where}: shows a medium of kind {medium.kind!r}, but the model takes {known} "
+                    "only"
+                )
 
     def until_end(self, ids: list[int]) -> list[int]:
         """Return generated ids before the first end token, all of them if there is none."""

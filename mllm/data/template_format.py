@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Sequence
 from functools import cached_property, partial
 
-from mllm.data.blocks import IMAGE, MARK, special
+from mllm.data.blocks import AUDIO, IMAGE, MARK, special
 from mllm.data.chat import Pieces
 from mllm.data.chat_template import SWITCH, ChatTemplate
-from mllm.data.conversation import Media, Turn, assistant, image, system, user
+from mllm.data.conversation import Media, Turn, assistant, audio, image, system, user
 
 TYPED, OPEN, CLOSE = "\ufdd2", "\ufdd3", "\ufdd4"  # Unicode noncharacters, as blocks.MARK
 MARKS = dict.fromkeys(map(ord, (MARK, TYPED, OPEN, CLOSE)))
@@ -29,14 +29,22 @@ def texts_of(turn: Turn) -> list[str]:
 class TemplateFormat:
     """What ``CHAT_FORMATS`` holds functions for: called with turns, it returns their pieces."""
 
-    def __init__(self, template: ChatTemplate, names: Collection[str], image: str | None):
+    def __init__(
+        self,
+        template: ChatTemplate,
+        names: Collection[str],
+        image: str | None,
+        sound: str | None = None,
+    ):
         """Prepare a template.
 
         Args:
-          names: of all special tokens. image: the name of the image token, None in a text model.
+          names: of all special tokens. image, sound: the names of the tokens that stand for one,
+            None in a model that takes none.
         """
-        self.template, self.image = template, image
-        longest_first = sorted({*names, *([image] if image else [])}, key=len, reverse=True)
+        self.template, self.image, self.sound = template, image, sound
+        media = {name for name in (image, sound) if name}
+        longest_first = sorted({*names, *media}, key=len, reverse=True)
         self._names = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def __call__(self, turns: Sequence[Turn], generate: bool) -> Pieces:
@@ -72,8 +80,10 @@ class TemplateFormat:
     def _named(self, text: str) -> str:
         """Return text in which special tokens are written as in ``mllm.data.blocks``."""
 
+        media = {self.image: IMAGE, self.sound: AUDIO}
+
         def privately(found: re.Match) -> str:
-            return IMAGE if found.group() == self.image else special(found.group())
+            return media.get(found.group()) or special(found.group())
 
         return self._names.sub(privately, text).replace(TYPED, "")
 
@@ -85,11 +95,12 @@ class TemplateFormat:
         return self.template.render(messages, generate)
 
     def _content(self, turn: Turn, texts: Sequence[str], form: str) -> str | list[dict]:
-        """Return a turn as a message holds it: a list of parts, or one text, in which pictures
+        """Return a turn as a message holds it: a list of parts, or one text, in which media
         stand first and each on a line of its own.
         """
         if form == "text":
-            return f"{self.image}\n" * len(turn.media) + "".join(texts)
+            names = {"image": self.image, "audio": self.sound}
+            return "".join(f"{names[shown.kind]}\n" for shown in turn.media) + "".join(texts)
         waiting = iter(texts)
         return [
             {"type": part.kind}
@@ -119,6 +130,8 @@ class TemplateFormat:
     def _forms(self) -> dict[str, str]:
         """The form in which each role's content reaches the text, found by trying."""
         shown = [] if self.image is None else [image(b"")]
+        shown += [] if self.sound is None else [audio(b"")]
+        tokens = [name for name in (self.image, self.sound) if name is not None]
         asked = user(*shown, WORDS["user"])
         talk = [asked, assistant(WORDS["assistant"]), asked]
         refusal, written = None, False
@@ -133,8 +146,8 @@ class TemplateFormat:
                     continue
                 written = True
                 whole = all(text.count(WORDS[r]) == (2 if r == "user" else 1) for r in roles)
-                pictures = not shown or text.count(self.image) == 2
-                if whole and pictures and not re.search("""['"]type['"]""", text):
+                media = all(text.count(token) == 2 for token in tokens)
+                if whole and media and not re.search("""['"]type['"]""", text):
                     return forms
         if refusal is not None and not written:
             raise refusal

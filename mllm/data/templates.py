@@ -2,7 +2,8 @@
 
 ``vicuna``, ``mistral``, ``idefics2`` and ``smolvlm`` are the published files of
 llava-hf/llava-1.5-7b-hf, llava-hf/llava-v1.6-mistral-7b-hf, HuggingFaceM4/idefics2-8b and
-HuggingFaceTB/SmolVLM-Instruct.
+HuggingFaceTB/SmolVLM-Instruct; ``qwen2_audio`` is that of Qwen/Qwen2-Audio-7B-Instruct, with a
+place for images.
 """
 
 _IDEFICS2 = (
@@ -60,6 +61,19 @@ CHAT_TEMPLATES = {
     + _TEXTS
     + "{{ content['text'] }}{% endfor %}{{ '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+    "qwen2_audio": "{% set audio_count = namespace(value=0) %}"
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}"
+    "{% for content in message['content'] %}"
+    "{% if 'audio' in content or 'audio_url' in content or message['type'] == 'audio' "
+    "or content['type'] == 'audio' %}{% set audio_count.value = audio_count.value + 1 %}"
+    "Audio {{ audio_count.value }}: <|audio_bos|><|AUDIO|><|audio_eos|>\n"
+    "{% elif content['type'] == 'image' %}{{ '<image>' }}"
+    "{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}"
+    "<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
     "inline": "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
     "{% for content in message['content'] %}"
     "{% if content['type'] == 'text' %}{{ content['text'] }}"

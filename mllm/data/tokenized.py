@@ -29,6 +29,7 @@ class Tokenized:
         before the codes is left out, the one after them is not.
       pictures: i64[m], ``content_number`` of each medium without its instruction; None for
         ``media``, of a model that reads them under none.
+      kinds: of each medium; () where all are pictures.
       instructions: i32[q] of each medium, ids of the instruction under which it is read; () where
         there is none.
       prefix: tokens that it may share with other examples, at least 1; no assistant says them.
@@ -47,6 +48,7 @@ class Tokenized:
     drawn: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     pictures: np.ndarray | None = None
     instructions: tuple[np.ndarray, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.pictures is None:
@@ -56,6 +58,12 @@ class Tokenized:
     def length(self) -> int:
         """Tokens after the prefix."""
         return len(self.ids) - self.prefix
+
+    def of_kind(self, kind: str) -> list[tuple[int, int]]:
+        """Return (number of the medium, its ``pictures``) of each medium of a kind, in order."""
+        kinds = self.kinds or ("image",) * len(self.media)
+        found = zip(kinds, self.pictures.tolist(), strict=True)
+        return [(medium, number) for medium, (own, number) in enumerate(found) if own == kind]
 
     def content(self) -> np.ndarray:
         """Return i64[n], ``Encoded.content``."""
@@ -121,6 +129,7 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
         pictures = np.array([content_number(medium.bare) for medium in encoded.media], np.int64)
         found = map(processor.instruction_ids, encoded.media)
         instructions = tuple(np.array(those, np.int32) for those in found)
+    kinds = tuple(medium.kind for medium in encoded.media)
     spans = [(s.start, s.length, s.media, s.tiles) for s in encoded.spans]
     return Tokenized(
         index,
@@ -133,6 +142,7 @@ def compact(index: int, example: Example, encoded: Encoded, processor: Processor
         drawn=np.stack([ends - length, ends], axis=1).astype(np.int32),
         pictures=pictures,
         instructions=instructions,
+        kinds=kinds if "audio" in kinds else (),
     )
 
 

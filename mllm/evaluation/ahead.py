@@ -46,6 +46,12 @@ class Calls:
         """Return the media of these numbers as pictures."""
         return [self.loaded.processor.prepare(encoded.media[number]) for number in media]
 
+    def sounds(self, encoded: Encoded, media: list[int]) -> list[np.ndarray]:
+        """Return the samples of the media of these numbers."""
+        heard = self.loaded.processor.heard
+        shown = [encoded.media[number] for number in media]
+        return [heard(content_number(one), lambda one=one: one) for one in shown]
+
     def features(self, shown: Sequence[tuple[Encoded, int]]) -> list[np.ndarray]:
         """Return what the encoders of an instructed model make of media, float[tiles, F] of each.
 
@@ -190,6 +196,10 @@ class _Planned(Calls):
         if self._tile is None and media:
             self._tile = super().pictures(encoded, media[:1])[0].tiles.shape[1:]
         return [self._blank(encoded, number) for number in media]
+
+    def sounds(self, encoded: Encoded, media: list[int]) -> list[np.ndarray]:
+        lengths = map(self.loaded.processor.samples, (encoded.media[number] for number in media))
+        return [np.zeros(length, np.float32) for length in lengths]
 
     def features(self, shown: Sequence[tuple[Encoded, int]]) -> list[np.ndarray]:
         found = []

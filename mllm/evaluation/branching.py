@@ -14,6 +14,7 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.data.encoded import Encoded
 from mllm.data.packing import round_up
 from mllm.data.rows import lay_out, lay_out_ids, place_features, place_instructions
+from mllm.data.sounds import Heard, lay_out_sounds
 from mllm.decoding.generate import generate, score_and_generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import score_choices
@@ -98,6 +99,20 @@ class Part:
         spans = [span for span in self.encoded.spans if self.start <= span.start < self.end]
         return list(dict.fromkeys(span.media for span in spans))
 
+    def of_kind(self, kind: str) -> list[int]:
+        """Numbers of the media of a kind, in order."""
+        return [number for number in self.media if self.encoded.media[number].kind == kind]
+
+    def heard(self, sounds: Sequence[np.ndarray]) -> list[Heard]:
+        """Return its sounds in their places, given their samples in order."""
+        kinds = [medium.kind for medium in self.encoded.media]
+        spans = [s for s in self.encoded.spans if self.start <= s.start < self.end]
+        places = [s for s in spans if kinds[s.media] == "audio"]
+        return [
+            Heard(span.start - self.start, span.length, samples)
+            for span, samples in zip(places, sounds, strict=True)
+        ]
+
 
 def read_level(
     calls: Calls, parts: Sequence[Part], prefix: Prefix | None = None, *, most: int = 0
@@ -114,10 +129,10 @@ def read_level(
 
 
 def _lay_out_pictures(calls: Calls, parts: Sequence[Part], width: int) -> dict:
-    """Return parts of conversations as rows, with the pixels of what they show."""
+    """Return parts of conversations as rows, with the pixels and samples of what they show."""
     loaded = calls.loaded
-    shown = [calls.pictures(part.encoded, part.media) for part in parts]
-    return lay_out(
+    shown = [calls.pictures(part.encoded, part.of_kind("image")) for part in parts]
+    batch = lay_out(
         [part.ids for part in parts],
         shown,
         image_id=loaded.image_id if any(shown) else None,  # else it is a literal one, if any
@@ -125,6 +140,11 @@ def _lay_out_pictures(calls: Calls, parts: Sequence[Part], width: int) -> dict:
         width=width,
         patch=loaded.config.vision.patch_size if any(shown) else 1,
     )
+    heard = [part.heard(calls.sounds(part.encoded, part.of_kind("audio"))) for part in parts]
+    if any(heard):
+        found = lay_out_sounds(heard, loaded.processor.config.audio.window)
+        batch["media"] = {**batch.get("media", {}), "audio": found}
+    return batch
 
 
 def _lay_out_features(calls: Calls, parts: Sequence[Part], width: int) -> dict:

@@ -5,14 +5,17 @@ batch).
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 
-from mllm.models import fused, idefics2, idefics3, interleaved, llava, llava_next
+from mllm.models import fused, idefics2, idefics3, interleaved, listener, llava, llava_next
 from mllm.models.decoder import DecoderConfig
 from mllm.models.encoders import ENCODERS
+from mllm.models.encoders.audio_vit import AudioVitConfig
 from mllm.models.encoders.bank import BankConfig, EncoderConfig
+from mllm.models.encoders.whisper import WhisperConfig
 from mllm.models.fused import FUSIONS, FusedConfig
 from mllm.models.idefics2 import ConnectorConfig, Idefics2Config
 from mllm.models.idefics3 import Idefics3Config
 from mllm.models.interleaved import InterleavedConfig
+from mllm.models.listener import ListenerConfig
 from mllm.models.llava import LlavaConfig
 from mllm.models.llava_next import LlavaNextConfig
 from mllm.models.perceiver import ResamplerConfig
@@ -29,6 +32,7 @@ MODELS = {
     "idefics3": idefics3,
     "interleaved": interleaved,
     "fused": fused,
+    "listener": listener,
 }
 CONFIGS = {
     "llava": LlavaConfig,
@@ -37,7 +41,9 @@ CONFIGS = {
     "idefics3": Idefics3Config,
     "interleaved": InterleavedConfig,
     "fused": FusedConfig,
+    "listener": ListenerConfig,
 }
+HEARING = {"whisper": WhisperConfig, "audio_vit": AudioVitConfig}
 _PARTS = {
     "decoder": DecoderConfig,
     "codec": VQConfig,
@@ -98,6 +104,8 @@ def _part(kind, key: str, value, beside: dict, where: str):
         return BankConfig
     if kind is FusedConfig and key == "fusion":
         return lookup(FUSIONS, value.get("kind", "guided"), f"kind of fusion in {where}")
+    if kind is ListenerConfig and key == "audio":
+        return lookup(HEARING, value.get("kind", "whisper"), f"kind of audio encoder in {where}")
     if kind is EncoderConfig and key == "tower":
         name = beside.get("name")
         return lookup(

@@ -36,6 +36,10 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"vision/\w+/((cells|whole|neck/\w+)/w|registers)$", (None, "fsdp")),
     (r"vision/\w+/(global|window)_(rows|columns)$", ()),
     (r"vision/\w+/cells/b$", ()),
+    (r"(^|/)audio/(patch|conv1|conv2)/w$", (None, "fsdp")),
+    (r"(^|/)audio/position$", (None, "fsdp")),
+    (r"audio_projector/w$", ("fsdp", "tensor")),
+    (r"audio_projector/b$", ("tensor",)),
     # Of the fusion, what encoders are read by is split like keys and values of a decoder.
     (r"fusion/(.+/)?self_o/w$", ("tensor", "fsdp")),
     (r"fusion/(.+/)?self_o/b$", ()),
@@ -57,7 +61,7 @@ RULES: tuple[tuple[str, tuple], ...] = (
     (r"/(input|hidden|features)/w$", ("fsdp", "tensor")),
     (r"/(input|hidden)/b$", ("tensor",)),
     # Vectors are small, and each device needs all of them.
-    (r"/(o|down|fc2|patch)/b$", ()),
+    (r"/(o|down|fc2|patch|conv1|conv2)/b$", ()),
     (r"codec/\w+/(code|pixels|join|spread)/b$", ()),
     (r"codec/(codebook|usage|mean)$", ()),  # every device looks for the nearest of all codes
     (r"vision/(\w+/)?class_token$", ()),

@@ -10,6 +10,7 @@ from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor
 from mllm.data.singles import Singles
+from mllm.data.sounds import Sounds
 from mllm.data.tokenized import tokenize
 from mllm.evaluation.kept_answers import answers_to
 from mllm.studies.answering import kept_model
@@ -77,6 +78,7 @@ def make_pipeline(
         primary=objective.primary,
         roles=objective.roles,
         alike=schedule.alike,
+        sounds=Sounds.of(examples, source, processor),
     )
 
 

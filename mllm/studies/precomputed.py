@@ -109,7 +109,7 @@ def made_of_pictures(
     pictures = pipeline.pictures
     if pictures is None or pictures.augmented:
         return None
-    numbers = {number for example in pipeline.examples for number in example.pictures.tolist()}
+    numbers = {n for example in pipeline.examples for _, n in example.of_kind("image")}
     each = pictures.most * _bytes_of_tile(loaded, pipeline)
     in_memory = len(numbers) * each <= memory_share()
     if not pictures.processor.config.instructed:

@@ -66,6 +66,10 @@ def described_model(config, benchmark, model=None) -> Loaded:
     tokenizer = read_tokenizer(benchmark.tokenizer_path)
     own = getattr(shape, "pictures", {})  # what a family itself says about its pictures
     options = {**config.processor, **own, "image_tokens": shape.image_tokens}
+    if (hearing := getattr(shape, "audio", None)) is not None:
+        options["audio"] = {**options.get("audio", {}), **hearing.sounds}
+    if shape.vision is None and hearing is not None:
+        options["image"] = None
     options["instructed"] = MODELS[family].instructed
     if (codec := getattr(shape, "codec", None)) is not None:
         # The codes of a codebook are the last tokens, and pictures are shown as codes alone.
