@@ -18,7 +18,7 @@ SWITCHED = {
 }
 # These have other parameters, so their encoders are taught anew.
 CHANGED = {
-    **{f"no_{name}": {"model.vision.encoders": tiny.bank(without=name)} for name in tiny.ENCODERS},
+    **{f"no_{name}": {"model.vision.encoders": tiny.bank(name)} for name in tiny.ENCODERS},
     "layers_1": {"model.fusion.layers": 1},
     "layers_3": {"model.fusion.layers": 3},
     "bank_1": {"model.fusion.bank": 1},

@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from configs import common
 
 stage = common.stage
+ALL = -1
 CONTROLS = ("blind", "blank", "wrong_photo")
 BRACKETS = ("oracle", "random")
 
@@ -15,14 +16,15 @@ def get_config() -> ConfigDict:
     # ``source``: the folder that config "photobench", "aesbench" or "comments" imports, with
     # ``options``, fields of ``mllm.benchmarks.photo.importers.options.Options``.
     config.benchmark.update(name="photo", config="tiny", source="", options=ConfigDict())
-    # The encoders learn from photographs with their questions, each shown ``repeats`` times. Runs
-    # with other encoders need another name of the folder, the ``variant``, also that of ``align``.
-    config.encoders = ConfigDict(dict(variant="", repeats=1, schedule=stage()))
-    # What is learned: questions with the text of their answer or its ``letter`` (``forms``),
-    # critiques and conversations.
-    lessons = dict(forms=("text", "letter"), critiques=True, conversations=True)
-    config.align = ConfigDict(dict(**lessons, schedule=stage(trainable="fusion+projector")))
-    config.tune = ConfigDict(dict(**lessons, schedule=stage(trainable="fusion+projector+decoder")))
+    # The encoders learn from photographs with ``each`` of their questions (0: all), ``repeats``
+    # times. Runs with other encoders need another name of the folder, the ``variant``, which
+    # ``align`` then has too.
+    config.encoders = ConfigDict(dict(variant="", repeats=1, each=0, schedule=stage()))
+    # Of how many photographs (the first ones; ALL, 0: none) questions are learned with the text of
+    # their answer and with its letter, and critiques and conversations.
+    lessons = dict(text=ALL, letter=ALL, critiques=ALL, conversations=ALL)
+    config.align = _section(lessons, stage(trainable="fusion+projector"))
+    config.tune = _section(lessons, stage(trainable="fusion+projector+decoder"))
     # What is compared: fields of the model's ``fusion`` in which one method differs from another.
     # The parameters, the weights that they start from and the rows that they see are the same.
     config.methods = ConfigDict(
@@ -43,6 +45,10 @@ def get_config() -> ConfigDict:
         critique_tokens=64,  # of each of its three parts; 0 asks for none
     )
     return config
+
+
+def _section(lessons: dict, schedule: ConfigDict) -> ConfigDict:
+    return ConfigDict(dict(lessons=ConfigDict(lessons), schedule=schedule))
 
 
 def fusion(gate: str, bank_on: bool = True, **fields) -> ConfigDict:

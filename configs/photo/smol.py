@@ -34,10 +34,10 @@ def get_config() -> ConfigDict:
     )
     config.methods.semantics = common.fusion("fixed:semantics")
     config.rows.update(tokens=256, supervised=96, answers=8)
-    lessons = dict(forms=("text",), critiques=False, conversations=False)
-    config.align.update(**lessons)
+    lessons = dict(letter=0, critiques=0, conversations=0)
+    config.align.lessons.update(lessons)
     config.align.schedule.update(epochs=1, learning_rate=1e-3, rows=4, warmup=4)
-    config.tune.update(**lessons)
+    config.tune.lessons.update(lessons)
     config.tune.schedule.update(
         trainable="fusion+projector+lora", epochs=1, learning_rate=1e-3, rows=4, warmup=4
     )

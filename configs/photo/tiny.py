@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from configs.common import decoder
 from configs.photo import common
 
-SIDE, TEXT, WIDTH = 96, 1024, 128
+SIDE, TEXT, WIDTH = 96, 2048, 128
 # What each encoder sees: the first two read fixed statistics of each cell, the last the pixels.
 ENCODERS = {"colour": "colour", "edges": "spectrum", "semantics": "vit"}
 sweep = common.sweep
@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
         decoder=decoder(TEXT, WIDTH, layers=3, mlp=352),
         vision=dict(
             image_size=SIDE,
-            encoders={name: dict(kind=k, tower=tower(k)) for name, k in ENCODERS.items()},
+            encoders=bank(),
         ),
         fusion=dict(
             queries=16,
@@ -38,15 +38,23 @@ def get_config() -> ConfigDict:
     )
     for name in ENCODERS:
         config.methods[name] = common.fusion(f"fixed:{name}")
-    config.rows.update(tokens=128, supervised=48, answers=4)
-    muon = dict(optimizer="muon", b2=0.95, rows=64)
-    config.encoders.update(repeats=4)
-    config.encoders.schedule.update(epochs=1, learning_rate=3e-3, **muon)
-    config.align.schedule.update(epochs=1, learning_rate=3e-3, **muon)
-    config.tune.schedule.update(epochs=1, learning_rate=2e-3, **muon)
-    config.evaluation.update(letters=100, critiques=50, looks=1500)
+    config.rows.update(tokens=96, supervised=64, answers=1)
+    muon = dict(optimizer="muon", b2=0.95, warmup=10)
+    config.encoders.update(repeats=2, each=3)
+    config.encoders.schedule.update(rows=24, learning_rate=3e-3, **muon)
+    # The encoders come with a fusion and a projector that serve them, so nothing is left to align.
+    config.align.schedule.epochs = 0
+    config.tune.lessons.update(text=1070, letter=0, critiques=0, conversations=0)
+    config.tune.schedule.update(rows=64, row_tokens=48, learning_rate=2e-3, **muon)
+    config.evaluation.update(photos=150, letters=60, critiques=20, critique_tokens=48, looks=1500)
     config.checkpoint_every = 1000
     return config
+
+
+def bank(without: str = "") -> dict:
+    """Return the encoders by name, perhaps without one."""
+    names = [name for name in ENCODERS if name != without]
+    return {name: dict(kind=ENCODERS[name], tower=tower(ENCODERS[name])) for name in names}
 
 
 def tower(kind: str) -> dict:

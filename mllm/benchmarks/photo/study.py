@@ -1,7 +1,8 @@
 """The study of PhotoEye: a model that sees a photograph through several encoders, chosen by the
 question, next to the same model with another way to join them.
 
-encoders       a model of small encoders, taught to say what was done to photographs; or imported
+encoders       a model of small encoders, taught to say what was done to photographs; in its place
+pretrained     imports one, if there is one
 align          its fusion and projector, taught to answer questions, all encoders weighed alike
 each of config.methods   fusion, projector and decoder, taught by questions, with a gate of its own
 blind, blank, wrong_photo   the fused model without the photograph, with a grey one, with another
@@ -41,7 +42,7 @@ __all__ = [
     "summary",
 ]
 
-ENCODERS, ALIGN, FUSED = "encoders", "align", "fused"
+PRETRAINED, ENCODERS, ALIGN, FUSED = "pretrained", "encoders", "align", "fused"
 
 
 def prepare(config, progress=None) -> Benchmark:
@@ -104,9 +105,9 @@ def stages(config) -> dict[str, Stage]:
 
 
 def _encoders(config) -> Stage:
-    """Return the stage of the encoders: taught here, or imported with ``config.pretrained``."""
+    """Return the stage of the encoders: taught here, or imported with their decoder."""
     if config.pretrained:
-        return Stage(ENCODERS, ("pretrained", "model"), pretrained=config.pretrained)
+        return Stage(PRETRAINED, ("seed", "pretrained", "model", "processor"))
     chosen = config.encoders
     return Stage(
         ENCODERS,
@@ -114,7 +115,7 @@ def _encoders(config) -> Stage:
         schedule=chosen.schedule,
         objective=get_objective("nll"),
         examples=lambda benchmark: taught.Looked(
-            benchmark.photos(taught.TRAIN), repeats=chosen.repeats, seed=config.seed
+            benchmark.photos(taught.TRAIN), chosen.repeats, chosen.each, config.seed
         ),
         folder=_named(ENCODERS, chosen.variant),
     )
@@ -124,10 +125,10 @@ def _align(config) -> Stage:
     return Stage(
         ALIGN,
         ("seed", "processor", "rows", "align"),
-        parent=ENCODERS,
+        parent=PRETRAINED if config.pretrained else ENCODERS,
         schedule=config.align.schedule,
         objective=get_objective("nll"),
-        examples=lambda benchmark: _lessons(config, config.align, benchmark),
+        examples=lambda benchmark: _lessons(config.align.lessons, benchmark, config.seed),
         folder=_named(ALIGN, config.encoders.variant),
     )
 
@@ -142,7 +143,7 @@ def _tuned(config, name: str) -> Stage:
         changes={f"fusion.{field}": value for field, value in fusion.items()},
         schedule=config.tune.schedule,
         objective=get_objective("nll"),
-        examples=lambda benchmark: _lessons(config, config.tune, benchmark),
+        examples=lambda benchmark: _lessons(config.tune.lessons, benchmark, config.seed),
         folder=_named(name, variant if name == config.objective.name else ""),
         method=True,
     )
@@ -152,13 +153,11 @@ def _named(name: str, variant: str) -> str:
     return f"{name}_{variant}" if variant else name
 
 
-def _lessons(config, chosen, benchmark: Benchmark) -> Joined:
-    """Return what a stage learns from, of ``taught`` what its section names."""
+def _lessons(lessons, benchmark: Benchmark, seed: int) -> Joined:
+    """Return what a stage learns from: of each of ``taught.LESSONS``, so many photographs."""
     photos = benchmark.photos(taught.TRAIN)
-    found = [taught.Asked(photos, chosen.forms, seed=config.seed)] if chosen.forms else []
-    found += [taught.Described(photos)] if chosen.critiques else []
-    found += [taught.Conversed(photos)] if chosen.conversations else []
-    return Joined(*found)
+    chosen = {name: photos if count < 0 else photos[:count] for name, count in lessons.items()}
+    return Joined(*(taught.LESSONS[name](some, seed) for name, some in chosen.items()))
 
 
 def protocol_of(config) -> Protocol:

@@ -22,7 +22,6 @@ from mllm.data.conversation import Example, Turn, assistant, image, user
 from mllm.data.source import Source
 
 TRAIN = "train"
-FORMS = ("text", "letter")
 
 
 class Looked(Source[Example]):
@@ -32,13 +31,15 @@ class Looked(Source[Example]):
     is from these conversations that encoders learn what a photograph holds.
     """
 
-    def __init__(self, photos: Sequence[Photo], *, repeats: int = 1, seed: int = 0):
+    def __init__(self, photos: Sequence[Photo], repeats: int = 1, each: int = 0, seed: int = 0):
         """Describe the conversations.
 
         Args:
           repeats: how often each photograph is shown, with its questions in another order.
+          each: the most questions of a conversation, drawn anew each time; 0 for all.
         """
-        self._photos, self._repeats, self._seed = photos, repeats, seed
+        self._photos, self._repeats = photos, repeats
+        self._each, self._seed = each or None, seed
 
     def __len__(self) -> int:
         return len(self._photos) * self._repeats
@@ -48,7 +49,7 @@ class Looked(Source[Example]):
         photo = self._photos[place]
         order = np.random.default_rng([self._seed, number]).permutation(len(photo.questions))
         turns: list[Turn] = [user(image(photo.picture), LOOK)]
-        for question in (photo.questions[at] for at in order):
+        for question in (photo.questions[at] for at in order[: self._each]):
             said = question.options[question.key]
             turns += [user(question.question), assistant(said)]
         return Example(f"{photo.id}/look/{repeat}", photo.source, tuple(turns))
@@ -57,33 +58,34 @@ class Looked(Source[Example]):
 class Asked(Source[Example]):
     """Questions with their answers, each by itself: the photograph is read under the question."""
 
-    def __init__(self, photos: Sequence[Photo], forms: Sequence[str], *, seed: int = 0):
+    def __init__(self, photos: Sequence[Photo], form: str, seed: int = 0):
         """List the questions of all photographs; only their places are kept.
 
         Args:
-          forms: some of ``FORMS``, what the answer is: the text of an option, or its letter below a
-            prompt that lists the options, which are drawn into one of their four orders.
+          form: "text" or "letter": whether the answer is the text of an option, or its letter below
+            a prompt that lists the options, which are drawn into one of their four orders.
         """
-        self._photos, self._forms, self._seed = photos, tuple(forms), seed
+        self._photos, self._form, self._seed = photos, form, seed
         self._places = [
             (place, at) for place, photo in enumerate(photos) for at in range(len(photo.questions))
         ]
 
     def __len__(self) -> int:
-        return len(self._places) * len(self._forms)
+        return len(self._places)
 
     def read(self, number: int) -> Example:
-        at, form = divmod(number, len(self._forms))
-        place, which = self._places[at]
+        place, at = self._places[number]
         photo = self._photos[place]
-        question = photo.questions[which]
-        name = f"{question.id}/{self._forms[form]}"
-        order = int(np.random.default_rng([self._seed, number]).integers(len(LETTERS)))
-        turns = TAUGHT[self._forms[form]](photo, question, order)
-        return Example(name, photo.source, turns)
+        question = photo.questions[at]
+        if self._form == "text":
+            turns = by_text(photo, question)
+        else:
+            order = int(np.random.default_rng([self._seed, number]).integers(len(LETTERS)))
+            turns = by_letter(photo, question, order)
+        return Example(f"{question.id}/{self._form}", photo.source, turns)
 
 
-def by_text(photo: Photo, question: Question, order: int) -> tuple[Turn, ...]:
+def by_text(photo: Photo, question: Question) -> tuple[Turn, ...]:
     """Return a question with the text of its answer."""
     said = question.options[question.key]
     return (*about(photo.picture, question.question), assistant(said))
@@ -94,9 +96,6 @@ def by_letter(photo: Photo, question: Question, order: int) -> tuple[Turn, ...]:
     text = with_options(question.question, rotated(question.options, order))
     letter = LETTERS[place_of(question.key, order)]
     return (*about(photo.picture, text), assistant(letter))
-
-
-TAUGHT = {"text": by_text, "letter": by_letter}
 
 
 class Described(Source[Example]):
@@ -144,3 +143,12 @@ class Conversed(Source[Example]):
         turns = [Turn(role, (text,)) for role, text in photo.conversation]
         turns[0] = replace(turns[0], parts=(image(photo.picture), *turns[0].parts))
         return Example(f"{photo.id}/conversation", photo.source, tuple(turns))
+
+
+# By the name of a lesson, what it makes of photographs and a seed.
+LESSONS = {
+    "text": lambda photos, seed: Asked(photos, "text", seed),
+    "letter": lambda photos, seed: Asked(photos, "letter", seed),
+    "critiques": lambda photos, seed: Described(photos),
+    "conversations": lambda photos, seed: Conversed(photos),
+}
