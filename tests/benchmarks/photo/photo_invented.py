@@ -21,7 +21,7 @@ from mllm.files import write_json
 from tests.sealing import seal_results
 
 ENCODERS = ("colour", "edges")
-LAYERS, SETS, GRID, SHOWN = 2, 3, 4, 40
+LAYERS, SETS, GRID, SHOWN = 2, 3, 4, 200
 # Method -> how it joins the encoders, and its chance of a right answer.
 METHODS = {
     "fused": (dict(gate="text+vision", bank_on=True), 0.9),

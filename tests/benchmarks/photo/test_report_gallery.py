@@ -103,9 +103,21 @@ def test_the_gallery_shows_right_wrong_and_wrong_photo_cases(made, study):
             assert other[record["question"]]["chosen"] != record["right"]
 
 
+def test_questions_of_which_most_is_known_come_first(study):
+    plain = [record for kind, record in picked(study, set()) if kind == RIGHT]
+    others = {
+        r["key"] for r in study.fused.asked() if r["photo"] not in {p["photo"] for p in plain}
+    }
+    known = next(r for r in study.fused.asked() if r["key"] in others and r["chosen"] == r["right"])
+    found = [record for kind, record in picked(study, {known["key"]}) if kind == RIGHT]
+    assert found[0] == known and len(found) == len(plain)
+
+
 def test_a_card_holds_photograph_attention_options_answers_and_critique(study, photo_micro):
     (gallery,) = every(gallery_section(study).blocks, Gallery)
     photos = {photo.id: photo for photo in photo_micro.photos("test")}
+    described = {record["photo"] for record in study.fused.asked("critique")}
+    assert gallery.cards[0].subtitle.removeprefix("photograph ") in described
     for card in gallery.cards:
         question, look = card.samples
         photo = photos[card.subtitle.removeprefix("photograph ")]
@@ -120,7 +132,11 @@ def test_a_card_holds_photograph_attention_options_answers_and_critique(study, p
         chosen = max(bars.rows, key=lambda row: row[1])[0]
         assert answers["Fused"].text == chosen
         assert bool(answers["Wrong photo"].picture) == card.title.startswith(DEPENDS)
-        assert {"Edits", "Licence", "Critique", "Covered"} <= {one.label for one in look.answers}
+        labels = {one.label for one in look.answers}
+        critique = {"Critique", "Covered"} if photo.id in described else set()
+        assert {"Edits", "Licence"} | critique <= labels and ("Critique" in labels) == bool(
+            critique
+        )
         assert look.captions == ("before the edits",) and look.pictures[0] != question.pictures[0]
         (gates,) = look.bars
         assert [name for name, _ in gates.rows] == [*invented.ENCODERS]

@@ -57,12 +57,10 @@ def critique_table(study: Study) -> Table:
             cells.append(study.cell(f"{metric}{suffix}", reading=READING))
     rows = [_row(study, one, cells) for one in study.subjects]
     rows = [row for row in rows if row.measured]
-    counts = {entry.n for row in rows for entry in row.entries if entry.n}
-    count = f" of {max(counts):,.0f} photographs" if counts else ""
+    count = max((entry.n for row in rows for entry in row.entries if entry.n), default=0)
     heading = study.comparison.heading
-    return Table(
-        f"Critiques{count}", "coverage", "Method", tuple(columns), tuple(rows), heading
-    )  # fmt: skip
+    title = f"Critiques (photographs: {count:,.0f})"
+    return Table(title, "coverage", "Method", tuple(columns), tuple(rows), heading)
 
 
 def _row(study: Study, one: Subject, cells: Sequence[tuple[str, ...]]) -> Row:

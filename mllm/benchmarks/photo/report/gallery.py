@@ -259,7 +259,7 @@ def _critique(source: _Source, subject: Subject | None, photo: str, name: str) -
     if found["topics"]:
         kinds = {
             words: [label("topic", topic) for topic, made in found["topics"].items() if made == yes]
-            for words, yes in (("says what was done to", True), ("not to", False))
+            for words, yes in (("says what was done to", True), ("misses", False))
         }
         text = "; ".join(f"{words} {join_words(names)}" for words, names in kinds.items() if names)
         said.append(Answer("Covered", text))

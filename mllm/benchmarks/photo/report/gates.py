@@ -1,7 +1,8 @@
 """Which encoders the gate trusts for which topic, as a heat map."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -134,7 +135,8 @@ def gate_section(study: Study) -> Section | None:
         )
         folded.append(Drawing((panel,), _BANK, columns=1, saved={"bank": panel.draw}))
     if folded:
-        blocks.append(Details("Seeds and query sets", tuple(folded)))
+        name = "Query sets by topic" if seeds == 1 else "Weights by seed, and query sets by topic"
+        blocks.append(Details(name, tuple(folded)))
     return Section("gates", title, tuple(blocks), menu)
 
 
@@ -237,13 +239,21 @@ def seed_grid(found: Gates) -> Grid:
 def gate_figure(study: Study, found: Gates, layer: int | None, theme: Theme = LIGHT):
     """Draw the mean weights of topics and encoders, over layers or in one."""
     title = "All layers" if layer is None else f"Layer {layer + 1}"
-    return _topic_map(study, found, weights(found, layer), found.encoders, title, theme)
+    layers = [weights(found, one) for one in _layers(found)]  # panels share their colours
+    most = max(_means(study, found, one).max() for one in layers)
+    return _topic_map(study, found, weights(found, layer), found.encoders, title, theme, most)
 
 
 def bank_figure(study: Study, found: Gates, theme: Theme = LIGHT):
     """Draw the mean weights of topics and query sets."""
     names = [f"set {at + 1}" for at in range(found.bank.shape[1])]
-    return _topic_map(study, found, found.bank, names, "Query sets", theme)
+    most = _means(study, found, found.bank).max()
+    return _topic_map(study, found, found.bank, names, "Query sets", theme, most)
+
+
+def _means(study: Study, found: Gates, values: np.ndarray) -> np.ndarray:
+    """Return the mean of values over the questions of each topic, all first."""
+    return np.stack([values[found.of(topic)].mean(0) for topic in topics_of(study, found)])
 
 
 def _topic_map(
@@ -253,14 +263,16 @@ def _topic_map(
     names: Sequence[str],
     title: str,
     theme: Theme,
+    most: float,
 ):
     topics = topics_of(study, found)
-    chosen: Mapping[str, np.ndarray] = {topic: 100 * values[found.of(topic)] for topic in topics}
+    spreads = [100 * values[found.of(topic)].std(0) for topic in topics]
     return heat_map(
-        [rows.mean(0).tolist() for rows in chosen.values()],
+        (100 * _means(study, found, values)).tolist(),
         [label("topic", topic) for topic in topics],
         names,
         theme,
         title=title,
-        notes=[[f"± {spread:.1f}" for spread in rows.std(0)] for rows in chosen.values()],
+        high=10 * math.ceil(10 * most),
+        notes=[[f"± {spread:.1f}" for spread in row] for row in spreads],
     )

@@ -18,15 +18,16 @@ def picked(study: Study, preferred: Set[str]) -> list[tuple[str, Record]]:
     """Return (what a question stands for, its record of the fused model).
 
     Args:
-      preferred: keys of the questions of which most is known; where a kind has any, the others are
-        passed over.
+      preferred: keys of the questions of which most is known; others follow where there are few.
     """
     found, used = [], set()
     for at, (kind, pool) in enumerate(_pools(study).items()):
         known = [record for record in pool if record["key"] in preferred]
-        for record in _spread(study, known or pool, used, at):
-            found.append((kind, record))
-            used.add(record["photo"])
+        chosen = _spread(study, known, used, at)
+        taken = used | {record["photo"] for record in chosen}
+        chosen += _spread(study, pool, taken, at)[: MOST - len(chosen)]
+        found += [(kind, record) for record in chosen]
+        used |= {record["photo"] for record in chosen}
     return found
 
 

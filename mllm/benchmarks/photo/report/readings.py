@@ -37,7 +37,7 @@ def reading_section(study: Study) -> Section | None:
         Details("Readings with the shares of valid, refused and invalid replies",
                 (Scores(table, rates=True),))
     )  # fmt: skip
-    return Section("readings", "Four ways to read an answer", tuple(blocks), "Readings")
+    return Section("readings", "How answers are read", tuple(blocks), "Readings")
 
 
 def reading_table(study: Study, readings: list[str]) -> Table:
