@@ -273,7 +273,8 @@ def record_text(record: Mapping[str, Any]) -> str:
         return clean_text("; ".join(f"{key}: {_value(v)}" for key, v in record.items()), _RECORD)
     words = []
     for edit in edits:
-        numbers = ", ".join(f"{k} {_value(v)}" for k, v in (edit.get("parameters") or {}).items())
+        parameters = {k: v for k, v in (edit.get("parameters") or {}).items() if k != "seed"}
+        numbers = ", ".join(f"{key} {_value(value)}" for key, value in parameters.items())
         setting = f"{edit.get('operation')}: {edit.get('setting')}".replace("_", " ")
         words.append(f"{setting} ({numbers.replace('_', ' ')})" if numbers else setting)
     return clean_text("; ".join(words) or "none", _RECORD)
