@@ -1,7 +1,7 @@
 """An invented study: the real protocol, records and scores, and answers whose quality is known.
 
-Nothing is trained: a method answers a question right with a chance of its own, drawn from the
-question's ID.
+Nothing is trained: a method answers a question right with a chance of its own. All methods of a
+seed share the draws, so one with a higher chance is never worse, whatever the questions are.
 """
 
 import random
@@ -70,7 +70,7 @@ def answerer(method: str, album: Album, seed: int, said=str, chance: float | Non
         return brackets.guessing(album, seed)
     known = {**{name: found for name, (_, found) in METHODS.items()}, **CONTROLS}
     chance = known.get(method, 0.6) if chance is None else chance
-    return Invented(album, f"{method} {seed}", chance, said)
+    return Invented(album, f"seed {seed}", chance, said)
 
 
 def write_run(
