@@ -38,13 +38,13 @@ def get_config() -> ConfigDict:
     )
     for name in ENCODERS:
         config.methods[name] = common.fusion(f"fixed:{name}")
-    config.rows.update(tokens=96, supervised=64, answers=1)
-    muon = dict(optimizer="muon", b2=0.95, warmup=10)
-    config.encoders.update(repeats=2, each=3)
+    config.rows.update(tokens=144, supervised=64, answers=1)
+    muon = dict(optimizer="muon", b2=0.95, warmup=20)
+    config.encoders.update(repeats=2)
     config.encoders.schedule.update(rows=24, learning_rate=3e-3, **muon)
     # The encoders come with a fusion and a projector that serve them, so nothing is left to align.
     config.align.schedule.epochs = 0
-    config.tune.lessons.update(text=1070, letter=0, critiques=0, conversations=0)
+    config.tune.lessons.update(letter=0, critiques=0, conversations=0)
     config.tune.schedule.update(rows=64, row_tokens=48, learning_rate=2e-3, **muon)
     config.evaluation.update(photos=150, letters=60, critiques=20, critique_tokens=48, looks=1500)
     config.checkpoint_every = 1000
