@@ -125,10 +125,10 @@ def test_every_place_of_a_picture_is_written_once_and_no_other(packed):
 
 
 @pytest.mark.thorough
-def test_tokens_that_were_encoded_before_give_the_same(model, packed):
+def test_tokens_that_were_encoded_before_give_the_same(model, packed, tmp_path):
     _, batch, ((_, expected), _) = packed
     once, _ = batches(model, 4, 112)
-    once.pictures.tokens = precomputed.picture_tokens(model, once)
+    once.pictures.made = precomputed.made_of_pictures(model, once, tmp_path)
     known = once.batch_at(0)
     assert "values" not in known["media"]["image"]
     found = jax.jit(packed_logprobs, static_argnums=(0, 1))
