@@ -12,7 +12,7 @@ from mllm.studies.evaluate import evaluate
 from mllm.studies.run import Run
 from mllm.studies.train import ensure
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 PART = "eval/four_options/test"
 SINGLE = "colour"  # one of the encoders
