@@ -104,7 +104,7 @@ class Watch:
         gates, bank = calls.fetch(found["gates"]), calls.fetch(found["bank"])
         attention = {n: calls.fetch(array) for n, array in found["attention"].items()}
         for row, (number, _) in enumerate(items):
-            # Of those beyond the first ones, nobody reads the attention.
+            # The attention is read only of the first ones.
             kept = len(self._found) < self.shown
             self._found[number] = {
                 "gates": gates[row, 0],

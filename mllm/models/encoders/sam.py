@@ -25,7 +25,7 @@ class SamConfig:
     """Shape of the encoder.
 
     Attributes:
-      inner_width: of the transformer. width: of the features, behind the neck.
+      inner_width: of the transformer. width: of the features, after the neck.
       window: patches along a side of a window; a grid that it does not divide is padded with zeros.
       global_layers: numbers of the layers without windows.
       mean, std: per-channel normalisation of pixels in [0, 1].
