@@ -54,7 +54,6 @@ FUSED_7B = dict(
 
 def get_config():
     config = sizes(FUSED_7B)
-    config.benchmark.name = ""  # no study: sizes alone
     config.objective.name = "nll"
     config.methods.nll = common.method(trainable="fusion+projector+lora")
     config.lora.update(rank=128, targets=r"decoder/layers/\w+$")
