@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from mllm.benchmarks.msr.answers import shared
 from mllm.benchmarks.msr.benchmark import Benchmark
 from mllm.benchmarks.msr.prompts import Prompts
 from mllm.benchmarks.msr.rows import User
 from mllm.evaluation.request import Answerer, Choices, Reply, Request
+from mllm.evaluation.yes_no import shared
 
 SURE = 20.0  # log-odds of an answer that is known
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mllm.benchmarks.msr.answers import NO, YES
 from mllm.benchmarks.msr.benchmark import Benchmark
 from mllm.benchmarks.msr.reading import Read, Reading
 from mllm.benchmarks.msr.retrieval import MISSED, Retrieval
 from mllm.benchmarks.msr.rows import SPLITS, User
 from mllm.benchmarks.msr.scores import records_of as scored_records
 from mllm.evaluation.request import Answered, Choices, Request, Rounds, content_key, described
+from mllm.evaluation.yes_no import NO, YES
 from mllm.registry import lookup
 
 LOT = 256  # users whose candidates are asked about together

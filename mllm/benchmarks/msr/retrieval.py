@@ -3,10 +3,10 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from mllm.benchmarks.msr.answers import NO, YES, log_odds
 from mllm.benchmarks.msr.benchmark import Benchmark
 from mllm.benchmarks.msr.rows import User
 from mllm.evaluation.request import Choices, Reply, Request, content_key
+from mllm.evaluation.yes_no import NO, YES, log_odds
 
 MISSED = "missed:"
 LOT = 64  # users whose whole catalogue is asked about together

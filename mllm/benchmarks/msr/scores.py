@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mllm.benchmarks.msr.answers import log_odds
 from mllm.benchmarks.msr.metrics import user_metrics
 from mllm.evaluation.request import Reply, Request
 from mllm.evaluation.statistics import cluster_bootstrap
+from mllm.evaluation.yes_no import log_odds
 
 AXES = ("target", "history")
 ALL = "all"
@@ -34,7 +34,7 @@ def records_of(answered: Iterable[tuple[Request, Reply]]) -> list[Record]:
     """Return a record for each candidate of each user, in the order in which they were asked.
 
     Requests without the tag "label", such as those for summaries, have no record. ``score`` is
-    log p(yes) - log p(no) by ``mllm.benchmarks.msr.answers``; None where the reply is an error.
+    log p(yes) - log p(no) by ``mllm.evaluation.yes_no``; None where the reply is an error.
     """
     return [_record(*pair) for pair in answered if "label" in pair[0].tags]
 

@@ -9,7 +9,7 @@ source has no strings for products; these say "product" where the published ones
 
 from dataclasses import dataclass, fields, replace
 
-from mllm.benchmarks.msr.answers import NO, YES
+from mllm.evaluation.yes_no import NO, YES
 from mllm.registry import lookup
 
 ROLE = (

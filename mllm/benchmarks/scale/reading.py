@@ -13,14 +13,12 @@ from typing import NamedTuple
 from mllm.benchmarks.scale.item import LETTERS, Item
 from mllm.evaluation.parsing import normalise, parse_choice
 from mllm.evaluation.text_metrics import NUMBER_WORDS
+from mllm.evaluation.yes_no import ANNOUNCEMENT, says_yes
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _FREE_NUMBER = re.compile(rf"(?<![\w.]){_NUMBER}")
 _BOX = re.compile(rf"\s*\[?\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*\]?\s*")
 _ORDER = re.compile(r"\s*\[?\s*\d+(?:[\s,]+\d+)*\s*\]?\s*\.?\s*")
-_LEAD = re.compile(
-    r"\s*(?:the\s+)?(?:(?:correct|right|final)\s+)?answer\s*(?:is\s*:?|:)\s*", re.IGNORECASE
-)
 _QUOTES = "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
@@ -48,15 +46,11 @@ def read_choice(item: Item, reply: str, options: Sequence[str]) -> Reading:
 
 
 def read_yes_no(item: Item, reply: str, options: Sequence[str] = ()) -> Reading:
-    """Read "yes" or "no": the first word of the reply, possibly after "the answer is".
-
-    A later line that begins with the other word makes it none.
-    """
-    first = [normalise(_LEAD.sub("", line, count=1)).split()[:1] for line in _lines(reply)]
-    said = {words[0] for words in first if words and words[0] in ("yes", "no")}
-    if not first or len(said) != 1 or first[0] != list(said):
+    """Read "yes" or "no", as ``yes_no.says_yes`` does."""
+    said = says_yes(reply)
+    if said is None:
         return Reading(None, False)
-    answer = said.pop()
+    answer = "yes" if said else "no"
     return Reading(answer, normalise(reply) == answer)
 
 
@@ -80,7 +74,7 @@ def read_text(item: Item, reply: str, options: Sequence[str] = ()) -> Reading:
     lines = _lines(reply)
     if not lines:
         return Reading(None, False)
-    answer = _LEAD.sub("", lines[0], count=1).strip()
+    answer = ANNOUNCEMENT.sub("", lines[0], count=1).strip()
     return Reading(answer or None, len(lines) == 1 and answer == lines[0].strip())
 
 

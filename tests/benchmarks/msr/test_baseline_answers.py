@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from mllm.benchmarks.msr.answers import NO, YES, log_odds
 from mllm.benchmarks.msr.baselines import NEGATIVES, stages
 from mllm.benchmarks.msr.baselines.features import features, of_pictures, of_texts
 from mllm.benchmarks.msr.scores import records_of, scores_of
 from mllm.evaluation.request import Choices, Request, Text
 from mllm.evaluation.runner import LocalModel
+from mllm.evaluation.yes_no import NO, YES, log_odds
 from tests.toy import make_model
 
 FORMS = (*YES, *NO)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from mllm.benchmarks.msr import brackets
-from mllm.benchmarks.msr.answers import log_odds, shared
 from mllm.benchmarks.msr.preference import Preferences, State, in_common, template
 from mllm.benchmarks.msr.prompts import Prompts
 from mllm.benchmarks.msr.protocol import ASK, Protocol, records_of, rounds
@@ -25,6 +24,7 @@ from mllm.benchmarks.msr.taught import (
 from mllm.benchmarks.msr.wording import BRIEF
 from mllm.evaluation.kept_answers import answers_to
 from mllm.evaluation.request import Reply
+from mllm.evaluation.yes_no import log_odds, shared
 
 VALUES = dict(subject="cat", colour="red", pattern="dots", genre="music")
 ITEMS = [Item(str(n), f"Title {n}", attributes=VALUES) for n in range(1, 8)]

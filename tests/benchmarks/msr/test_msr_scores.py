@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mllm.benchmarks.msr.answers import NO, YES, is_yes, log_odds, shared
 from mllm.benchmarks.msr.metrics import ranking_metrics
 from mllm.benchmarks.msr.scores import (
     AXES,
@@ -22,6 +21,7 @@ from mllm.benchmarks.msr.scores import (
 )
 from mllm.evaluation.request import Choices, Reply, Request, Text
 from mllm.evaluation.statistics import paired_difference
+from mllm.evaluation.yes_no import NO, YES, is_yes, log_odds, shared
 
 USERS, CANDIDATES = 40, 21
 FORMS = (*YES, *NO)

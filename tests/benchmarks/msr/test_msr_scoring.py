@@ -11,7 +11,6 @@ from PIL import Image
 from toy import make_model
 
 from mllm.api import Model
-from mllm.benchmarks.msr.answers import is_yes, log_odds
 from mllm.benchmarks.msr.preference import State
 from mllm.benchmarks.msr.prompts import LAYOUTS, Prompts
 from mllm.benchmarks.msr.protocol import ASK, candidate_request
@@ -23,6 +22,7 @@ from mllm.data.packing import RowShape, pack
 from mllm.data.tokenized import tokenize
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.tree import grow
+from mllm.evaluation.yes_no import is_yes, log_odds
 
 LIKES = 3 * "Likes London, Paris; pictures of a person in Paris; where Ada was born. "
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mllm.benchmarks.msr.answers import shared
 from mllm.benchmarks.msr.baselines.log import Histories, TrainingLog, histories_of
 from mllm.evaluation.request import Choices, Reply, Request
+from mllm.evaluation.yes_no import shared
 from mllm.registry import lookup
 
 USERS = 256  # scored together, because scores are of all items

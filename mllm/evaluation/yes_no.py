@@ -1,10 +1,17 @@
-"""Yes or no: the surface forms of both answers, and how sure of "yes" an answer is."""
+"""Yes or no: the surface forms of both answers, what a reply says, and how sure of "yes" it is."""
 
 import math
+import re
 from collections.abc import Sequence
+
+from mllm.evaluation.parsing import normalise
 
 YES = ("Yes", "yes", "YES")
 NO = ("No", "no", "NO")
+# What may stand before an answer, such as "The answer is: ".
+ANNOUNCEMENT = re.compile(
+    r"\s*(?:the\s+)?(?:(?:correct|right|final)\s+)?answer\s*(?:is\s*:?|:)\s*", re.IGNORECASE
+)
 
 
 def is_yes(text: str) -> bool:
@@ -17,6 +24,20 @@ def is_yes(text: str) -> bool:
     if said not in ("yes", "no"):
         raise ValueError(f"choice {text!r}: expected a form of yes or no")
     return said == "yes"
+
+
+def says_yes(reply: str) -> bool | None:
+    """Return whether a reply says yes; None where it says neither yes nor no.
+
+    The first word decides, possibly after an announcement. A later line that begins with the other
+    word makes it none.
+    """
+    lines = [line for line in reply.splitlines() if line.strip()]
+    first = [normalise(ANNOUNCEMENT.sub("", line, count=1)).split()[:1] for line in lines]
+    said = {words[0] for words in first if words and words[0] in ("yes", "no")}
+    if not first or len(said) != 1 or first[0] != list(said):
+        return None
+    return said == {"yes"}
 
 
 def log_odds(texts: Sequence[str], logprobs: Sequence[float]) -> float:
