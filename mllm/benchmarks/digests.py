@@ -4,6 +4,7 @@ import hashlib
 import io
 
 import numpy as np
+import soundfile
 from PIL import Image
 
 from mllm.data.images import orientation
@@ -24,6 +25,22 @@ def picture_digest(encoded: bytes) -> bytes:
             return hashlib.sha256(encoded).digest()
         pixels = np.asarray(image.convert("RGB"))
     return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).digest()
+
+
+def sound_digest(encoded: bytes) -> bytes:
+    """Return sha256 of a sound: of its samples where the file is 16-bit FLAC, else of the file.
+
+    FLAC files of the same samples differ between versions of the encoder.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(encoded)) as file:
+            if (file.format, file.subtype) != ("FLAC", "PCM_16"):
+                return hashlib.sha256(encoded).digest()
+            rate, samples = file.samplerate, file.read(dtype="int16", always_2d=True)
+    except soundfile.SoundFileError:
+        return hashlib.sha256(encoded).digest()
+    head = f"{rate} {samples.shape}".encode()
+    return hashlib.sha256(head + samples.astype("<i2").tobytes()).digest()
 
 
 def _is_plain(image: Image.Image) -> bool:

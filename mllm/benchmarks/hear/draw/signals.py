@@ -1,0 +1,159 @@
+"""Arrays that sounds are made with: tones, noise, envelopes, events. Signals are float64[S].
+
+S samples, 16 kHz. Frequencies are in Hz, times in seconds.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from mllm.data.audio import RATE
+
+HIGHEST = 7600.0  # Hz: partials above are left out, so that nothing is folded back
+FADE = 0.004  # of the ends of events
+
+Curve = float | np.ndarray
+
+
+def generator(*seed: object) -> np.random.Generator:
+    """Return a generator of random numbers that depends on the text of its seeds alone."""
+    text = "/".join(map(str, seed))
+    return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
+
+
+def times(seconds: float) -> np.ndarray:
+    """Return the times float64[S] of the samples of so many seconds."""
+    return np.arange(round(seconds * RATE)) / RATE
+
+
+def phase(frequency: Curve, size: int, start: float = 0.0) -> np.ndarray:
+    """Return the phase float64[size] in turns of a frequency, or of one that changes."""
+    steps = np.broadcast_to(np.asarray(frequency, float) / RATE, (size,))
+    return start + np.cumsum(steps) - steps[0]
+
+
+def tone(frequency: Curve, size: int, partials: Sequence[float] = (1.0,)) -> np.ndarray:
+    """Return a harmonic tone; ``partials`` are the amplitudes of its multiples of the frequency."""
+    turns = 2 * np.pi * phase(frequency, size)
+    made = np.zeros(size)
+    for number, amplitude in enumerate(partials, 1):
+        if amplitude:
+            heard = number * np.asarray(frequency) < HIGHEST
+            made += amplitude * heard * np.sin(number * turns)
+    return made
+
+
+def falling(count: int, slope: float) -> np.ndarray:
+    """Return amplitudes of partials that fall by 6 dB an octave times the slope."""
+    return np.arange(1, count + 1) ** -float(slope)
+
+
+def band(
+    rng: np.random.Generator, size: int, gain: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return noise of deviation 1 whose spectrum has a shape: ``gain`` of frequencies."""
+    return unit(shaped(rng.standard_normal(size), gain))
+
+
+def shaped(signal: np.ndarray, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return a signal with its spectrum multiplied by a gain of frequencies."""
+    frequencies = np.fft.rfftfreq(len(signal), 1 / RATE)
+    return np.fft.irfft(np.fft.rfft(signal) * gain(frequencies), len(signal))
+
+
+def peak(centre: float, octaves: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a gain that is highest at a frequency and falls to e^-½ within so many octaves."""
+
+    def gain(frequencies: np.ndarray) -> np.ndarray:
+        away = np.log2(np.maximum(frequencies, 1.0) / centre) / octaves
+        return np.exp(-0.5 * away**2)
+
+    return gain
+
+
+def passing(low: float, high: float, order: int = 4) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the gain of a band with edges of 6 dB an octave times the order."""
+
+    def gain(frequencies: np.ndarray) -> np.ndarray:
+        f = np.maximum(frequencies, 1.0)
+        return 1 / np.sqrt((1 + (low / f) ** (2 * order)) * (1 + (f / high) ** (2 * order)))
+
+    return gain
+
+
+def formants(*pairs: tuple[float, float]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the gain of a throat: peaks of 0.25 octaves at frequencies, with their gains."""
+
+    def gain(frequencies: np.ndarray) -> np.ndarray:
+        return 0.05 + sum(loud * peak(centre, 0.25)(frequencies) for centre, loud in pairs)
+
+    return gain
+
+
+def unit(signal: np.ndarray) -> np.ndarray:
+    """Return a signal of deviation 1; silence stays silence."""
+    deviation = signal.std()
+    return signal / deviation if deviation > 0 else signal
+
+
+def wander(rng: np.random.Generator, size: int, rate: float) -> np.ndarray:
+    """Return a smooth random curve of mean 0 and deviation 1 with so many swings a second."""
+    knots = max(4, int(np.ceil(size / RATE * rate * 2)) + 3)
+    drawn = rng.standard_normal(knots)
+    drawn = (drawn - drawn.mean()) / drawn.std()
+    at = np.linspace(0, knots - 1.001, size)
+    left = at.astype(int)
+    share = (1 - np.cos(np.pi * (at - left))) / 2
+    return drawn[left] * (1 - share) + drawn[left + 1] * share
+
+
+def bump(size: int, power: float = 1.0) -> np.ndarray:
+    """Return an envelope that rises and falls: half a sine, to a power."""
+    return np.sin(np.pi * (np.arange(size) + 0.5) / max(size, 1)) ** power
+
+
+def decay(size: int, seconds: float, attack: float = 0.002) -> np.ndarray:
+    """Return an envelope that jumps up and falls to 1/e in so many seconds."""
+    t = np.arange(size) / RATE
+    return np.minimum(t / attack, 1.0) * np.exp(-t / seconds)
+
+
+def held(size: int, attack: float = 0.01, release: float = 0.01) -> np.ndarray:
+    """Return an envelope that rises, stays and falls."""
+    t = np.arange(size) / RATE
+    return np.clip(np.minimum(t / attack, (size / RATE - t) / release), 0, 1)
+
+
+def placed(size: int, events: Iterable[tuple[float, np.ndarray]]) -> np.ndarray:
+    """Return short signals laid at their times; what does not fit is cut off."""
+    made = np.zeros(size)
+    fade = round(FADE * RATE)
+    for time, event in events:
+        start = round(time * RATE)
+        first, last = max(start, 0), min(start + len(event), size)
+        if first >= last:
+            continue
+        part = event[first - start : last - start].copy()
+        if last == size and len(part) > fade:
+            part[-fade:] *= np.linspace(1, 0, fade)
+        made[first:last] += part
+    return made
+
+
+def regular(
+    rng: np.random.Generator, seconds: float, rate: float, jitter: float = 0.05
+) -> np.ndarray:
+    """Return times of events, so many a second, each early or late by a share of their distance.
+
+    The first comes within the first third of a distance, so that short clips hold one.
+    """
+    distance = 1 / rate
+    starts = np.arange(rng.uniform(0.0, 0.35) * distance, seconds, distance)
+    return starts + jitter * distance * rng.uniform(-1, 1, len(starts))
+
+
+def scattered(rng: np.random.Generator, seconds: float, rate: float) -> np.ndarray:
+    """Return sorted times of events that know nothing of each other, at least one."""
+    count = max(1, rng.poisson(rate * seconds))
+    return np.sort(rng.uniform(0, seconds, count))
