@@ -1,7 +1,7 @@
 """The report as one offline HTML page.
 
-The page holds no script and loads nothing: figures and pictures are data URIs, and its policy
-forbids all else. The template engine escapes every value; nothing is marked as safe.
+The page holds no script and loads nothing: figures, pictures and sounds are data URIs, and its
+policy forbids all else. The template engine escapes every value; nothing is marked as safe.
 """
 
 from __future__ import annotations

@@ -110,11 +110,19 @@ class Bars:
 
 
 @dataclasses.dataclass(frozen=True)
+class Sound:
+    """A sound that a reader can play: its data URI, and the words below it."""
+
+    uri: str
+    caption: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Sample:
     """One question with the answers of every row, and what was expected.
 
     `pictures` and `gold_picture` are data URIs; `captions` stand below the pictures, one each.
-    `bars` stand between the question and the answers.
+    `sounds` stand below them. `bars` stand between the question and the answers.
     """
 
     id: str
@@ -126,6 +134,7 @@ class Sample:
     captions: tuple[str, ...] = ()
     gold_picture: str = ""
     bars: tuple[Bars, ...] = ()
+    sounds: tuple[Sound, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
