@@ -122,10 +122,15 @@ def read_level(
     Args:
       calls: of the model. most: tokens of the longest part of the kind, see ``padded``.
     """
+    batch = lay_out_parts(calls, parts, most)
+    return calls.run(prefill, calls.place(batch), prefix)[0]
+
+
+def lay_out_parts(calls: Calls, parts: Sequence[Part], most: int = 0) -> dict:
+    """Return parts of conversations as rows, with what they show; arguments of ``read_level``."""
     width = padded(max(len(part.ids) for part in parts), most)
     instructed = calls.loaded.processor.config.instructed and any(part.media for part in parts)
-    batch = (_lay_out_features if instructed else _lay_out_pictures)(calls, parts, width)
-    return calls.run(prefill, calls.place(batch), prefix)[0]
+    return (_lay_out_features if instructed else _lay_out_pictures)(calls, parts, width)
 
 
 def _lay_out_pictures(calls: Calls, parts: Sequence[Part], width: int) -> dict:

@@ -3,6 +3,8 @@
 B rows, I media of a row, H and W pixels, N tokens of a medium, T tokens of a row, D width.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
@@ -34,6 +36,19 @@ def place_media(
     index = jnp.where(absent, x.shape[1], slots[:, :, None] + offsets).reshape(batch, -1)
     rows = jnp.arange(batch)[:, None]
     return x.at[rows, index].set(media.reshape(batch, -1, width).astype(x.dtype), mode="drop")
+
+
+def place_all(x: jax.Array, media: Mapping[str, Mapping[str, jax.Array]]) -> jax.Array:
+    """Write the tokens of media of all kinds over embeddings float[B, T, D].
+
+    Args:
+      media: of a batch, with ``tokens`` (see ``mllm.models.multimodal``).
+    """
+    for kind in sorted(media):
+        found = media[kind]
+        where = found.get("lengths"), found.get("offsets")
+        x = place_media(x, found["tokens"], found["slots"], *where)
+    return x
 
 
 def normalise(config, images: jax.Array) -> jax.Array:

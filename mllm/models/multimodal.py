@@ -34,7 +34,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.models.decoder import Decoder, Level
-from mllm.models.media import place_media, prepare
+from mllm.models.media import place_all, prepare
 from mllm.models.navit import position_ids, real_patches
 from mllm.ops.attention import Structure, causal
 
@@ -103,12 +103,7 @@ class Multimodal(nn.Module):
 
     def embed(self, tokens: jax.Array, media: Media) -> jax.Array:
         """Return float[B, T, D], the embedded tokens with the tokens of media in their places."""
-        x = self.decoder.embed(tokens, self.config.dtype)
-        for kind in sorted(media):
-            found = media[kind]
-            where = found.get("lengths"), found.get("offsets")
-            x = place_media(x, found["tokens"], found["slots"], *where)
-        return x
+        return place_all(self.decoder.embed(tokens, self.config.dtype), media)
 
     def hidden(self, tokens, structure, media, **options):
         return self.decoder(self.embed(tokens, media), structure, **options)
