@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from mllm.data.conversation import Media, Turn
+from mllm.evaluation.inspection import Inspection
 
 STATES = ("valid", "refusal", "invalid", "error")
 
@@ -239,6 +240,7 @@ class Questions:
       refuse_long: whether a conversation that exceeds a model's positions is an error; otherwise it
         is run beyond them.
       notes: lines for whoever runs the evaluation, such as which questions are left out.
+      inspections: what else is measured of a model of this codebase.
     """
 
     rounds: Rounds
@@ -247,6 +249,7 @@ class Questions:
     scoring: Mapping[str, Any] = field(default_factory=dict)
     refuse_long: bool = True
     notes: Sequence[str] = ()
+    inspections: Sequence[Inspection] = ()
 
 
 class Benchmark(Protocol):

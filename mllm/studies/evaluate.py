@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mllm.checkpoints.contents import Verification
+from mllm.evaluation.inspection import (
+    OPTIONS,
+    Inspection,
+    read_inspection,
+    write_inspection,
+)
 from mllm.evaluation.kept_answers import Kept
 from mllm.evaluation.looks import FILE as LOOKS
 from mllm.evaluation.looks import Watch, read_looks, watched, write_looks
@@ -102,6 +108,9 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     records = ask(questions, {"subject": answerer, **helpers}, folder, manifest, progress=progress)
     if watch is not None and (found := watch.looks()) is not None and is_first():
         write_looks(folder, found, _looks_follow_from(manifest, watch.shown))
+    if isinstance(answerer, LocalModel):
+        for inspection in questions.inspections:
+            _inspect(inspection, answerer, folder, manifest)
     cost = record.get("cost", {})
     if (measured := _read_efficiency(folder, manifest)) is not None:
         cost = {**cost, "efficiency": measured}
@@ -139,6 +148,19 @@ def _watch(
 
 def _looks_follow_from(manifest: Mapping[str, Any], shown: int) -> str:
     return content_key(dict(manifest), shown)
+
+
+def _inspect(
+    inspection: Inspection, model: LocalModel, folder: Path, manifest: Mapping[str, Any]
+) -> None:
+    """Measure a model and write what was found, unless it is there."""
+    wait_for_all(f"{inspection.name} is looked for in {folder}")
+    known = read_inspection(folder, inspection.name, manifest)
+    if known is not None and known[OPTIONS] == dict(inspection.options):
+        return
+    found = inspection.measure(model)
+    if is_first():
+        write_inspection(folder, inspection, found, manifest)
 
 
 def questions_for(run: Run, config, system: System, benchmark) -> tuple[Questions, Answerer]:

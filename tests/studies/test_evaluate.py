@@ -5,16 +5,18 @@ The system asks an invented oracle of rivers: nothing is trained, everything els
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from ml_collections import ConfigDict
 
 from mllm.data.conversation import user
+from mllm.evaluation.inspection import Inspection, read_inspection
 from mllm.evaluation.places import FORMS as NAMED_FORMS
 from mllm.evaluation.places import evaluation_name, protocol_of, with_options, without_options
 from mllm.evaluation.request import Questions, Reply, Request, Text, content_key
-from mllm.files import read_json, read_jsonl, seal, write_json
+from mllm.files import read_json, read_jsonl, seal, without_seal, write_json
 from mllm.ops.kv import FORMS as KV_FORMS
 from mllm.reporting import Axis, Layout, collect
 from mllm.reporting.report import merge_results
@@ -169,6 +171,34 @@ def test_parts_stand_together_and_are_never_taken_for_each_other(tmp_path):
     sweep = collect(tmp_path, LAYOUT)  # without a group, they are unlike questions
     assert len(sweep.runs) == len(sweep.others) == 1
     assert sweep.runs[0].records_path.parent.name == "all"
+
+
+def test_a_model_is_inspected_once_and_nothing_else_is(tmp_path, monkeypatch):
+    """The oracle in place of a model; new weights or options are measured again."""
+    measured = []
+
+    def inspected(each: int) -> SimpleNamespace:
+        def measure(model):
+            measured.append(each)
+            return {"seen": isinstance(model, Oracle)}
+
+        one = Inspection("insides", measure, {"each": each})
+        asks = lambda *given: replace(questions(*given), inspections=(one,))  # noqa: E731
+        return SimpleNamespace(**vars(SYSTEM) | {"questions": asks})
+
+    run = finished(tmp_path)
+    folder = evaluate(run, config_of(), inspected(1), BENCHMARK).folder
+    assert measured == [] and not (folder / "insides.json").exists()
+    monkeypatch.setattr(room, "LocalModel", Oracle)
+    monkeypatch.setattr(Oracle, "features", None, raising=False)
+    for each in (1, 1, 2):
+        evaluate(run, config_of(), inspected(each), BENCHMARK)
+    assert measured == [1, 2]
+    manifest = read_json(folder / "manifest.json")
+    found = read_inspection(folder, "insides", without_seal(manifest))
+    assert found == {"seen": True, "options": {"each": 2}}
+    evaluate(finished(tmp_path, digest="b" * 64), config_of(), inspected(2), BENCHMARK)
+    assert measured == [1, 2, 2]
 
 
 def damages(content: bytes):
