@@ -11,14 +11,15 @@ from mllm.benchmarks.hear.generate import RENDERED, RENDERING, make_split
 from mllm.benchmarks.hear.ontology import Ontology
 from mllm.benchmarks.hear.plan import SIZES
 from mllm.benchmarks.hear.row import SPLITS, Clip, digest, fingerprint, from_row
-from mllm.benchmarks.hear.texts import VOCABULARY, texts
+from mllm.benchmarks.hear.sheet import contact_sheet
+from mllm.benchmarks.hear.texts import SPECIAL, VOCABULARY, texts
 from mllm.benchmarks.hear.tree import RARE, tree
 from mllm.benchmarks.prepared import Prepared
 from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data.source import Source
 from mllm.registry import lookup
 
-NAME, ONTOLOGY = "hear", "ontology.json"
+NAME, ONTOLOGY, SHEET = "hear", "ontology.json", "sheet.png"
 PINNED = ("numpy", "scipy", "soundfile")  # sounds follow them
 
 
@@ -100,8 +101,8 @@ def prepare(
         splits: dict[str, Iterable[Clip]] = {split: noted(split) for split in SPLITS}
         written = build(splits, config, folder, ontology)
         ontology.write(written / ONTOLOGY)
-        train_tokenizer(texts(ontology), written / TOKENIZER, VOCABULARY)
-        return written, {
+        train_tokenizer(texts(ontology), written / TOKENIZER, VOCABULARY, SPECIAL)
+        record = {
             "config": config,
             "version": VERSION,
             "seed": seed,
@@ -114,6 +115,9 @@ def prepare(
             "fingerprint": fingerprint(digests, ontology),
             "citation": CITATION,
         }
+        rows = Dataset(written, record).rows("test", from_row)
+        contact_sheet(rows, ontology, written / SHEET)
+        return written, record
 
     build_dataset(_folder(data_dir, config), build_below)
     return Benchmark.open(data_dir, config, seed=seed)

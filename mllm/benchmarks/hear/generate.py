@@ -1,7 +1,7 @@
 """The generated clips, made in several processes."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from mllm.benchmarks.hear.draw import VOICES
 from mllm.benchmarks.hear.draw.signals import generator
 from mllm.benchmarks.hear.plan import Plan, Sizes, plan_split
 from mllm.benchmarks.hear.row import Clip
-from mllm.benchmarks.hear.scene import draw_scene, heard, mix
+from mllm.benchmarks.hear.scene import SPARE, draw_scene, heard, mix
 from mllm.data.audio import RATE
 from mllm.data.conversation import audio
 
-RENDERING = 1  # raise it whenever the same plan gives another sound
+RENDERING = 2  # raise it whenever the same plan gives another sound
 MOST = 16  # processes that render
 RENDERED = "rendered; CC0 1.0"
 SECOND_DB = -9.0, -3.0  # level of the second sound of a mixture
@@ -76,14 +76,16 @@ def draw_record(plan: Plan, seconds: float, seed: int) -> dict[str, Any]:
 
 def render(record: dict[str, Any]) -> np.ndarray:
     """Return the samples float64[S] of a record, at 16 kHz and within [-1, 1]."""
-    sounds = [
-        VOICES[base["leaf"]].sound(
-            generator("signal", base["seed"]), record["seconds"], base["parameters"]
-        )
-        for base in record["bases"]
-    ]
+    seconds = record["seconds"]
+    sounds = [signal_of(base, seconds * (1 + SPARE)) for base in record["bases"]]
     levels = [base["level_db"] for base in record["bases"]]
-    return heard(mix(sounds, levels), record["scene"])
+    return heard(mix(sounds, levels), record["scene"], seconds)
+
+
+def signal_of(base: Mapping[str, Any], seconds: float) -> np.ndarray:
+    """Return a base signal float64[S] of so many seconds."""
+    rng = generator("signal", base["seed"])
+    return VOICES[base["leaf"]].sound(rng, seconds, base["parameters"])
 
 
 def encode(samples: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ from mllm.benchmarks.hear.draw.signals import band, generator, passing, times, t
 from mllm.data.audio import RATE
 
 BACKGROUNDS = ("hiss", "rumble", "hum")
+SPARE = 0.1  # of the length of a clip: by how much sounds are longer, to start anywhere
 EARLY = 0.004  # seconds before a room answers
 FRAME = 800  # samples over which loudness is measured
 
@@ -20,7 +21,8 @@ def draw_scene(rng: np.random.Generator, seconds: float) -> dict[str, Any]:
     Returns:
       reverberation: seconds until the room has faded by 60 dB; wet: its share. background: of
       ``BACKGROUNDS``; snr_db: by how much the sound is louder. peak_db: of the clip, below full
-      scale. delay_s: silence before the sound. seed: of room and background.
+      scale. start_s: how much of the sound is over when the clip starts. seed: of room and
+      background.
     """
     return {
         "reverberation_s": _rounded(np.exp(rng.uniform(np.log(0.08), np.log(0.6)))),
@@ -28,7 +30,7 @@ def draw_scene(rng: np.random.Generator, seconds: float) -> dict[str, Any]:
         "background": BACKGROUNDS[rng.integers(len(BACKGROUNDS))],
         "snr_db": _rounded(rng.uniform(14, 36)),
         "peak_db": _rounded(rng.uniform(-18, -1)),
-        "delay_s": _rounded(rng.uniform(0.0, 0.1) * seconds),
+        "start_s": _rounded(rng.uniform(0.0, SPARE) * seconds),
         "seed": int(rng.integers(1 << 31)),
     }
 
@@ -45,16 +47,22 @@ def mix(sounds: Sequence[np.ndarray], levels_db: Sequence[float]) -> np.ndarray:
 
 def loudness(sound: np.ndarray) -> float:
     """Return the root mean square of the loudest 50 ms of a sound."""
-    power = np.convolve(sound**2, np.full(FRAME, 1 / FRAME), "valid")
-    return float(np.sqrt(max(power.max(), 1e-12)))
+    energy = np.concatenate([[0.0], np.cumsum(sound**2)])
+    frame = min(FRAME, len(sound))
+    return float(np.sqrt(max((energy[frame:] - energy[:-frame]).max() / frame, 1e-12)))
 
 
-def heard(sound: np.ndarray, scene: Mapping[str, Any]) -> np.ndarray:
-    """Return a sound float64[S] as it is heard in a scene; see `draw_scene`."""
-    rng, size = generator("scene", scene["seed"]), len(sound)
-    late = np.pad(sound, (round(scene["delay_s"] * RATE), 0))[:size]
-    wet = signal.fftconvolve(late, _room(rng, scene["reverberation_s"]))[:size]
-    answered = late + scene["wet"] * wet * loudness(late) / loudness(wet)
+def heard(sound: np.ndarray, scene: Mapping[str, Any], seconds: float) -> np.ndarray:
+    """Return so many seconds of a sound as they are heard in a scene, float64[S].
+
+    Args:
+      sound: float64; at least ``SPARE`` longer than what is heard. scene: see `draw_scene`.
+    """
+    rng, size = generator("scene", scene["seed"]), round(seconds * RATE)
+    start = round(scene["start_s"] * RATE)
+    wet = signal.fftconvolve(sound, _room(rng, scene["reverberation_s"]))[: len(sound)]
+    answered = sound + scene["wet"] * wet * loudness(sound) / loudness(wet)
+    answered = answered[start : start + size]
     noise = _background(rng, size, scene["background"])
     noise *= loudness(answered) / loudness(noise) * 10 ** (-scene["snr_db"] / 20)
     both = answered + noise

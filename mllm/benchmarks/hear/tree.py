@@ -11,5 +11,5 @@ RARE = ("grouse", "wolf", "helicopter", "harp")
 
 @cache
 def tree() -> Ontology:
-    """Return the ontology of the generated sounds: three levels, from animals to songbirds."""
+    """Return the ontology of the generated sounds: three levels, from animals to warblers."""
     return Ontology.read(Path(__file__).with_name("tree.json"))

@@ -13,6 +13,7 @@ from mllm.benchmarks.hear.draw.signals import (
     phase,
     placed,
     regular,
+    repeated,
     shaped,
     tone,
     wander,
@@ -21,7 +22,7 @@ from mllm.benchmarks.hear.draw.voice import voice
 from mllm.data.audio import RATE
 
 
-def songbird(rng, time, pitch, rate):
+def warbler(rng, time, pitch, rate):
     """Sing short whistles that jump and glide, high up."""
 
     def syllable():
@@ -44,7 +45,7 @@ def rooster(rng, time, pitch, rate):
             steps.append(tone(glide, size, falling(10, 0.7)) * held(size, 0.015, 0.03))
         return shaped(np.concatenate(steps), formants((1100, 1.0), (2300, 0.8), (3400, 0.4)))
 
-    return placed(len(time), [(rng.uniform(0, 0.15), crow())])
+    return placed(len(time), repeated(rng, time[-1], crow, 1.5))
 
 
 def pigeon(rng, time, pitch, rate):
@@ -62,32 +63,36 @@ def pigeon(rng, time, pitch, rate):
 def owl(rng, time, pitch, rate):
     """Hoot: pure low tones, short, short, long."""
 
+    pause = np.zeros(int(0.12 / rate * RATE))
+
     def hoots():
-        at = 0.0
+        parts = []
         for length in (0.13, 0.13, 0.4):
             size = int(length / rate * RATE)
-            yield at, tone(pitch * (1 - 0.06 * np.linspace(0, 1, size)), size) * bump(size, 0.6)
-            at += (length + 0.12) / rate
+            sink = pitch * (1 - 0.06 * np.linspace(0, 1, size))
+            parts += [tone(sink, size) * bump(size, 0.6), pause]
+        return np.concatenate(parts)
 
-    first = rng.uniform(0, 0.2)
-    return placed(len(time), ((first + at, hoot) for at, hoot in hoots()))
+    return placed(len(time), repeated(rng, time[-1], hoots, 1.2))
 
 
 def grouse(rng, time, pitch, rate):
     """Drum with the wings: low thumps that come ever faster."""
-    count = int(22 * max(1.0, time[-1] / 2))
-    starts = np.cumsum(np.geomspace(0.24, 0.045, count)) / rate
+    starts = np.cumsum(np.geomspace(0.24, 0.045, 20)) / rate
 
     def thump():
         size = int(0.09 * RATE)
         body = tone(pitch * np.geomspace(1.4, 1.0, size), size) * decay(size, 0.03, 0.008)
         return body + 0.08 * band(rng, size, peak(350, 0.6)) * decay(size, 0.02)
 
-    return placed(len(time), ((t, thump()) for t in starts))
+    def drumming():
+        return placed(round((starts[-1] + 0.1) * RATE), ((t, thump()) for t in starts))
+
+    return placed(len(time), repeated(rng, time[-1], drumming, 1.0))
 
 
 VOICES = (
-    voice("songbird", songbird, pitch=(2800, 4600), rate=(6.0, 9.5)),
+    voice("warbler", warbler, pitch=(2800, 4600), rate=(6.0, 9.5)),
     voice("rooster", rooster, pitch=(480, 720), rate=(0.8, 1.15)),
     voice("pigeon", pigeon, pitch=(330, 470), rate=(0.85, 1.2)),
     voice("owl", owl, pitch=(280, 420), rate=(0.85, 1.15)),

@@ -13,6 +13,7 @@ from mllm.benchmarks.hear.draw.signals import (
     phase,
     placed,
     regular,
+    repeated,
     shaped,
     tone,
     unit,
@@ -115,11 +116,15 @@ def trumpet(rng, time, pitch, rate):
 
 def organ(rng, time, pitch, rate):
     """Hold a chord of many pipes."""
-    size = len(time)
     stops = (1.0, 0.8, 0, 0.7, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0, 0, 0.25)
-    chord = sum(tone(pitch * ratio, size, stops) for ratio in (1.0, 1.26, 1.498, 2.0))
-    tremulant = 1 + 0.12 * np.sin(2 * np.pi * phase(6 * rate, size))
-    return chord * tremulant * held(size, 0.05, 0.05)
+
+    def chord():
+        size, low = int(2.4 / rate * RATE), pitch * rng.choice(SCALE[:4])
+        pipes = sum(tone(low * ratio, size, stops) for ratio in (1.0, 1.26, 1.498, 2.0))
+        tremulant = 1 + 0.12 * np.sin(2 * np.pi * phase(6 * rate, size))
+        return pipes * tremulant * held(size, 0.05, 0.05)
+
+    return placed(len(time), repeated(rng, time[-1], chord, 0.03, late=0.05))
 
 
 def drum(rng, time, pitch, rate):

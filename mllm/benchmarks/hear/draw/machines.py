@@ -13,6 +13,7 @@ from mllm.benchmarks.hear.draw.signals import (
     phase,
     placed,
     regular,
+    repeated,
     shaped,
     tone,
     unit,
@@ -76,9 +77,11 @@ def horn(rng, time, pitch, rate):
         both = tone(pitch, size, falling(16, 0.35)) + tone(pitch * 1.26, size, falling(16, 0.35))
         return shaped(both, peak(1800, 1.3)) * held(size, 0.01, 0.02)
 
-    first, gap = 0.5 / rate, 0.15 / rate
-    start = rng.uniform(0, 0.15)
-    return placed(len(time), [(start, honk(first)), (start + first + gap, honk(1.4 * first))])
+    def honks():
+        first, gap = 0.5 / rate, np.zeros(int(0.15 / rate * RATE))
+        return np.concatenate([honk(first), gap, honk(1.4 * first)])
+
+    return placed(len(time), repeated(rng, time[-1], honks, 1.2))
 
 
 def telephone(rng, time, pitch, rate):
@@ -104,11 +107,17 @@ def beeper(rng, time, pitch, rate):
 
 def drill(rng, time, pitch, rate):
     """Whirr: a motor that runs up to a high whine, slows in the material, and stops."""
-    size = len(time)
-    run = np.interp(time * rate, (0, 0.25, 0.45, 1.0, 1.25, 9), (0.3, 1.0, 0.82, 0.85, 0.3, 0.3))
-    whine = tone(pitch * run, size, (1.0, 0.7, 0.9, 0.3, 0.5, 0.3, 0.3, 0.2))
-    rasp = band(rng, size, passing(1500, 6000, 2)) * (run > 0.5)
-    return (unit(whine) + 0.35 * rasp) * np.clip(run * 3 - 0.9, 0, 1)
+
+    def run():
+        size = int(1.3 / rate * RATE)
+        speed = np.interp(
+            np.linspace(0, 1, size), (0, 0.2, 0.35, 0.8, 1), (0.3, 1, 0.82, 0.85, 0.3)
+        )
+        whine = tone(pitch * speed, size, (1.0, 0.7, 0.9, 0.3, 0.5, 0.3, 0.3, 0.2))
+        rasp = band(rng, size, passing(1500, 6000, 2)) * (speed > 0.5)
+        return (unit(whine) + 0.35 * rasp) * np.clip(speed * 3 - 0.9, 0, 1)
+
+    return placed(len(time), repeated(rng, time[-1], run, 0.9))
 
 
 def hammer(rng, time, pitch, rate):

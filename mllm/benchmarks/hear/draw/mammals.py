@@ -14,6 +14,7 @@ from mllm.benchmarks.hear.draw.signals import (
     phase,
     placed,
     regular,
+    repeated,
     shaped,
     tone,
     unit,
@@ -39,32 +40,41 @@ def dog(rng, time, pitch, rate):
 
 def cat(rng, time, pitch, rate):
     """Meow: one nasal call that rises and falls while the mouth opens and closes."""
-    size = int(0.85 / rate * RATE)
-    glide = pitch * (0.85 + 0.35 * bump(size) - 0.12 * np.linspace(0, 1, size))
-    voiced = tone(glide, size, falling(12, 0.6))
     closed, opened = formants((900, 1.0)), formants((1500, 1.0), (2700, 0.9), (4200, 0.4))
-    mouth = bump(size, 1.5)
-    call = (1 - mouth) * shaped(voiced, closed) + mouth * shaped(voiced, opened)
-    return placed(len(time), [(rng.uniform(0.0, 0.3), call * bump(size, 0.5))])
+
+    def meow():
+        size = int(0.85 / rate * RATE)
+        glide = pitch * (0.85 + 0.35 * bump(size) - 0.12 * np.linspace(0, 1, size))
+        voiced, mouth = tone(glide, size, falling(12, 0.6)), bump(size, 1.5)
+        call = (1 - mouth) * shaped(voiced, closed) + mouth * shaped(voiced, opened)
+        return call * bump(size, 0.5)
+
+    return placed(len(time), repeated(rng, time[-1], meow, 1.2))
 
 
 def cow(rng, time, pitch, rate):
     """Moo: one long low call with a closed throat."""
-    size = int(1.25 / rate * RATE)
-    glide = pitch * (0.9 + 0.22 * bump(size, 0.8) + 0.008 * wander(rng, size, 10))
-    voiced = tone(glide, size, falling(30, 0.45))
-    call = shaped(voiced, formants((260, 1.0), (560, 0.7), (1050, 0.2))) * held(size, 0.12, 0.25)
-    return placed(len(time), [(rng.uniform(0.0, 0.15), call)])
+    throat = formants((260, 1.0), (560, 0.7), (1050, 0.2))
+
+    def moo():
+        size = int(1.25 / rate * RATE)
+        glide = pitch * (0.9 + 0.22 * bump(size, 0.8) + 0.008 * wander(rng, size, 10))
+        return shaped(tone(glide, size, falling(30, 0.45)), throat) * held(size, 0.12, 0.25)
+
+    return placed(len(time), repeated(rng, time[-1], moo, 1.2))
 
 
 def wolf(rng, time, pitch, rate):
     """Howl: a nearly pure tone that climbs, stays long and sinks."""
-    size = len(time)
-    t = np.linspace(0, 1, size)
-    climb = np.interp(t, (0, 0.22, 0.7, 1), (0.62, 1.0, 1.04, 0.72))
-    waver = 1 + 0.012 * np.sin(2 * np.pi * phase(4.5 * rate, size))
-    breath = 0.03 * band(rng, size, peak(pitch * 2, 0.5))
-    return (tone(pitch * climb * waver, size, (1.0, 0.4, 0.12)) + breath) * held(size, 0.1, 0.2)
+
+    def howl():
+        size = int(1.6 / rate * RATE)
+        climb = np.interp(np.linspace(0, 1, size), (0, 0.22, 0.7, 1), (0.62, 1.0, 1.04, 0.72))
+        waver = 1 + 0.012 * np.sin(2 * np.pi * phase(4.5 * rate, size))
+        breath = 0.03 * band(rng, size, peak(pitch * 2, 0.5))
+        return (tone(pitch * climb * waver, size, (1.0, 0.4, 0.12)) + breath) * held(size, 0.1, 0.2)
+
+    return placed(len(time), repeated(rng, time[-1], howl, 1.0, late=0.1))
 
 
 VOICES = (

@@ -10,6 +10,7 @@ from mllm.benchmarks.hear.draw.signals import (
     peak,
     placed,
     regular,
+    repeated,
     scattered,
     shaped,
     tone,
@@ -40,13 +41,15 @@ def rain(rng, time, pitch, rate):
 
 def thunder(rng, time, pitch, rate):
     """Crack, then roll: a burst of noise that becomes low and dies away."""
-    size = len(time)
-    start = rng.uniform(0.05, 0.25)
-    after = np.maximum(time - start, 0)
-    begun = time >= start
-    crack = band(rng, size, passing(150, 2500, 1)) * np.exp(-after / 0.09) * begun
-    roll = band(rng, size, passing(25, pitch, 2)) * np.exp(-after * rate) * begun
-    return crack + 1.4 * roll * np.exp(0.5 * wander(rng, size, 5))
+
+    def clap():
+        size = int(3.0 / rate * RATE)
+        after = np.arange(size) / RATE
+        crack = band(rng, size, passing(150, 2500, 1)) * np.exp(-after / 0.09)
+        roll = band(rng, size, passing(25, pitch, 2)) * np.exp(0.5 * wander(rng, size, 5))
+        return crack + 1.4 * roll * np.exp(-after * rate)
+
+    return placed(len(time), repeated(rng, time[-1], clap, 1.0, late=0.3))
 
 
 def _bubble(rng, pitch, length, rise):

@@ -4,7 +4,7 @@ S samples, 16 kHz. Frequencies are in Hz, times in seconds.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -151,6 +151,25 @@ def regular(
     distance = 1 / rate
     starts = np.arange(rng.uniform(0.0, 0.35) * distance, seconds, distance)
     return starts + jitter * distance * rng.uniform(-1, 1, len(starts))
+
+
+def repeated(
+    rng: np.random.Generator,
+    seconds: float,
+    call: Callable[[], np.ndarray],
+    rest: float,
+    late: float = 0.25,
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield times and calls: the first within ``late`` seconds, each later one after a rest.
+
+    Args:
+      rest: seconds between calls on average; each is up to a third shorter or longer.
+    """
+    time = rng.uniform(0.0, late)
+    while time < seconds:
+        made = call()
+        yield time, made
+        time += len(made) / RATE + rest * rng.uniform(2 / 3, 4 / 3)
 
 
 def scattered(rng: np.random.Generator, seconds: float, rate: float) -> np.ndarray:
