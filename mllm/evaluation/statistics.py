@@ -8,7 +8,7 @@ means. See Miller 2024, arXiv:2411.00640, on clustered and paired evaluation.
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
@@ -76,6 +76,44 @@ def cluster_bootstrap(
       ValueError: lengths differ, or a value is NaN or infinite.
     """
     return central_interval(bootstrap_means(values, clusters, samples=samples, seed=seed), level)
+
+
+def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> list[float | None]:
+    """Return the 95% interval [low, high] of a mean; [None, None] where there is none.
+
+    It is Wilson's where each value is 0 or 1 and of a cluster of its own, else clusters are
+    resampled.
+    """
+    if values and set(values) <= {0.0, 1.0} and len(set(clusters)) == len(values):
+        return list(wilson(int(sum(values)), len(values)))
+    ends = cluster_bootstrap(values, clusters)
+    return [None if math.isnan(end) else end for end in ends]
+
+
+def estimate(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    clusters: Sequence[Hashable],
+    *,
+    samples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, list[float | None]]:
+    """Return a statistic of all questions and its 95% interval [low, high] by resampling clusters.
+
+    The draws are those of ``bootstrap_means``. One of which the statistic is NaN, such as a draw
+    without positives, is left out. [None, None] where there is nothing to resample.
+
+    Args:
+      statistic: takes float64[R, N], how often each question counts, and returns float64[R].
+      clusters: [N], the cluster of each question.
+    """
+    value = float(statistic(np.ones((1, len(clusters))))[0])
+    names = {name: place for place, name in enumerate(sorted(set(clusters), key=repr))}
+    if len(names) < 2:
+        return value, [None, None]
+    drawn = _drawn(len(names), samples, seed)[:, [names[name] for name in clusters]]
+    found = statistic(drawn)
+    found = found[~np.isnan(found)]
+    return value, list(central_interval(found)) if len(found) else [None, None]
 
 
 def paired_difference(

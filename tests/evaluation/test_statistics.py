@@ -11,8 +11,10 @@ from mllm.evaluation.statistics import (
     central_interval,
     cluster_bootstrap,
     cohen_kappa,
+    estimate,
     holm,
     mcnemar,
+    mean_interval,
     paired_difference,
     wilson,
 )
@@ -204,3 +206,33 @@ def test_pairs_of_unlike_length_are_errors():
         mcnemar([1, 0], [1])
     with pytest.raises(ValueError, match="2 and 1 labels"):
         cohen_kappa("ab", "a")
+
+
+def test_any_statistic_is_resampled_by_the_draws_of_the_mean():
+    values, names = clustered(2)
+
+    def mean(weights):
+        return weights @ values / weights.sum(axis=1)
+
+    value, interval = estimate(mean, names)
+    assert value == pytest.approx(values.mean())
+    assert tuple(interval) == pytest.approx(cluster_bootstrap(values, names))
+
+
+def test_draws_without_a_value_are_left_out():
+    def share_of_first(weights):
+        return np.where(weights[:, 0] > 0, weights[:, 0] / weights.sum(axis=1), np.nan)
+
+    value, (low, high) = estimate(share_of_first, "abc")
+    assert value == pytest.approx(1 / 3)
+    assert low == pytest.approx(1 / 3) and high == pytest.approx(1)
+    assert estimate(share_of_first, "aaa") == (pytest.approx(1 / 3), [None, None])
+    assert estimate(lambda weights: np.full(len(weights), np.nan), "ab")[1] == [None, None]
+
+
+def test_the_interval_of_a_mean_is_wilsons_where_questions_are_independent():
+    values = [1.0, 0.0, 1.0, 1.0]
+    assert mean_interval(values, "abcd") == list(wilson(3, 4))
+    assert mean_interval(values, "aabb") == list(cluster_bootstrap(values, "aabb"))
+    assert mean_interval([0.5, 0.0], "ab") == list(cluster_bootstrap([0.5, 0.0], "ab"))
+    assert mean_interval(values, "aaaa") == mean_interval([], []) == [None, None]

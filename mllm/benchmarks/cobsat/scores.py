@@ -24,7 +24,7 @@ from mllm.benchmarks.cobsat.judge import (
 from mllm.benchmarks.cobsat.protocol import JUDGE, named, output_of
 from mllm.evaluation.kept_media import named as media_name
 from mllm.evaluation.request import Reply, Request
-from mllm.evaluation.statistics import cluster_bootstrap, wilson
+from mllm.evaluation.statistics import mean_interval
 
 AXES = ("task", "shots", "prompt", "mode")
 ALL, OBJECTS, DETAILS = "all", "all-I", "all-II"  # over all values; over the tasks of an inference
@@ -169,14 +169,6 @@ def _entry(place, metric: str, values: Sequence[int], group: Sequence[Mapping]) 
         "metric": metric,
         "value": math.fsum(values) / len(values),
         "n": len(values),
-        "ci95": interval(values, [record["cluster"] for record in group]),
+        "ci95": mean_interval(values, [record["cluster"] for record in group]),
         **{state: sum(r["state"] == state for r in group) / len(group) for state in STATES},
     }
-
-
-def interval(values: Sequence[int], clusters: Sequence[str]) -> list[float | None]:
-    """Return the 95% interval [low, high] of a share; [None, None] of a single sample's."""
-    if len(set(clusters)) == len(values):
-        return list(wilson(sum(values), len(values)))
-    ends = cluster_bootstrap(values, clusters)
-    return [None if math.isnan(end) else end for end in ends]

@@ -10,7 +10,7 @@ from mllm.benchmarks.scale.item import Item
 from mllm.benchmarks.scale.scorers import Scored, score, score_by_logprob
 from mllm.evaluation.number_metrics import yes_no_rates
 from mllm.evaluation.request import Reply, Request
-from mllm.evaluation.statistics import cluster_bootstrap, wilson
+from mllm.evaluation.statistics import mean_interval
 
 AXES = ("suite", "format", "capability")
 ALL = "all"  # on an axis: over all of its values
@@ -164,19 +164,9 @@ def _entry(place, metric, values, clusters, group) -> dict[str, Any]:
         "metric": metric,
         "value": math.fsum(values) / len(values) if values else None,
         "n": len(values),
-        "ci95": interval(values, clusters),
+        "ci95": mean_interval(values, clusters),
         **{state: _rate(group, state) for state in STATES},
     }
-
-
-def interval(values: Sequence[float], clusters: Sequence[str]) -> list[float | None]:
-    """Return the 95% interval [low, high] of a mean over items, [None, None] without values."""
-    if not values:
-        return [None, None]
-    if set(values) <= {0.0, 1.0} and len(set(clusters)) == len(values):
-        return list(wilson(sum(values), len(values)))
-    ends = cluster_bootstrap(values, clusters)
-    return [None if math.isnan(end) else end for end in ends]
 
 
 def _named(place: tuple[str, ...]) -> dict[str, str]:
