@@ -20,12 +20,12 @@ class Fixed:
 
     Attributes:
       name: of the baseline.
-      reply: returns the answer of a request. To ``Choices`` it is one of the texts, which gets
-        log-probability 0, all others ``UNCHOSEN``; to ``Picture`` it is a medium.
+      reply: returns the answer of a request. To ``Choices`` it is one of the texts or several of
+        them, which get log-probability 0, all others ``UNCHOSEN``; to ``Picture`` it is a medium.
     """
 
     name: str
-    reply: Callable[[Request], str | Media]
+    reply: Callable[[Request], str | tuple[str, ...] | Media]
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -154,18 +154,20 @@ def _with_turns(request: Request, parts: Callable[[Turn], tuple[Part, ...]]) -> 
     return replace(request, turns=changed(request.turns), ask=ask)
 
 
-def _as_reply(request: Request, text: str | Media, name: str) -> Reply:
-    if isinstance(request.ask, Picture) != isinstance(text, Media):
+def _as_reply(request: Request, answer: str | tuple[str, ...] | Media, name: str) -> Reply:
+    if isinstance(request.ask, Picture) != isinstance(answer, Media):
         wanted = "a medium" if isinstance(request.ask, Picture) else "a text"
         raise ValueError(
-            f"request {request.key}: {name} answers with {type(text).__name__}, expected {wanted}"
+            f"request {request.key}: {name} answers with {type(answer).__name__}, expected {wanted}"
         )
-    if isinstance(text, Media):
-        return Reply(request.key, media=text)
+    if isinstance(answer, Media):
+        return Reply(request.key, media=answer)
     if not isinstance(request.ask, Choices):
-        return Reply(request.key, text=text)
-    texts = request.ask.texts
-    if text not in texts:
-        raise ValueError(f"request {request.key}: {name} answers {text!r}, expected one of {texts}")
-    logprobs = tuple(0.0 if at == texts.index(text) else UNCHOSEN for at in range(len(texts)))
+        return Reply(request.key, text=answer)
+    chosen, texts = (answer,) if isinstance(answer, str) else answer, request.ask.texts
+    if not chosen or not {*chosen} <= {*texts}:
+        raise ValueError(
+            f"request {request.key}: {name} answers {answer!r}, expected one of {texts}"
+        )
+    logprobs = tuple(0.0 if text in chosen else UNCHOSEN for text in texts)
     return Reply(request.key, logprobs=logprobs, tokens=(1,) * len(texts))

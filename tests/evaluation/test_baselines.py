@@ -31,6 +31,13 @@ def test_oracle_answers_texts_and_choices():
     assert second.tokens == (1, 1, 1)
 
 
+def test_several_choices_may_be_right():
+    (reply,) = replies(oracle(lambda asked: ("blue", "red")), [request("a", Choices(COLOURS))])
+    assert reply.logprobs[0] == reply.logprobs[1] == 0 > reply.logprobs[2]
+    with pytest.raises(ValueError, match="expected one of"):
+        replies(oracle(lambda asked: ()), [request("a", Choices(COLOURS))])
+
+
 def test_what_is_done_is_not_answered():
     answerer = oracle(lambda asked: "red")
     assert [r.key for r in replies(answerer, [request("a"), request("b")], done={"a"})] == ["b"]
