@@ -1,7 +1,7 @@
 """How well scores, or yes-or-no answers, tell positives from negatives.
 
 N items, R weightings. Every function takes weights float[..., N], such as how often a bootstrap
-draws each item (``statistics.estimate``), and returns float64[...]; without weights all
+draws each item (``statistics.resampled_weights``), and returns float64[...]; without weights all
 items count once. NaN where a value is not defined, such as a recall without positives.
 """
 
@@ -15,29 +15,32 @@ Array = np.ndarray
 
 
 def average_precision(scores: Sequence[float], truth: Sequence[bool], weights: Array | None = None):
-    """Return the mean precision over the steps of recall; tied items are taken together.
-
-    AP = sum over thresholds of (R_n - R_{n-1}) P_n, without interpolation.
-
-    Raises:
-      ValueError: lengths differ, or a score is NaN.
-    """
-    found, all_of = _counts(scores, truth, weights)
-    steps = np.diff(found, prepend=0.0)
-    return _ratio(np.sum(steps * _ratio(found, all_of, 0.0), axis=-1), found[..., -1])
+    """Return the first of ``ranked``."""
+    return ranked(scores, truth, weights)[0]
 
 
 def roc_auc(scores: Sequence[float], truth: Sequence[bool], weights: Array | None = None):
-    """Return the probability that a positive scores above a negative; a tie counts one half.
+    """Return the second of ``ranked``."""
+    return ranked(scores, truth, weights)[1]
+
+
+def ranked(
+    scores: Sequence[float], truth: Sequence[bool], weights: Array | None = None
+) -> tuple[Array, Array]:
+    """Return how far positives score above negatives, by two measures.
+
+    Average precision is the mean precision over the steps of recall, sum (R_n - R_{n-1}) P_n over
+    thresholds, without interpolation; tied items are taken together. The area under the ROC curve
+    is the probability that a positive scores above a negative; a tie counts one half.
 
     Raises:
       ValueError: lengths differ, or a score is NaN.
     """
     found, all_of = _counts(scores, truth, weights)
-    wrong = all_of - found
-    before = found - np.diff(found, prepend=0.0) / 2
-    pairs = np.sum(np.diff(wrong, prepend=0.0) * before, axis=-1)
-    return _ratio(pairs, found[..., -1] * wrong[..., -1])
+    wrong, steps = all_of - found, np.diff(found, prepend=0.0)
+    precision = np.sum(steps * _ratio(found, all_of, 0.0), axis=-1)
+    pairs = np.sum(np.diff(wrong, prepend=0.0) * (found - steps / 2), axis=-1)
+    return _ratio(precision, found[..., -1]), _ratio(pairs, found[..., -1] * wrong[..., -1])
 
 
 def best_threshold(scores: Sequence[float], truth: Sequence[bool]) -> float:

@@ -8,7 +8,7 @@ means. See Miller 2024, arXiv:2411.00640, on clustered and paired evaluation.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
@@ -90,30 +90,31 @@ def mean_interval(values: Sequence[float], clusters: Sequence[Hashable]) -> list
     return [None if math.isnan(end) else end for end in ends]
 
 
-def estimate(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    clusters: Sequence[Hashable],
-    *,
-    samples: int = 2000,
-    seed: int = 0,
-) -> tuple[float, list[float | None]]:
-    """Return a statistic of all questions and its 95% interval [low, high] by resampling clusters.
+def resampled_weights(
+    clusters: Sequence[Hashable], *, samples: int = 2000, seed: int = 0
+) -> np.ndarray:
+    """Return float64[1 + R, N], how often each question counts: once in the first row, which is of
+    the questions as they are, then as often as each of R resamplings draws its cluster.
 
-    The draws are those of ``bootstrap_means``. One of which the statistic is NaN, such as a draw
-    without positives, is left out. [None, None] where there is nothing to resample.
-
-    Args:
-      statistic: takes float64[R, N], how often each question counts, and returns float64[R].
-      clusters: [N], the cluster of each question.
+    The draws are those of ``bootstrap_means``. R is 0 where there are fewer than two clusters.
     """
-    value = float(statistic(np.ones((1, len(clusters))))[0])
     names = {name: place for place, name in enumerate(sorted(set(clusters), key=repr))}
+    once = np.ones((1, len(clusters)))
     if len(names) < 2:
-        return value, [None, None]
-    drawn = _drawn(len(names), samples, seed)[:, [names[name] for name in clusters]]
-    found = statistic(drawn)
-    found = found[~np.isnan(found)]
-    return value, list(central_interval(found)) if len(found) else [None, None]
+        return once
+    places = [names[name] for name in clusters]
+    return np.concatenate([once, _drawn(len(names), samples, seed)[:, places]])
+
+
+def statistic_interval(values: np.ndarray) -> tuple[float, list[float | None]]:
+    """Return a statistic and its 95% interval [low, high], of its values float64[1 + R] by
+    ``resampled_weights``.
+
+    Draws of which it is NaN, such as those without positives, are left out; [None, None] where none
+    is left.
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
+    return float(values[0]), list(central_interval(drawn)) if len(drawn) else [None, None]
 
 
 def paired_difference(

@@ -11,11 +11,12 @@ from mllm.evaluation.statistics import (
     central_interval,
     cluster_bootstrap,
     cohen_kappa,
-    estimate,
     holm,
     mcnemar,
     mean_interval,
     paired_difference,
+    resampled_weights,
+    statistic_interval,
     wilson,
 )
 
@@ -210,24 +211,20 @@ def test_pairs_of_unlike_length_are_errors():
 
 def test_any_statistic_is_resampled_by_the_draws_of_the_mean():
     values, names = clustered(2)
-
-    def mean(weights):
-        return weights @ values / weights.sum(axis=1)
-
-    value, interval = estimate(mean, names)
+    weights = resampled_weights(names)
+    value, interval = statistic_interval(weights @ values / weights.sum(axis=1))
     assert value == pytest.approx(values.mean())
     assert tuple(interval) == pytest.approx(cluster_bootstrap(values, names))
 
 
 def test_draws_without_a_value_are_left_out():
-    def share_of_first(weights):
-        return np.where(weights[:, 0] > 0, weights[:, 0] / weights.sum(axis=1), np.nan)
-
-    value, (low, high) = estimate(share_of_first, "abc")
-    assert value == pytest.approx(1 / 3)
-    assert low == pytest.approx(1 / 3) and high == pytest.approx(1)
-    assert estimate(share_of_first, "aaa") == (pytest.approx(1 / 3), [None, None])
-    assert estimate(lambda weights: np.full(len(weights), np.nan), "ab")[1] == [None, None]
+    weights = resampled_weights("abc")
+    first = np.where(weights[:, 0] > 0, weights[:, 0] / weights.sum(axis=1), np.nan)
+    assert np.isnan(first).any()
+    value, (low, high) = statistic_interval(first)
+    assert (value, low, high) == pytest.approx((1 / 3, 1 / 3, 1))
+    assert statistic_interval(np.array([0.5, np.nan])) == (0.5, [None, None])
+    assert resampled_weights("aaa").tolist() == [[1.0, 1.0, 1.0]]
 
 
 def test_the_interval_of_a_mean_is_wilsons_where_questions_are_independent():

@@ -2,19 +2,21 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mllm.benchmarks.hear.classes import LEVELS, READ, SHUFFLED
 from mllm.benchmarks.hear.incontext import PLAIN
-from mllm.evaluation.detection import average_precision, best_threshold, f1_and_recall, roc_auc
-from mllm.evaluation.statistics import estimate, mean_interval
+from mllm.evaluation.detection import best_threshold, f1_and_recall, ranked
+from mllm.evaluation.statistics import mean_interval, resampled_weights, statistic_interval
 
 TASKS = ("direct", *READ)
 SETS = ("all", "rare", "common")  # of classes
-METRICS = (*LEVELS, "map", "auc", "f1", "recall")
-OF_CLASSES = ("average_precision", "auc", "f1", "recall")
+# Metrics that are means over classes, and the measure of a class.
+OF_CLASSES = {"map": "average_precision", "auc": "auc", "f1": "f1", "recall": "recall"}
+METRICS = (*LEVELS, *OF_CLASSES)
 SAMPLES = 500  # resamplings of means over classes
 
 Record = Mapping[str, Any]
@@ -67,29 +69,27 @@ class Classified:
             values = [record["metrics"][level] for record in own]
             interval = mean_interval(values, [record["cluster"] for record in own])
             yield level, float(np.mean(values)), len(own), interval
-        for metric, measure in zip(METRICS[len(LEVELS) :], OF_CLASSES, strict=True):
-
-            def mean(weights: np.ndarray, measure=measure) -> np.ndarray:
-                return _mean([self.of_class(measure, column, weights) for column in columns])
-
-            value, interval = estimate(mean, self.clusters, samples=SAMPLES)
+        for metric, measure in OF_CLASSES.items():
+            value, interval = statistic_interval(_mean(self.by_class[measure][:, columns]))
             if not np.isnan(value):
                 yield metric, value, len(self.records), interval
 
-    def of_class(self, metric: str, column: int, weights: np.ndarray) -> np.ndarray:
-        """Return one of ``OF_CLASSES`` of a class, float64[R]; NaN where it is not defined.
-
-        Args:
-          weights: float64[R, N], how often each clip counts.
+    @cached_property
+    def by_class(self) -> dict[str, np.ndarray]:
+        """The measures of each class by name, float64[1 + R, C]: of the clips as they are, then of
+        each resampling of base signals. NaN where one is not defined.
         """
+        weights = resampled_weights(self.clusters, samples=SAMPLES)
+        columns = [self._of_class(column, weights) for column in range(len(self.classes))]
+        return dict(zip(OF_CLASSES.values(), np.moveaxis(np.array(columns), 0, -1), strict=True))
+
+    def _of_class(self, column: int, weights: np.ndarray) -> list[np.ndarray]:
+        """Return the measures of a class, each float64[1 + R]."""
         scores, truth = self.scores[:, column], self.truth[:, column]
-        if metric in ("average_precision", "auc"):
-            measure = average_precision if metric == "average_precision" else roc_auc
-            return measure(scores, truth, weights)
+        found = [*ranked(scores, truth, weights)]
         if np.isnan(self.thresholds[column]):
-            return np.full(len(weights), np.nan)
-        f1, recall = f1_and_recall(scores >= self.thresholds[column], truth, weights)
-        return f1 if metric == "f1" else recall
+            return [*found, *np.full((2, len(weights)), np.nan)]
+        return [*found, *f1_and_recall(scores >= self.thresholds[column], truth, weights)]
 
 
 def cells_of(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
@@ -128,7 +128,7 @@ def classified(records: Sequence[Record], task: str, condition: str) -> Classifi
 def class_table(
     records: Sequence[Record], task: str = "direct", condition: str = PLAIN
 ) -> list[dict[str, Any]]:
-    """Return a row for each class: "class", "rare", "n" (clips that have it), and ``OF_CLASSES``,
+    """Return a row for each class: "class", "rare", "n" (clips that have it), and its measures,
     each as (value, [low, high]) or None where it is not defined.
     """
     found = classified(records, task, condition)
@@ -136,12 +136,8 @@ def class_table(
     for column, name in enumerate(found.classes if found else ()):
         row = {"class": name, "rare": bool(found.rare[column])}
         row["n"] = int(found.truth[:, column].sum())
-        for metric in OF_CLASSES:
-            value, interval = estimate(
-                lambda weights, m=metric, c=column: found.of_class(m, c, weights),
-                found.clusters,
-                samples=SAMPLES,
-            )
+        for metric, values in found.by_class.items():
+            value, interval = statistic_interval(values[:, column])
             row[metric] = None if np.isnan(value) else (value, interval)
         rows.append(row)
     return rows
@@ -166,8 +162,8 @@ def _arrays(records: Sequence[Record], classes: Sequence[str]) -> tuple[np.ndarr
     return scores, np.array([[name in record["tags"] for name in classes] for record in records])
 
 
-def _mean(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the mean over classes of values float64[R], NaN where none has one."""
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over classes of values float64[1 + R, C], NaN where no class has one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing
-        return np.nanmean(values, axis=0) if len(values) else np.array([np.nan])
+        return np.nanmean(values, axis=1)

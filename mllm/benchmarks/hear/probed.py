@@ -7,7 +7,7 @@ import numpy as np
 
 from mllm.benchmarks.hear.relations import WORDS
 from mllm.evaluation.detection import balanced_accuracy, d_prime, roc_auc
-from mllm.evaluation.statistics import estimate, mean_interval
+from mllm.evaluation.statistics import mean_interval, resampled_weights, statistic_interval
 
 ALL = "all"
 TASKS = ("relations", "relations_generated")
@@ -110,13 +110,13 @@ def _sensitivity(records: Sequence[Record]) -> Iterator[Found]:
     if len(set(gold)) < 2:
         return
     right, said = [_accuracy(r) for r in records], [r["share"] for r in records]
-    measures = {
-        "balanced_accuracy": lambda weights: balanced_accuracy(right, gold, weights),
-        "d_prime": lambda weights: d_prime(said, gold, weights),
+    weights = resampled_weights(clusters_of(records))
+    values = {
+        "balanced_accuracy": balanced_accuracy(right, gold, weights),
+        "d_prime": d_prime(said, gold, weights),
     }
     if all(record["odds"] is not None for record in records):
-        odds = [record["odds"] for record in records]
-        measures["auc"] = lambda weights: roc_auc(odds, gold, weights)
-    for name, measure in measures.items():
-        value, interval = estimate(measure, clusters_of(records))
+        values["auc"] = roc_auc([record["odds"] for record in records], gold, weights)
+    for name, found in values.items():
+        value, interval = statistic_interval(found)
         yield name, value, len(records), interval
