@@ -21,7 +21,9 @@ def stage(**values) -> ConfigDict:
     ``split`` overrides the processor on whether pictures are split into crops; ``optimizer`` is
     one of ``mllm.training.optimizers``; ``vocabulary`` "tokenizer" leaves the rows of the head
     that are no token of the tokenizer out of the softmax, in training and in the trained model;
-    ``share_text`` also lets examples share the text before a picture, not only what ends with one.
+    ``share_text`` also lets examples share the text before a picture, not only what ends with one;
+    ``sounds`` plays random views of sounds (``mllm.data.sound_views``): "masked" hides spans of
+    their spectrograms, "mixed" mixes others in, "masked+mixed" does both.
     """
     defaults = dict(
         epochs=1,
@@ -44,6 +46,7 @@ def stage(**values) -> ConfigDict:
         split=placeholder(bool),
         vocabulary="all",
         share_text=False,
+        sounds="",
     )
     unknown = set(values) - set(defaults)
     if unknown:

@@ -18,6 +18,7 @@ from mllm.files import replacing
 
 FOLDER = "features"  # of a study
 ENCODERS = "vision"  # the part of a model's parameters that sees pictures
+EARS = "audio"  # the part that hears sounds
 VERSION = 1  # of the files
 _SEAL = hashlib.sha256().digest_size
 

@@ -126,7 +126,7 @@ class Pipeline:
             found = self.pictures.lay_out(rows, self.rows, self.source, rng)
             batch["media"] = {"image": found}
         if self.sounds is not None:
-            heard = self.sounds.lay_out(rows, self.rows, self.source)
+            heard = self.sounds.lay_out(rows, self.rows, self.source, rng, self.examples)
             batch["media"] = {**batch.get("media", {}), "audio": heard}
         if self.reference is not None:
             known = batch["answers"] >= 0

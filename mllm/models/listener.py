@@ -18,7 +18,7 @@ from mllm.models.layers import Dense
 from mllm.models.multimodal import Multimodal, functions_of
 from mllm.models.projector import Projector, ProjectorConfig
 from mllm.models.vit import VisionConfig, VisionTower
-from mllm.ops.mel import FRAME
+from mllm.ops.mel import FRAME, mask_spans
 
 TOWERS = {"whisper": WhisperEncoder, "audio_vit": AudioVit}  # by ``kind`` of their config
 
@@ -60,15 +60,27 @@ class Listener(Multimodal):
     def encode_pixels(self, pixels: jax.Array, extents: jax.Array | None) -> jax.Array:
         return self.projector(self.vision(pixels.astype(self.config.dtype), extents))
 
-    def encode(self, kind: str, values: jax.Array, extents: jax.Array | None) -> jax.Array:
+    def encode(self, kind: str, values: jax.Array, extents: jax.Array | None, *masks) -> jax.Array:
         """Encode media of one kind, as ``Multimodal.encode``; sounds are samples float[B, I, S] or
         spectrograms float[B, I, F, bins], of extents i32[B, I, 1].
         """
         if kind != "audio":
             return super().encode(kind, values, extents)
+        return self.project(kind, self.look(kind, values, extents, *masks))
+
+    def look(self, kind: str, values: jax.Array, extents: jax.Array | None, *masks) -> jax.Array:
+        """Return what the audio encoder makes of sounds, float[B * I, N, W]; see ``encode``."""
+        if kind != "audio":
+            return super().look(kind, values, extents)
         values = values.reshape(-1, *values.shape[2:])
         mel, frames = self.audio.spectrogram(values, extents.reshape(-1, 1))
-        return self.audio_projector(self.audio(mel.astype(self.config.dtype), frames))
+        for spans in masks:
+            mel = mask_spans(mel, spans.reshape(-1, *spans.shape[2:]))
+        return self.audio(mel.astype(self.config.dtype), frames)
+
+    def project(self, kind: str, features: jax.Array) -> jax.Array:
+        """Return the tokens float[B, N, D] of what ``look`` returns."""
+        return self.audio_projector(features.astype(self.config.dtype))
 
     def require_images(self, kind: str) -> None:
         if kind != "image" or self.config.vision is None:

@@ -11,13 +11,16 @@ what ``split_layers`` returns if keys and values are to be kept.
 The media of a batch are {kind: {"values" or "tokens", "slots", "lengths", "extents"}}:
   values   u8[B, I, H, W, 3] images, normalised here, or float pixels that are normalised already
   tokens   float[B, I, N, D] instead of values, if an encoder ran before (``encode_media``)
-  features float[B, I, F] instead of values, of an instructed family: what it sees of a picture
-           under any instruction (``look_media``)
+  features instead of values, what an encoder makes of a medium before anything that trains after
+           it (``look_media``): of an instructed family float[B, I, F], what it sees of a picture
+           under any instruction; of sounds float[B, I, N, W], before the map to the decoder
   instructions  i32[B, I, S], of an instructed family: token ids of the text under which a picture
            is read, -1 for padding
   slots    i32[B, I], index of the first token of each medium, -1 for none
   lengths  i32[B, I], number of tokens of each, at most N; without it N
   extents  i32[B, I, 2], real height and width of each image; without it H and W
+  masks    i32[B, I, 2, K, 2], spans of frames and of bins of a sound that are hidden from its
+           encoder (``mllm.ops.mel.mask_spans``); without it none
   offsets  i32[B, I, N] instead of lengths, where each token of a medium stands, counted from its
            slot, -1 for nowhere; without it they follow each other
 
@@ -82,7 +85,15 @@ class Multimodal(nn.Module):
         Raises:
           ValueError: the family does not encode media of that kind.
         """
-        raise NotImplementedError(f"{type(self).__name__} reads no instructions")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no features of media of kind {kind!r}"
+        )
+
+    def project(self, kind: str, features: jax.Array) -> jax.Array:
+        """Return the tokens float[B, N, D] of features float[B, N, W] that need no instruction."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no features of media of kind {kind!r}"
+        )
 
     def read(self, features: jax.Array, instructions: jax.Array) -> tuple[jax.Array, Any]:
         """Read features float[B, F] under instructions i32[B, S].
@@ -155,11 +166,13 @@ def functions_of(family: type[Multimodal]) -> Functions:
         variables: Variables,
         media: Media,
         key: jax.Array | None = None,
+        features: bool = family.instructed,
     ) -> Media:
-        """Encode what needs no instruction: ``values`` become ``features`` float[B, I, F] of an
-        instructed family, and ``tokens`` as in ``encode_media`` of any other.
+        """Encode what needs no instruction: ``values`` become ``features``, or ``tokens`` as in
+        ``encode_media``.
 
         Args, Raises: of ``encode_media``. Kinds that hold features or tokens are kept as they are.
+          features: which of the two; of an instructed family always features.
         """
         seen = {}
         for number, kind in enumerate(sorted(media.keys() - family.ignored)):
@@ -170,13 +183,15 @@ def functions_of(family: type[Multimodal]) -> Functions:
                 arguments = kind, values, extents
                 if family.instructed:
                     arguments = kind, *_flat(values, extents)
+                if "masks" in found:
+                    arguments += (found.pop("masks"),)
                 made = family(config).apply(
                     _collections(variables),
                     *arguments,
-                    method="look" if family.instructed else "encode",
+                    method="look" if features else "encode",
                     rngs=_rngs(own),
                 )
-                name = "features" if family.instructed else "tokens"
+                name = "features" if features else "tokens"
                 found[name] = made.reshape(*values.shape[:2], *made.shape[1:])
             seen[kind] = found
         return seen
@@ -203,13 +218,19 @@ def functions_of(family: type[Multimodal]) -> Functions:
             under which an instructed one is to read them.
         """
         seen = look_media(config, variables, media, key)
-        return {kind: _read(config, variables, found, key) for kind, found in seen.items()}
+        return {kind: _read(config, variables, kind, found, key) for kind, found in seen.items()}
 
-    def _read(config, variables: Variables, found: dict[str, jax.Array], key) -> dict:
-        """Read the features of media, if there are any, under their instructions."""
+    def _read(config, variables: Variables, kind: str, found: dict[str, jax.Array], key) -> dict:
+        """Make tokens of the features of media, if there are any, under their instructions."""
         if "features" not in found:
             return found
         found = dict(found)
+        if not family.instructed:
+            features = found.pop("features")
+            arguments = kind, *_flat(features)
+            made = family(config).apply(_collections(variables), *arguments, method="project")
+            found["tokens"] = made.reshape(*features.shape[:2], *made.shape[1:])
+            return found
         if "instructions" not in found:
             raise ValueError(
                 f"{family.__name__} reads each picture under an instruction: give media the key "

@@ -98,6 +98,28 @@ def log_mel(signal: jax.Array, *, bins: int = 80, window: int = 30 * RATE) -> ja
     return (found + 4.0) / 4.0
 
 
+def mask_spans(spectrogram: jax.Array, spans: jax.Array) -> jax.Array:
+    """Hide spans of frames and of bins, as SpecAugment does (Park et al. 2019, arXiv:1904.08779).
+
+    Args:
+      spectrogram: float[B, F, M].
+      spans: i32[B, 2, K, 2], (start, end) of K spans of frames, then of K spans of bins; one that
+        is empty hides nothing.
+
+    Returns:
+      The spectrogram with the mean of each clip in place of what is hidden.
+    """
+
+    def hidden(size: int, axis: int) -> jax.Array:
+        places = jnp.arange(size)[:, None]
+        start, end = (spans[:, axis, None, :, side] for side in (0, 1))
+        return ((places >= start) & (places < end)).any(axis=-1)
+
+    _, frames, bins = spectrogram.shape
+    masked = hidden(frames, 0)[:, :, None] | hidden(bins, 1)[:, None, :]
+    return jnp.where(masked, spectrogram.mean(axis=(1, 2), keepdims=True), spectrogram)
+
+
 def _frames(signal: jax.Array) -> jax.Array:
     """Return the frames float[..., F, W] that lie whole within float[..., S]."""
     count = fbank_frames(signal.shape[-1])

@@ -10,6 +10,7 @@ from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.processor import Processor
 from mllm.data.singles import Singles
+from mllm.data.sound_views import sound_views_named
 from mllm.data.sounds import Sounds
 from mllm.data.tokenized import tokenize
 from mllm.evaluation.kept_answers import answers_to
@@ -78,7 +79,13 @@ def make_pipeline(
         primary=objective.primary,
         roles=objective.roles,
         alike=schedule.alike,
-        sounds=Sounds.of(examples, source, processor),
+        sounds=Sounds.of(
+            examples,
+            source,
+            processor,
+            sound_views_named(schedule.sounds),
+            getattr(getattr(loaded.config, "audio", None), "bins", 0),
+        ),
     )
 
 

@@ -18,6 +18,7 @@ LATER = {
     "row_tokens": 0,
     "row_supervised": 0,
     "share_text": False,
+    "sounds": "",
 }
 FLAGS = (bool, int, float, str)  # types of values that a flag can give
 

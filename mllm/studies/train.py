@@ -27,6 +27,7 @@ from mllm.parallel.place import place, place_rows
 from mllm.registry import lookup
 from mllm.studies.beginning import changed, renewed
 from mllm.studies.examples import examples_of, make_pipeline
+from mllm.studies.hearing import with_made
 from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
 from mllm.studies.precomputed import kept_logprobs, made_of_pictures
@@ -221,7 +222,7 @@ def add_precomputed(
     reference: list[Loaded],
 ) -> None:
     """Compute what stays the same while the run trains: the log-probabilities of the reference, and
-    what frozen towers make of the pictures. For single media there is neither.
+    what frozen towers make of the pictures and sounds. For single media there is neither.
     """
     if isinstance(pipeline, Singles):
         return
@@ -238,6 +239,8 @@ def add_precomputed(
         made = made_of_pictures(start, pipeline, run.folder.parent / FOLDER)
         if made is not None:
             pipeline.pictures.made, pipeline.pictures.made_as = made, made_as(start.model)
+    if weights.ears_stay and not instructed:
+        pipeline.sounds = with_made(start, pipeline, tokens=weights.media_stay)
 
 
 def make_optimizer(schedule) -> optax.GradientTransformation:

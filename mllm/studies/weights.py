@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from mllm.checkpoints.features import ENCODERS
+from mllm.checkpoints.features import EARS, ENCODERS
 from mllm.checkpoints.loaded import Loaded
 from mllm.ops.lora import init_lora
 from mllm.parallel.place import make_on
@@ -39,6 +39,11 @@ class Weights:
     def encoders_stay(self) -> bool:
         """Whether no encoder trains, so that the features of pictures stay what they are."""
         return not any(ENCODERS in tree for tree in self.trainable.values())
+
+    @property
+    def ears_stay(self) -> bool:
+        """Whether no encoder of sounds trains, so that their features stay what they are."""
+        return not any(EARS in tree for tree in self.trainable.values())
 
 
 def divide(start: Loaded, trainable: str, config, mesh: Mesh) -> Weights:

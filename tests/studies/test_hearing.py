@@ -1,0 +1,68 @@
+"""What a frozen encoder makes of sounds is computed once, and is what each step would compute."""
+
+import jax
+import numpy as np
+import pytest
+from tiny_listener import as_file, sound
+from toy import make_listener, pipeline_of
+
+from mllm.data.conversation import Example, assistant, audio, user
+from mllm.data.packing import RowShape
+from mllm.data.sound_views import SOUND_VIEWS
+from mllm.studies import hearing
+from mllm.training.step import packed_logprobs
+
+LONG, SHORT = (audio(as_file(sound(seconds, n))) for n, seconds in enumerate((0.9, 0.3)))
+TALKS = [
+    (user(LONG, "Who?"), assistant("Ada")),
+    (user(LONG, SHORT, "Where?"), assistant("London")),
+    (user(SHORT, "Who?"), assistant("Paris")),
+    (user("Who?"), assistant("Ada")),
+]
+
+
+def pipeline(model):
+    examples = [Example(f"e{n}", f"e{n}", turns) for n, turns in enumerate(TALKS)]
+    return pipeline_of(examples, model.processor, 2, RowShape(tokens=200, answers=2))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ["whisper", "audio_vit"])
+@pytest.mark.parametrize("tokens", [True, False])
+def test_batches_with_what_was_made_say_the_same(kind, tokens):
+    model = make_listener(kind)
+    plain, once = pipeline(model), pipeline(model)
+    once.sounds = hearing.with_made(model, once, tokens=tokens)
+    name = "tokens" if tokens else "features"
+    say = jax.jit(packed_logprobs, static_argnums=(0, 1))
+    heard = 0
+    for step in range(plain.steps(1)):
+        batch, other = plain.batch_at(step), once.batch_at(step)
+        assert "values" in batch["media"]["audio"]
+        assert set(other["media"]["audio"]) == {name, "slots", "lengths"}
+        heard += (batch["media"]["audio"]["slots"] >= 0).sum()
+        expected, found = (
+            say(model.model, model.config, model.variables, b) for b in (batch, other)
+        )
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert heard == 3  # two talks share their first sound
+
+    # The map to the decoder still trains on features, and does not on tokens.
+    def loss(params):
+        variables = {"params": params}
+        return packed_logprobs(model.model, model.config, variables, once.batch_at(0)).sum()
+
+    gradient = jax.jit(jax.grad(loss))(model.variables["params"])
+    moved = {part: any(np.any(x) for x in jax.tree.leaves(gradient[part])) for part in gradient}
+    assert moved["decoder"] and not moved["audio"]
+    assert moved["audio_projector"] == (not tokens)
+
+
+def test_what_changes_or_has_no_room_is_heard_in_every_step(monkeypatch):
+    model = make_listener()
+    run = pipeline(model)
+    monkeypatch.setattr(hearing, "memory_share", lambda: 0)
+    assert hearing.with_made(model, run, tokens=True) is run.sounds
+    monkeypatch.undo()
+    run.sounds = run.sounds.of(run.examples, run.source, model.processor, SOUND_VIEWS["masked"], 16)
+    assert hearing.with_made(model, run, tokens=True).made is None
