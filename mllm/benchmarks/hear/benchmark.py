@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
-from mllm.benchmarks.hear.builder import CITATION, VERSION, build
+from mllm.benchmarks.hear.builder import CITATION, ONTOLOGY, VERSION, build
 from mllm.benchmarks.hear.generate import RENDERED, RENDERING, make_split
+from mllm.benchmarks.hear.imported import open_imported, prepare_imported
+from mllm.benchmarks.hear.importers import IMPORTERS
+from mllm.benchmarks.hear.importers.options import Options
 from mllm.benchmarks.hear.ontology import Ontology
 from mllm.benchmarks.hear.plan import SIZES
 from mllm.benchmarks.hear.row import SPLITS, Clip, digest, fingerprint, from_row
@@ -19,7 +22,7 @@ from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data.source import Source
 from mllm.registry import lookup
 
-NAME, ONTOLOGY, SHEET = "hear", "ontology.json", "sheet.png"
+NAME, SHEET = "hear", "sheet.png"
 PINNED = ("numpy", "scipy", "soundfile")  # sounds follow them
 
 
@@ -40,17 +43,27 @@ class Benchmark(Prepared):
 
     @classmethod
     def open(
-        cls, data_dir: str | Path, config: str = "tiny", *, seed: int | None = None
+        cls,
+        data_dir: str | Path,
+        config: str = "tiny",
+        *,
+        seed: int | None = None,
+        source: str | Path = "",
+        options: Options | None = None,
     ) -> "Benchmark":
         """Open the data set of a config.
 
         Args:
-          seed: that the data set must have been made from; any if None.
+          seed: that the data set must have been made from; any if None, and of imports.
+          source: of an import: the folder that was imported. options: that it was imported with.
 
         Raises:
           ValueError: unknown config, or the data set was made from something else or changed.
           FileNotFoundError: it has not been prepared.
         """
+        if config in IMPORTERS:
+            root, options = Path(data_dir) / NAME, options or Options()
+            return cls(open_imported(root, config, source, options))
         made_from: dict[str, Any] = {"config": config, "version": VERSION, "rendering": RENDERING}
         if seed is not None:
             made_from["seed"] = seed
@@ -70,6 +83,8 @@ def prepare(
     config: str = "tiny",
     *,
     seed: int = 0,
+    source: str | Path = "",
+    options: Options | None = None,
     processes: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Benchmark:
@@ -77,15 +92,20 @@ def prepare(
 
     Args:
       data_dir: root of the TFDS data sets.
-      config: a key of `SIZES`.
+      config: a key of `SIZES`, or of `importers.IMPORTERS`.
       seed: of everything that is generated.
+      source: of an import: the folder with the files. options: what is done with them.
       processes: how many render; as many as there are cores where None.
       progress: called with a line of text at each stage.
 
     Raises:
       ValueError: an unknown config, or the data set is there with another seed.
+      FileNotFoundError: something to import is missing.
     """
     say = aloud(progress or (lambda message: None))
+    if config in IMPORTERS:
+        root, options = Path(data_dir) / NAME, options or Options()
+        return Benchmark(prepare_imported(root, config, source, options, say))
 
     def build_below(folder: Path) -> tuple[Path, dict]:
         sizes, ontology = SIZES[config], tree()
@@ -124,5 +144,5 @@ def prepare(
 
 
 def _folder(data_dir: str | Path, config: str) -> Path:
-    lookup(SIZES, config, "config of hear")
+    lookup({**SIZES, **IMPORTERS}, config, "config of hear")
     return Path(data_dir) / NAME / config / VERSION

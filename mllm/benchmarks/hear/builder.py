@@ -9,13 +9,14 @@ import tensorflow_datasets as tfds
 
 from mllm.benchmarks.dataset import write_rows
 from mllm.benchmarks.hear.generate import make_split
+from mllm.benchmarks.hear.importers import IMPORTERS
 from mllm.benchmarks.hear.ontology import Ontology
 from mllm.benchmarks.hear.plan import SIZES
 from mllm.benchmarks.hear.row import SPLITS, Clip, to_row, validate
 from mllm.benchmarks.hear.tree import tree
 from mllm.benchmarks.rows_builder import RowsBuilder, Splits
 
-VERSION = "1.0.0"
+VERSION, ONTOLOGY = "1.0.0", "ontology.json"
 CITATION = """@article{coban2024mllms,
   title={What do MLLMs hear? Examining reasoning with text and sound components in Multimodal
          Large Language Models},
@@ -38,6 +39,9 @@ class Hear(RowsBuilder):
             f"{sizes.validation} and {sizes.test} to validate and to test",
         )
         for name, sizes in SIZES.items()
+    ] + [
+        tfds.core.BuilderConfig(name=name, description=f"imported: {module.__doc__.split(':')[0]}")
+        for name, module in IMPORTERS.items()
     ]
 
     def __init__(self, *, ontology: Ontology | None = None, **kwargs: Any):

@@ -16,7 +16,7 @@ from mllm.benchmarks.hear.scene import SPARE, draw_scene, heard, mix
 from mllm.data.audio import RATE
 from mllm.data.conversation import audio
 
-RENDERING = 2  # raise it whenever the same plan gives another sound
+RENDERING = 3  # raise it whenever the same plan gives another sound
 MOST = 16  # processes that render
 RENDERED = "rendered; CC0 1.0"
 SECOND_DB = -9.0, -3.0  # level of the second sound of a mixture

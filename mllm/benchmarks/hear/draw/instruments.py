@@ -14,6 +14,7 @@ from mllm.benchmarks.hear.draw.signals import (
     placed,
     regular,
     repeated,
+    ringing,
     shaped,
     tone,
     unit,
@@ -32,10 +33,7 @@ def _melody(rng, time, pitch, rate, note):
 
 def _rung(frequency, size, partials):
     """Return partials that fade: (ratio, amplitude, seconds to 1/e)."""
-    return sum(
-        loud * tone(frequency * ratio, size) * decay(size, seconds)
-        for ratio, loud, seconds in partials
-    )
+    return ringing(size, ((frequency * ratio, loud, fade) for ratio, loud, fade in partials))
 
 
 def guitar(rng, time, pitch, rate):

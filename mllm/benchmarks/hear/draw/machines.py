@@ -14,6 +14,7 @@ from mllm.benchmarks.hear.draw.signals import (
     placed,
     regular,
     repeated,
+    ringing,
     shaped,
     tone,
     unit,
@@ -125,9 +126,9 @@ def hammer(rng, time, pitch, rate):
 
     def blow():
         size = int(0.16 * RATE)
-        wood = tone(pitch, size, (1.0, 0.5)) * decay(size, 0.025)
-        nail = 0.45 * tone(pitch * 7.3, size) * decay(size, 0.035)
-        return wood + nail + 0.35 * band(rng, size, passing(800, 7000, 1)) * decay(size, 0.006)
+        parts = ((pitch, 1.0, 0.025), (2 * pitch, 0.5, 0.025), (7.3 * pitch, 0.45, 0.035))
+        click = band(rng, size, passing(800, 7000, 1)) * decay(size, 0.006)
+        return ringing(size, parts) + 0.35 * click
 
     return placed(len(time), ((t, blow()) for t in regular(rng, time[-1], rate, 0.05)))
 

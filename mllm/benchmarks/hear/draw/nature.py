@@ -34,7 +34,7 @@ def rain(rng, time, pitch, rate):
     size = len(time)
     drops = np.zeros(size)
     hits = rng.integers(0, size, int(rate * time[-1]))
-    np.add.at(drops, hits, rng.lognormal(0, 0.9, len(hits)) * rng.choice((-1, 1), len(hits)))
+    np.add.at(drops, hits, rng.lognormal(0, 0.6, len(hits)) * rng.choice((-1, 1), len(hits)))
     hiss = band(rng, size, passing(1500, 7000, 1))
     return shaped(drops, peak(pitch, 0.7)) + 0.02 * hiss
 

@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
+from scipy import fft, signal
 
 from mllm.data.audio import RATE
 
 HIGHEST = 7600.0  # Hz: partials above are left out, so that nothing is folded back
+ATTACK = 0.002  # of what is struck or plucked
 FADE = 0.004  # of the ends of events
 
 Curve = float | np.ndarray
@@ -35,13 +37,31 @@ def phase(frequency: Curve, size: int, start: float = 0.0) -> np.ndarray:
 
 def tone(frequency: Curve, size: int, partials: Sequence[float] = (1.0,)) -> np.ndarray:
     """Return a harmonic tone; ``partials`` are the amplitudes of its multiples of the frequency."""
-    turns = 2 * np.pi * phase(frequency, size)
-    made = np.zeros(size)
+    first = np.exp(2j * np.pi * phase(frequency, size))
+    made, turning = np.zeros(size), np.ones(size, complex)
     for number, amplitude in enumerate(partials, 1):
+        turning *= first  # e to the phase of this multiple
+        heard = number * np.asarray(frequency) < HIGHEST
+        if not heard.any():
+            break
         if amplitude:
-            heard = number * np.asarray(frequency) < HIGHEST
-            made += amplitude * heard * np.sin(number * turns)
+            made += amplitude * heard * turning.imag
     return made
+
+
+def ringing(size: int, partials: Iterable[tuple[float, float, float]]) -> np.ndarray:
+    """Return tones that fade: of each, its frequency, amplitude, and the seconds until 1/e.
+
+    Each is the answer of a resonator to a click, which is cheaper than a sine and an exponential.
+    """
+    click, made = np.zeros(size), np.zeros(size)
+    click[0] = 1.0
+    for frequency, amplitude, seconds in partials:
+        if frequency < HIGHEST:
+            turn, kept = 2 * np.pi * frequency / RATE, np.exp(-1 / (seconds * RATE))
+            poles = [1.0, -2 * kept * np.cos(turn), kept**2]
+            made += amplitude * signal.lfilter([0.0, kept * np.sin(turn)], poles, click)
+    return made * np.minimum(np.arange(size) / RATE / ATTACK, 1.0)
 
 
 def falling(count: int, slope: float) -> np.ndarray:
@@ -56,10 +76,11 @@ def band(
     return unit(shaped(rng.standard_normal(size), gain))
 
 
-def shaped(signal: np.ndarray, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def shaped(sound: np.ndarray, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return a signal with its spectrum multiplied by a gain of frequencies."""
-    frequencies = np.fft.rfftfreq(len(signal), 1 / RATE)
-    return np.fft.irfft(np.fft.rfft(signal) * gain(frequencies), len(signal))
+    size = fft.next_fast_len(len(sound), real=True)
+    spectrum = fft.rfft(sound, size) * gain(fft.rfftfreq(size, 1 / RATE))
+    return fft.irfft(spectrum, size)[: len(sound)]
 
 
 def peak(centre: float, octaves: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -91,10 +112,10 @@ def formants(*pairs: tuple[float, float]) -> Callable[[np.ndarray], np.ndarray]:
     return gain
 
 
-def unit(signal: np.ndarray) -> np.ndarray:
+def unit(sound: np.ndarray) -> np.ndarray:
     """Return a signal of deviation 1; silence stays silence."""
-    deviation = signal.std()
-    return signal / deviation if deviation > 0 else signal
+    deviation = sound.std()
+    return sound / deviation if deviation > 0 else sound
 
 
 def wander(rng: np.random.Generator, size: int, rate: float) -> np.ndarray:
@@ -113,7 +134,7 @@ def bump(size: int, power: float = 1.0) -> np.ndarray:
     return np.sin(np.pi * (np.arange(size) + 0.5) / max(size, 1)) ** power
 
 
-def decay(size: int, seconds: float, attack: float = 0.002) -> np.ndarray:
+def decay(size: int, seconds: float, attack: float = ATTACK) -> np.ndarray:
     """Return an envelope that jumps up and falls to 1/e in so many seconds."""
     t = np.arange(size) / RATE
     return np.minimum(t / attack, 1.0) * np.exp(-t / seconds)
