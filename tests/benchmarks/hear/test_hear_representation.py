@@ -100,6 +100,9 @@ def test_everything_is_measured_at_every_layer(found):
         (place, layer) for place in ("concept", "reply") for layer in (0, 1, 2)
     ]
     assert len(found["plane"]) == 2 * 3 * 4
+    assert {row["leaf"]: row["kind"] for row in found["plane"]} == {
+        "owl": "animal", "wren": "animal", "bee": "animal", "truck": "thing"
+    }  # fmt: skip
 
 
 @pytest.mark.thorough

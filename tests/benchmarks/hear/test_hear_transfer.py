@@ -102,7 +102,7 @@ def test_leaves_that_one_kind_lacks_are_left_out(kinds):
 
 def test_points_of_the_plane(kinds):
     """A shift and a scale are taken away; a turn is not."""
-    rows = plane_rows(kinds["text"][1], kinds["sounds"][1], [MOVED, TURNED])
+    rows = plane_rows(kinds["text"][1], kinds["sounds"][1], [MOVED, TURNED], PARENTS)
     assert len(rows) == 2 * 2 * len(LEAVES)
     apart = {
         layer: np.mean([np.linalg.norm(np.subtract(row["text"], row["sound"])) for row in rows
@@ -110,6 +110,7 @@ def test_points_of_the_plane(kinds):
         for layer in (MOVED, TURNED)
     }  # fmt: skip
     assert apart[MOVED] < 0.1 < 0.3 < apart[TURNED]
+    assert all(row["kind"] == PARENTS[row["leaf"]] for row in rows)
     share = {row["share"] for row in rows if row["layer"] == MOVED and row["place"] == "concept"}
     means = CENTRES - CENTRES.mean(0)
     sizes = np.linalg.svd(means, compute_uv=False) ** 2

@@ -69,7 +69,7 @@ def measure(benchmark: Benchmark, split: str, clips: int, model: LocalModel) -> 
         "leaves": leaves,
         "probes": probe_rows(learned, asked, levels_of(ontology, leaves), layers),
         "alignment": alignment_rows(text, heard[split], layers),
-        "plane": plane_rows(text, heard[split], drawn),
+        "plane": plane_rows(text, heard[split], drawn, highest_kinds(ontology, leaves)),
         "words": word_rows(model, [clip for clip in sounds[split] if clip.tags[0] in leaves]),
     }
 
@@ -94,6 +94,11 @@ def levels_of(ontology: Ontology, leaves: list[str]) -> dict[str, dict[str, str]
         for name, of in above.items()
     }
     return {name: labels for name, labels in levels.items() if len(set(labels.values())) > 1}
+
+
+def highest_kinds(ontology: Ontology, leaves: list[str]) -> dict[str, str]:
+    """Return leaf -> the last of its ancestors, itself where it has none."""
+    return {leaf: [leaf, *ontology.ancestors(leaf)][-1] for leaf in leaves}
 
 
 def _joined(*kinds: States) -> States:

@@ -1,6 +1,6 @@
 """Leaves in text and in sound as points of a plane."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,17 @@ from mllm.benchmarks.hear.representation.said_heard import PLACES, States
 from mllm.benchmarks.hear.representation.transfer import common_leaves, leaf_means
 
 
-def plane_rows(text: States, sounds: States, layers: Sequence[int]) -> list[dict[str, Any]]:
-    """Return points of leaves, a row for each place, layer and leaf: text and sound [x, y], and
-    share, the part of the variance that the plane shows.
+def plane_rows(
+    text: States, sounds: States, layers: Sequence[int], kinds: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return points of leaves, a row for each place, layer and leaf: text and sound [x, y]; kind;
+    and share, the part of the variance that the plane shows.
 
     The mean of each kind is taken away first, for a shift between them says nothing of kinds of
     sounds. The plane is that of the two principal components of both together.
+
+    Args:
+      kinds: leaf -> what it is a kind of.
     """
     leaves, rows = common_leaves(text, sounds), []
     for place, name in enumerate(PLACES):
@@ -24,7 +29,13 @@ def plane_rows(text: States, sounds: States, layers: Sequence[int]) -> list[dict
             points, share = _principal(both)
             for row, leaf in enumerate(leaves):
                 said, heard = points[row], points[row + len(leaves)]
-                where = {"place": name, "layer": layer, "leaf": leaf, "share": share}
+                where = {
+                    "place": name,
+                    "layer": layer,
+                    "leaf": leaf,
+                    "kind": kinds[leaf],
+                    "share": share,
+                }
                 rows.append({**where, "text": said.tolist(), "sound": heard.tolist()})
     return rows
 

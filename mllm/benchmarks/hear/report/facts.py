@@ -1,0 +1,81 @@
+"""Whether what is taught about kinds in text reaches what is heard."""
+
+from collections.abc import Sequence
+
+from mllm.benchmarks.hear.probed import ALL
+from mllm.benchmarks.hear.report.conditions import seeds_of, told
+from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, label
+from mllm.benchmarks.hear.report.study import Compared, Study
+from mllm.reporting.charts import Bar, Intervals, intervals_figure
+from mllm.reporting.figures import LIGHT, Theme
+from mllm.reporting.section import Details, Drawing, Grid, Panel, Paragraph, Section
+
+SHOWN = ("T", "A")  # conditions of the figure
+_RULE = (
+    "{} less {} in accuracy, in points. Both answered the same questions: differences are paired "
+    "by question; intervals resample base signals, or labels where the label alone is given. "
+    "“better” and “worse”: the 95% interval excludes 0."
+)
+_FIGURE = (
+    "{} less {} by relation, in points of accuracy with 95% intervals; right of the line the facts "
+    "help. Open marks: the interval holds 0."
+)
+
+
+def fact_section(study: Study) -> Section | None:
+    """Return the differences between the two ways to teach; None where one of them was not run."""
+    one, other = study.subject(FACTS), study.subject(CAPTIONS)
+    if study.compare(one, other) is None:
+        return None
+    panel = Panel(
+        lambda theme: fact_figure(study, theme),
+        f"{one.label} less {other.label}, by relation and condition",
+    )
+    others = [condition for condition in study.values("condition") if condition not in SHOWN]
+    blocks = (
+        Drawing((panel,), _FIGURE.format(one.label, other.label), 1, saved={"facts": panel.draw}),
+        fact_grid(study, SHOWN),
+        Paragraph(_RULE.format(one.label, other.label), note=True),
+        Details("In the other conditions", (fact_grid(study, others),)),
+    )
+    return Section("facts", "Do facts in text reach the sound?", blocks, "Facts")
+
+
+def verdict(found: Compared) -> str:
+    """Return what a difference says, in a word or two."""
+    if not found.clear:
+        return "not told apart"
+    return "better" if found.difference > 0 else "worse"
+
+
+def fact_grid(study: Study, conditions: Sequence[str]) -> Grid:
+    """Return the differences by relation and condition."""
+    rows = []
+    for relation in study.values("relation"):
+        for condition in conditions:
+            found = _difference(study, relation, condition)
+            if found is not None:
+                name = f"{label('relation', relation)}: {label('condition', condition).lower()}"
+                rows.append((name, told(found), seeds_of(found), verdict(found)))
+    heads = ("Relation and condition", "Difference", "By seed", "With facts")
+    return Grid("With facts less without", heads, tuple(rows), words=(3,))
+
+
+def fact_figure(study: Study, theme: Theme = LIGHT):
+    """Draw the differences by relation, a panel for each condition."""
+    relations = [relation for relation in study.values("relation") if relation != ALL]
+    panels = []
+    for condition in SHOWN:
+        bars = []
+        for row, relation in enumerate(relations):
+            if (found := _difference(study, relation, condition)) is not None:
+                span = tuple(100 * end for end in (found.difference, found.low, found.high))
+                bars.append(Bar(row, span, study.comparison.style(FACTS), filled=found.clear))
+        panels.append(Intervals(label("condition", condition), tuple(bars)))
+    names = [label("relation", relation) for relation in relations]
+    return intervals_figure(names, panels, "points", theme)
+
+
+def _difference(study: Study, relation: str, condition: str) -> Compared | None:
+    places = {"relation": relation, "condition": condition}
+    return study.compare(study.subject(FACTS), study.subject(CAPTIONS), **places)

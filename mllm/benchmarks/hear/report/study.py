@@ -1,0 +1,168 @@
+"""The runs of a report with their records: the rows of the tables."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from mllm.benchmarks.hear.probed import ALL
+from mllm.benchmarks.hear.report.layout import (
+    BRACKETS,
+    CAPTIONS,
+    CONTROLS,
+    HEADLINE,
+    ORDERS,
+    RELATION_TASK,
+    label,
+)
+from mllm.files import read_jsonl
+from mllm.reporting import Axis
+from mllm.reporting.comparison import Comparison, Entry
+from mllm.reporting.layout import Cell, Key
+from mllm.reporting.runs import Run
+
+Record = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """One row of the tables, with its runs by seed."""
+
+    key: Key
+    label: str
+    runs: tuple[Run, ...]
+
+    @property
+    def method(self) -> str:
+        """Return the name of the method."""
+        return self.key[0]
+
+    @functools.cached_property
+    def records(self) -> tuple[list[Record], ...]:
+        """Return the records of each run."""
+        return tuple(read_jsonl(run.records_path) for run in self.runs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A difference, mean over seeds; NaN ends where it has no interval.
+
+    Attributes:
+      by_seed: the difference in each seed.
+    """
+
+    difference: float
+    low: float
+    high: float
+    by_seed: tuple[float, ...] = ()
+
+    @property
+    def clear(self) -> bool:
+        """Return whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
+
+
+class Study:
+    """The runs of one comparison.
+
+    Attributes:
+      subjects: the rows of the tables. models: those that are neither brackets nor controls.
+      benchmark: the data set; None where it is not on this machine.
+    """
+
+    def __init__(self, comparison: Comparison, benchmark: Any | None = None):
+        runs = [run for seeds in comparison.runs.values() for run in seeds]
+        layout = dataclasses.replace(comparison.layout, axes=_axes(comparison, runs))
+        self.comparison = Comparison(layout, comparison.group, runs, under=comparison.under)
+        self.benchmark = benchmark
+        self.subjects = tuple(
+            Subject(key, layout.label(*key), tuple(seeds))
+            for key, seeds in self.comparison.runs.items()
+        )
+        around = {**BRACKETS, **CONTROLS}
+        self.models = tuple(one for one in self.subjects if one.method not in around)
+
+    @property
+    def main(self) -> Subject | None:
+        """Return the model that was taught by captions alone, or the first one."""
+        return self.subject(CAPTIONS) or next(iter(self.models), None)
+
+    def subject(self, method: str) -> Subject | None:
+        """Return the first row of a method, None where it was not run."""
+        return next((one for one in self.subjects if one.method == method), None)
+
+    def values(self, axis: str, task: str = RELATION_TASK) -> list[str]:
+        """Return the values of an axis that a task has scores for, in the order of the tables;
+        differences between conditions are left out.
+        """
+        place = self.comparison.layout.axis_names.index(axis)
+        found = {cell[place] for cell in self.comparison.cells if cell[0] == task}
+        known = ORDERS[axis]
+        shown = [value for value in known if value in found]
+        return shown + sorted(v for v in found - {*known} if "-" not in v)
+
+    def cell(
+        self,
+        metric: str = HEADLINE,
+        task: str = RELATION_TASK,
+        relation: str = ALL,
+        condition: str = "A",
+    ) -> Cell:
+        """Return the cell of a metric."""
+        places = {"task": task, "relation": relation, "condition": condition}
+        return self.comparison.layout.make_cell(places, metric)
+
+    def entry(self, subject: Subject | None, metric: str = HEADLINE, **places: str) -> Entry:
+        """Return the score of a row, without a value where it was not run or not measured."""
+        if subject is None:
+            return Entry(None)
+        return self.comparison.entry(subject.key, self.cell(metric, **places))
+
+    def by_seed(self, subject: Subject, metric: str = HEADLINE, **places: str) -> dict[int, float]:
+        """Return the score of a row in each seed."""
+        cell = self.cell(metric, **places)
+        return {
+            run.seed: score["value"]
+            for run in subject.runs
+            for score in run.scores
+            if self.comparison.layout.cell(score) == cell and score["value"] is not None
+        }
+
+    def gap(self, subject: Subject | None, relation: str, pair: str) -> Compared | None:
+        """Return the accuracy of a row in one condition less that in another, question by question;
+        None where it was not measured.
+
+        Args:
+          pair: such as "T-A".
+        """
+        entry = self.entry(subject, "gap", relation=relation, condition=pair)
+        if entry.value is None:
+            return None
+        low, high = (float("nan") if end is None else end for end in (entry.low, entry.high))
+        seeds = self.by_seed(subject, "gap", relation=relation, condition=pair)
+        return Compared(entry.value, low, high, tuple(seeds.values()))
+
+    def compare(
+        self, one: Subject | None, other: Subject | None, metric: str = HEADLINE, **places: str
+    ) -> Compared | None:
+        """Return how two rows differ on the same questions; None where one was not measured."""
+        if one is None or other is None:
+            return None
+        cell = self.cell(metric, **places)
+        found = self.comparison.difference(one.key, other.key, cell)
+        if found is None:
+            return None
+        values = [self.by_seed(each, metric, **places) for each in (one, other)]
+        shared = sorted(values[0].keys() & values[1].keys())
+        return Compared(*found[:3], tuple(values[0][seed] - values[1][seed] for seed in shared))
+
+
+def _axes(comparison: Comparison, runs: list[Run]) -> tuple[Axis, ...]:
+    """Return the axes with the values that runs have, in order, and their names."""
+    found = []
+    for axis in comparison.layout.axes:
+        values = {score[axis.name] for run in runs for score in run.scores}
+        known = ORDERS[axis.name]
+        order = [v for v in known if v in values] + sorted(values - {*known})
+        found.append(Axis(axis.name, {value: label(axis.name, value) for value in order}))
+    return tuple(found)
