@@ -4,36 +4,18 @@ A concept is a kind of each of its parents. Leaves are the concepts that nothing
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from mllm.benchmarks.hear.concept import Concept, concept_of
 from mllm.files import read_text, write_text
 from mllm.registry import lookup
 
-
-@dataclass(frozen=True)
-class Concept:
-    """A kind of sound.
-
-    Attributes:
-      name: unique in its ontology.
-      parents: names of what it is a kind of; () for a root.
-      synonyms: other words for it.
-      code: its number or identifier in the source of the ontology; "" for none.
-      sounds_like: a sentence that describes its sound; "" for none.
-      habitat: a sentence that says where it is heard; "" for none.
-    """
-
-    name: str
-    parents: tuple[str, ...] = ()
-    synonyms: tuple[str, ...] = ()
-    code: str = ""
-    sounds_like: str = ""
-    habitat: str = ""
+__all__ = ["Concept", "Ontology"]
 
 
 class Ontology:
@@ -147,7 +129,7 @@ class Ontology:
         if not isinstance(value, list):
             raise ValueError(f"{where}: found {type(value).__name__}, expected a list of objects")
         try:
-            return cls(_concept(one, f"entry {number}") for number, one in enumerate(value, 1))
+            return cls(concept_of(one, f"entry {number}") for number, one in enumerate(value, 1))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
 
@@ -193,23 +175,3 @@ class Ontology:
         except CycleError as error:
             path = " → ".join(reversed(error.args[1]))
             raise ValueError(f"concepts are kinds of themselves: {path}; remove a parent") from None
-
-
-KEYS = tuple(field.name for field in fields(Concept))
-
-
-def _concept(value: Any, where: str) -> Concept:
-    """Return the concept of a JSON object."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise ValueError(f"{where}: found {value!r}, expected an object with a name")
-    where = f"concept {value['name']!r}"
-    read: dict[str, Any] = {}
-    for key, found in value.items():
-        lookup(dict.fromkeys(KEYS), key, f"key of {where}")
-        several = key in ("parents", "synonyms")
-        words = found if several and isinstance(found, list) else [found]
-        if several != isinstance(found, list) or not all(isinstance(one, str) for one in words):
-            expected = "a list of texts" if several else "a text"
-            raise ValueError(f"{where}, {key!r}: found {found!r}, expected {expected}")
-        read[key] = tuple(words) if several else found
-    return Concept(**read)

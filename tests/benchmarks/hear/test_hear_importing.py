@@ -302,3 +302,25 @@ def test_an_import_is_a_data_set(esc50, tmp_path_factory):
         prepare(data, "esc50")
     with pytest.raises(ValueError, match="did you mean 'rain'"):
         prepare(data, "esc50", source=esc50, options=Options(rare=("rian",)))
+
+
+def test_sounds_of_packages(tmp_path):
+    put(tmp_path, "sonic-pi/samples/bd_808.flac", "sonic-pi/samples/drum_snare_hard.flac")
+    put(tmp_path, "sonic-pi/samples/vinyl_hiss.flac", "sonic-pi/samples/misc_crow.flac")
+    animals = "tuxpaint/stamps/animals"
+    put(tmp_path, f"{animals}/mammals/bovines/cow_white.ogg", f"{animals}/birds/owl.ogg")
+    put(tmp_path, f"{animals}/birds/owl_desc_fr.ogg", f"{animals}/lizards/iguana.ogg")
+    made, found, _ = read(tmp_path, "packages", validation=0.0, test=0.0)
+    assert [clip.tags for clip in made["train"]] == [
+        ("bass drum",),
+        ("snare drum",),
+        ("crow",),
+        ("owl",),
+        ("cow",),
+    ]
+    assert found.ontology.ancestors("cow") == ("mammal", "animal")
+    assert set(found.ontology.siblings("owl")) == {"crow"}
+    licences = [clip.record["licence"] for clip in made["train"]]
+    assert licences == ["CC0 1.0"] * 3 + ["GPL-2.0-or-later"] * 2
+    with pytest.raises(FileNotFoundError, match="install sonic-pi-samples or"):
+        read(tmp_path / "sonic-pi", "packages")

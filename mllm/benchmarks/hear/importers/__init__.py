@@ -5,11 +5,12 @@
 
 from types import ModuleType
 
-from mllm.benchmarks.hear.importers import audioset, edansa, esc50, folders
+from mllm.benchmarks.hear.importers import audioset, edansa, esc50, folders, packages
 
 IMPORTERS: dict[str, ModuleType] = {
     "edansa": edansa,
     "audioset": audioset,
     "esc50": esc50,
     "folders": folders,
+    "packages": packages,
 }
