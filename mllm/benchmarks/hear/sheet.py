@@ -16,6 +16,7 @@ from mllm.ops.mel import log_mel
 
 COLOURS = "magma"
 GAP, LABEL, FONT = 4, 14, 11
+SHADES = 64  # colours of a sheet, which is a third as large for it
 
 _log_mel = jax.jit(log_mel, static_argnames=("bins", "window"))
 
@@ -69,5 +70,5 @@ def contact_sheet(
             picture = spectrogram(clip.sound.data, height).crop((0, 0, width, height))
             sheet.paste(picture, (left + place * (width + GAP), top + LABEL))
     with replacing(path) as temporary:
-        sheet.save(temporary, "PNG", optimize=True)
+        sheet.quantize(SHADES).save(temporary, "PNG", optimize=True)
     return path
