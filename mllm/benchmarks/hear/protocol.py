@@ -91,13 +91,18 @@ class Protocol:
 
 
 def asked(benchmark: Benchmark, protocol: Protocol) -> dict[str, list[Entry]]:
-    """Return the clips that are classified, by split: that of the protocol first."""
+    """Return the clips that are asked about, by split: that of the protocol first.
+
+    A clip that is tagged with inner concepts alone, such as "bird", has no right class and is left
+    out.
+    """
     counts = {protocol.split: protocol.clips}
     counts |= {"validation": protocol.validation} if protocol.validation else {}
     found = {}
     for split, count in counts.items():
         clips = benchmark.clips(split)
-        found[split] = entries_of(clips[:count] if count else clips, benchmark.ontology)
+        entries = entries_of(clips[:count] if count else clips, benchmark.ontology)
+        found[split] = [entry for entry in entries if entry.label is not None]
     return found
 
 

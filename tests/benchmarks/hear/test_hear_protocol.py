@@ -127,6 +127,13 @@ def test_examples_are_of_different_labels_of_training_clips():
     assert prefix_of("examples", few, "rare", 4, 0) == "Caption: The sound of owl. Label: owl."
 
 
+def test_clips_without_a_leaf_among_their_tags_are_not_asked_about():
+    clips = [toy_clip("test", 0, ("bird",)), toy_clip("test", 1, ("insect", "owl"))]
+    benchmark = toy_benchmark(test=clips)
+    sent = [r for r, _ in asked(rounds(benchmark, Protocol()), oracle(benchmark))]
+    assert {(r.tags["clip"], r.tags["label"]) for r in sent} == {("test/1", "owl")}
+
+
 def test_lots_do_not_change_what_is_asked():
     many = toy_benchmark(each=12)
     assert len(many.clips("test")) > LOT
