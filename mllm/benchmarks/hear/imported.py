@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def source_digest(
     listed = listed or _read(config, source, options)
     sounds = {entry.path for entry in listed.entries if entry.path.is_file()}
     digests = file_digests(sorted({*listed.files, *sounds}))
-    held = sorted([str(path.relative_to(source)), one] for path, one in digests.items())
+    held = sorted([os.path.relpath(path, source), one] for path, one in digests.items())
     said = [IMPORTER, config, options.record(), held]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

@@ -65,7 +65,7 @@ def contact_sheet(
     for number, name in enumerate(names):
         left, top = (number % across) * step[0], (number // across) * step[1]
         above = reversed(ontology.ancestors(name))
-        draw.text((left, top), " / ".join((*above, name)), "black", font)
+        draw.text((left + 1, top), " / ".join((*above, name)), "black", font)
         for place, clip in enumerate(found[name]):
             picture = spectrogram(clip.sound.data, height).crop((0, 0, width, height))
             sheet.paste(picture, (left + place * (width + GAP), top + LABEL))

@@ -304,6 +304,14 @@ def test_an_import_is_a_data_set(esc50, tmp_path_factory):
         prepare(data, "esc50", source=esc50, options=Options(rare=("rian",)))
 
 
+def test_sounds_may_lie_elsewhere(esc50, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "sounds"
+    (esc50 / "audio").rename(elsewhere)
+    options = Options(sounds=str(elsewhere))
+    made = prepare(tmp_path_factory.mktemp("data"), "esc50", source=esc50, options=options)
+    assert [clip.id for clip in made.clips("test")] == ["5-300-A-20"]
+
+
 def test_sounds_of_packages(tmp_path):
     put(tmp_path, "sonic-pi/samples/bd_808.flac", "sonic-pi/samples/drum_snare_hard.flac")
     put(tmp_path, "sonic-pi/samples/vinyl_hiss.flac", "sonic-pi/samples/misc_crow.flac")
