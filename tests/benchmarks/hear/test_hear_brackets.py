@@ -131,3 +131,12 @@ def test_the_summary_counts_clips_and_questions():
     by_sound = [r.tags for r in requests if r.tags["task"] == "relations"]
     counts = Counter(tags["relation"] for tags in by_sound if tags["condition"] == "A")
     assert all(f"{relation} {counts[relation]}" in lines[-1] for relation in RELATIONS)
+
+
+def test_the_oracle_is_right_about_generated_clips(hear_micro):
+    pairs = asked(rounds(hear_micro, Protocol(per_label=0)), brackets.oracle(hear_micro))
+    records = records_of(pairs, hear_micro.ontology, hear_micro.rare)
+    asked_of = {(r["relation"], r["condition"]) for r in records if r["task"] == "relations"}
+    assert len(asked_of) == len(RELATIONS) * 5
+    right = {r["metrics"]["accuracy"] for r in records if r["condition"] != "shuffled"}
+    assert right == {1.0}
