@@ -224,7 +224,13 @@ def test_numbers_and_figures_are_written(made, page):
     results = json.loads((made[0] / "results.json").read_text())
     assert results["axes"] == ["task", "relation", "condition"] and len(results["runs"]) == 9
     names = {path.stem for path in (made[0] / "figures").glob("*.svg")}
-    assert {"relations_captions", "gaps", "facts", "families", "alignment_captions"} <= names
+    assert {
+        "relations_captions",
+        "gaps_facts",
+        "facts_A",
+        "families",
+        "alignment_captions",
+    } <= names
     assert {"probes_facts_leaf", "plane_facts"} <= names
     text = page.read_text()
     assert "<script" not in text and "&lt;script&gt;" in text and "Licences" in text

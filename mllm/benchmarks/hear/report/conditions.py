@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.report.layout import (
@@ -61,27 +62,31 @@ def condition_section(study: Study) -> Section:
         return Section("relations", title, (Paragraph("Nothing is scored yet."),), "Relations")
     table = condition_table(study, study.models)
     rule = _RULE.format(points(CHANCE), seed_rule(study.comparison)).strip()
-    panels = tuple(
-        Panel(
-            lambda theme, one=one: condition_figure(study, one, theme),
+    panels = {
+        f"relations_{one.method}": Panel(
+            partial(condition_figure, study, one),
             f"{one.label}: accuracy by relation and condition",
         )
         for one in study.models
-    )
-    saved = {f"relations_{one.method}": p.draw for one, p in zip(study.models, panels, strict=True)}
+    }
+    saved = {name: panel.draw for name, panel in panels.items()}
     blocks: list[Block] = [
         Scores(table),
         Paragraph(rule, note=True),
         Listing(legend(study.models)),
-        Drawing(panels, _FIGURE, columns=2, saved=saved),
+        Drawing(tuple(panels.values()), _FIGURE, 2, saved),
     ]
     if any(study.gap(one, ALL, GAPS[0]) for one in study.models):
-        gaps = Panel(
-            lambda theme: gap_figure(study, theme),
-            "Accuracy with the label less accuracy with the sound, by relation",
-        )
+        gaps = {
+            f"gaps_{one.method}": Panel(
+                partial(gap_figure, study, one),
+                f"{one.label}: accuracy with the label less accuracy with the sound, by relation",
+            )
+            for one in study.models
+        }
+        saved = {name: panel.draw for name, panel in gaps.items()}
         blocks += [
-            Drawing((gaps,), _GAPS, columns=1, saved={"gaps": gaps.draw}),
+            Drawing(tuple(gaps.values()), _GAPS, 2, saved),
             gap_grid(study),
             recognised_grid(study),
             Paragraph(_RECOGNISED, note=True),
@@ -146,20 +151,17 @@ def condition_figure(study: Study, one: Subject, theme: Theme = LIGHT):
     return lines_figure(names, [Lines(one.label, tuple(lines))], "", "accuracy in %", theme)
 
 
-def gap_figure(study: Study, theme: Theme = LIGHT):
-    """Draw the differences between label and sound, a panel for each model."""
-    relations = study.values("relation")
-    panels = []
-    for one in study.models:
-        bars = []
-        for row, relation in enumerate(relations):
-            if (found := study.gap(one, relation, GAPS[0])) is not None:
-                span = tuple(100 * end for end in (found.difference, found.low, found.high))
-                style = study.comparison.style(one.method)
-                bars.append(Bar(row, span, style, filled=found.clear))
-        panels.append(Intervals(one.label, tuple(bars)))
+def gap_figure(study: Study, one: Subject, theme: Theme = LIGHT):
+    """Draw the differences between label and sound of a model."""
+    relations, bars = study.values("relation"), []
+    for row, relation in enumerate(relations):
+        if (found := study.gap(one, relation, GAPS[0])) is not None:
+            span = tuple(100 * end for end in (found.difference, found.low, found.high))
+            style = study.comparison.style(one.method)
+            bars.append(Bar(row, span, style, filled=found.clear))
     names = [label("relation", relation) for relation in relations]
-    return intervals_figure(names, panels, "label less sound, in points", theme)
+    panel = Intervals(one.label, tuple(bars))
+    return intervals_figure(names, [panel], "label less sound, in points", theme)
 
 
 def told(found: Compared | None) -> str:

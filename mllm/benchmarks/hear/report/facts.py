@@ -1,10 +1,11 @@
 """Whether what is taught about kinds in text reaches what is heard."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.report.conditions import seeds_of, told
-from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, label
+from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, GIVEN, label
 from mllm.benchmarks.hear.report.study import Compared, Study
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
 from mllm.reporting.figures import LIGHT, Theme
@@ -27,13 +28,17 @@ def fact_section(study: Study) -> Section | None:
     one, other = study.subject(FACTS), study.subject(CAPTIONS)
     if study.compare(one, other) is None:
         return None
-    panel = Panel(
-        lambda theme: fact_figure(study, theme),
-        f"{one.label} less {other.label}, by relation and condition",
-    )
+    panels = {
+        f"facts_{condition}": Panel(
+            partial(fact_figure, study, condition),
+            f"{one.label} less {other.label} given {GIVEN[condition]}, by relation",
+        )
+        for condition in SHOWN
+    }
+    saved = {name: panel.draw for name, panel in panels.items()}
     others = [condition for condition in study.values("condition") if condition not in SHOWN]
     blocks = (
-        Drawing((panel,), _FIGURE.format(one.label, other.label), 1, saved={"facts": panel.draw}),
+        Drawing(tuple(panels.values()), _FIGURE.format(one.label, other.label), 2, saved),
         fact_grid(study, SHOWN),
         Paragraph(_RULE.format(one.label, other.label), note=True),
         Details("In the other conditions", (fact_grid(study, others),)),
@@ -61,19 +66,16 @@ def fact_grid(study: Study, conditions: Sequence[str]) -> Grid:
     return Grid("With facts less without", heads, tuple(rows), words=(3,))
 
 
-def fact_figure(study: Study, theme: Theme = LIGHT):
-    """Draw the differences by relation, a panel for each condition."""
-    relations = [relation for relation in study.values("relation") if relation != ALL]
-    panels = []
-    for condition in SHOWN:
-        bars = []
-        for row, relation in enumerate(relations):
-            if (found := _difference(study, relation, condition)) is not None:
-                span = tuple(100 * end for end in (found.difference, found.low, found.high))
-                bars.append(Bar(row, span, study.comparison.style(FACTS), filled=found.clear))
-        panels.append(Intervals(label("condition", condition), tuple(bars)))
+def fact_figure(study: Study, condition: str, theme: Theme = LIGHT):
+    """Draw the differences by relation in a condition."""
+    relations, bars = [one for one in study.values("relation") if one != ALL], []
+    for row, relation in enumerate(relations):
+        if (found := _difference(study, relation, condition)) is not None:
+            span = tuple(100 * end for end in (found.difference, found.low, found.high))
+            bars.append(Bar(row, span, study.comparison.style(FACTS), filled=found.clear))
     names = [label("relation", relation) for relation in relations]
-    return intervals_figure(names, panels, "points", theme)
+    panel = Intervals(f"Given: {label('condition', condition).lower()}", tuple(bars))
+    return intervals_figure(names, [panel], "difference in points", theme)
 
 
 def _difference(study: Study, relation: str, condition: str) -> Compared | None:
