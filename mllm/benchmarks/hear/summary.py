@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mllm.benchmarks.hear.entries import entries_of
+from mllm.benchmarks.hear.entries import balanced, entries_of
+from mllm.benchmarks.hear.protocol import Protocol
 from mllm.benchmarks.hear.relations import RELATIONS, probes_of
 
 
@@ -29,7 +30,7 @@ def summary(benchmark: Any) -> list[str]:
             f"{split:<11} {len(entries):6} clips of {len(groups)} sources, {several} with several "
             f"tags, {few} with a rare one"
         )
-    labelled = [entry for entry in found.get("test", ()) if entry.label is not None]
-    asked = [probe.relation for probe in probes_of(labelled, ontology)]
+    most = Protocol.per_label
+    asked = [probe.relation for probe in probes_of(balanced(found.get("test", ()), most), ontology)]
     counts = ", ".join(f"{relation} {asked.count(relation)}" for relation in RELATIONS)
-    return [*lines, f"  relation questions about test clips: {counts}"]
+    return [*lines, f"  relation questions about {most} test clips of a label: {counts}"]
