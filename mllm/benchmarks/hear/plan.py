@@ -11,6 +11,8 @@ from mllm.benchmarks.hear.draw import VOICES
 from mllm.benchmarks.hear.draw.signals import generator
 from mllm.benchmarks.hear.tree import RARE
 
+_MIXED = 100_000  # numbers of base signals in mixtures start here
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -21,7 +23,7 @@ class Sizes:
       train, validation, test: clips of every leaf with that leaf alone.
       rare: clips of every rare leaf to train on.
       scenes: in which a base signal is heard.
-      mixed: of so many clips with one leaf, how many with two there are besides, a fraction.
+      mixed: further clips with two leaves, as a fraction of those with one.
     """
 
     seconds: float
@@ -80,6 +82,3 @@ def _mixtures(leaves: Sequence[str], count: int, rng) -> list[tuple[tuple[str, i
             left = [leaves[place] for place in rng.permutation(len(leaves))]
         found.append(((left.pop(), _MIXED + number), (left.pop(), _MIXED + number)))
     return found
-
-
-_MIXED = 100_000  # numbers of base signals in mixtures start here

@@ -19,10 +19,12 @@ def draw_scene(rng: np.random.Generator, seconds: float) -> dict[str, Any]:
     """Draw a scene for a clip of some length.
 
     Returns:
-      reverberation: seconds until the room has faded by 60 dB; wet: its share. background: of
-      ``BACKGROUNDS``; snr_db: by how much the sound is louder. peak_db: of the clip, below full
-      scale. start_s: how much of the sound is over when the clip starts. seed: of room and
-      background.
+      reverberation_s: seconds until the room has faded by 60 dB. wet: loudness of its answer, as a
+        share of that of the sound.
+      background: of ``BACKGROUNDS``. snr_db: by how much the sound is louder.
+      peak_db: of the clip, relative to full scale.
+      start_s: how much of the sound is over when the clip starts.
+      seed: of room and background.
     """
     return {
         "reverberation_s": _rounded(np.exp(rng.uniform(np.log(0.08), np.log(0.6)))),

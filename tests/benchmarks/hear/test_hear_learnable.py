@@ -35,7 +35,7 @@ def features(record) -> np.ndarray:
 
 @pytest.mark.thorough
 def test_leaves_can_be_told_apart():
-    sizes = replace(SIZES["tiny"], train=10, rare=10, test=3, scenes=1, mixed=0.0)
+    sizes = replace(SIZES["tiny"], train=8, rare=8, test=3, scenes=1, mixed=0.0)
     found = {}
     for split in ("train", "test"):
         plans = plan_split(sizes, 0, split)
