@@ -8,7 +8,7 @@ WORKDIR ?= runs/demo
 # instead of 35,000. Only glibc reads this variable.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo scale cobsat msr photo test test-fast test-slow smol fits lint clean
+.PHONY: demo scale cobsat msr photo hear test test-fast test-slow smol fits lint clean
 
 demo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/mllmu/sweep_tiny.py --workdir $(WORKDIR)
@@ -24,6 +24,9 @@ msr: $(VENV)/.installed
 
 photo: $(VENV)/.installed
 	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/photo/tiny.py --workdir runs/photo
+
+hear: $(VENV)/.installed
+	JAX_PLATFORMS=cpu $(RUN) -m experiments.sweep --config configs/hear/tiny.py --workdir runs/hear
 
 test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu $(VENV)/.installed-gpu
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile

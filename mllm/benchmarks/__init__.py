@@ -8,6 +8,7 @@ from mllm.registry import lookup
 
 BENCHMARKS: dict[str, str] = {
     "cobsat": "mllm.benchmarks.cobsat",
+    "hear": "mllm.benchmarks.hear",
     "mllmu": "mllm.benchmarks.mllmu",
     "msr": "mllm.benchmarks.msr",
     "photo": "mllm.benchmarks.photo",
