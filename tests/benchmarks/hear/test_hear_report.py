@@ -74,9 +74,11 @@ def test_brackets_come_first_and_hold(made, benchmark, study):
     checks = check_all(study)
     assert {(c.subject.label, c.condition) for c in checks} >= {
         ("Oracle", "T"), ("Oracle", "R"), ("Always yes", "A"), ("Random", "C"),
-        ("Without sound", "A"),
+        ("Without sound", "A"), ("Commonest label", "R"),
     }  # fmt: skip
-    assert all(check.holds for check in checks if check.subject.method in ("oracle", "always_yes"))
+    assert all(
+        check.holds for check in checks if check.subject.method in ("oracle", "always_yes", "prior")
+    )
     assert ("Without sound", "T") not in {(c.subject.label, c.condition) for c in checks}
     assert "Not run" not in verdict(study, checks)
     found = sections(collect(made[0], REPORT.layout), benchmark)

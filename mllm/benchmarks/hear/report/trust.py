@@ -21,6 +21,7 @@ _RULE = (
 AT_CHANCE = {
     "always_yes": CONDITIONS,
     "random": CONDITIONS,
+    "prior": CONDITIONS,
     **dict.fromkeys(CONTROLS, ("A", "R")),
 }
 
