@@ -41,7 +41,7 @@ def test_a_configuration_builds(path):
             RowShape(**config.rows, loss_on=stage.schedule.loss_on)
     methods = {name for name in stages if stages[name].method}
     if config.benchmark.name == "mllmu":
-        assert methods == set(OBJECTIVES) - {"nll"}
+        assert set(OBJECTIVES) - {"nll"} <= methods
     else:
         assert methods >= {"oracle", "random"}
 

@@ -37,12 +37,12 @@ def get_config() -> ConfigDict:
     config.evaluation.update(
         protocol="four_options",
         split="test",
-        photos=0,  # the first ones; 0 is all
-        letters=0,  # of how many of these the questions are also asked by letter; 0 is all
-        critiques=0,  # of how many of these a critique is asked for; 0 is all
+        photos=ALL,  # the first ones
+        letters=ALL,  # of how many of these the questions are also asked by letter
+        critiques=ALL,  # of how many of these a critique is asked for
         orders=4,  # of the options, 1 or 4
         generated=True,  # whether a letter is also generated
-        critique_tokens=64,  # of each of its three parts; 0 asks for none
+        critique_tokens=64,  # of each of its three parts
     )
     return config
 

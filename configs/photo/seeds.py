@@ -6,9 +6,16 @@ python -m experiments.sweep --config configs/photo/seeds.py --workdir runs/photo
 from ml_collections import ConfigDict
 
 from configs.photo import tiny
+from configs.photo.common import ALL
 
-get_config = tiny.get_config
 SEEDS = (0, 1, 2)
+
+
+def get_config() -> ConfigDict:
+    """Return ``tiny``, asked about every photograph of the split by the text of the options."""
+    config = tiny.get_config()
+    config.evaluation.update(photos=ALL, letters=0, critiques=0, looks=0)
+    return config
 
 
 def sweep(config: ConfigDict):

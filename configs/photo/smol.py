@@ -42,9 +42,7 @@ def get_config() -> ConfigDict:
         trainable="fusion+projector+lora", epochs=1, learning_rate=1e-3, rows=4, warmup=4
     )
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
-    config.evaluation.update(
-        photos=12, letters=4, critiques=0, orders=1, generated=False, critique_tokens=0, looks=16
-    )
+    config.evaluation.update(photos=12, letters=4, critiques=0, orders=1, generated=False, looks=16)
     config.log_every = 2
     return config
 

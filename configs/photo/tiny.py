@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
     config.align.schedule.epochs = 0
     config.tune.lessons.update(letter=0, critiques=0, conversations=0)
     config.tune.schedule.update(rows=64, row_tokens=48, learning_rate=2e-3, **muon)
-    config.evaluation.update(photos=150, letters=60, critiques=20, critique_tokens=48, looks=1500)
+    config.evaluation.update(photos=150, letters=30, critiques=12, critique_tokens=48, looks=600)
     config.checkpoint_every = 1000
     return config
 

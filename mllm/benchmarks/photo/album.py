@@ -43,7 +43,7 @@ class Album:
                 raise ValueError(
                     f"photograph {photo.id}: has no critique; a critique is judged by that of its "
                     "own and of another photograph, so ask for critiques where all have one "
-                    "(--config.evaluation.critique_tokens=0 asks for none)"
+                    "(--config.evaluation.critiques=0 asks for none)"
                 )
         return found[0].critique, found[1].critique
 

@@ -23,6 +23,7 @@ from mllm.benchmarks.photo.row import Photo, Question
 from mllm.data.conversation import Turn
 from mllm.evaluation.request import Ask, Choices, Request, Rounds, Text, content_key
 
+ALL = -1
 LOT = 128  # photographs of one round: no more of them are in memory at a time
 ORDERS = len(LETTERS)
 LETTER_TOKENS = 8  # of a reply that should be a letter
@@ -34,21 +35,21 @@ class Protocol:
 
     Attributes:
       split: of the photographs.
-      photos: how many of them are asked about, the first ones; 0 is all.
-      letters: about how many of these the questions are also asked by letter; 0 is all.
-      critiques: of how many of these a critique is asked for; 0 is all.
+      photos: how many of them are asked about, the first ones; ALL is all.
+      letters: about how many of these the questions are also asked by letter.
+      critiques: of how many of these a critique is asked for.
       orders: of the options, 1 or 4. generated: whether a letter is also generated.
-      critique_tokens: the most tokens of each part of a critique; 0 asks for none.
+      critique_tokens: the most tokens of each part of a critique.
 
     Raises:
-      ValueError: another number of orders, or a number below 0.
+      ValueError: another number of orders, or a number below 0 other than ALL.
     """
 
     name: str = "four_options"
     split: str = "test"
-    photos: int = 0
-    letters: int = 0
-    critiques: int = 0
+    photos: int = ALL
+    letters: int = ALL
+    critiques: int = ALL
     orders: int = ORDERS
     generated: bool = True
     critique_tokens: int = TEXT_LIMIT
@@ -56,9 +57,17 @@ class Protocol:
     def __post_init__(self):
         if self.orders not in (1, ORDERS):
             raise ValueError(f"evaluation.orders is {self.orders}, expected 1 or {ORDERS}")
-        for name in ("photos", "letters", "critiques", "critique_tokens"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"evaluation.{name} is {getattr(self, name)}, expected 0 or more")
+        for name in ("photos", "letters", "critiques"):
+            if getattr(self, name) < ALL:
+                raise ValueError(
+                    f"evaluation.{name} is {getattr(self, name)}, expected 0 or more, or {ALL} for "
+                    "all"
+                )
+        if self.critique_tokens < 1:
+            raise ValueError(
+                f"evaluation.critique_tokens is {self.critique_tokens}, expected 1 or more: "
+                "evaluation.critiques=0 asks for no critique"
+            )
 
     def digest_fields(self) -> dict[str, Any]:
         """Return what must be equal for replies to be comparable."""
@@ -67,7 +76,7 @@ class Protocol:
 
 def rounds(photos: Sequence[Photo], protocol: Protocol) -> Rounds:
     """Yield the requests about all photographs, a lot of them at a time."""
-    count = len(photos) if not protocol.photos else min(protocol.photos, len(photos))
+    count = len(photos) if protocol.photos == ALL else min(protocol.photos, len(photos))
     for first in range(0, count, LOT):
         chosen = range(first, min(first + LOT, count))
         yield [request for at in chosen for request in requests_of(photos[at], at, protocol)]
@@ -75,14 +84,14 @@ def rounds(photos: Sequence[Photo], protocol: Protocol) -> Rounds:
 
 def requests_of(photo: Photo, number: int, protocol: Protocol) -> Iterator[Request]:
     """Yield all requests about a photograph, the ``number``-th of those that are asked about."""
-    lettered = not protocol.letters or number < protocol.letters
+    lettered = protocol.letters == ALL or number < protocol.letters
     for question in photo.questions:
         turns = about(photo.picture, question.question)
         yield _request(photo, question, "text", turns, Choices(question.options))
         if lettered:
             yield from _by_letter(photo, question, protocol)
-    described = not protocol.critiques or number < protocol.critiques
-    if photo.critique is not None and described and protocol.critique_tokens:
+    described = protocol.critiques == ALL or number < protocol.critiques
+    if photo.critique is not None and described:
         for part in CRITIQUE:
             yield _critique_request(photo, part, Text(protocol.critique_tokens))
 

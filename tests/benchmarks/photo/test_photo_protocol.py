@@ -88,8 +88,8 @@ def test_fewer_photographs_by_letter_and_with_critiques():
     for request in found:
         count[request.tags["reading"]] += 1
     assert count == {"text": 20, "letter": 8, "generated": 0, "critique": 2 * len(CRITIQUE)}
-    assert not [r for r in asked(Protocol(critique_tokens=0)) if r.tags["reading"] == "critique"]
-    for wrong in ({"orders": 2}, {"photos": -1}):
+    assert not [r for r in asked(Protocol(critiques=0)) if r.tags["reading"] == "critique"]
+    for wrong in ({"orders": 2}, {"photos": -2}, {"critique_tokens": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Protocol(**wrong)
 

@@ -264,7 +264,7 @@ def test_an_encoder_of_any_name_stands_alone(tmp_path, photo_micro):
 
 
 def test_nothing_but_brackets_and_no_critiques(tmp_path, photo_micro):
-    protocol = invented.Protocol(letters=1, critique_tokens=0)
+    protocol = invented.Protocol(letters=1, critiques=0)
     invented.write_run(tmp_path / "a", "random", photo_micro, protocol=protocol)
     study = study_of(tmp_path / "a")
     assert "The fused model was not evaluated yet." in finding(study.comparison)
