@@ -14,7 +14,7 @@ from mllm.checkpoints.gguf import read_gguf
 from mllm.checkpoints.packages import find_package_file
 from mllm.data.conversation import user
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 CHATS = ["What is the capital of France?", "Write one sentence about a red bicycle."]
 RAW = ["The capital of France is", "Once upon a time, there was a"]

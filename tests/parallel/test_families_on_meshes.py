@@ -11,7 +11,7 @@ from mllm.parallel.place import fetch, place, place_rows
 from mllm.parallel.states import keep_rows
 from mllm.training.step import predicting_states
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow  # of LLaVA, test_mesh_equality compares whole updates
 
 DECODER = dict(
     vocab_size=64, width=32, layers=2, heads=4, kv_heads=2, head_dim=8, mlp_width=48, tied=False
@@ -67,10 +67,7 @@ def draw_batch(image_tokens: int) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize(
-    "family",
-    ["llava", *(pytest.param(f, marks=pytest.mark.slow) for f in ("idefics2", "idefics3"))],
-)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_equal_those_of_one_device(family):
     name, config = config_from_dict({"family": family, "decoder": DECODER, **FAMILIES[family]})
     model, batch = MODELS[name], draw_batch(config.image_tokens)

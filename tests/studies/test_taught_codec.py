@@ -20,7 +20,7 @@ from mllm.studies.train import ensure
 from mllm.training.autoencoder import autoencoder
 from mllm.training.nll import nll
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 
 def make_config():
