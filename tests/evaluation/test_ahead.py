@@ -58,7 +58,7 @@ def ask(model, **options) -> dict:
     return {reply.key: reply for lot in lots for reply in lot}
 
 
-@pytest.mark.parametrize("devices", [0, 1, 2])
+@pytest.mark.parametrize("devices", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_program_is_compiled_once_and_by_a_thread(model, devices, compiling):
     if devices:
         mesh = make_mesh(devices=jax.devices()[:devices])

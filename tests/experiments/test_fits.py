@@ -75,7 +75,7 @@ def test_three_encoders_have_their_published_sizes_and_are_looked_through_once()
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("method", ["kl_min", "evaluation"])
+@pytest.mark.parametrize("method", [pytest.param("kl_min", marks=pytest.mark.slow), "evaluation"])
 def test_a_tiny_model_fits(method):
     pytest.importorskip("libtpu", reason="compiling for a TPU needs libtpu (requirements-tpu.txt)")
     found = fits.compile_for(tiny(), method, "v5e:2x2", 4)

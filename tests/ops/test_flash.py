@@ -30,7 +30,6 @@ def places(kind):
 @pytest.mark.parametrize(
     "kind, width, heads, groups, window, dtype",
     [
-        ("packed", 64, 2, 2, None, "float32"),
         ("packed", 80, 4, 2, 40, "float32"),
         ("padded", 128, 3, 1, 40, "float32"),
         ("packed", 256, 1, 1, None, "float32"),

@@ -29,15 +29,14 @@ def rows(kind: str):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("heads, groups", [(2, 2), (4, 2)])
 @pytest.mark.parametrize(
-    "kind, window, masked",
+    "kind, window, masked, heads, groups",
     [
-        ("packed", None, True),
-        ("packed", 40, True),
-        ("padded", None, True),
-        ("padded", None, False),
-        ("padded", 40, False),
+        ("packed", None, True, 2, 2),
+        ("packed", 40, True, 4, 2),
+        ("padded", None, True, 4, 2),
+        ("padded", None, False, 4, 2),
+        ("padded", 40, False, 2, 2),
     ],
 )
 def test_equals_the_reference(kind, window, masked, heads, groups):

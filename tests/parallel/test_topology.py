@@ -56,10 +56,12 @@ def test_a_sharded_step_holds_the_kernel(mesh):
 @pytest.mark.parametrize(
     "answers, kernel, calls",
     [
-        (1, "__cudnn$fmha", 3),  # forward, recomputed, and backward, in the layers' loops
+        # forward, recomputed, and backward, in the layers' loops
+        (1, "__cudnn$fmha", 3),
         (4, "__gpu$xla.gpu.triton", 4),  # backward in two
     ],
 )
+@pytest.mark.slow
 def test_a_sharded_step_for_gpus_holds_the_kernel(gpus, answers, kernel, calls):
     config = wide(tokens=256, supervised=64, answers=answers)
     train, arguments = training_step(config, "grad_diff", gpus, 4)
@@ -79,8 +81,9 @@ def holds_its_share(compiled, arguments):
     assert shares < whole / 2 and 0.99 * shares <= held < 1.5 * shares
 
 
-@pytest.mark.parametrize("width", [128, 256])
-@pytest.mark.parametrize("plain, window", [(True, None), (True, 300), (False, 300)])
+@pytest.mark.parametrize(
+    "width, plain, window", [(128, True, None), (256, True, 300), (128, False, 300)]
+)
 def test_the_kernel_alone_for_every_shape_that_takes_it(mesh, plain, window, width):
     tokens = 640  # no multiple of the longest block
 
@@ -102,9 +105,7 @@ def test_the_kernel_alone_for_every_shape_that_takes_it(mesh, plain, window, wid
     assert "all-gather" not in compiled.as_text()  # each device has its rows and heads
 
 
-@pytest.mark.parametrize(
-    "width, groups, window", [(64, 2, None), (80, 4, 300), (128, 2, None), (256, 4, 300)]
-)
+@pytest.mark.parametrize("width, groups, window", [(64, 2, None), (80, 4, 300), (256, 4, 300)])
 def test_the_flash_kernel_alone_for_every_width_that_takes_it(gpus, width, groups, window):
     def total(q, k, v, positions, segments):
         structure = causal(positions, segments)

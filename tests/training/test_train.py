@@ -192,7 +192,7 @@ def test_lora_trains_only_the_adapter_and_merging_changes_nothing(model, tmp_pat
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("trainable", ["lora", "params"])
+@pytest.mark.parametrize("trainable", ["lora", pytest.param("params", marks=pytest.mark.slow)])
 def test_the_divergence_starts_at_zero_and_needs_no_copy_under_lora(model, trainable):
     step, optimizer = make_step(model, "kl_min", order="joint")
     params = jax.tree.map(jnp.copy, model.variables["params"])
