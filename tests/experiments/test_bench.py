@@ -115,6 +115,7 @@ def measured(config, only: list[str], *, equal: bool = True) -> list[dict]:
     return [json.loads(json.dumps(result)) for result in found]
 
 
+@pytest.mark.slow
 def test_a_line_is_there_as_soon_as_it_is_measured(config, capsys):
     first, second = measured(config, ["ga_single"], equal=False)
     assert first["lines"]["ga_single"]["ours"] is None and first["lines"]["ga_single"]["peer"]

@@ -50,9 +50,8 @@ def flags(config: str, data: Path) -> list[str]:
 @pytest.mark.parametrize(
     "verb",
     [
-        "prepare",
         "sweep",
-        *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("finetune", "unlearn")),
+        *(pytest.param(v, marks=pytest.mark.slow) for v in ("prepare", "finetune", "unlearn")),
         "bench.__main__",
     ],
 )

@@ -165,7 +165,7 @@ def test_a_changed_configuration_is_that_of_the_trained_model(workdir):
     assert read_json(workdir / "adapted" / "run.json")["made_from"]["fresh"] == ["fusion"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_training_on_features_is_training_on_pictures(workdir, benchmark, tmp_path, monkeypatch):
     assert len(list((workdir / "features").rglob("*.features"))) == len(PICTURES)
     shutil.copytree(workdir / "encoders", tmp_path / "encoders")

@@ -83,6 +83,7 @@ def test_a_stopped_evaluation_ends_as_an_undisturbed_one(made, tmp_path):
     assert sorted(replies.read_text().splitlines()) == sorted(whole.splitlines())
 
 
+@pytest.mark.slow
 def test_the_second_turn_of_a_chain_of_thought_is_as_a_fresh_prompt(made):
     """What was read for the first turn, and for the other mode, changes no answer."""
     workdir, config, benchmark = made

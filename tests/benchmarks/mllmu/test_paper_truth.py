@@ -309,6 +309,7 @@ def odd_pictures() -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 def test_odd_rows_and_pictures_are_asked_and_scored_as_the_script_does(twins, benchmark, tmp_path):
     exported = export_few(benchmark, 5, 3, tmp_path, make_odd)
     sheets, items, records, scores = run_both(twins, exported, 5, 3, tmp_path)
