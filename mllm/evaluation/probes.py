@@ -4,6 +4,7 @@ kind of states reads another.
 N states, D width.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,11 @@ def train_probe(states: np.ndarray, labels: Sequence[str], penalty: float = PENA
         )
     scaling = Scaling.of(states)
     regression = LogisticRegression(C=penalty, max_iter=_UPDATES)
-    return Probe(scaling, regression.fit(scaling(states), list(labels)))
+    with warnings.catch_warnings():
+        # It takes many labels of few states each for numbers.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        regression.fit(scaling(states), list(labels))
+    return Probe(scaling, regression)
 
 
 def right(probe: Probe, states: np.ndarray, labels: Sequence[str], own: bool = False) -> np.ndarray:

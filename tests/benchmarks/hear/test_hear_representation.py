@@ -107,11 +107,15 @@ def test_everything_is_measured_at_every_layer(found):
 
 @pytest.mark.thorough
 def test_pitches_are_told_apart_from_states_of_sounds(found):
-    """Random weights keep what differs so clearly; names in another wording are the same tokens."""
+    """Random weights keep what differs so clearly. A name is the same tokens in every wording, and
+    before any layer the last token knows nothing.
+    """
     rows = {(row["level"], row["place"], row["layer"], row["learned"], row["asked"]): row
             for row in found["probes"] if row["scaling"] == "shared"}  # fmt: skip
     assert rows["leaf", "concept", 0, "sounds", "sounds"]["accuracy"] >= 0.75
-    assert rows["leaf", "concept", 0, "text", "words"]["accuracy"] >= 0.75
+    assert rows["leaf", "concept", 0, "text", "words"]["accuracy"] == 1
+    for kind, other in (("text", "words"), ("sounds", "sounds")):
+        assert rows["leaf", "reply", 0, kind, other]["accuracy"] == 0.25
 
 
 @pytest.mark.thorough

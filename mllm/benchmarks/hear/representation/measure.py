@@ -11,6 +11,7 @@ from mllm.benchmarks.hear.ontology import Ontology
 from mllm.benchmarks.hear.prompts import CAPTIONS
 from mllm.benchmarks.hear.representation.plane import plane_rows
 from mllm.benchmarks.hear.representation.said_heard import (
+    HELD,
     States,
     chosen_clips,
     states_of_names,
@@ -35,7 +36,8 @@ def representation(benchmark: Benchmark, split: str, clips: int) -> Inspection:
       split: of the sounds that probes are asked about.
       clips: sounds of each leaf that they learn from and are asked about, at most.
     """
-    options = {"split": split, "clips": clips, "wordings": list(CAPTIONS), "layers": LAYERS}
+    wordings = {"wordings": list(CAPTIONS), "held": HELD}
+    options = {"split": split, "clips": clips, "layers": LAYERS, **wordings}
     return Inspection(NAME, partial(measure, benchmark, split, clips), options)
 
 

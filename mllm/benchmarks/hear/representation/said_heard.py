@@ -30,7 +30,8 @@ from mllm.evaluation.states import (
 
 # The tokens of the sound or of its name, and the last token, after which the reply begins.
 PLACES = ("concept", "reply")
-HELD = len(CAPTIONS) - 1  # the wording that no probe learns from
+# The wording that no probe learns from: a name in it is written as within other sentences.
+HELD = 0
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class States:
 
 
 def states_of_names(model: LocalModel, leaves: Sequence[str]) -> tuple[States, States]:
-    """Return the states of leaves named in captions, of all wordings but one and of that one."""
-    said = [_named(model, leaves, leaves, wording) for wording in range(len(CAPTIONS))]
-    count, values = len(leaves), read_states(model, [one for group in said for one in group])
-    names = tuple(leaves)
-    learned = States(names * HELD, names * HELD, values[: HELD * count])
-    return learned, States(names, names, values[HELD * count :])
+    """Return the states of leaves named in captions: in all wordings but ``HELD``, and in it."""
+    wordings = [HELD, *(one for one in range(len(CAPTIONS)) if one != HELD)]
+    said = [reading for one in wordings for reading in _named(model, leaves, one)]
+    values, names, count = read_states(model, said), tuple(leaves), len(leaves)
+    others = names * (len(wordings) - 1)
+    return States(others, others, values[count:]), States(names, names, values[:count])
 
 
 def states_of_synonyms(
@@ -75,7 +76,7 @@ def states_of_synonyms(
     if len(words) < 2:
         return None
     names, said = zip(*words, strict=True)
-    return States(names, names, read_states(model, _named(model, names, said, HELD)))
+    return States(names, names, read_states(model, _named(model, said, HELD)))
 
 
 def states_of_sounds(model: LocalModel, clips: Sequence[Clip]) -> States:
@@ -100,10 +101,8 @@ def _leaf(clip: Clip) -> str:
     return clip.tags[0]
 
 
-def _named(
-    model: LocalModel, leaves: Sequence[str], words: Sequence[str], wording: int
-) -> list[Reading]:
-    """Return readings of captions that say a word for each leaf."""
+def _named(model: LocalModel, words: Sequence[str], wording: int) -> list[Reading]:
+    """Return readings of captions that each say a word."""
     turns = [about_caption(caption_of((word,), wording), CAPTION) for word in words]
     prompts = encoded_prompts(model, turns)
     places = differing_places(prompts)
