@@ -35,9 +35,7 @@ def get_config() -> ConfigDict:
     config.rows.update(tokens=192, supervised=64, answers=8)
     muon = dict(optimizer="muon", b2=0.95, warmup=20)
     config.language.lessons.update(labelled=30, described=12, kinds=6, named=6)
-    config.language.schedule.update(
-        epochs=2, rows=8, row_supervised=192, loss_on="all", learning_rate=3e-3, **muon
-    )
+    config.language.schedule.update(epochs=2, rows=8, learning_rate=3e-3, **muon)
     config.project.schedule.epochs = 0
     # The decoder is frozen, so what it knows stays, and the encoder learns to be read by it.
     config.listen.lessons.captions = 0
