@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     config.rows.update(tokens=192, supervised=64, answers=8)
     muon = dict(optimizer="muon", b2=0.95, warmup=20)
     config.language.lessons.update(labelled=30, described=12, kinds=6, named=6)
-    config.language.schedule.update(epochs=2, rows=8, learning_rate=3e-3, **muon)
+    config.language.schedule.update(epochs=2, rows=4, learning_rate=3e-3, **muon)
     config.project.schedule.epochs = 0
     # The decoder is frozen, so what it knows stays, and the encoder learns to be read by it.
     config.listen.lessons.captions = 0
@@ -52,7 +52,7 @@ def get_config() -> ConfigDict:
     for method in config.methods.values():
         method.lessons.questions = 2
     config.methods.facts.lessons.update(labelled=8, described=4, kinds=2, named=2)
-    config.tune.schedule.update(epochs=2, rows=32, row_tokens=128, learning_rate=1e-3, **muon)
+    config.tune.schedule.update(epochs=1, rows=32, row_tokens=128, learning_rate=1e-3, **muon)
     config.evaluation.update(validation=0, per_label=4, representation=4)
     config.checkpoint_every = 1000
     return config
