@@ -3,7 +3,7 @@
 from mllm.benchmarks.hear.incontext import PLAIN
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.relations import WORDS
-from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, label
+from mllm.benchmarks.hear.report.layout import CAPTIONS, CHANCE, FACTS, label
 from mllm.benchmarks.hear.report.recognition import DIRECT
 from mllm.benchmarks.hear.report.study import Compared, Study, Subject
 from mllm.benchmarks.hear.report.trust import check_all, failures
@@ -41,7 +41,10 @@ def _heard(study: Study, one: Subject) -> str:
         parts.append(f"names the class of {said(classes)} of {classes.n:,.0f} unseen clips")
     if recognised.value is not None:
         parts.append(f"is right about the label of a sound in {said(recognised)} of questions")
-    return f"{_named(one)} {join_words(parts)}." if parts else ""
+    text = f"{_named(one)} {join_words(parts)}." if parts else ""
+    if recognised.low is not None and recognised.low <= CHANCE:
+        text += " That is not told apart from chance: what it reasons from sounds cannot be judged."
+    return text
 
 
 def _named(one: Subject) -> str:
@@ -116,5 +119,5 @@ def _facts(study: Study) -> str:
 
 def _left(gaps: dict[str, Compared]) -> str:
     if not gaps:
-        return "No gap between words and sounds is left."
+        return "No gap between words and sounds is then told apart from 0."
     return f"Of the gaps between words and sounds, those about {_listed(gaps)} are left."
