@@ -27,9 +27,13 @@ import pytest  # noqa: E402
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    """The root of TFDS datasets that holds the small benchmark, built once; tests only read it."""
+    """The root of TFDS datasets that holds the small benchmark; tests only read it.
+
+    It is built once for all workers of pytest-xdist: the others wait for the one that builds it.
+    """
     from mllm.benchmarks.mllmu import prepare
 
-    folder = tmp_path_factory.mktemp("mllmu_data")
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "mllmu_data"
     prepare(folder, "small", seed=0)
     return folder

@@ -39,6 +39,12 @@ def small(data_dir):
     return Benchmark.open(data_dir, "small")
 
 
+@pytest.fixture(scope="module")
+def tiny_rows():
+    """All rows of 20 people, drawn once."""
+    return generate(TINY, 0)
+
+
 @pytest.mark.thorough
 def test_tfds_reads_every_split(small):
     builder = tfds.builder_from_directory(str(small.folder))
@@ -142,7 +148,7 @@ def test_a_study_opens_only_what_its_configuration_names(data_dir, tmp_path):
 
 
 @pytest.mark.thorough
-def test_another_process_builds_the_same_without_tensorflow(tmp_path):
+def test_another_process_builds_the_same_without_tensorflow(tiny_rows, tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", BUILD_WITHOUT_TENSORFLOW, str(tmp_path)],
         capture_output=True,
@@ -150,15 +156,15 @@ def test_another_process_builds_the_same_without_tensorflow(tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == [fingerprint(generate(TINY, 0)[0])]
+    assert result.stdout.split() == [fingerprint(tiny_rows[0])]
 
 
 @pytest.mark.parametrize("stage", ["make_source", "build", "train_tokenizer"])
-def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch, stage):
+def test_an_interrupted_build_leaves_nothing(tiny_rows, tmp_path, monkeypatch, stage):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmark, "make_source", lambda *a: generate(TINY, 0, draw_images=True))
+    monkeypatch.setattr(benchmark, "make_source", lambda *a: tiny_rows)
     monkeypatch.setattr(benchmark, stage, interrupt)
     with pytest.raises(KeyboardInterrupt):
         prepare(tmp_path, "small")
@@ -167,11 +173,11 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch, stage):
         Benchmark.open(tmp_path, "small")
 
 
-def test_what_a_killed_build_left_goes_with_the_next(tmp_path, monkeypatch):
+def test_what_a_killed_build_left_goes_with_the_next(tiny_rows, tmp_path, monkeypatch):
     leftover = tmp_path / "mllmu" / "small" / ".building-dead"
     leftover.mkdir(parents=True)
     (leftover / "part").write_bytes(b"half")
-    monkeypatch.setattr(benchmark, "make_source", lambda *a: generate(TINY, 0, draw_images=True))
+    monkeypatch.setattr(benchmark, "make_source", lambda *a: tiny_rows)
     assert prepare(tmp_path, "small").splits
     assert not leftover.exists()
 
