@@ -25,7 +25,6 @@ def test_help(commands, name):
     "flag, message",
     [
         ("--config.model.decoder.widht=3", "unknown key 'widht'; did you mean 'width'?"),
-        ("--config.sed=1", "unknown key 'sed'; did you mean 'seed'?"),
         ("--wrkdir=x", "Unknown command line flag 'wrkdir'. Did you mean: workdir ?"),
         ("--config=configs/none.py", "--config configs/none.py: no such file; name a .py file"),
         ("--config.benchmark.data_dir=nowhere", "python -m experiments.prepare"),

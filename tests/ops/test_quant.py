@@ -47,6 +47,9 @@ def test_the_product_is_that_of_dequantised_weights():
     assert linear(jnp.asarray(x, jnp.bfloat16), steps, scale=scale).dtype == jnp.bfloat16
 
 
+hidden = jax.jit(llava.hidden, static_argnums=0)
+
+
 def logits(model, variables) -> np.ndarray:
     tokens = jnp.arange(24).reshape(2, 12) + 4
     images = np.random.default_rng(2).integers(0, 256, (2, 1, 16, 16, 3)).astype(np.uint8)
@@ -56,7 +59,7 @@ def logits(model, variables) -> np.ndarray:
         "segments": jnp.zeros_like(tokens),
         "media": {"image": {"values": images, "slots": jnp.full((2, 1), 2)}},
     }
-    states, _ = llava.hidden(model.config, variables, batch)
+    states, _ = hidden(model.config, variables, batch)
     return np.asarray(states @ llava.head(model.config, variables))
 
 
