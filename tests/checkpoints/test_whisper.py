@@ -2,6 +2,7 @@
 
 import struct
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_a_folder_of_whisper(theirs, heard, tmp_path):
     theirs.save_pretrained(tmp_path / "whisper")
     config, params = read_whisper_encoder(tmp_path / "whisper")
     assert (config.width, config.bins, config.positions, config.pool) == (16, 16, 50, 1)
-    found = WhisperEncoder(config).apply({"params": params}, heard[0])
+    found = jax.jit(WhisperEncoder(config).apply)({"params": params}, heard[0])
     np.testing.assert_allclose(found, heard[1], atol=1e-4, rtol=0)
 
 
@@ -118,7 +119,7 @@ def ct2_arrays(theirs) -> dict[str, np.ndarray]:
 def test_a_file_of_ctranslate2(theirs, heard, tmp_path):
     config, params = read_ct2_encoder(ct2_file(tmp_path / "model.bin", ct2_arrays(theirs)))
     assert (config.layers, config.heads, config.mlp_width, config.positions) == (2, 2, 24, 50)
-    found = WhisperEncoder(config).apply({"params": params}, heard[0])
+    found = jax.jit(WhisperEncoder(config).apply)({"params": params}, heard[0])
     np.testing.assert_allclose(found, heard[1], atol=1e-4, rtol=0)
 
 

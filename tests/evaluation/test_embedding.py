@@ -28,8 +28,9 @@ def test_an_embedding_does_not_depend_on_the_texts_beside_it(folder):
     written = texts(75)
     found = TextSimilarity(encoder).embed(written)
     single = TextSimilarity(encoder)
-    alone = [single.embed([text]) for text in written]
-    np.testing.assert_allclose(found, np.concatenate(alone), atol=1e-6)
+    some = [*range(6), *range(70, 75)]
+    alone = [single.embed([written[number]]) for number in some]
+    np.testing.assert_allclose(found[some], np.concatenate(alone), atol=1e-6)
     ids = np.asarray([encoder.tokenizer.encode(written[0]).ids])
     unpadded = embed_texts(encoder.config, encoder.variables, ids, np.ones(ids.shape, bool))
     np.testing.assert_allclose(found[:1], unpadded, atol=1e-6)

@@ -1,5 +1,7 @@
 """The audio encoders against implementations in torch with the same weights."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,8 +47,9 @@ def test_whisper_is_that_of_transformers(whisper):
     mel = np.random.default_rng(0).normal(size=(2, 100, 16)).astype(np.float32)
     with torch.no_grad():
         expected = theirs(torch.tensor(mel).mT).last_hidden_state.numpy()
-    np.testing.assert_allclose(ours.apply(variables, mel), expected, atol=1e-4, rtol=0)
-    every = ours.apply(variables, mel, jnp.array([100, 100]))
+    apply = jax.jit(ours.apply)
+    np.testing.assert_allclose(apply(variables, mel), expected, atol=1e-4, rtol=0)
+    every = apply(variables, mel, jnp.array([100, 100]))
     np.testing.assert_allclose(every, expected, atol=1e-4, rtol=0)
 
 
@@ -57,11 +60,12 @@ def test_what_whisper_hears_depends_on_real_frames_alone(whisper):
     frames = jnp.array([31, 44])
     other = np.array(mel)
     other[0, 33:], other[1, 46:] = 7, 9  # after two more frames, as far as an encoder sees
-    first, second = (np.asarray(ours.apply(variables, x, frames)) for x in (mel, other))
+    apply = jax.jit(ours.apply)
+    first, second = (np.asarray(apply(variables, x, frames)) for x in (mel, other))
     for row, steps in enumerate((16, 22)):
         np.testing.assert_allclose(first[row, :steps], second[row, :steps], atol=1e-6)
         count = int(frames[row]) + 2
-        alone = ours.apply(variables, mel[row : row + 1, :count], frames[row : row + 1])
+        alone = apply(variables, mel[row : row + 1, :count], frames[row : row + 1])
         np.testing.assert_allclose(first[row, :steps], alone[0, :steps], atol=1e-5)
     assert np.abs(first[0, 16:] - second[0, 16:]).max() > 0.1
 
@@ -125,16 +129,16 @@ def test_audio_vit_is_that_of_torch():
     rows = h.reshape(2, 2, 6, 16).mean(1)  # over frequencies
     pooled = functional.avg_pool1d(rows.mT, 2).mT / 50
     expected = functional.layer_norm(pooled, (16,)).detach().numpy()
-    np.testing.assert_allclose(ours.apply(variables, x), expected, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(jax.jit(ours.apply)(variables, x), expected, atol=1e-4, rtol=0)
 
 
 def test_the_spectrogram_of_a_sound_depends_on_no_room_after_it():
     config, ours, variables = vit(frames=96, bins=32)
+    spectrogram = jax.jit(partial(ours.apply, method="spectrogram"))
     sound = np.random.default_rng(3).normal(size=9000).astype(np.float32) / 9
     for room in (9000, 12_000, config.window):
         values = np.pad(sound, (0, room - 9000))[None]
-        method = dict(method="spectrogram")
-        found, _ = ours.apply(variables, values, jnp.array([[9000]]), **method)
+        found, _ = spectrogram(variables, values, jnp.array([[9000]]))
         count = fbank_frames(9000)
         expected = (fbank(sound, bins=32) + 5.081) / 4.4849
         np.testing.assert_allclose(found[0, :count], expected, atol=1e-5)

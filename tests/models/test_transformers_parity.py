@@ -120,7 +120,7 @@ def test_tower_equals_clip():
     expected = states[-2].numpy()
     np.testing.assert_allclose(found, expected[:, 1:], atol=1e-4 * np.abs(expected).max())
     whole = VisionTower(vision_config(layers=2, drop_first=False))
-    found = whole.apply({"params": params}, pixels)
+    found = jax.jit(whole.apply)({"params": params}, pixels)
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 

@@ -30,7 +30,8 @@ def test_spare_rows_leave_the_loss_and_the_logits(model):
     found = {}
     for name, loaded in (("all", model), ("tokenizer", cut)):
         found[name] = packed_logprobs(loaded.model, loaded.config, loaded.variables, batch)
-    states, _ = model.model.hidden(model.config, model.variables, batch)
+    hidden = jax.jit(model.model.hidden, static_argnums=0)
+    states, _ = hidden(model.config, model.variables, batch)
     head = model.model.head(model.config, model.variables)
     rows, places = np.nonzero(batch["loss_mask"])
     sources = {
