@@ -10,17 +10,19 @@ import pytest
 from browser import CHROMIUM, Browser
 
 from mllm.benchmarks.hear.report import REPORT
-from mllm.benchmarks.hear.report.conditions import condition_table, gap_grid, recognised_grid
+from mllm.benchmarks.hear.report.conditions import condition_table
+from mllm.benchmarks.hear.report.differences import gap_grid, recognised_grid
 from mllm.benchmarks.hear.report.facts import SHOWN, fact_grid
 from mllm.benchmarks.hear.report.finding import finding
 from mllm.benchmarks.hear.report.gallery import gallery_section
-from mllm.benchmarks.hear.report.layers import found_of, layer_section, word_grid
+from mllm.benchmarks.hear.report.layers import found_of, layer_section
 from mllm.benchmarks.hear.report.picked import KEPT, LOST, UNHEARD, picked
 from mllm.benchmarks.hear.report.rare import class_grid, set_table
 from mllm.benchmarks.hear.report.recognition import class_table, error_grid, families
 from mllm.benchmarks.hear.report.sections import sections
 from mllm.benchmarks.hear.report.study import Study
 from mllm.benchmarks.hear.report.trust import check_all, verdict
+from mllm.benchmarks.hear.report.words import word_grid
 from mllm.evaluation.statistics import paired_difference
 from mllm.reporting import collect, write_report
 from mllm.reporting.section import Drawing, Gallery, every

@@ -5,23 +5,29 @@ from collections.abc import Sequence
 from functools import partial
 
 from mllm.benchmarks.hear.probed import ALL
+from mllm.benchmarks.hear.report.differences import (
+    GAPS,
+    bias_grid,
+    gap_figure,
+    gap_grid,
+    recognised_grid,
+)
 from mllm.benchmarks.hear.report.layout import (
     CHANCE,
     CONDITION_STYLES,
     LEGEND,
     label,
 )
-from mllm.benchmarks.hear.report.study import Compared, Study, Subject
-from mllm.reporting.charts import Bar, Intervals, Span, intervals_figure
+from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.reporting.charts import Span
 from mllm.reporting.comparison import Entry
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.lines import Line, Lines, lines_figure
-from mllm.reporting.numbers import points, signed, signed_span
+from mllm.reporting.numbers import points
 from mllm.reporting.section import (
     Block,
     Details,
     Drawing,
-    Grid,
     Listing,
     Panel,
     Paragraph,
@@ -31,7 +37,6 @@ from mllm.reporting.section import (
 from mllm.reporting.standard import seed_rule
 from mllm.reporting.tables import Column, Row, Table
 
-GAPS = ("T-A", "C-A", "AT-A")
 _RULE = (
     "Percentages of yes-or-no questions that are right; chance is {}%. The question is the same in "
     "every condition, only what comes before it differs. In “other sound” a clip is played of "
@@ -149,90 +154,3 @@ def condition_figure(study: Study, one: Subject, theme: Theme = LIGHT):
     lines.append(Line("Chance", chance, CONDITION_STYLES["R"], reference=True))
     names = [label("relation", relation) for relation in relations]
     return lines_figure(names, [Lines(one.label, tuple(lines))], "", "accuracy in %", theme)
-
-
-def gap_figure(study: Study, one: Subject, theme: Theme = LIGHT):
-    """Draw the differences between label and sound of a model."""
-    relations, bars = study.values("relation"), []
-    for row, relation in enumerate(relations):
-        if (found := study.gap(one, relation, GAPS[0])) is not None:
-            span = tuple(100 * end for end in (found.difference, found.low, found.high))
-            style = study.comparison.style(one.method)
-            bars.append(Bar(row, span, style, filled=found.clear))
-    names = [label("relation", relation) for relation in relations]
-    panel = Intervals(one.label, tuple(bars))
-    return intervals_figure(names, [panel], "label less sound, in points", theme)
-
-
-def told(found: Compared | None) -> str:
-    """Return a difference with its interval, a dash for none."""
-    if found is None:
-        return "–"
-    return f"{signed(found.difference)} ({signed_span(found.low, found.high)})"
-
-
-def seeds_of(found: Compared | None) -> str:
-    """Return the difference in each seed, a dash where there is one seed."""
-    values = () if found is None else found.by_seed
-    return "–" if len(values) < 2 else ", ".join(map(signed, values))
-
-
-def gap_grid(study: Study) -> Grid:
-    """Return the differences between conditions by model and relation."""
-    rows = []
-    for one in study.models:
-        for relation in study.values("relation"):
-            found = [study.gap(one, relation, pair) for pair in GAPS]
-            if any(found):
-                name = f"{one.label}: {label('relation', relation).lower()}"
-                rows.append((name, *map(told, found), seeds_of(found[0])))
-    heads = ("Relation", *(label("condition", pair) for pair in GAPS), "Label less sound, by seed")
-    return Grid("Differences between conditions, in points", heads, tuple(rows))
-
-
-def recognised_grid(study: Study) -> Grid:
-    """Return what is known of recognised clips, by model and relation."""
-    rows = []
-    for one in study.models:
-        for relation in study.values("relation"):
-            measured = [
-                study.entry(one, "accuracy_recognised", relation=relation, condition="A"),
-                study.entry(one, "consistency", relation=relation, condition="T"),
-                study.entry(one, "consistency", relation=relation, condition="A"),
-            ]
-            if measured[1].value is None and measured[2].value is None:
-                continue
-            gap = study.entry(one, "gap_recognised", relation=relation, condition=GAPS[0])
-            name = f"{one.label}: {label('relation', relation).lower()}"
-            cells = [points(entry.value) for entry in measured]
-            rows.append((name, cells[0], signed(gap.value), *cells[1:]))
-    heads = (
-        "Relation",
-        "Sound, recognised",
-        "Label less sound, recognised",
-        "Consistency, label",
-        "Consistency, sound",
-    )
-    return Grid("Recognised clips", heads, tuple(rows))
-
-
-def bias_grid(study: Study) -> Grid:
-    """Return what a bias to yes makes of the answers, by row and condition."""
-    rows = []
-    for one in study.subjects:
-        for condition in study.values("condition"):
-            rate = study.entry(one, "yes_rate", condition=condition)
-            if rate.value is None:
-                continue
-            d_prime = study.entry(one, "d_prime", condition=condition).value
-            rows.append(
-                (
-                    f"{one.label}: {label('condition', condition).lower()}",
-                    points(study.entry(one, "balanced_accuracy", condition=condition).value),
-                    points(rate.value),
-                    "–" if d_prime is None else f"{d_prime:.2f}".replace("-", "−"),
-                    points(study.entry(one, "auc", condition=condition).value),
-                )
-            )
-    heads = ("Row", "Balanced accuracy", "Share of yes", "d′", "AUC")
-    return Grid("Bias over all relations", heads, tuple(rows))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from mllm.benchmarks.hear.probed import ALL
-from mllm.benchmarks.hear.report.conditions import seeds_of, told
+from mllm.benchmarks.hear.report.differences import seeds_of, told
 from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, GIVEN, label
 from mllm.benchmarks.hear.report.study import Compared, Study
 from mllm.reporting.charts import Bar, Intervals, intervals_figure

@@ -9,6 +9,7 @@ import numpy as np
 
 from mllm.benchmarks.hear.report.plane import plane_figure
 from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.benchmarks.hear.report.words import word_details
 from mllm.benchmarks.hear.representation.measure import NAME
 from mllm.benchmarks.hear.representation.said_heard import PLACES
 from mllm.evaluation.inspection import read_inspection
@@ -16,9 +17,8 @@ from mllm.reporting.charts import Span
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.layout import Style
 from mllm.reporting.lines import Line, Lines, lines_figure
-from mllm.reporting.numbers import points
-from mllm.reporting.section import Block, Details, Drawing, Grid, Panel, Paragraph, Section
-from mllm.reporting.text import clean_text, join_words
+from mllm.reporting.section import Block, Details, Drawing, Panel, Paragraph, Section
+from mllm.reporting.text import join_words
 
 Found = Mapping[str, Any]
 Measured = tuple[Subject, list[Found]]
@@ -52,11 +52,6 @@ _PLANE = (
     "marks are names, filled ones sounds, a line joins the two of a leaf, colours are the highest "
     "kinds. The mean of each is taken away."
 )
-_WORDS = (
-    "The words whose embeddings are nearest to the tokens of sounds, with the share of the tokens; "
-    "“name near”: the share of tokens with a piece of the name of their leaf among the five "
-    "nearest; “other names”: the mean of the same for the names of other leaves."
-)
 _MISSING = (
     "States were not measured for {}: evaluate the run again with --config.evaluation."
     "representation above 0."
@@ -89,9 +84,7 @@ def layer_section(study: Study) -> Section | None:
             _alignment(by_model),
             _planes(by_model),
         ]
-        for one, found in by_model:
-            words = (word_grid(found[0]), Paragraph(_WORDS, note=True))
-            blocks.append(Details(f"{one.label}: words nearest to the tokens of sounds", words))
+        blocks += [word_details(one.label, found[0]) for one, found in by_model]
     if missing := [one.label for one in study.models if one not in shown]:
         blocks.append(Paragraph(_MISSING.format(join_words(missing)), note=True))
     return Section("layers", "Where reasoning is lost", tuple(blocks), "Layers")
@@ -190,14 +183,3 @@ def _span(rows: Sequence[Found], *keys: str) -> Span | None:
     ]
     value, low, high = (*ends, math.nan, math.nan)[:3]
     return 100 * value, 100 * low, 100 * high
-
-
-def word_grid(found: Found) -> Grid:
-    """Return the words nearest to the tokens of the sounds of each leaf."""
-    rows = []
-    for row in found["words"]:
-        words = ", ".join(f"{clean_text(w, 20)} {points(share)}" for w, share in row["words"])
-        near = (points(row["named"]), points(row["others"]))
-        rows.append((clean_text(row["leaf"], 40), f"{row['n']:,}", *near, words))
-    heads = ("Leaf", "Tokens", "Name near", "Other names", "Nearest words")
-    return Grid("Nearest words", heads, tuple(rows), words=(4,))
