@@ -21,7 +21,7 @@ from mllm.studies.weights import what_trains
 from mllm.training import optimizers
 from mllm.training.state import TrainState
 from mllm.training.step import make_train_step
-from mllm.unlearning import get_objective
+from mllm.unlearning import Objective, get_objective
 
 QUESTIONS, CHOICES = 5, 4  # about one picture
 INSTRUCTION = 64  # tokens of the text under which a picture is read
@@ -48,12 +48,12 @@ def training_step(config, method: str, mesh: Mesh, rows: int):
         trainable["lora"] = jax.eval_shape(partial(init_lora, **options), params, jax.random.key(0))
     if rest := {name: tree for name, tree in kept.items() if name not in parts}:
         frozen = {"params": rest}
-    elif "divergence" in objective.needs:
+    elif objective.compares:
         frozen = {"reference": {"params": kept}}
     counter = jax.ShapeDtypeStruct((), jnp.int32)
     state = TrainState(counter, trainable, jax.eval_shape(optimizer.init, trainable))
     looked_at = MODELS[family].instructed and ENCODERS not in parts
-    batch = _rows(config, shape, rows, mesh, looked_at, referenced=objective.reference == "parent")
+    batch = _rows(config, shape, rows, mesh, looked_at, objective)
     step = make_train_step(MODELS[family], shape, objective, optimizer, mesh=mesh)
     return step, (_placed(state, mesh), _placed(frozen, mesh), batch)
 
@@ -101,7 +101,7 @@ def evaluation_calls(config, mesh: Mesh, pictures: int) -> dict[str, tuple]:
     }
 
 
-def _rows(config, shape, rows: int, mesh: Mesh, looked_at: bool, *, referenced: bool) -> dict:
+def _rows(config, shape, rows: int, mesh: Mesh, looked_at: bool, objective: Objective) -> dict:
     """Return a batch as ``mllm.data.packing.collate`` makes it, with one picture per row."""
     tokens, supervised, answers = (config.rows[k] for k in ("tokens", "supervised", "answers"))
     arrays = {
@@ -112,8 +112,10 @@ def _rows(config, shape, rows: int, mesh: Mesh, looked_at: bool, *, referenced: 
         "answers": ((rows, answers), jnp.int32),
         "media": _one_image(rows, shape, looked_at),
     }
-    if referenced:
+    if objective.reference == "parent":
         arrays["reference_logprobs"] = ((rows, answers), jnp.float32)
+    if objective.twin:
+        arrays["twins"] = ((rows, answers), jnp.int32)
     return _arrays(mesh, **arrays)
 
 

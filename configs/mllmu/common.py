@@ -6,7 +6,13 @@ from ml_collections.config_dict import placeholder
 from configs import common
 from configs.common import stage
 
-__all__ = ["get_config", "method", "stage"]
+# The term that keeps what is to be retained: "none", "nll" or "kl" (``mllm.unlearning.retain``).
+NO_RETAIN = dict(retain="none", retain_weight=1.0)
+
+# Methods whose rates were not chosen on validation profiles.
+UNTUNED = ("simnpo", "wga", "satimp", "undial", "ce_u", "kl_uniform", "rmu", "idk", "dpo")
+
+__all__ = ["UNTUNED", "get_config", "method", "stage"]
 
 
 def method(options: dict | None = None, **values) -> ConfigDict:
@@ -42,8 +48,19 @@ def get_config() -> ConfigDict:
             kl_min=method(
                 dict(retain_weight=1.0, kl_weight=1.0, kl_reduction="per_token", order="joint")
             ),
-            npo=method(dict(beta=0.1, form="sequence", retain_weight=0.0)),
+            npo=method(dict(beta=0.1, form="sequence", retain="nll", retain_weight=0.0)),
             prompting=method(),
+            simnpo=method(dict(beta=4.5, margin=0.0, form="paper", **NO_RETAIN)),
+            wga=method(dict(beta=1.0, form="paper", **NO_RETAIN)),
+            satimp=method(dict(beta1=5.0, beta2=1.0, form="paper", **NO_RETAIN)),
+            undial=method(dict(beta=10.0, **NO_RETAIN)),
+            ce_u=method(dict(skip=0, **NO_RETAIN)),
+            kl_uniform=method(dict(direction="to_uniform", **NO_RETAIN)),
+            rmu=method(
+                dict(layer=2, length=2.0, form="paper", retain="states", retain_weight=1.0, seed=0)
+            ),
+            idk=method(dict(retain="nll", retain_weight=1.0)),
+            dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
         )
     )
     config.evaluation.update(

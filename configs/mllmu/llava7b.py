@@ -28,8 +28,9 @@ def get_config(arg: str = "full"):
     recipe = dict(trainable="lora", warmup=10, decay="linear", rows=8)
     config.vanilla = common.stage(epochs=5, learning_rate=2e-4, **recipe)
     config.replay = False  # the decoder knows the celebrities as well as it ever did
-    for name in ("ga", "grad_diff", "kl_min", "npo"):
+    for name in ("ga", "grad_diff", "kl_min", "npo", *common.UNTUNED):
         config.methods[name].update(epochs=1, learning_rate=1e-4, **recipe)
+    config.methods.rmu.options.layer = 7
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
     if arg == "small":
         config.benchmark.limit.update(forget=3, retain=9, celebrity=3)

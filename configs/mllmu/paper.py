@@ -43,6 +43,8 @@ def get_config(arg: str, *, pretrained: str, targets: str, end_token: bool, toke
     config.replay = False  # celebrities are never trained on
     for name in ("ga", "grad_diff", "kl_min", "npo"):
         config.methods[name].update(epochs=1, **recipe)
+    for name in common.UNTUNED:  # none is in the published code
+        config.methods[name].update(epochs=1, **recipe)
     # The published schedule spans an epoch and is advanced once per epoch, so it is constant.
     for name in ("grad_diff", "kl_min"):
         config.methods[name].decay = "constant"

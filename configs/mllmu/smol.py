@@ -42,6 +42,8 @@ def get_config(arg: str = "few"):
     unlearn = dict(trainable="lora", rows=3 if few else 32, warmup=0, decay="constant")
     for name, epochs in (("ga", 1), ("grad_diff", 2), ("kl_min", 2), ("npo", 2)):
         config.methods[name].update(epochs=epochs, learning_rate=1e-3, **unlearn)
+    for name in common.UNTUNED:
+        config.methods[name].update(epochs=2, learning_rate=1e-3, **unlearn)
     config.methods.npo.options.beta = 0.5
     config.lora.update(rank=16, targets=r"decoder/layers/\w+$")
     config.evaluation.update(rows=20 if few else 160)

@@ -49,5 +49,7 @@ def get_config():
     methods.kl_min.update(epochs=1, learning_rate=1.5e-3, **unlearn)
     methods.npo.update(epochs=1, learning_rate=1.1e-3, **unlearn)
     methods.npo.options.beta = 1.0  # answers are a few tokens long: 0.1 lets them fall without end
+    for name in common.UNTUNED:
+        methods[name].update(epochs=1, learning_rate=1e-3, **unlearn)
     config.checkpoint_every = 400
     return config

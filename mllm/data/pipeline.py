@@ -44,6 +44,8 @@ class Pipeline:
         objective reads; empty if it reads none.
       alike: whether rows of like length share a batch, which then holds less padding; they are
         sorted within ``POOL`` batches, for the schedule "all".
+      twin: role of examples of which each stands in the batch of the primary example of its name,
+        and nowhere else; "" for none. Batches then hold ``twins``.
       reference: f32[len(examples)] summed log-probabilities under the reference, or None.
     """
 
@@ -59,6 +61,8 @@ class Pipeline:
     alike: bool = False
     reference: np.ndarray | None = None
     sounds: Sounds | None = None
+    twin: str = ""
+    _twins: dict[str, Tokenized] = field(init=False)  # by name
     _plans: dict[int, list] = field(default_factory=dict)  # of the last epochs asked for
     _starts: list[int] = field(default_factory=lambda: [0])  # first steps of epochs known so far
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,6 +75,10 @@ class Pipeline:
                     f"example {example.name} has role {example.role!r}; the objective knows "
                     f"{sorted(self.roles)}"
                 )
+        self._twins = {e.name: e for e in self.examples if e.role == self.twin} if self.twin else {}
+        for example in self.examples if self.twin else ():
+            if example.role == self.primary and example.name not in self._twins:
+                raise ValueError(f"example {example.name} has no twin of role {self.twin!r}")
 
     def epoch(self, number: int) -> list[Rows]:
         """Return the batches of an epoch: lists of rows of examples."""
@@ -95,14 +103,15 @@ class Pipeline:
                 plan = [plan[i] for i in rng.permutation(len(plan))]
         else:
             primary = shuffled_rows([e for e in self.examples if e.role == self.primary])
-            others = shuffled_rows([e for e in self.examples if e.role != self.primary])
+            apart = {self.primary, self.twin}
+            others = shuffled_rows([e for e in self.examples if e.role not in apart])
             if self.schedule == "primary":
-                plan = batches(primary, self.rows)
+                plan = self._with_twins(primary, self.rows)
             elif self.schedule == "sequential":
-                plan = batches(primary, self.rows) + batches(others, self.rows)
+                plan = self._with_twins(primary, self.rows) + batches(others, self.rows)
             else:
                 half = max(1, self.rows // 2)
-                pairs = batches(primary, half)
+                pairs = self._with_twins(primary, half)
                 drawn = [
                     [others[(i * half + j) % len(others)] for j in range(half)]
                     for i in range(len(pairs))
@@ -111,6 +120,26 @@ class Pipeline:
         # Steps are asked for nearly in order; around the end of an epoch, two plans are in use.
         self._plans = {n: kept for n, kept in self._plans.items() if n == number - 1}
         self._plans[number] = plan
+        return plan
+
+    def _with_twins(self, primary: Rows, size: int) -> list[Rows]:
+        """Cut rows into batches of at most ``size``, which also hold the twins of their examples.
+
+        Raises:
+          ValueError: a row and those of its twins are more than ``size``.
+        """
+        plan: list[Rows] = []
+        for row in primary:
+            twins = [self._twins[example.name] for example in row] if self.twin else []
+            group = [row, *pack(twins, self.shape)]
+            if len(group) > size:
+                raise ValueError(
+                    f"{row[0].name}: a row and its twins fill {len(group)} rows, but a batch has "
+                    f"{size} for them: raise the stage's rows"
+                )
+            if not plan or len(plan[-1]) + len(group) > size:
+                plan.append([])
+            plan[-1] += group
         return plan
 
     def steps(self, epochs: int) -> int:
@@ -128,11 +157,21 @@ class Pipeline:
         if self.sounds is not None:
             heard = self.sounds.lay_out(rows, self.rows, self.source, rng, self.examples)
             batch["media"] = {**batch.get("media", {}), "audio": heard}
+        if self.twin:
+            batch["twins"] = self._twins_of(batch["answers"], rows)
         if self.reference is not None:
             known = batch["answers"] >= 0
             values = np.where(known, self.reference[batch["answers"]], 0.0)
             batch["reference_logprobs"] = values.astype(np.float32)
         return batch
+
+    def _twins_of(self, answers: np.ndarray, rows: Rows) -> np.ndarray:
+        """Return i32 like ``answers``: the number of the twin of each primary example, or -1."""
+        twins = np.full_like(answers, -1)
+        for r, row in enumerate(rows):
+            for s, example in enumerate(row if row[0].role == self.primary else ()):
+                twins[r, s] = self._twins[example.name].index
+        return twins
 
     def once_over(self, role: str) -> Iterator[dict]:
         """Yield batches that hold every example of a role once."""

@@ -3,6 +3,8 @@
 B rows, T tokens, L layers, D width, V vocabulary.
 """
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 
@@ -22,16 +24,36 @@ def layer_states(model, config, variables: Variables, batch: Batch) -> jax.Array
       batch: ``tokens``, ``positions``, ``segments`` i32[B, T] and, if it shows any, ``media`` (see
         ``mllm.models.multimodal``).
     """
+    return jnp.stack(list(_each_state(model, config, variables, batch, config.decoder.layers)))
+
+
+def states_after(model, config, variables: Variables, batch: Batch, layers: int) -> jax.Array:
+    """Return float[B, T, D], what the first ``layers`` layers make of a batch, as ``layer_states``
+    do; layers after them are not run, and nothing is dropped.
+
+    Raises:
+      ValueError: the decoder has no such layer.
+    """
+    most = config.decoder.layers
+    if not 1 <= layers <= most:
+        raise ValueError(f"layer is {layers}, but the decoder has layers 1 to {most}")
+    *_, last = _each_state(model, config, variables, batch, layers)
+    return last
+
+
+def _each_state(
+    model, config, variables: Variables, batch: Batch, layers: int
+) -> Iterator[jax.Array]:
+    """Yield the embeddings, then the states after each of the first ``layers`` layers."""
     shape, positions = config.decoder, batch["positions"]
     media = model.encode_media(config, variables, batch.get("media", {}))
     x = place_all(_embed(config, variables, batch["tokens"]), media)
     structure = causal(positions, batch["segments"])
     angles = rope_angles(positions, shape.head_dim, shape.rope_theta, shape.rope_scaling)
-    states = [x]
-    for layer in split_layers(variables)["layers"]:
+    yield x
+    for layer in split_layers(variables)["layers"][:layers]:
         x, _ = Block(shape, parent=None).apply(layer, x, angles, structure)
-        states.append(x)
-    return jnp.stack(states)
+        yield x
 
 
 def embedding_table(config, variables: Variables) -> jax.Array:

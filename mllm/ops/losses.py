@@ -3,7 +3,7 @@
 N positions, D width, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +53,32 @@ def token_kl(
     return _in_chunks(divergence, (hidden_p, hidden_q), chunk)
 
 
+def token_values(
+    function: Callable[..., jax.Array],
+    inputs: Mapping[str, jax.Array],
+    heads: Mapping[str, jax.Array],
+    *,
+    chunk: int = 1024,
+) -> jax.Array:
+    """Compute a value of each token, float32[N].
+
+    Args:
+      function: takes the names of ``inputs`` as keywords, and returns float32[n] for n positions.
+      inputs: arrays [N, ...] by name.
+      heads: float[D, V] of those inputs that are states float[N, D] and of which the function is
+        given the logits float32[n, V].
+      chunk: as in ``token_logprobs``.
+    """
+    names = tuple(inputs)
+
+    def value(*arrays):
+        given = dict(zip(names, arrays, strict=True))
+        given.update({name: _logits(given[name], head) for name, head in heads.items()})
+        return function(**given)
+
+    return _in_chunks(value, tuple(inputs[name] for name in names), chunk)
+
+
 def gather_states(states: jax.Array, sources: jax.Array) -> jax.Array:
     """Return the states float[B * M, D] at places ``sources`` i32[B, M] of float[B, T, D]."""
     chosen = jnp.take_along_axis(states, sources[:, :, None], axis=1)
@@ -70,9 +96,14 @@ def supervised_logprobs(states: jax.Array, head: jax.Array, batch: dict) -> jax.
     Returns:
       float32[B, M]; meaningless where there is no target.
     """
+    wanted = wanted_tokens(batch)
+    return token_logprobs(states, head, wanted).reshape(batch["targets"].shape)
+
+
+def wanted_tokens(batch: dict) -> jax.Array:
+    """Return i32[B * M], the supervised tokens of packed rows; any token where there is none."""
     targets = jnp.minimum(batch["targets"], batch["tokens"].shape[1] - 1)
-    wanted = jnp.take_along_axis(batch["tokens"], targets, axis=1)
-    return token_logprobs(states, head, wanted.reshape(-1)).reshape(wanted.shape)
+    return jnp.take_along_axis(batch["tokens"], targets, axis=1).reshape(-1)
 
 
 def _logits(hidden: jax.Array, head: jax.Array) -> jax.Array:

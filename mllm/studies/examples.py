@@ -78,6 +78,7 @@ def make_pipeline(
         schedule=objective.rows,
         primary=objective.primary,
         roles=objective.roles,
+        twin=objective.twin,
         alike=schedule.alike,
         sounds=Sounds.of(
             examples,

@@ -6,8 +6,9 @@ import hashlib
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import jax
@@ -32,7 +33,7 @@ FREE = 2  # times what features take that a disk must have left
 
 
 def kept_logprobs(
-    folder: Path, reference: Loaded, pipeline: Pipeline, role: str, depends_on: str
+    folder: Path, reference: Loaded, pipeline: Pipeline, roles: Sequence[str], depends_on: str
 ) -> np.ndarray:
     """Return ``reference_logprobs``, kept in ``folder``, so that a resumed run makes no reference
     pass.
@@ -49,7 +50,7 @@ def kept_logprobs(
         if found is not None:
             return found
         tell(f"{path}: is damaged or of another run; its values are computed again")
-    found = reference_logprobs(reference, pipeline, role)
+    found = reference_logprobs(reference, pipeline, roles)
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -73,9 +74,9 @@ def _bound(values: np.ndarray, depends_on: str) -> str:
     return hashlib.sha256(depends_on.encode() + values.tobytes()).hexdigest()
 
 
-def reference_logprobs(reference: Loaded, pipeline: Pipeline, role: str) -> np.ndarray:
-    """Return float32[examples], the summed log-probability of the answer of each example of a
-    role.
+def reference_logprobs(reference: Loaded, pipeline: Pipeline, roles: Sequence[str]) -> np.ndarray:
+    """Return float32[examples], the summed log-probability of the answer of each example of some
+    roles, 0 of the others.
     """
     mesh = mesh_of(reference.variables)
 
@@ -86,7 +87,7 @@ def reference_logprobs(reference: Loaded, pipeline: Pipeline, role: str) -> np.n
         return segment_sums(values, batch["segments"], batch["answers"].shape[1])
 
     found = np.zeros(len(pipeline.examples), np.float32)
-    for batch in pipeline.once_over(role):
+    for batch in chain.from_iterable(map(pipeline.once_over, roles)):
         known = batch["answers"] >= 0
         values = fetch(sums(reference.variables, place_rows(batch, mesh)))[: len(known)]
         found[batch["answers"][known]] = values[known]

@@ -204,11 +204,11 @@ def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:
 
 
 def reference_weights(stage: Stage, start: Loaded) -> dict:
-    """Return {"reference": variables} for a divergence from weights that themselves train, else {}.
+    """Return {"reference": variables} to compare with weights that themselves train, else {}.
 
     An adapter needs none: the weights without it are the reference.
     """
-    if "divergence" not in stage.objective.needs or stage.schedule.trainable == "lora":
+    if not stage.objective.compares or stage.schedule.trainable == "lora":
         return {}
     return {"reference": jax.tree.map(jnp.copy, start.variables)}
 
@@ -227,13 +227,12 @@ def add_precomputed(
     if isinstance(pipeline, Singles):
         return
     objective = stage.objective
-    if objective.reference is not None and "divergence" not in objective.needs:
+    if objective.reference is not None:
         model = start if objective.reference == PARENT else reference[0]
         # The identity holds data, weights and processors of all that a run starts from.
         depends_on = run.record()["identity"]
-        pipeline.reference = kept_logprobs(
-            run.folder, model, pipeline, objective.primary, depends_on
-        )
+        roles = [role for role in (objective.primary, objective.twin) if role]
+        pipeline.reference = kept_logprobs(run.folder, model, pipeline, roles, depends_on)
     instructed = start.processor.config.instructed
     if weights.encoders_stay if instructed else weights.media_stay:
         made = made_of_pictures(start, pipeline, run.folder.parent / FOLDER)

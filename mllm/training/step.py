@@ -14,8 +14,15 @@ from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.folder import combine
 from mllm.models.fusion import balance_loss
+from mllm.models.states import states_after
 from mllm.ops.attention import kernels_for
-from mllm.ops.losses import gather_states, supervised_logprobs, token_kl
+from mllm.ops.losses import (
+    gather_states,
+    supervised_logprobs,
+    token_kl,
+    token_values,
+    wanted_tokens,
+)
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import shardings
@@ -115,8 +122,8 @@ def make_train_step(
     added to the objective's loss.
 
     ``frozen`` holds the collections that do not change ({"params": ...} under LoRA or where only
-    parts train, else {}) and, where the objective asks for a divergence and the base cannot serve
-    as reference, {"reference": variables}. Metrics are (sum, count) pairs.
+    parts train, else {}) and, where the objective compares with its reference and the base cannot
+    serve as it, {"reference": variables}. Metrics are (sum, count) pairs.
 
     Args:
       optimizer: of ``mllm.training.optimizers.make_optimizer``; its state holds the learning rate.
@@ -135,6 +142,11 @@ def make_train_step(
     mesh = mesh or one_device()
     balance = getattr(config, "balance", 0.0)
 
+    def states_at_tokens(layer: int, variables: dict, batch: Batch) -> jax.Array:
+        states = states_after(model, config, variables, batch, layer)
+        places = jnp.minimum(batch["targets"], states.shape[1] - 1)
+        return gather_states(states, places)
+
     def values_of(trainable: dict, frozen: dict, batch: Batch, **options) -> dict:
         variables = combine(frozen, trainable)
         values, shown = {}, batch
@@ -142,7 +154,8 @@ def make_train_step(
             batch, options, values = weighed(model, config, variables, batch, **options)
         if "outputs" in objective.needs:
             values["outputs"] = model.outputs(config, variables, batch, **options)
-        if not {"token_logprobs", "divergence"} & set(objective.needs):
+        wanted = [name for name in objective.needs if name in objective.values]
+        if not {"token_logprobs", "divergence", *wanted} & set(objective.needs):
             return values
         states = predicting_states(model, config, variables, batch, **options)
         head = model.head(config, variables)
@@ -150,15 +163,33 @@ def make_train_step(
             values["token_logprobs"] = scatter_values(
                 supervised_logprobs(states, head, batch), batch
             )
-        if "divergence" in objective.needs:
+        kept = reference_head = reference = None
+        if objective.compares:
             # Under LoRA the base without the adapter is the reference: no second copy of the
             # weights.
             reference = frozen.get("reference", {"params": frozen.get("params")})
             kept = jax.lax.stop_gradient(predicting_states(model, config, reference, shown))
             reference_head = jax.lax.stop_gradient(model.head(config, reference))
+        if "divergence" in objective.needs:
             values["divergence"] = scatter_values(
                 token_kl(kept, reference_head, states, head), batch
             )
+        if wanted:
+            heads = {"logits": head, "reference_logits": reference_head}
+            given = {"logits": states, "reference_logits": kept, "targets": wanted_tokens(batch)}
+            if objective.layer is not None:
+                given["states"] = states_at_tokens(objective.layer, variables, batch)
+                if objective.compares:
+                    found = states_at_tokens(objective.layer, reference, shown)
+                    given["reference_states"] = jax.lax.stop_gradient(found)
+        for name in wanted:
+            read = objective.reads[name]
+            found = token_values(
+                objective.values[name],
+                {one: given[one] for one in read},
+                {one: heads[one] for one in read if one in heads},
+            )
+            values[name] = scatter_values(found, batch)
         return values
 
     def loss_of(values: dict, batch: Batch):

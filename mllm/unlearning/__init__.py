@@ -6,11 +6,20 @@ from collections.abc import Callable
 from mllm.registry import lookup
 from mllm.training.nll import nll
 from mllm.training.objective import Batch, Loss, Metrics, Objective
+from mllm.unlearning.ce_u import ce_u
+from mllm.unlearning.dpo import dpo
 from mllm.unlearning.ga import ga
 from mllm.unlearning.grad_diff import grad_diff
+from mllm.unlearning.idk import idk
 from mllm.unlearning.kl_min import kl_min
+from mllm.unlearning.kl_uniform import kl_uniform
 from mllm.unlearning.npo import npo
 from mllm.unlearning.prompting import prompting
+from mllm.unlearning.rmu import rmu
+from mllm.unlearning.satimp import satimp
+from mllm.unlearning.simnpo import simnpo
+from mllm.unlearning.undial import undial
+from mllm.unlearning.wga import wga
 
 OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "nll": nll,
@@ -19,6 +28,15 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "kl_min": kl_min,
     "npo": npo,
     "prompting": prompting,
+    "simnpo": simnpo,
+    "wga": wga,
+    "satimp": satimp,
+    "undial": undial,
+    "ce_u": ce_u,
+    "kl_uniform": kl_uniform,
+    "rmu": rmu,
+    "idk": idk,
+    "dpo": dpo,
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]

@@ -61,4 +61,4 @@ def kl_min(
         value = -mean(forget_nll) + retain_weight * mean(retain_nll) + kl_weight * reduced
         return value, {"forget_nll": forget_nll, "retain_nll": retain_nll, "kl": kl}
 
-    return Objective(loss, rows=order, roles=ROLES, primary=FORGET, reference="parent")
+    return Objective(loss, rows=order, roles=ROLES, primary=FORGET)

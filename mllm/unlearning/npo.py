@@ -5,16 +5,17 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from mllm.ops.segments import segment_sums
 from mllm.training.objective import Batch, Objective
 from mllm.training.reductions import masked_total, mean
-from mllm.unlearning.roles import FORGET, RETAIN, ROLES, role_answers, role_tokens
+from mllm.unlearning.retain import with_retain
+from mllm.unlearning.roles import FORGET, answer_sums, role_tokens
 
 
 def npo(
     beta: float = 0.1,
     form: Literal["sequence", "batch_mean"] = "sequence",
     retain_weight: float = 0.0,
+    retain: Literal["none", "nll", "kl"] = "nll",
 ) -> Objective:
     """Push the answers to forget below a reference model, and stop pushing once they are there.
 
@@ -27,54 +28,35 @@ def npo(
     CE_ref))`` with CE the mean over all answer tokens of the batch, and a retain-tuned model as
     reference. There the factor makes the limit gradient ascent on the token mean.
 
-    Metrics: ``forget_nll``; ``forget_margin``, the mean over answers of ``logp - logp_ref``;
-    ``retain_nll`` where there is a retain term.
+    Metrics: ``forget_margin``, the mean over answers of ``logp - logp_ref``, and those of
+    ``with_retain``.
 
     Args:
       beta: inverse temperature, > 0. The paper uses 0.1; the published code of MLLMU-Bench 0.4.
       form: see above.
-      retain_weight: weight of the likelihood of the answers to retain, >= 0. With 0 no retain row
-        is asked for.
+      retain_weight, retain: of ``with_retain``. With weight 0 no retain row is asked for.
 
     Raises:
-      ValueError: ``beta`` is not positive, ``retain_weight`` is negative, or ``form`` is unknown.
+      ValueError: ``beta`` is not positive, ``form`` is unknown, or of ``with_retain``.
     """
     if beta <= 0:
         raise ValueError(f"npo needs beta > 0, got {beta}; beta -> 0 is the objective 'ga'")
-    if retain_weight < 0:
-        raise ValueError(f"npo needs retain_weight >= 0, got {retain_weight}")
     if form not in ("sequence", "batch_mean"):
         raise ValueError(f"npo: form is {form!r}, expected 'sequence' or 'batch_mean'")
 
     def loss(token_logprobs: jax.Array, batch: Batch):
-        forget_tokens = role_tokens(batch, FORGET)
-        present = role_answers(batch, FORGET)
-        supervised = jnp.where(forget_tokens > 0, token_logprobs, 0)
-        logprobs = segment_sums(supervised, batch["segments"], present.shape[1])
+        logprobs, _, present = answer_sums(token_logprobs, batch, FORGET)
         margin = logprobs - batch["reference_logprobs"]
         forget_margin = masked_total(margin, present)
         if form == "sequence":
             value = mean(masked_total(-2 / beta * jax.nn.log_sigmoid(-beta * margin), present))
         else:
-            in_answers = forget_tokens * (batch["segments"] > 0)
+            in_answers = role_tokens(batch, FORGET) * (batch["segments"] > 0)
             per_token = mean((forget_margin[0], jnp.sum(in_answers)))
             # without a forget row the constant (2 / beta) log 2 would be reported as a loss
             there = jnp.sum(present) > 0
             value = jnp.where(there, -2 / beta * jax.nn.log_sigmoid(-beta * per_token), 0)
-        metrics = {
-            "forget_nll": masked_total(-token_logprobs, forget_tokens),
-            "forget_margin": forget_margin,
-        }
-        if retain_weight > 0:
-            retain_nll = masked_total(-token_logprobs, role_tokens(batch, RETAIN))
-            value = value + retain_weight * mean(retain_nll)
-            metrics["retain_nll"] = retain_nll
-        return value, metrics
+        return value, {"forget_margin": forget_margin}
 
-    return Objective(
-        loss,
-        rows="joint" if retain_weight > 0 else "primary",
-        roles=ROLES,
-        primary=FORGET,
-        reference="parent" if form == "sequence" else "retain_only",
-    )
+    reference = "parent" if form == "sequence" else "retain_only"
+    return with_retain(loss, "npo", retain, retain_weight, reference=reference)

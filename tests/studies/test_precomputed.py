@@ -44,17 +44,17 @@ def test_what_has_no_room_is_not_kept(model, memory, tmp_path, monkeypatch):
 
 def test_reference_values_are_kept_and_follow_what_they_depend_on(model, tmp_path, monkeypatch):
     pipeline = make_pipeline(model)
-    found = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+    found = precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "one")
     forget = [example.index for example in pipeline.examples if example.role == FORGET]
     assert forget and (found[forget] < 0).all()
     calls = []
     monkeypatch.setattr(
         precomputed, "reference_logprobs", lambda *arguments: calls.append(1) or found + 1
     )
-    again = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+    again = precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "one")
     np.testing.assert_array_equal(again, found)
     assert not calls
-    other = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "two")
+    other = precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "two")
     np.testing.assert_array_equal(other, found + 1)
     assert calls == [1]
 
@@ -88,9 +88,9 @@ def test_damaged_or_foreign_reference_values_are_computed_again(
     monkeypatch.setattr(precomputed, "reference_logprobs", lambda *arguments: right.copy())
     path = tmp_path / precomputed.FILE
     for name, damage in DAMAGES.items():
-        precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+        precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "one")
         damage(path)
         capsys.readouterr()
-        again = precomputed.kept_logprobs(tmp_path, model, pipeline, FORGET, "one")
+        again = precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "one")
         np.testing.assert_array_equal(again, right, err_msg=name)
         assert f"{path}: is damaged or of another run" in capsys.readouterr().err, name

@@ -15,7 +15,14 @@ from mllm.data.pictures import Pictures
 from mllm.data.pipeline import Pipeline
 from mllm.data.tokenized import Tokenized
 from mllm.models import llava
-from mllm.ops.losses import supervised_logprobs, token_kl
+from mllm.models.states import states_after
+from mllm.ops.losses import (
+    gather_states,
+    supervised_logprobs,
+    token_kl,
+    token_values,
+    wanted_tokens,
+)
 from mllm.ops.segments import segment_sums
 from mllm.training.step import predicting_states, scatter_values
 from mllm.unlearning import OBJECTIVES, get_objective
@@ -27,8 +34,9 @@ SHAPE = RowShape(tokens=48, supervised=20, answers=4)
 # The question is supervised too: its first token is predicted across the end of the prefix.
 QUESTIONS = RowShape(tokens=48, supervised=44, answers=4, loss_on="all")
 MOST, ROWS = 24, 12  # examples, and so rows of their own; shared rows, some of them padding
-# What needs no weights of its own (``prompting``) has nothing to compute.
-TRAINED = {n: o for n in OBJECTIVES if (o := get_objective(n)).loss is not None}
+# What needs no weights of its own (``prompting``) has nothing to compute; twins have their own test
+# (tests/data/test_refusals.py).
+TRAINED = {n: o for n in OBJECTIVES if (o := get_objective(n)).loss is not None and not o.twin}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +138,28 @@ def outcome(model, other):
                 for p in (params, other)
             )
             head, kept_head = (llava.head(model.config, {"params": p}) for p in (params, other))
+            places = jnp.minimum(batch["targets"], batch["tokens"].shape[1] - 1)
+            taught, taught_kept = (
+                gather_states(states_after(llava, model.config, {"params": p}, batch, 2), places)
+                for p in (params, other)
+            )
+            given = {"logits": states, "reference_logits": kept, "states": taught}
+            given |= {"reference_states": taught_kept, "targets": wanted_tokens(batch)}
+            heads = {"logits": head, "reference_logits": kept_head}
+            more = {
+                f"{method} {name}": scatter_values(
+                    token_values(
+                        objective.values[name],
+                        {one: given[one] for one in read},
+                        {one: heads[one] for one in read if one in heads},
+                    ),
+                    batch,
+                )
+                for method, objective in TRAINED.items()
+                for name, read in objective.reads.items()
+            }
             return {
+                **more,
                 "token_logprobs": scatter_values(supervised_logprobs(states, head, batch), batch),
                 "divergence": scatter_values(token_kl(kept, kept_head, states, head), batch),
             }
@@ -138,11 +167,14 @@ def outcome(model, other):
         values, pull = jax.vjp(values_of, params)
         sums = segment_sums(values["token_logprobs"], batch["segments"], batch["answers"].shape[1])
         losses, cotangents = [], []
-        for objective in TRAINED.values():
+        for method, objective in TRAINED.items():
 
-            def loss(values, objective=objective):
+            def loss(values, method=method, objective=objective):
+                own = {name: values[f"{method} {name}"] for name in objective.values}
                 needed = {
-                    n: v for n, v in (values | {"batch": batch}).items() if n in objective.needs
+                    n: v
+                    for n, v in (values | own | {"batch": batch}).items()
+                    if n in objective.needs
                 }
                 return objective.loss(**needed)[0]
 

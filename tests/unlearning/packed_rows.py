@@ -7,12 +7,20 @@ import numpy as np
 
 @dataclass
 class Answer:
-    """One answer: log-probability and divergence of its tokens (float64), role, reference."""
+    """One answer: log-probability and divergence of its tokens (float64), role, reference.
+
+    ``divergence`` also stands for any other value of the tokens. ``frozen`` are log-probabilities
+    through which no gradient flows: they stay when ``logprobs`` are changed.
+    """
 
     logprobs: np.ndarray
     divergence: np.ndarray
     forget: bool
     reference: float
+    frozen: np.ndarray = None
+
+    def __post_init__(self):
+        self.frozen = self.logprobs.copy()
 
 
 def draw_answers(seed: int, forget: int = 4, retain: int = 3) -> list[Answer]:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from packed_rows import draw_answers, pack, token_mean
 
 from mllm.ops.segments import segment_sums
@@ -32,6 +33,32 @@ def per_answer_kl(retain):
     return sum(answer.divergence.sum() for answer in retain) / max(len(retain), 1)
 
 
+def simnpo_terms(forget, beta, offset):
+    means = np.array([-answer.logprobs.mean() for answer in forget])
+    return -2 / beta * scipy.special.log_expit(beta * means - offset)
+
+
+def weighed(forget, weigh):
+    """Weighed log-probabilities of each answer's tokens; the weights are numbers, not functions."""
+    return [weigh(np.exp(answer.frozen)) * answer.logprobs for answer in forget]
+
+
+def per_answer(several, reduce=np.sum):
+    return np.mean([reduce(values) for values in several]) if len(several) else 0.0
+
+
+def per_token(several):
+    return np.concatenate(several).mean() if len(several) else 0.0
+
+
+def satimp(p):
+    return p**5 * (1 - p)
+
+
+def values_of(answers):
+    return [answer.divergence for answer in answers]
+
+
 # name, options, closed form of (forget answers, retain answers)
 CASES = [
     ("nll", {}, lambda f, r: ce(f + r)),
@@ -52,13 +79,69 @@ CASES = [
     ("npo", {"beta": 0.3}, lambda f, r: npo_terms(f, 0.3).mean()),
     ("npo", {"retain_weight": 2.0}, lambda f, r: npo_terms(f, 0.1).mean() + 2 * ce(r)),
     ("npo", {"beta": 0.4, "form": "batch_mean"}, lambda f, r: npo_batch_mean(f, 0.4)),
+    (
+        "npo",
+        {"retain": "kl", "retain_weight": 2.0},
+        lambda f, r: npo_terms(f, 0.1).mean() + 2 * token_mean(r, "divergence"),
+    ),
+    ("simnpo", {}, lambda f, r: simnpo_terms(f, 4.5, 0).mean()),
+    (
+        "simnpo",
+        {"beta": 2.0, "margin": 0.5, "retain": "nll", "retain_weight": 0.5},
+        lambda f, r: simnpo_terms(f, 2, 0.5).mean() + 0.5 * ce(r),
+    ),
+    (
+        "simnpo",
+        {"beta": 2.0, "margin": 0.5, "form": "released"},
+        lambda f, r: simnpo_terms(f, 2, 1).mean(),
+    ),
+    ("wga", {}, lambda f, r: per_answer(weighed(f, lambda p: p))),
+    (
+        "wga",
+        {"beta": 0.5, "form": "released", "retain": "kl", "retain_weight": 3.0},
+        lambda f, r: per_token(weighed(f, np.sqrt)) + 3 * token_mean(r, "divergence"),
+    ),
+    ("satimp", {}, lambda f, r: per_answer(weighed(f, satimp))),
+    (
+        "satimp",
+        {"form": "released", "retain": "nll"},
+        lambda f, r: per_token(weighed(f, satimp)) + ce(r),
+    ),
+    ("undial", {}, lambda f, r: token_mean(f, "divergence")),
+    ("undial", {"retain": "nll"}, lambda f, r: token_mean(f, "divergence") + ce(r)),
+    ("ce_u", {}, lambda f, r: token_mean(f, "divergence")),
+    ("ce_u", {"skip": 1}, lambda f, r: per_token([v[1:] for v in values_of(f)])),
+    ("kl_uniform", {}, lambda f, r: per_answer(values_of(f), np.mean)),
+    (
+        "kl_uniform",
+        {"retain": "nll", "retain_weight": 2.0},
+        lambda f, r: per_answer(values_of(f), np.mean) + 2 * ce(r),
+    ),
+    ("idk", {}, lambda f, r: ce(f) + ce(r)),
+    ("idk", {"retain": "none"}, lambda f, r: ce(f)),
+    (
+        "rmu",
+        {"retain_weight": 0.5},
+        lambda f, r: per_answer(values_of(f), np.mean) + 0.5 * per_answer(values_of(r), np.mean),
+    ),
+    (
+        "rmu",
+        {"retain": "nll"},
+        lambda f, r: per_answer(values_of(f), np.mean) + ce(r),
+    ),
 ]
+# Of the methods that share ``with_retain`` and ``answer_sums``, a few are enough where the test is
+# about rows, not about a formula.
+ROWWISE = [case for case in CASES if case[0] in ("nll", "ga", "grad_diff", "kl_min", "npo")]
+ROWWISE += [next(case for case in CASES if case[0] == name) for name in ("simnpo", "ce_u", "rmu")]
 TRAINED = [(name, options) for name, options, _ in CASES]
+IN_ROWS = [(name, options) for name, options, _ in ROWWISE]
 
 
 def evaluate(name, options, logprobs, divergence, batch):
     objective = get_objective(name, **options)
     given = {"token_logprobs": logprobs, "divergence": divergence, "batch": batch}
+    given |= dict.fromkeys(objective.values, divergence)
     return objective.loss(**{need: given[need] for need in objective.needs})
 
 
@@ -108,13 +191,18 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
     objective = get_objective(name, **options)
     forget = batch["loss_mask"] * batch["role"][:, None] > 0
     retain = batch["loss_mask"] * (1 - batch["role"])[:, None] > 0
-    assert (by_logprob[forget] < 0 if name == "nll" else by_logprob[forget] > 0).all()
-    if objective.rows == "primary":
-        assert not by_logprob[retain].any()
+    kept = "divergence" in objective.needs or "retain_distance" in objective.needs
+    if objective.values:  # what is to be forgotten is one of these, not a likelihood
+        assert not by_logprob[forget].any() and (by_divergence[forget] >= 0).all()
+        assert by_divergence[forget].any()
     else:
+        taught = name == "nll" or objective.refuses
+        assert (by_logprob[forget] < 0 if taught else by_logprob[forget] > 0).all()
+        assert not by_divergence[forget].any()
+    if name in ("nll", "grad_diff", "kl_min") or options.get("retain", "") == "nll":
         assert (by_logprob[retain] < 0).all()
-    assert not by_divergence[forget].any()
-    assert (by_divergence[retain] > 0).all() == (name == "kl_min")
+    assert by_logprob[retain].any() or kept or objective.rows == "primary"
+    assert (by_divergence[retain] > 0).all() if kept else not by_divergence[retain].any()
 
 
 def test_npo_becomes_gradient_ascent_as_beta_vanishes():
@@ -156,7 +244,7 @@ def test_npo_stops_pushing_once_the_answers_are_forgotten():
     assert np.abs(gradient).max() < 1e-6
 
 
-@pytest.mark.parametrize(("name", "options"), TRAINED)
+@pytest.mark.parametrize(("name", "options"), IN_ROWS)
 @pytest.mark.parametrize("rows", [[[1], [0], [6, 4], [3], [5], [2]], [[3, 1, 0, 2], [5], [4, 6]]])
 def test_how_answers_are_packed_changes_nothing(name, options, rows):
     answers = draw_answers(6)
@@ -167,7 +255,7 @@ def test_how_answers_are_packed_changes_nothing(name, options, rows):
         np.testing.assert_allclose(metrics_again[key], total, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), TRAINED)
+@pytest.mark.parametrize(("name", "options"), IN_ROWS)
 @pytest.mark.parametrize("junk", [-7.0, np.nan])
 def test_padding_changes_neither_the_value_nor_the_gradient(name, options, junk):
     answers = draw_answers(7)
@@ -189,7 +277,7 @@ def test_padding_changes_neither_the_value_nor_the_gradient(name, options, junk)
         assert not np.asarray(with_padding)[3:].any() and not np.asarray(with_padding)[:, 24:].any()
 
 
-@pytest.mark.parametrize(("name", "options"), TRAINED)
+@pytest.mark.parametrize(("name", "options"), IN_ROWS)
 def test_a_padding_row_that_repeats_a_real_one_counts_for_nothing(name, options):
     answers = draw_answers(8)
     loss, _ = evaluate(name, options, *pack(answers, ROWS))
@@ -199,7 +287,7 @@ def test_a_padding_row_that_repeats_a_real_one_counts_for_nothing(name, options)
     np.testing.assert_allclose(again, loss, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "options", "closed_form"), [c for c in CASES if c[0] != "nll"])
+@pytest.mark.parametrize(("name", "options", "closed_form"), [c for c in ROWWISE if c[0] != "nll"])
 @pytest.mark.parametrize("rows", [[[0, 1], [2, 3]], [[4, 5, 6]], [[], []]])
 def test_an_absent_role_contributes_nothing(name, options, closed_form, rows):
     answers = draw_answers(9)
@@ -217,6 +305,47 @@ def test_an_absent_role_contributes_nothing(name, options, closed_form, rows):
     assert all(np.isfinite(g).all() for g in gradients(name, options, *packed))
 
 
+def test_simnpo_becomes_ascent_on_the_mean_of_means_as_beta_vanishes():
+    packed = pack(draw_answers(3), ROWS)
+    gradient, _ = gradients("simnpo", {"beta": 1e-4}, *packed)
+    expected = np.zeros_like(packed[0])
+    for b, row in enumerate(ROWS[:2]):
+        for k in range(len(row)):
+            here = (packed[2]["segments"][b] == k + 1) * packed[2]["loss_mask"][b]
+            expected[b] += here / here.sum() / 4  # four answers to forget
+    np.testing.assert_allclose(gradient, expected, atol=1e-3)
+
+
+def test_wga_without_weights_is_ga_and_satimp_without_saturation_is_wga():
+    packed = pack(draw_answers(3), ROWS)
+    for one, other in [
+        (("wga", {"beta": 0.0, "form": "released"}), ("ga", {})),
+        (("satimp", {"beta1": 2.0, "beta2": 0.0}), ("wga", {"beta": 2.0})),
+        (("satimp", {"beta1": 0.0, "beta2": 0.0, "form": "released"}), ("ga", {})),
+    ]:
+        for found, expected in zip(
+            gradients(*one, *packed), gradients(*other, *packed), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["simnpo", "wga", "satimp"])
+def test_what_is_bounded_stops_pushing_once_the_answers_are_forgotten(name):
+    answers = draw_answers(5)
+    for answer in answers:
+        answer.logprobs -= 50
+    gradient, _ = gradients(name, {}, *pack(answers, ROWS))
+    assert np.abs(gradient).max() < 1e-6
+
+
+def test_satimp_leaves_certain_tokens_alone():
+    answers = draw_answers(5)
+    for answer in answers:
+        answer.logprobs[:] = 0
+    gradient, _ = gradients("satimp", {}, *pack(answers, ROWS))
+    assert not np.asarray(gradient).any()
+
+
 def test_metrics_are_sums_and_counts_that_add_up():
     answers = draw_answers(10)
     for name, options, keys in [
@@ -226,6 +355,12 @@ def test_metrics_are_sums_and_counts_that_add_up():
         ("kl_min", {"kl_reduction": "per_answer"}, {"forget_nll", "retain_nll", "kl"}),
         ("npo", {}, {"forget_nll", "forget_margin"}),
         ("npo", {"retain_weight": 1.0}, {"forget_nll", "forget_margin", "retain_nll"}),
+        ("simnpo", {"retain": "kl"}, {"forget_nll", "retain_nll", "kl"}),
+        ("wga", {"retain": "nll"}, {"forget_nll", "forget_weight", "retain_nll"}),
+        ("undial", {}, {"forget_nll", "adjusted_nll"}),
+        ("ce_u", {"skip": 2}, {"forget_nll", "others_nll"}),
+        ("kl_uniform", {}, {"forget_nll", "uniform_kl"}),
+        ("rmu", {}, {"forget_nll", "forget_distance", "retain_distance", "retain_nll"}),
     ]:
         _, whole = evaluate(name, options, *pack(answers, ROWS))
         assert set(whole) == keys
@@ -239,7 +374,7 @@ def test_metrics_are_sums_and_counts_that_add_up():
 
 def test_a_loss_is_the_same_under_jit():
     packed = pack(draw_answers(11), ROWS)
-    for name, options in TRAINED:
+    for name, options in IN_ROWS:
         expected, _ = evaluate(name, options, *packed)
         compiled = jax.jit(lambda *given, n=name, o=options: evaluate(n, o, *given)[0])
         np.testing.assert_allclose(compiled(*packed), expected, rtol=1e-6)
@@ -272,11 +407,44 @@ def test_what_each_objective_asks_for():
             "sequential",
             None,
         ),
-        ("kl_min", ()): (("token_logprobs", "divergence", "batch"), "joint", "parent"),
+        ("kl_min", ()): (("token_logprobs", "divergence", "batch"), "joint", None),
         ("npo", ()): (("token_logprobs", "batch"), "primary", "parent"),
         ("npo", (("retain_weight", 1.0),)): (("token_logprobs", "batch"), "joint", "parent"),
         ("npo", (("form", "batch_mean"),)): (("token_logprobs", "batch"), "primary", "retain_only"),
+        ("npo", (("retain", "kl"), ("retain_weight", 1.0))): (
+            ("token_logprobs", "batch", "divergence"),
+            "joint",
+            "parent",
+        ),
         ("prompting", ()): ((), "none", None),
+        ("simnpo", ()): (("token_logprobs", "batch"), "primary", None),
+        ("simnpo", (("retain", "kl"),)): (
+            ("token_logprobs", "batch", "divergence"),
+            "joint",
+            None,
+        ),
+        ("simnpo", (("retain", "kl"), ("retain_weight", 0))): (
+            ("token_logprobs", "batch"),
+            "primary",
+            None,
+        ),
+        ("wga", ()): (("token_logprobs", "batch"), "primary", None),
+        ("satimp", ()): (("token_logprobs", "batch"), "primary", None),
+        ("undial", ()): (("token_logprobs", "adjusted_nll", "batch"), "primary", None),
+        ("ce_u", ()): (("token_logprobs", "others_nll", "batch"), "primary", None),
+        ("kl_uniform", ()): (("token_logprobs", "uniform_kl", "batch"), "primary", None),
+        ("rmu", ()): (
+            ("token_logprobs", "forget_distance", "retain_distance", "batch"),
+            "joint",
+            None,
+        ),
+        ("rmu", (("retain", "none"),)): (
+            ("token_logprobs", "forget_distance", "batch"),
+            "primary",
+            None,
+        ),
+        ("idk", ()): (("token_logprobs", "batch"), "joint", None),
+        ("dpo", ()): (("token_logprobs", "batch"), "primary", "parent"),
     }
     for (name, options), expected in asked.items():
         objective = get_objective(name, **dict(options))
@@ -294,7 +462,7 @@ def test_prompting_takes_another_wording():
     ("name", "options", "message"),
     [
         ("npoo", {}, "unknown objective 'npoo'; did you mean 'npo'"),
-        ("zzz", {}, "unknown objective 'zzz'.*known: ga, grad_diff, kl_min, nll, npo, prompting"),
+        ("zzz", {}, "unknown objective 'zzz'.*known: ce_u, dpo, ga, .*nll, npo, prompting"),
         ("npo", {"betta": 1}, "option of objective 'npo': 'betta'; did you mean 'beta'"),
         ("ga", {"beta": 1}, "option of objective 'ga': 'beta'"),
         ("npo", {"beta": 0}, "beta > 0, got 0"),
@@ -307,6 +475,23 @@ def test_prompting_takes_another_wording():
         ("kl_min", {"kl_reduction": "sum"}, "kl_reduction is 'sum'"),
         ("kl_min", {"kl_reduction": "published"}, "'per_answer' .once called 'published'"),
         ("kl_min", {"order": "both"}, "order is 'both'"),
+        ("npo", {"retain": "l2"}, "npo: retain is 'l2', expected one of 'none', 'nll', 'kl'"),
+        ("simnpo", {"beta": 0}, "simnpo needs beta > 0"),
+        ("simnpo", {"margin": -1}, "margin >= 0, got -1"),
+        ("simnpo", {"form": "sum"}, "form is 'sum', expected 'paper' or 'released'"),
+        ("wga", {"beta": -1}, "beta >= 0"),
+        ("wga", {"form": "mean"}, "wga: form is 'mean'"),
+        ("satimp", {"beta2": -1}, "beta2 >= 0"),
+        ("undial", {"beta": -1}, "beta >= 0"),
+        ("ce_u", {"skip": -1}, "skip >= 0"),
+        ("kl_uniform", {"direction": "both"}, "direction is 'both'"),
+        ("rmu", {"layer": 0}, "layer >= 1"),
+        ("rmu", {"length": 0}, "length > 0"),
+        ("rmu", {"form": "sum"}, "rmu: form is 'sum'"),
+        ("rmu", {"retain_weight": -1}, "retain_weight >= 0"),
+        ("rmu", {"retain": "state"}, "retain is 'state', expected one of 'none', 'nll', 'kl'"),
+        ("dpo", {"beta": 0}, "dpo needs beta > 0"),
+        ("dpo", {"form": "sum"}, "dpo: form is 'sum'"),
         ("prompting", {"system_prompt": " "}, "needs a system_prompt"),
     ],
 )

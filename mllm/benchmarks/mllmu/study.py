@@ -27,11 +27,12 @@ from mllm.benchmarks.mllmu.sets import (
 from mllm.benchmarks.mllmu.strict import StrictProtocol, strict_items
 from mllm.benchmarks.mllmu.workload import workload
 from mllm.data.conversation import Example
+from mllm.data.refusals import Refused
 from mllm.data.source import Joined, Source
 from mllm.evaluation.request import Questions
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
-from mllm.unlearning import get_objective
+from mllm.unlearning import Objective, get_objective
 
 __all__ = [
     "AXES",
@@ -161,6 +162,7 @@ def _method(config, name: str) -> Stage:
     chosen = config.objective
     variant = f"_{chosen.variant}" if chosen.variant and name == chosen.name else ""
     schedule = config.methods[name]
+    objective = get_objective(name, **schedule.options)
     return Stage(
         name,
         (
@@ -174,8 +176,8 @@ def _method(config, name: str) -> Stage:
         ),
         parent="vanilla",
         schedule=schedule,
-        objective=get_objective(name, **schedule.options),
-        examples=partial(_unlearning_examples, config),
+        objective=objective,
+        examples=partial(_unlearning_examples, config, objective),
         asked_as=SPLIT,
         asked_within=PEOPLE,
         folder=f"{name}{variant}_{config.benchmark.forget}",
@@ -206,9 +208,13 @@ def _taught_examples(config, groups: tuple[str, ...], benchmark) -> Source[Examp
     return Joined(*(taught(config, benchmark, group) for group in chosen))
 
 
-def _unlearning_examples(config, benchmark) -> Source[Example]:
-    """Return the pairs of the profiles to retain and to forget, with these as roles."""
-    return Joined(*(taught(config, benchmark, role, role) for role in (RETAIN, FORGET)))
+def _unlearning_examples(config, objective: Objective, benchmark) -> Source[Example]:
+    """Return the pairs of the profiles to retain and to forget, with these as roles, and refusals
+    where the objective wants them.
+    """
+    retain, forget = (taught(config, benchmark, role, role) for role in (RETAIN, FORGET))
+    twins = [Refused(forget, objective.twin)] if objective.twin else []
+    return Joined(retain, Refused(forget) if objective.refuses else forget, *twins)
 
 
 def questions(config, benchmark: Benchmark, family: str) -> Questions:

@@ -45,6 +45,15 @@ METHODS = {
     "kl_min": "KL-Min",
     "npo": "NPO",
     "prompting": "Prompting",
+    "simnpo": "SimNPO",
+    "wga": "WGA",
+    "satimp": "SatImp",
+    "undial": "UNDIAL",
+    "ce_u": "CE-U",
+    "kl_uniform": "KL to uniform",
+    "rmu": "RMU",
+    "idk": "IDK",
+    "dpo": "DPO",
 }
 # Colours of Okabe and Ito (2008), distinguishable with any colour vision.
 STYLES = {
@@ -57,6 +66,16 @@ STYLES = {
     "kl_min": Style("#56B4E9", "^"),
     "npo": Style("#0072B2", "D"),
     "prompting": Style("#CC79A7", "P"),
+    # The same colours with other markers.
+    "simnpo": Style("#0072B2", "v"),
+    "dpo": Style("#0072B2", "X"),
+    "wga": Style("#D55E00", "v"),
+    "satimp": Style("#D55E00", "^"),
+    "undial": Style("#56B4E9", "o"),
+    "ce_u": Style("#56B4E9", "s"),
+    "kl_uniform": Style("#56B4E9", "D"),
+    "rmu": Style("#E69F00", "D"),
+    "idk": Style("#CC79A7", "s"),
 }
 CHANCE = 0.25  # four options
 
