@@ -10,7 +10,7 @@ from configs.common import stage
 NO_RETAIN = dict(retain="none", retain_weight=1.0)
 
 # Methods whose rates were not chosen on validation profiles.
-UNTUNED = ("simnpo", "wga", "satimp", "undial", "ce_u", "kl_uniform", "rmu", "idk", "dpo")
+UNTUNED = ("simnpo", "wga", "satimp", "undial", "ce_u", "kl_uniform", "rmu", "scrub", "idk", "dpo")
 
 __all__ = ["UNTUNED", "get_config", "method", "stage"]
 
@@ -59,6 +59,7 @@ def get_config() -> ConfigDict:
             rmu=method(
                 dict(layer=2, length=2.0, form="paper", retain="states", retain_weight=1.0, seed=0)
             ),
+            scrub=method(dict(retain_weight=1.0, kl_weight=1.0, order="joint")),
             idk=method(dict(retain="nll", retain_weight=1.0)),
             dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
         )

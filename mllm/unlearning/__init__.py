@@ -17,6 +17,7 @@ from mllm.unlearning.npo import npo
 from mllm.unlearning.prompting import prompting
 from mllm.unlearning.rmu import rmu
 from mllm.unlearning.satimp import satimp
+from mllm.unlearning.scrub import scrub
 from mllm.unlearning.simnpo import simnpo
 from mllm.unlearning.undial import undial
 from mllm.unlearning.wga import wga
@@ -36,6 +37,7 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "kl_uniform": kl_uniform,
     "rmu": rmu,
     "idk": idk,
+    "scrub": scrub,
     "dpo": dpo,
 }
 

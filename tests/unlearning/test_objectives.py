@@ -117,6 +117,11 @@ CASES = [
         {"retain": "nll", "retain_weight": 2.0},
         lambda f, r: per_answer(values_of(f), np.mean) + 2 * ce(r),
     ),
+    (
+        "scrub",
+        {"kl_weight": 2.0, "retain_weight": 0.5, "order": "sequential"},
+        lambda f, r: -token_mean(f, "divergence") + 2 * token_mean(r, "divergence") + 0.5 * ce(r),
+    ),
     ("idk", {}, lambda f, r: ce(f) + ce(r)),
     ("idk", {"retain": "none"}, lambda f, r: ce(f)),
     (
@@ -133,7 +138,9 @@ CASES = [
 # Of the methods that share ``with_retain`` and ``answer_sums``, a few are enough where the test is
 # about rows, not about a formula.
 ROWWISE = [case for case in CASES if case[0] in ("nll", "ga", "grad_diff", "kl_min", "npo")]
-ROWWISE += [next(case for case in CASES if case[0] == name) for name in ("simnpo", "ce_u", "rmu")]
+ROWWISE += [
+    next(case for case in CASES if case[0] == name) for name in ("simnpo", "ce_u", "rmu", "scrub")
+]
 TRAINED = [(name, options) for name, options, _ in CASES]
 IN_ROWS = [(name, options) for name, options, _ in ROWWISE]
 
@@ -195,11 +202,13 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
     if objective.values:  # what is to be forgotten is one of these, not a likelihood
         assert not by_logprob[forget].any() and (by_divergence[forget] >= 0).all()
         assert by_divergence[forget].any()
+    elif name == "scrub":
+        assert not by_logprob[forget].any() and (by_divergence[forget] < 0).all()
     else:
         taught = name == "nll" or objective.refuses
         assert (by_logprob[forget] < 0 if taught else by_logprob[forget] > 0).all()
         assert not by_divergence[forget].any()
-    if name in ("nll", "grad_diff", "kl_min") or options.get("retain", "") == "nll":
+    if name in ("nll", "grad_diff", "kl_min", "scrub") or options.get("retain", "") == "nll":
         assert (by_logprob[retain] < 0).all()
     assert by_logprob[retain].any() or kept or objective.rows == "primary"
     assert (by_divergence[retain] > 0).all() if kept else not by_divergence[retain].any()
@@ -445,6 +454,12 @@ def test_what_each_objective_asks_for():
         ),
         ("idk", ()): (("token_logprobs", "batch"), "joint", None),
         ("dpo", ()): (("token_logprobs", "batch"), "primary", "parent"),
+        ("scrub", ()): (("token_logprobs", "divergence", "batch"), "joint", None),
+        ("scrub", (("order", "sequential"),)): (
+            ("token_logprobs", "divergence", "batch"),
+            "sequential",
+            None,
+        ),
     }
     for (name, options), expected in asked.items():
         objective = get_objective(name, **dict(options))
@@ -490,6 +505,9 @@ def test_prompting_takes_another_wording():
         ("rmu", {"form": "sum"}, "rmu: form is 'sum'"),
         ("rmu", {"retain_weight": -1}, "retain_weight >= 0"),
         ("rmu", {"retain": "state"}, "retain is 'state', expected one of 'none', 'nll', 'kl'"),
+        ("scrub", {"retain_weight": 0, "kl_weight": 0}, "one of them > 0, got 0 and 0"),
+        ("scrub", {"kl_weight": -1}, "kl_weight >= 0"),
+        ("scrub", {"order": "both"}, "scrub: order is 'both'"),
         ("dpo", {"beta": 0}, "dpo needs beta > 0"),
         ("dpo", {"form": "sum"}, "dpo: form is 'sum'"),
         ("prompting", {"system_prompt": " "}, "needs a system_prompt"),

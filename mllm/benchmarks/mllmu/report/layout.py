@@ -52,6 +52,7 @@ METHODS = {
     "ce_u": "CE-U",
     "kl_uniform": "KL to uniform",
     "rmu": "RMU",
+    "scrub": "SCRUB",
     "idk": "IDK",
     "dpo": "DPO",
 }
@@ -75,6 +76,7 @@ STYLES = {
     "ce_u": Style("#56B4E9", "s"),
     "kl_uniform": Style("#56B4E9", "D"),
     "rmu": Style("#E69F00", "D"),
+    "scrub": Style("#E69F00", "v"),
     "idk": Style("#CC79A7", "s"),
 }
 CHANCE = 0.25  # four options
