@@ -35,7 +35,7 @@ SHAPE = RowShape(tokens=48, supervised=20, answers=4)
 QUESTIONS = RowShape(tokens=48, supervised=44, answers=4, loss_on="all")
 MOST, ROWS = 24, 12  # examples, and so rows of their own; shared rows, some of them padding
 # What needs no weights of its own (``prompting``) has nothing to compute; twins have their own test
-# (tests/data/test_refusals.py).
+# (tests/data/test_refused_examples.py).
 TRAINED = {n: o for n in OBJECTIVES if (o := get_objective(n)).loss is not None and not o.twin}
 
 
