@@ -7,7 +7,7 @@ from configs import common
 from configs.common import stage
 
 # The term that keeps what is to be retained: "none", "nll" or "kl" (``mllm.unlearning.retain``).
-NO_RETAIN = dict(retain="none", retain_weight=1.0)
+NO_RETAIN = dict(keep="none", retain_weight=1.0)
 
 # Methods whose rates were not chosen on validation profiles.
 UNTUNED = ("simnpo", "wga", "satimp", "undial", "ce_u", "kl_uniform", "rmu", "scrub", "idk", "dpo")
@@ -48,7 +48,7 @@ def get_config() -> ConfigDict:
             kl_min=method(
                 dict(retain_weight=1.0, kl_weight=1.0, kl_reduction="per_token", order="joint")
             ),
-            npo=method(dict(beta=0.1, form="sequence", retain="nll", retain_weight=0.0)),
+            npo=method(dict(beta=0.1, form="sequence", keep="nll", retain_weight=0.0)),
             prompting=method(),
             simnpo=method(dict(beta=4.5, margin=0.0, form="paper", **NO_RETAIN)),
             wga=method(dict(beta=1.0, form="paper", **NO_RETAIN)),
@@ -57,10 +57,10 @@ def get_config() -> ConfigDict:
             ce_u=method(dict(skip=0, **NO_RETAIN)),
             kl_uniform=method(dict(direction="to_uniform", **NO_RETAIN)),
             rmu=method(
-                dict(layer=2, length=2.0, form="paper", retain="states", retain_weight=1.0, seed=0)
+                dict(layer=2, length=2.0, form="paper", keep="states", retain_weight=1.0, seed=0)
             ),
             scrub=method(dict(retain_weight=1.0, kl_weight=1.0, order="joint")),
-            idk=method(dict(retain="nll", retain_weight=1.0)),
+            idk=method(dict(keep="nll", retain_weight=1.0)),
             dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
         )
     )

@@ -19,7 +19,7 @@ LATER = {
     "row_supervised": 0,
     "share_text": False,
     "sounds": "",
-    "retain": "nll",
+    "keep": "nll",
 }
 FLAGS = (bool, int, float, str)  # types of values that a flag can give
 

@@ -14,7 +14,7 @@ from mllm.unlearning.roles import FORGET, role_tokens
 
 def ce_u(
     skip: int = 0,
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Teach the model its own distribution without the true token.
@@ -27,7 +27,7 @@ def ce_u(
     Args:
       skip: how many first tokens of each answer are left out, >= 0. The published code leaves out
         1, so that the model is not taught which word begins an answer.
-      retain, retain_weight: of ``with_retain``.
+      keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: ``skip`` is negative, or of ``with_retain``.
@@ -45,7 +45,7 @@ def ce_u(
         total = masked_total(others_nll, tokens * (number_in_answer(batch) >= skip))
         return mean(total), {"others_nll": total}
 
-    return with_retain(loss, "ce_u", retain, retain_weight, values={"others_nll": others})
+    return with_retain(loss, "ce_u", keep, retain_weight, values={"others_nll": others})
 
 
 def number_in_answer(batch: Batch) -> jax.Array:

@@ -14,7 +14,7 @@ from mllm.unlearning.roles import FORGET, PAIRED, REFUSAL, answer_sums
 def dpo(
     beta: float = 0.1,
     form: Literal["paper", "released"] = "paper",
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Prefer a refusal to the answer to forget, as seen from the starting model.
@@ -26,7 +26,7 @@ def dpo(
 
     Args:
       beta: inverse temperature, > 0. form: see above.
-      retain, retain_weight: of ``with_retain``.
+      keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: ``beta`` is not positive, ``form`` is unknown, or of ``with_retain``.
@@ -54,4 +54,4 @@ def dpo(
         return mean(masked_total(-scale * preferred, pairs)), metrics
 
     fields = {"reference": "parent", "roles": PAIRED, "twin": REFUSAL}
-    return with_retain(loss, "dpo", retain, retain_weight, **fields)
+    return with_retain(loss, "dpo", keep, retain_weight, **fields)

@@ -10,7 +10,7 @@ from mllm.unlearning.retain import with_retain
 from mllm.unlearning.roles import FORGET, role_tokens
 
 
-def idk(retain: Literal["none", "nll", "kl"] = "nll", retain_weight: float = 1.0) -> Objective:
+def idk(keep: Literal["none", "nll", "kl"] = "nll", retain_weight: float = 1.0) -> Objective:
     """Teach a refusal as the answer to each question to forget.
 
     ``CE_refusal + retain_weight * CE_retain``, the preference optimisation of TOFU; without a
@@ -18,7 +18,7 @@ def idk(retain: Literal["none", "nll", "kl"] = "nll", retain_weight: float = 1.0
     of the refusals.
 
     Args:
-      retain, retain_weight: of ``with_retain``.
+      keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: of ``with_retain``.
@@ -27,4 +27,4 @@ def idk(retain: Literal["none", "nll", "kl"] = "nll", retain_weight: float = 1.0
     def loss(token_logprobs: jax.Array, batch: Batch):
         return mean(masked_total(-token_logprobs, role_tokens(batch, FORGET))), {}
 
-    return with_retain(loss, "idk", retain, retain_weight, refuses=True)
+    return with_retain(loss, "idk", keep, retain_weight, refuses=True)

@@ -13,7 +13,7 @@ from mllm.unlearning.roles import FORGET, total_of_means
 
 def kl_uniform(
     direction: Literal["to_uniform", "from_uniform"] = "to_uniform",
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Make the model guess: each next token of the answers to forget is to be as likely as any.
@@ -24,7 +24,7 @@ def kl_uniform(
     ``uniform_kl``, the loss, and those of ``with_retain``.
 
     Args:
-      direction: see above. retain, retain_weight: of ``with_retain``.
+      direction: see above. keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: ``direction`` is unknown, or of ``with_retain``.
@@ -44,4 +44,4 @@ def kl_uniform(
         return mean(total), {"uniform_kl": total}
 
     options = {"values": {"uniform_kl": divergence}}
-    return with_retain(loss, "kl_uniform", retain, retain_weight, **options)
+    return with_retain(loss, "kl_uniform", keep, retain_weight, **options)

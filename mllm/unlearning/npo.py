@@ -15,7 +15,7 @@ def npo(
     beta: float = 0.1,
     form: Literal["sequence", "batch_mean"] = "sequence",
     retain_weight: float = 0.0,
-    retain: Literal["none", "nll", "kl"] = "nll",
+    keep: Literal["none", "nll", "kl"] = "nll",
 ) -> Objective:
     """Push the answers to forget below a reference model, and stop pushing once they are there.
 
@@ -34,7 +34,7 @@ def npo(
     Args:
       beta: inverse temperature, > 0. The paper uses 0.1; the published code of MLLMU-Bench 0.4.
       form: see above.
-      retain_weight, retain: of ``with_retain``. With weight 0 no retain row is asked for.
+      retain_weight, keep: of ``with_retain``. With weight 0 no retain row is asked for.
 
     Raises:
       ValueError: ``beta`` is not positive, ``form`` is unknown, or of ``with_retain``.
@@ -59,4 +59,4 @@ def npo(
         return value, {"forget_margin": forget_margin}
 
     reference = "parent" if form == "sequence" else "retain_only"
-    return with_retain(loss, "npo", retain, retain_weight, reference=reference)
+    return with_retain(loss, "npo", keep, retain_weight, reference=reference)

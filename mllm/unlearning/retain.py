@@ -14,7 +14,7 @@ TERMS = {"none": (), "nll": (), "kl": ("divergence",)}  # what each reads beside
 def with_retain(
     forget: Loss,
     name: str,
-    retain: str = "none",
+    keep: str = "none",
     retain_weight: float = 1.0,
     *,
     sees_retain: bool = False,
@@ -29,19 +29,19 @@ def with_retain(
 
     Args:
       forget: the loss of what is to be forgotten. name: of the objective, for messages.
-      retain: "none", "nll" or "kl". retain_weight: >= 0; 0 is "none".
+      keep: "none", "nll" or "kl". retain_weight: >= 0; 0 is "none".
       sees_retain: whether ``forget`` itself reads rows to retain.
       fields: of ``Objective``.
 
     Raises:
-      ValueError: ``retain`` is unknown, or ``retain_weight`` is negative.
+      ValueError: ``keep`` is unknown, or ``retain_weight`` is negative.
     """
-    if retain not in TERMS:
+    if keep not in TERMS:
         known = ", ".join(map(repr, TERMS))
-        raise ValueError(f"{name}: retain is {retain!r}, expected one of {known}")
+        raise ValueError(f"{name}: keep is {keep!r}, expected one of {known}")
     if retain_weight < 0:
         raise ValueError(f"{name} needs retain_weight >= 0, got {retain_weight}")
-    term = retain if retain_weight > 0 else "none"
+    term = keep if retain_weight > 0 else "none"
     shown = sees_retain or term != "none"
     own = tuple(signature(forget).parameters)
     names = dict.fromkeys(("token_logprobs", *own, *TERMS[term], "batch"))

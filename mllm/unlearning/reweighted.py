@@ -13,7 +13,7 @@ from mllm.unlearning.roles import FORGET, answer_sums, role_tokens
 Weigh = Callable[[jax.Array], jax.Array]
 
 
-def reweighted(name: str, weigh: Weigh, form: str, retain: str, retain_weight: float) -> Objective:
+def reweighted(name: str, weigh: Weigh, form: str, keep: str, retain_weight: float) -> Objective:
     """Return the objective that lowers ``weigh(log p) * log p`` of the tokens to forget.
 
     No gradient flows through the weights. Metrics: ``forget_weight``, the mean weight of a token,
@@ -40,4 +40,4 @@ def reweighted(name: str, weigh: Weigh, form: str, retain: str, retain_weight: f
             value = mean(masked_total(weights * logprobs, tokens))
         return value, {"forget_weight": masked_total(weights, tokens)}
 
-    return with_retain(loss, name, retain, retain_weight)
+    return with_retain(loss, name, keep, retain_weight)

@@ -15,7 +15,7 @@ def rmu(
     layer: int = 2,
     length: float = 2.0,
     form: Literal["paper", "released"] = "paper",
-    retain: Literal["none", "nll", "kl", "states"] = "states",
+    keep: Literal["none", "nll", "kl", "states"] = "states",
     retain_weight: float = 1.0,
     seed: int = 0,
 ) -> Objective:
@@ -32,7 +32,7 @@ def rmu(
 
     Args:
       layer: from 1. length: of the target, > 0. form: see above. seed: of the direction.
-      retain: "states" as above, or a term of ``with_retain``. retain_weight: >= 0.
+      keep: "states" as above, or a term of ``with_retain``. retain_weight: >= 0.
 
     Raises:
       ValueError: ``layer`` is below 1, ``length`` is not positive, ``form`` is unknown, or of
@@ -65,9 +65,9 @@ def rmu(
         return value + retain_weight * mean(kept), {**metrics, "retain_distance": kept}
 
     values = {"forget_distance": to_direction}
-    if retain != "states" or retain_weight == 0:
-        retain = "none" if retain == "states" else retain
-        return with_retain(forget, "rmu", retain, retain_weight, values=values, layer=layer)
+    if keep != "states" or retain_weight == 0:
+        keep = "none" if keep == "states" else keep
+        return with_retain(forget, "rmu", keep, retain_weight, values=values, layer=layer)
     if retain_weight < 0:
         raise ValueError(f"rmu needs retain_weight >= 0, got {retain_weight}")
     values["retain_distance"] = from_reference

@@ -12,7 +12,7 @@ def satimp(
     beta1: float = 5.0,
     beta2: float = 1.0,
     form: Literal["paper", "released"] = "paper",
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Ascend on each token to forget, least on those that are forgotten or certain.
@@ -21,7 +21,7 @@ def satimp(
     With ``beta2`` 0 it is "wga". See ``reweighted`` for the forms.
 
     Args:
-      beta1, beta2: >= 0. form: of ``reweighted``. retain, retain_weight: of ``with_retain``.
+      beta1, beta2: >= 0. form: of ``reweighted``. keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: an exponent is negative, or of ``reweighted``.
@@ -33,4 +33,4 @@ def satimp(
     def weigh(logprobs):
         return jnp.exp(beta1 * logprobs) * jnp.maximum(-jnp.expm1(logprobs), 0) ** beta2
 
-    return reweighted("satimp", weigh, form, retain, retain_weight)
+    return reweighted("satimp", weigh, form, keep, retain_weight)

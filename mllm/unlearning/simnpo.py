@@ -15,7 +15,7 @@ def simnpo(
     beta: float = 4.5,
     margin: float = 0.0,
     form: Literal["paper", "released"] = "paper",
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Push down the mean log-probability of each answer to forget, without a reference model.
@@ -31,7 +31,7 @@ def simnpo(
       beta: inverse temperature, > 0.
       margin: the negative log-probability a token that an answer is to exceed, >= 0; in "paper"
         times beta.
-      retain, retain_weight: of ``with_retain``.
+      keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: ``beta`` is not positive, ``margin`` is negative, ``form`` is unknown, or of
@@ -50,4 +50,4 @@ def simnpo(
         inner = -beta * logprobs / jnp.maximum(tokens, 1) - offset
         return mean(masked_total(-2 / beta * jax.nn.log_sigmoid(inner), present)), {}
 
-    return with_retain(loss, "simnpo", retain, retain_weight)
+    return with_retain(loss, "simnpo", keep, retain_weight)

@@ -13,7 +13,7 @@ from mllm.unlearning.roles import FORGET, role_tokens
 
 def undial(
     beta: float = 10.0,
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Teach the model its own starting distribution with the logit of the true token lowered.
@@ -24,7 +24,7 @@ def undial(
     ``adjusted_nll``, the loss, and those of ``with_retain``.
 
     Args:
-      beta: how far the logit is lowered, >= 0. retain, retain_weight: of ``with_retain``.
+      beta: how far the logit is lowered, >= 0. keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: ``beta`` is negative, or of ``with_retain``.
@@ -41,4 +41,4 @@ def undial(
         total = masked_total(adjusted_nll, role_tokens(batch, FORGET))
         return mean(total), {"adjusted_nll": total}
 
-    return with_retain(loss, "undial", retain, retain_weight, values={"adjusted_nll": adjusted})
+    return with_retain(loss, "undial", keep, retain_weight, values={"adjusted_nll": adjusted})

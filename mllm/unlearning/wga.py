@@ -11,7 +11,7 @@ from mllm.unlearning.reweighted import reweighted
 def wga(
     beta: float = 1.0,
     form: Literal["paper", "released"] = "paper",
-    retain: Literal["none", "nll", "kl"] = "none",
+    keep: Literal["none", "nll", "kl"] = "none",
     retain_weight: float = 1.0,
 ) -> Objective:
     """Ascend on each token to forget by as much as it is likely.
@@ -21,11 +21,11 @@ def wga(
     "ga". See ``reweighted`` for the forms.
 
     Args:
-      beta: >= 0. form: of ``reweighted``. retain, retain_weight: of ``with_retain``.
+      beta: >= 0. form: of ``reweighted``. keep, retain_weight: of ``with_retain``.
 
     Raises:
       ValueError: ``beta`` is negative, or of ``reweighted``.
     """
     if beta < 0:
         raise ValueError(f"wga needs beta >= 0, got {beta}")
-    return reweighted("wga", lambda logp: jnp.exp(beta * logp), form, retain, retain_weight)
+    return reweighted("wga", lambda logp: jnp.exp(beta * logp), form, keep, retain_weight)

@@ -117,8 +117,8 @@ def test_a_key_that_came_later_turns_no_older_run_away(config):
                 for key in KEYS_THAT_CAME_LATER:
                     del section[key]
         for method in older.methods.values():
-            if method.options.get("retain") == "nll":
-                del method.options["retain"]
+            if method.options.get("keep") == "nll":
+                del method.options["keep"]
         chosen = {key: value_of(older, key) for key in stage.depends_on if "pictures" not in key}
         assert found[name] == digest([name, chosen, "data", ["weights"]])
     config.methods.ga.vocabulary = "tokenizer"

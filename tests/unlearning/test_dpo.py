@@ -47,7 +47,7 @@ def test_value_is_the_mean_over_pairs(rows):
     np.testing.assert_allclose(metrics["refusal_margin"], (sum(margins[7:]), 4), rtol=1e-5)
     released, _ = evaluate(logprobs, batch, beta=0.3, form="released")
     np.testing.assert_allclose(released, expected(answers, 0.3) * 2 / 0.3, rtol=1e-5)
-    kept, found = evaluate(logprobs, batch, beta=0.3, retain="nll", retain_weight=2.0)
+    kept, found = evaluate(logprobs, batch, beta=0.3, keep="nll", retain_weight=2.0)
     nll = -np.concatenate([answer.logprobs for answer in answers[4:7]]).mean()
     np.testing.assert_allclose(kept, expected(answers, 0.3) + 2 * nll, rtol=1e-5)
     assert set(found) == {"forget_nll", "retain_nll", "forget_margin", "refusal_margin"}

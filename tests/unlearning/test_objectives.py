@@ -81,13 +81,13 @@ CASES = [
     ("npo", {"beta": 0.4, "form": "batch_mean"}, lambda f, r: npo_batch_mean(f, 0.4)),
     (
         "npo",
-        {"retain": "kl", "retain_weight": 2.0},
+        {"keep": "kl", "retain_weight": 2.0},
         lambda f, r: npo_terms(f, 0.1).mean() + 2 * token_mean(r, "divergence"),
     ),
     ("simnpo", {}, lambda f, r: simnpo_terms(f, 4.5, 0).mean()),
     (
         "simnpo",
-        {"beta": 2.0, "margin": 0.5, "retain": "nll", "retain_weight": 0.5},
+        {"beta": 2.0, "margin": 0.5, "keep": "nll", "retain_weight": 0.5},
         lambda f, r: simnpo_terms(f, 2, 0.5).mean() + 0.5 * ce(r),
     ),
     (
@@ -98,23 +98,23 @@ CASES = [
     ("wga", {}, lambda f, r: per_answer(weighed(f, lambda p: p))),
     (
         "wga",
-        {"beta": 0.5, "form": "released", "retain": "kl", "retain_weight": 3.0},
+        {"beta": 0.5, "form": "released", "keep": "kl", "retain_weight": 3.0},
         lambda f, r: per_token(weighed(f, np.sqrt)) + 3 * token_mean(r, "divergence"),
     ),
     ("satimp", {}, lambda f, r: per_answer(weighed(f, satimp))),
     (
         "satimp",
-        {"form": "released", "retain": "nll"},
+        {"form": "released", "keep": "nll"},
         lambda f, r: per_token(weighed(f, satimp)) + ce(r),
     ),
     ("undial", {}, lambda f, r: token_mean(f, "divergence")),
-    ("undial", {"retain": "nll"}, lambda f, r: token_mean(f, "divergence") + ce(r)),
+    ("undial", {"keep": "nll"}, lambda f, r: token_mean(f, "divergence") + ce(r)),
     ("ce_u", {}, lambda f, r: token_mean(f, "divergence")),
     ("ce_u", {"skip": 1}, lambda f, r: per_token([v[1:] for v in values_of(f)])),
     ("kl_uniform", {}, lambda f, r: per_answer(values_of(f), np.mean)),
     (
         "kl_uniform",
-        {"retain": "nll", "retain_weight": 2.0},
+        {"keep": "nll", "retain_weight": 2.0},
         lambda f, r: per_answer(values_of(f), np.mean) + 2 * ce(r),
     ),
     (
@@ -123,7 +123,7 @@ CASES = [
         lambda f, r: -token_mean(f, "divergence") + 2 * token_mean(r, "divergence") + 0.5 * ce(r),
     ),
     ("idk", {}, lambda f, r: ce(f) + ce(r)),
-    ("idk", {"retain": "none"}, lambda f, r: ce(f)),
+    ("idk", {"keep": "none"}, lambda f, r: ce(f)),
     (
         "rmu",
         {"retain_weight": 0.5},
@@ -131,7 +131,7 @@ CASES = [
     ),
     (
         "rmu",
-        {"retain": "nll"},
+        {"keep": "nll"},
         lambda f, r: per_answer(values_of(f), np.mean) + ce(r),
     ),
 ]
@@ -208,7 +208,7 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
         taught = name == "nll" or objective.refuses
         assert (by_logprob[forget] < 0 if taught else by_logprob[forget] > 0).all()
         assert not by_divergence[forget].any()
-    if name in ("nll", "grad_diff", "kl_min", "scrub") or options.get("retain", "") == "nll":
+    if name in ("nll", "grad_diff", "kl_min", "scrub") or options.get("keep", "") == "nll":
         assert (by_logprob[retain] < 0).all()
     assert by_logprob[retain].any() or kept or objective.rows == "primary"
     assert (by_divergence[retain] > 0).all() if kept else not by_divergence[retain].any()
@@ -364,8 +364,8 @@ def test_metrics_are_sums_and_counts_that_add_up():
         ("kl_min", {"kl_reduction": "per_answer"}, {"forget_nll", "retain_nll", "kl"}),
         ("npo", {}, {"forget_nll", "forget_margin"}),
         ("npo", {"retain_weight": 1.0}, {"forget_nll", "forget_margin", "retain_nll"}),
-        ("simnpo", {"retain": "kl"}, {"forget_nll", "retain_nll", "kl"}),
-        ("wga", {"retain": "nll"}, {"forget_nll", "forget_weight", "retain_nll"}),
+        ("simnpo", {"keep": "kl"}, {"forget_nll", "retain_nll", "kl"}),
+        ("wga", {"keep": "nll"}, {"forget_nll", "forget_weight", "retain_nll"}),
         ("undial", {}, {"forget_nll", "adjusted_nll"}),
         ("ce_u", {"skip": 2}, {"forget_nll", "others_nll"}),
         ("kl_uniform", {}, {"forget_nll", "uniform_kl"}),
@@ -420,19 +420,19 @@ def test_what_each_objective_asks_for():
         ("npo", ()): (("token_logprobs", "batch"), "primary", "parent"),
         ("npo", (("retain_weight", 1.0),)): (("token_logprobs", "batch"), "joint", "parent"),
         ("npo", (("form", "batch_mean"),)): (("token_logprobs", "batch"), "primary", "retain_only"),
-        ("npo", (("retain", "kl"), ("retain_weight", 1.0))): (
+        ("npo", (("keep", "kl"), ("retain_weight", 1.0))): (
             ("token_logprobs", "batch", "divergence"),
             "joint",
             "parent",
         ),
         ("prompting", ()): ((), "none", None),
         ("simnpo", ()): (("token_logprobs", "batch"), "primary", None),
-        ("simnpo", (("retain", "kl"),)): (
+        ("simnpo", (("keep", "kl"),)): (
             ("token_logprobs", "batch", "divergence"),
             "joint",
             None,
         ),
-        ("simnpo", (("retain", "kl"), ("retain_weight", 0))): (
+        ("simnpo", (("keep", "kl"), ("retain_weight", 0))): (
             ("token_logprobs", "batch"),
             "primary",
             None,
@@ -447,7 +447,7 @@ def test_what_each_objective_asks_for():
             "joint",
             None,
         ),
-        ("rmu", (("retain", "none"),)): (
+        ("rmu", (("keep", "none"),)): (
             ("token_logprobs", "forget_distance", "batch"),
             "primary",
             None,
@@ -490,7 +490,7 @@ def test_prompting_takes_another_wording():
         ("kl_min", {"kl_reduction": "sum"}, "kl_reduction is 'sum'"),
         ("kl_min", {"kl_reduction": "published"}, "'per_answer' .once called 'published'"),
         ("kl_min", {"order": "both"}, "order is 'both'"),
-        ("npo", {"retain": "l2"}, "npo: retain is 'l2', expected one of 'none', 'nll', 'kl'"),
+        ("npo", {"keep": "l2"}, "npo: keep is 'l2', expected one of 'none', 'nll', 'kl'"),
         ("simnpo", {"beta": 0}, "simnpo needs beta > 0"),
         ("simnpo", {"margin": -1}, "margin >= 0, got -1"),
         ("simnpo", {"form": "sum"}, "form is 'sum', expected 'paper' or 'released'"),
@@ -504,7 +504,7 @@ def test_prompting_takes_another_wording():
         ("rmu", {"length": 0}, "length > 0"),
         ("rmu", {"form": "sum"}, "rmu: form is 'sum'"),
         ("rmu", {"retain_weight": -1}, "retain_weight >= 0"),
-        ("rmu", {"retain": "state"}, "retain is 'state', expected one of 'none', 'nll', 'kl'"),
+        ("rmu", {"keep": "state"}, "keep is 'state', expected one of 'none', 'nll', 'kl'"),
         ("scrub", {"retain_weight": 0, "kl_weight": 0}, "one of them > 0, got 0 and 0"),
         ("scrub", {"kl_weight": -1}, "kl_weight >= 0"),
         ("scrub", {"order": "both"}, "scrub: order is 'both'"),

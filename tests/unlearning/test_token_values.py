@@ -142,5 +142,5 @@ def test_an_objective_names_what_it_cannot_be_given():
 def test_only_what_compares_needs_a_reference():
     compares = {"undial": True, "ce_u": False, "kl_uniform": False, "rmu": True, "kl_min": True}
     assert {name: get_objective(name).compares for name in compares} == compares
-    assert not get_objective("rmu", retain="none").compares
-    assert get_objective("wga", retain="kl").compares and not get_objective("npo").compares
+    assert not get_objective("rmu", keep="none").compares
+    assert get_objective("wga", keep="kl").compares and not get_objective("npo").compares
