@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mllm.decoding.prefix import Prefix, read
 from mllm.decoding.split import decoding_program
-from mllm.ops.losses import gather_states, supervised_logprobs
+from mllm.ops.losses import gather_states, supervised_logprobs, token_measures, wanted_tokens
 from mllm.ops.segments import segment_sums
 
 
@@ -25,6 +25,20 @@ def score_choices(model, config, variables: dict, prefix: Prefix | None, batch: 
       float32[R, S]; 0 where a row has fewer choices.
     """
     return read_choices(model, config, variables, prefix, batch)[0]
+
+
+@decoding_program()
+def measure_choices(
+    model, config, variables: dict, prefix: Prefix | None, batch: dict
+) -> jax.Array:
+    """Return float32[R, M, 4], the ``losses.token_measures`` of each token of the choices.
+
+    The arguments are those of ``score_choices``. Meaningless where a row has fewer tokens.
+    """
+    _, states = read(model, config, variables, batch, prefix)
+    states = gather_states(states, batch["sources"])
+    measured = token_measures(states, model.head(config, variables), wanted_tokens(batch))
+    return measured.reshape(*batch["targets"].shape, -1)
 
 
 def read_choices(

@@ -5,6 +5,7 @@ R rows, T tokens, S choices of a row, M tokens of all choices of a row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -17,7 +18,7 @@ from mllm.data.rows import lay_out, lay_out_ids, place_features, place_instructi
 from mllm.data.sounds import Heard, lay_out_sounds
 from mllm.decoding.generate import generate, score_and_generate
 from mllm.decoding.prefix import Prefix, prefill
-from mllm.decoding.score import score_choices
+from mllm.decoding.score import measure_choices, score_choices
 from mllm.evaluation.ahead import Calls
 from mllm.evaluation.request import Text
 
@@ -213,6 +214,26 @@ def score(
     """
     batch = calls.place(lay_out_choices(asked, choices, most))
     return _scores(calls, len(asked), calls.run(score_choices, prefix, batch))
+
+
+def score_by_token(
+    calls: Calls,
+    asked: Sequence[Ids],
+    prefix: Prefix | None,
+    choices: Sequence[Sequence[Ids]],
+    *,
+    most: Sizes = (0, 0, 0),
+) -> list[list[np.ndarray]]:
+    """Return float64[tokens, 4] of each choice of each row: the ``losses.token_measures`` of its
+    tokens. The arguments are those of ``score``.
+    """
+    batch = calls.place(lay_out_choices(asked, choices, most))
+    values = _scores(calls, len(asked), calls.run(measure_choices, prefix, batch))
+    ends = [np.cumsum([0, *map(len, row)]) for row in choices]
+    return [
+        [found[start:end] for start, end in pairwise(places)]
+        for found, places in zip(values, ends, strict=True)
+    ]
 
 
 def score_and_reply(

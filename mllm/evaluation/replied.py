@@ -1,6 +1,7 @@
 """Replies made of what a model computes: scores of choices, and generated ids."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,19 @@ def scored_reply(prompt: Prompt, asked: Asked, values: np.ndarray) -> Reply:
         state="valid" if finite else "error",
         extra=_counts(prompt),
     )
+
+
+def measured_reply(prompt: Prompt, asked: Asked, values: Sequence[np.ndarray]) -> Reply:
+    """Return the reply, without its key, of what was measured of its choices by token.
+
+    Args:
+      values: float64[tokens, 4] of each choice, see ``losses.token_measures``.
+    """
+    reply = scored_reply(prompt, asked, np.array([choice[:, 0].sum() for choice in values]))
+    if reply.logprobs is None:
+        return reply
+    by_token = [choice.tolist() for choice in values]
+    return replace(reply, extra={**reply.extra, "by_token": by_token})
 
 
 def text_reply(

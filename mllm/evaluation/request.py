@@ -20,6 +20,9 @@ class Choices:
     Attributes:
       texts: the continuations, each as an assistant would say it.
       ended: whether the end token belongs to a continuation.
+      by_token: whether a model of this codebase also tells of each token what
+        ``ops.losses.token_measures`` does: ``Reply.extra["by_token"]`` holds, for each text, a list
+        of these four numbers for each token. Other answerers ignore it.
 
     Raises:
       ValueError: there are no texts.
@@ -27,6 +30,7 @@ class Choices:
 
     texts: tuple[str, ...]
     ended: bool = True
+    by_token: bool = False
 
     def __post_init__(self):
         if not self.texts:
@@ -187,7 +191,7 @@ def described(ask: Ask) -> dict[str, Any]:
     if isinstance(ask, Picture):
         return {**vars(ask), "other": [readable(turn) for turn in ask.other]}
     values = asdict(ask)
-    later = {"top_k": 0, "top_p": 1.0}
+    later = {"top_k": 0, "top_p": 1.0, "by_token": False}
     return {name: value for name, value in values.items() if value != later.get(name, ...)}
 
 

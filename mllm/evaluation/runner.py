@@ -28,12 +28,13 @@ from mllm.evaluation.branching import (
     reply,
     score,
     score_and_reply,
+    score_by_token,
 )
 from mllm.evaluation.codec import Codec, codec_of
 from mllm.evaluation.drawing import Drawer, drawn_prompts, in_codes
 from mllm.evaluation.groups import group_size, in_groups
 from mllm.evaluation.looking import Features, features_of
-from mllm.evaluation.replied import scored_reply, text_reply
+from mllm.evaluation.replied import measured_reply, scored_reply, text_reply
 from mllm.evaluation.request import Choices, Picture, Reply, Request, Text
 from mllm.evaluation.tree import (
     Asked,
@@ -366,7 +367,11 @@ class _Asker:
         choices = [prompt.choices(scored) for prompt in prompts]
         asks = [prompt.asks[n].ask for n in written for prompt in prompts]
         room = max((self.rooms.of(prompts[0], ask) for ask in asks), default=0)
-        if not written:
+        by_token = any(prompts[0].asks[number].ask.by_token for number in scored)
+        make = measured_reply if by_token else scored_reply
+        if by_token:
+            values = score_by_token(calls, ids, prefix, choices, most=most)
+        elif not written:
             values = score(calls, ids, prefix, choices, most=most)
         elif not scored:
             texts = reply(calls, ids, prefix, asks, most=most[0], room=room)
@@ -377,9 +382,7 @@ class _Asker:
             asked = [prompt.asks[number] for prompt in prompts]
             after = [start + len(ask.choices) for start, ask in zip(first, asked, strict=True)]
             rows = zip(prompts, asked, values, first, after, strict=True)
-            found.append(
-                [scored_reply(p, ask, row[start:stop]) for p, ask, row, start, stop in rows]
-            )
+            found.append([make(p, ask, row[start:stop]) for p, ask, row, start, stop in rows])
             first = after
         for number in written:
             rows = zip(prompts, texts, strict=True)

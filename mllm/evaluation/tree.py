@@ -47,7 +47,7 @@ class Asked:
     def signature(self) -> Signature:
         """What decides whether two asks can be answered together."""
         if isinstance(self.ask, Choices):
-            return ("choices", int(self.ask.ended))
+            return ("tokens" if self.ask.by_token else "choices", int(self.ask.ended))
         return ("text", self.ask.limit, int(self.ask.temperature > 0))
 
 
@@ -96,11 +96,15 @@ class Prompt:
 
 def answered_together(kind: tuple[Signature, ...]) -> list[tuple[list[int], list[int]]]:
     """Return the numbers of the asks that one program answers, for each program of a kind: all
-    choices and the first reply, then each other reply.
+    choices and the first reply, then each other reply, then choices by token, each by itself.
     """
-    scored = [number for number, signature in enumerate(kind) if signature[0] == "choices"]
-    written = [[number] for number in range(len(kind)) if number not in scored] or [[]]
-    return [(scored if place == 0 else [], numbers) for place, numbers in enumerate(written)]
+    scored, written, by_token = (
+        [number for number, signature in enumerate(kind) if signature[0] == name]
+        for name in ("choices", "text", "tokens")
+    )
+    replies = [[number] for number in written] or [[]] * bool(scored)
+    programs = [(scored if place == 0 else [], numbers) for place, numbers in enumerate(replies)]
+    return [*programs, *(([number], []) for number in by_token)]
 
 
 class Rooms:
@@ -133,7 +137,7 @@ def _texts(prompt: Prompt) -> list[Text]:
 def _form(kind: tuple[Signature, ...]) -> tuple:
     """Return a kind without the limits of its short replies."""
     return tuple(
-        (name, *rest) if name == "choices" or rest[0] > SHORT else (name, *rest[1:])
+        (name, *rest) if name != "text" or rest[0] > SHORT else (name, *rest[1:])
         for name, *rest in kind
     )
 

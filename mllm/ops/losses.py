@@ -32,6 +32,31 @@ def token_logprobs(
     return _in_chunks(chosen, (hidden, targets), chunk)
 
 
+def token_measures(
+    hidden: jax.Array, head: jax.Array, targets: jax.Array, *, chunk: int = 1024
+) -> jax.Array:
+    """Compute what the next-token distributions p say of target tokens.
+
+    Arguments are those of ``token_logprobs``.
+
+    Returns:
+      float32[N, 4]: log p of the target, whether it is the likeliest token (1 or 0; of equal logits
+      the first one is), and mean and variance of log p under p.
+    """
+
+    def measured(hidden, targets):
+        logits = _logits(hidden, head)
+        logprobs = jax.nn.log_softmax(logits)
+        chosen = jnp.take_along_axis(logprobs, targets[:, None], axis=1)[:, 0]
+        mean = jnp.sum(jnp.exp(logprobs) * logprobs, axis=-1)
+        # About the mean: the difference of two large sums would lose the variance of a sharp p.
+        variance = jnp.sum(jnp.exp(logprobs) * (logprobs - mean[:, None]) ** 2, axis=-1)
+        top = (jnp.argmax(logits, axis=-1) == targets).astype(jnp.float32)
+        return jnp.stack([chosen, top, mean, variance], axis=-1)
+
+    return _in_chunks(measured, (hidden, targets), chunk)
+
+
 def token_kl(
     hidden_p: jax.Array,
     head_p: jax.Array,
@@ -118,4 +143,4 @@ def _in_chunks(function: Callable, arrays: tuple[jax.Array, ...], chunk: int) ->
     padded = [jnp.pad(a, [(0, chunks * chunk - count)] + [(0, 0)] * (a.ndim - 1)) for a in arrays]
     folded = [a.reshape(chunks, chunk, *a.shape[1:]) for a in padded]
     _, out = jax.lax.scan(lambda _, x: (None, jax.checkpoint(function)(*x)), None, folded)
-    return out.reshape(-1)[:count]
+    return out.reshape(-1, *out.shape[2:])[:count]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from mllm.ops.losses import token_kl, token_logprobs
+from mllm.ops.losses import token_kl, token_logprobs, token_measures
 
 POSITIONS, WIDTH, VOCABULARY = 11, 8, 37
 
@@ -57,6 +57,27 @@ def test_token_kl_and_gradient(chunk):
     # d KL(p || q) / d logits of q = q - p
     to_logits = (np.exp(log_q) - np.exp(log_p)) * weights[:, None]
     np.testing.assert_allclose(to_hidden, to_logits @ head_q.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("chunk", [3, 64])
+def test_token_measures(chunk):
+    """Sharp and flat distributions, against float64."""
+    generator = np.random.default_rng(0)
+    hidden = generator.normal(size=(7, 4)) * np.array([0, 0.1, 1, 2, 5, 20, 60])[:, None]
+    head, targets = generator.normal(size=(4, 11)), generator.integers(0, 11, 7)
+    hidden, head = hidden.astype(np.float32), head.astype(np.float32)
+    targets[-1] = (hidden[-1] @ head).argmax()
+    found = token_measures(hidden, head, jnp.asarray(targets), chunk=chunk)
+    logits = hidden.astype(np.float64) @ head.astype(np.float64)
+    logprobs = log_softmax(logits, axis=-1)
+    p, mean = np.exp(logprobs), (np.exp(logprobs) * logprobs).sum(axis=-1)
+    expected = [
+        logprobs[np.arange(7), targets],
+        logits.argmax(axis=-1) == targets,
+        mean,
+        (p * (logprobs - mean[:, None]) ** 2).sum(axis=-1),
+    ]
+    np.testing.assert_allclose(found, np.stack(expected, axis=-1), rtol=1e-4, atol=1e-5)
 
 
 def test_divergence_from_itself_is_zero():
