@@ -67,6 +67,9 @@ def get_config() -> ConfigDict:
     config.evaluation.update(
         protocol="strict", classification_tokens=16, cloze_tokens=16, generation_tokens=48
     )
+    # Whether right and wrong answers are also measured token by token, next to the replies: truth
+    # ratios, memorisation, membership inference (docs/measures.md).
+    config.evaluation.measures = False
     # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes
     # what the published script takes for the model's family.
     config.evaluation.paper = ConfigDict(

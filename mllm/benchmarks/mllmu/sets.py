@@ -10,6 +10,7 @@ from mllm.data.source import Source
 from mllm.registry import lookup
 
 FORGET, RETAIN = "forget", "retain"
+UNSEEN = "unseen"  # asked about only to compare people to forget with strangers
 PICTURES: dict[str, Callable[[bytes], bytes]] = {"upright": bytes, "published": as_published}
 
 
@@ -47,6 +48,15 @@ def evaluation_sets(config, benchmark) -> dict[str, Sequence[Profile]]:
         ids = {profile.id for profile in sets["forget"]}
         sets["test"] = benchmark.profiles_of("test", ids)
     return sets
+
+
+def unseen_people(config, benchmark) -> dict[str, Sequence[Profile]]:
+    """Return the profiles that no model of a study was taught, by the name of their set; no set
+    while tuning, which teaches them, and with published data, which has none.
+    """
+    if config.tuning or "validation" not in benchmark.splits:
+        return {}
+    return {UNSEEN: benchmark.profiles("validation")[: config.benchmark.limit.forget or None]}
 
 
 def taught(config, benchmark, group: str, role: str = "") -> "TrainingExamples":

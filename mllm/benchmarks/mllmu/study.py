@@ -16,6 +16,7 @@ from mllm.benchmarks.mllmu.answerable import notes
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.benchmark import AXES, Benchmark
 from mllm.benchmarks.mllmu.export import export_published
+from mllm.benchmarks.mllmu.measures import measures
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.benchmarks.mllmu.sets import (
@@ -23,12 +24,14 @@ from mllm.benchmarks.mllmu.sets import (
     RETAIN,
     evaluation_sets,
     taught,
+    unseen_people,
 )
 from mllm.benchmarks.mllmu.strict import StrictProtocol, strict_items
 from mllm.benchmarks.mllmu.workload import workload
 from mllm.data.conversation import Example
 from mllm.data.refusals import Refused
 from mllm.data.source import Joined, Source
+from mllm.evaluation.inspection import Inspection
 from mllm.evaluation.request import Questions
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
@@ -221,8 +224,20 @@ def questions(config, benchmark: Benchmark, family: str) -> Questions:
     """Return what is asked about all sets, by the protocol of a configuration."""
     chosen = config.evaluation.protocol
     asked = lookup(PROTOCOLS, chosen, "protocol (config.evaluation.protocol)")
-    found = asked(config, benchmark, evaluation_sets(config, benchmark), family)
-    return replace(found, conditions={**found.conditions, "tuning": config.tuning})
+    sets = evaluation_sets(config, benchmark)
+    found = asked(config, benchmark, sets, family)
+    return replace(
+        found,
+        conditions={**found.conditions, "tuning": config.tuning},
+        inspections=_inspections(config, benchmark, sets),
+    )
+
+
+def _inspections(config, benchmark: Benchmark, sets) -> tuple[Inspection, ...]:
+    """Return the measurement of answers token by token, if it is asked for."""
+    if not config.evaluation.measures:
+        return ()
+    return (measures({**sets, **unseen_people(config, benchmark)}),)
 
 
 def score(records: list[dict], config) -> list[dict]:

@@ -1,10 +1,11 @@
-"""The sections of the report: scores, trade-off, gallery, training curves."""
+"""The sections of the report: scores, trade-off, measures, gallery, training curves."""
 
 from typing import Any
 
 from mllm.benchmarks.mllmu.report.finding import headline_reason
 from mllm.benchmarks.mllmu.report.gallery import gallery
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
+from mllm.benchmarks.mllmu.report.measures import measure_blocks
 from mllm.benchmarks.mllmu.report.tradeoff import (
     change_figure,
     has_changes,
@@ -61,6 +62,8 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
         found.append(scores_section(comparison, headline_reason(comparison)))
         tradeoff = _tradeoff_section(sweep, comparison)
         found += [tradeoff] if tradeoff else []
+        if blocks := measure_blocks(comparison):
+            found.append(_section(sweep, comparison, "measures", "Measures of answers", blocks))
         cards = tuple(gallery(comparison, portraits))
         shown: tuple[Block, ...] = (
             (
