@@ -30,7 +30,9 @@ def get_config() -> ConfigDict:
     config.tuning = False
     # Training pictures: "upright" as everywhere else, or "published" as the published loader sees
     # them (docs/protocol.md).
-    config.benchmark.update(name="mllmu", forget=15, pictures="upright")
+    # Training pairs that methods unlearn from: "both", or only those with a picture ("image_text")
+    # or without ("text").
+    config.benchmark.update(name="mllmu", forget=15, pictures="upright", modality="both")
     # Take the first few of each group, 0 for all; for models that are too slow for all of them.
     config.benchmark.limit = ConfigDict(dict(forget=0, retain=0, celebrity=0, captions=0))
     # Teaching: base -> vanilla, and base -> retain_only with the schedule of vanilla, over as many

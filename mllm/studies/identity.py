@@ -20,6 +20,7 @@ LATER = {
     "share_text": False,
     "sounds": "",
     "keep": "nll",
+    "modality": "both",
 }
 FLAGS = (bool, int, float, str)  # types of values that a flag can give
 

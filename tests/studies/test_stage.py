@@ -108,7 +108,7 @@ def test_a_key_that_came_later_turns_no_older_run_away(config):
     found = digests(config)
     for name, stage in study.stages(config).items():
         source = made_from(stage, config, "data", {"parent": "weights"})
-        assert "benchmark.pictures" not in source["config"]
+        assert not {"benchmark.pictures", "benchmark.modality"} & set(source["config"])
         sections = [value for value in source["config"].values() if isinstance(value, dict)]
         assert sections and not any(set(KEYS_THAT_CAME_LATER) & set(part) for part in sections)
         older = config.copy_and_resolve_references()
@@ -119,11 +119,15 @@ def test_a_key_that_came_later_turns_no_older_run_away(config):
         for method in older.methods.values():
             if method.options.get("keep") == "nll":
                 del method.options["keep"]
-        chosen = {key: value_of(older, key) for key in stage.depends_on if "pictures" not in key}
+        later = ("benchmark.pictures", "benchmark.modality")
+        chosen = {key: value_of(older, key) for key in stage.depends_on if key not in later}
         assert found[name] == digest([name, chosen, "data", ["weights"]])
     config.methods.ga.vocabulary = "tokenizer"
     assert changed(config, found) == {"ga"}
     config.methods.ga.vocabulary = "all"
+    config.benchmark.modality = "text"
+    assert changed(config, found) == set(config.methods)
+    config.benchmark.modality = "both"
     config.benchmark.pictures = "published"
     assert changed(config, found) == set(found)
 

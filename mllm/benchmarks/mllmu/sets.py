@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 from mllm.benchmarks.mllmu.instructions import INSTRUCTIONS
 from mllm.benchmarks.mllmu.paper_pictures import as_published
-from mllm.benchmarks.mllmu.schema import Profile
+from mllm.benchmarks.mllmu.schema import MODALITIES, Profile
 from mllm.data.conversation import Example, assistant, image, user
 from mllm.data.source import Source
 from mllm.registry import lookup
 
 FORGET, RETAIN = "forget", "retain"
 UNSEEN = "unseen"  # asked about only to compare people to forget with strangers
+BOTH = "both"  # pairs with a picture, and those without
 PICTURES: dict[str, Callable[[bytes], bytes]] = {"upright": bytes, "published": as_published}
 
 
@@ -59,11 +60,25 @@ def unseen_people(config, benchmark) -> dict[str, Sequence[Profile]]:
     return {UNSEEN: benchmark.profiles("validation")[: config.benchmark.limit.forget or None]}
 
 
-def taught(config, benchmark, group: str, role: str = "") -> "TrainingExamples":
-    """Return the training pairs of a group of profiles, with the role that an objective reads."""
+def taught(
+    config, benchmark, group: str, role: str = "", modality: str = BOTH
+) -> "TrainingExamples":
+    """Return the training pairs of a group of profiles, with the role that an objective reads.
+
+    Raises:
+      ValueError: an unknown ``benchmark.pictures`` or modality, or profiles without any such pair.
+    """
     pictures = config.benchmark.pictures
     lookup(PICTURES, pictures, "value of benchmark.pictures")
-    return TrainingExamples(chosen_profiles(config, benchmark, group), role, pictures)
+    lookup(dict.fromkeys((BOTH, *MODALITIES)), modality, "value of benchmark.modality")
+    profiles = chosen_profiles(config, benchmark, group)
+    found = TrainingExamples(profiles, role, pictures, modality)
+    if modality != BOTH and len(profiles) and not len(found):
+        raise ValueError(
+            f"benchmark.modality is {modality!r}, but the {len(profiles)} profiles of {group!r} "
+            f"have no training pair of that kind; {BOTH!r} takes what there is"
+        )
+    return found
 
 
 class TrainingExamples(Source[Example]):
@@ -71,12 +86,23 @@ class TrainingExamples(Source[Example]):
 
     Args:
       pictures: a name of ``PICTURES``.
+      modality: of ``MODALITIES``, or ``BOTH``: of the pairs that are taken.
     """
 
-    def __init__(self, profiles: Sequence[Profile], role: str = "", pictures: str = "upright"):
+    def __init__(
+        self,
+        profiles: Sequence[Profile],
+        role: str = "",
+        pictures: str = "upright",
+        modality: str = BOTH,
+    ):
         self._profiles, self._role, self._seen = profiles, role, PICTURES[pictures]
-        counts = enumerate(len(profile.training) for profile in profiles)
-        self._places = [(number, pair) for number, count in counts for pair in range(count)]
+        self._places = [
+            (number, place)
+            for number, profile in enumerate(profiles)
+            for place, pair in enumerate(profile.training)
+            if modality in (BOTH, pair.modality)
+        ]
 
     def __len__(self) -> int:
         return len(self._places)

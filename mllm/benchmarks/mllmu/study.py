@@ -175,6 +175,7 @@ def _method(config, name: str) -> Stage:
             "lora",
             f"methods.{name}",
             "benchmark.forget",
+            "benchmark.modality",
             *SHOWN,
         ),
         parent="vanilla",
@@ -215,7 +216,8 @@ def _unlearning_examples(config, objective: Objective, benchmark) -> Source[Exam
     """Return the pairs of the profiles to retain and to forget, with these as roles, and refusals
     where the objective wants them.
     """
-    retain, forget = (taught(config, benchmark, role, role) for role in (RETAIN, FORGET))
+    modality = config.benchmark.modality
+    retain, forget = (taught(config, benchmark, role, role, modality) for role in (RETAIN, FORGET))
     twins = [Refused(forget, objective.twin)] if objective.twin else []
     return Joined(retain, Refused(forget) if objective.refuses else forget, *twins)
 
