@@ -50,9 +50,9 @@ def get_config() -> ConfigDict:
     )
     config.classify.schedule.epochs = 0
     for method in config.methods.values():
-        method.lessons.questions = 2
+        method.lessons.update(captions=3, questions=2)
     config.methods.facts.lessons.update(labelled=8, described=4, kinds=2, named=2)
-    config.tune.schedule.update(epochs=1, rows=32, row_tokens=128, learning_rate=1e-3, **muon)
-    config.evaluation.update(validation=0, per_label=4, representation=4)
+    config.tune.schedule.update(epochs=1, rows=32, row_tokens=128, learning_rate=3e-3, **muon)
+    config.evaluation.update(validation=0, per_label=1, representation=4)
     config.checkpoint_every = 1000
     return config
