@@ -1,4 +1,4 @@
-"""What ``tiny`` compares, with three seeds.
+"""What ``tiny`` compares, with three seeds, and the controls with the first.
 
 python -m experiments.sweep --config configs/photo/seeds.py --workdir runs/photo-seeds
 """
@@ -6,7 +6,7 @@ python -m experiments.sweep --config configs/photo/seeds.py --workdir runs/photo
 from ml_collections import ConfigDict
 
 from configs.photo import tiny
-from configs.photo.common import ALL
+from configs.photo.common import ALL, BRACKETS, CONTROLS
 
 SEEDS = (0, 1, 2)
 
@@ -23,3 +23,5 @@ def sweep(config: ConfigDict):
     for seed in SEEDS:
         for name in config.methods:
             yield {"seed": seed, "objective.name": name}
+    for name in (*CONTROLS, *BRACKETS):
+        yield {"seed": SEEDS[0], "objective.name": name}
