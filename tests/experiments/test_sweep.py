@@ -19,6 +19,7 @@ RUNS = {
     "npo_published_15": "npo",
     "prompting_15": "prompting",
 }
+REFERENCE = "retain_only_15"  # of NPO in its published form: it is trained, and not compared
 METRICS = {
     "classification": {"accuracy_text", "accuracy_letter", "accuracy_parsed"},
     "cloze": {"exact", "substring"},
@@ -90,7 +91,7 @@ def test_a_study_leaves_its_runs_and_reports(finished):
     for kind in ("html", "md", "csv", "tex"):
         assert (finished / f"report.{kind}").stat().st_size > 0
     folders = {path.parent.name for path in (finished / "seed0").glob("*/run.json")}
-    assert folders == set(RUNS)
+    assert folders == {*RUNS, REFERENCE}
     found = outcome(finished)
     digests = {name: found[name]["digest"] for name in RUNS}
     assert digests.pop("prompting_15") == digests["vanilla"]  # it trains nothing
@@ -122,7 +123,7 @@ def test_a_plan_says_what_a_study_takes(finished, commands, micro, tmp_path):
     # The first round asks everything but what follows from replies.
     assert done.stdout.count(f": {REQUESTS:,} requests first") == len(RUNS)
     again = commands.run("sweep", *micro, "--workdir", finished, "--dry_run")
-    assert again.stdout.count(": finished") == len(RUNS) and "in all: 0 B" in again.stdout
+    assert again.stdout.count(": finished") == len(RUNS) + 1 and "in all: 0 B" in again.stdout
 
 
 def test_a_finished_study_is_only_reported_again(finished, commands, micro):
