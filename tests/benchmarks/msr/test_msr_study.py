@@ -16,7 +16,7 @@ from mllm.studies.plan import Plan
 from mllm.studies.run import Run
 from mllm.studies.train import ensure
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 PART = "eval/candidates/test"
 
@@ -95,7 +95,6 @@ def test_baselines_and_brackets_are_asked_the_same_and_no_model_again(made, monk
     assert scores["bayes", "hr@5"] == pytest.approx(again["hr@5"])
 
 
-@pytest.mark.slow
 def test_zero_shot_blind_and_titles_are_the_same_questions_read_otherwise(made):
     answered = {name: asked(name, made) for name in ("zero_shot", "blind", "tallrec")}
     for name, one in answered.items():
