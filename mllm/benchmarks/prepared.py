@@ -1,5 +1,6 @@
 """A prepared benchmark on disk: what it says of itself, whatever its rows are."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,3 +46,20 @@ class Prepared:
         """Config, seed, sizes, versions, licences and citation, as far as the record has them."""
         keys = ("config", "seed", *self.sizes, "versions", "licences", "citation")
         return {key: self._dataset.record[key] for key in keys if key in self._dataset.record}
+
+
+def named(config: Any, options: Callable[..., Any]) -> dict[str, Any]:
+    """Return which data set a configuration names, as arguments of ``open`` and ``prepare`` of a
+    benchmark that imports files.
+
+    Args:
+      options: makes the options of an import of ``config.benchmark.options``.
+    """
+    chosen = config.benchmark
+    return {
+        "data_dir": chosen.data_dir,
+        "config": chosen.config,
+        "seed": chosen.seed,
+        "source": chosen.source,
+        "options": options(**chosen.options),
+    }

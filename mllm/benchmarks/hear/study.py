@@ -24,6 +24,7 @@ from mllm.benchmarks.hear.representation.measure import representation
 from mllm.benchmarks.hear.scores import AXES, scores_of
 from mllm.benchmarks.hear.summary import summary
 from mllm.benchmarks.hear.taught import lessons
+from mllm.benchmarks.prepared import named
 from mllm.evaluation.baselines import Blind
 from mllm.evaluation.embedding import TextSimilarity
 from mllm.evaluation.inspection import Inspection
@@ -50,24 +51,12 @@ BEFORE = ("project", "listen", "classify")  # the first three stages of LTU
 
 def prepare(config, progress=None) -> Benchmark:
     """Write the benchmark of a configuration unless it is there, and open it."""
-    return dataset.prepare(**_chosen(config), progress=progress)
+    return dataset.prepare(**named(config, Options), progress=progress)
 
 
 def open_benchmark(config) -> Benchmark:
     """Open the prepared benchmark of a configuration."""
-    return Benchmark.open(**_chosen(config))
-
-
-def _chosen(config) -> dict[str, Any]:
-    """Return which data set a configuration names."""
-    chosen = config.benchmark
-    return {
-        "data_dir": chosen.data_dir,
-        "config": chosen.config,
-        "seed": chosen.seed,
-        "source": chosen.source,
-        "options": Options(**chosen.options),
-    }
+    return Benchmark.open(**named(config, Options))
 
 
 def labels(config) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from mllm.benchmarks.msr.scores import AXES, scores_of
 from mllm.benchmarks.msr.summaries import Summaries
 from mllm.benchmarks.msr.summary import summary
 from mllm.benchmarks.msr.wording import wording_of
+from mllm.benchmarks.prepared import named
 from mllm.data.source import Joined
 from mllm.evaluation.baselines import Blind
 from mllm.evaluation.request import Answered, Questions, Rounds
@@ -55,24 +56,12 @@ READ = ("prompts", "summaries", "preferences")  # what is read follows from thes
 
 def prepare(config, progress=None) -> Benchmark:
     """Write the benchmark of a configuration unless it is there, and open it."""
-    return dataset.prepare(**_chosen(config), progress=progress)
+    return dataset.prepare(**named(config, Options), progress=progress)
 
 
 def open_benchmark(config) -> Benchmark:
     """Open the prepared benchmark of a configuration."""
-    return Benchmark.open(**_chosen(config))
-
-
-def _chosen(config) -> dict[str, Any]:
-    """Return which data set a configuration names."""
-    chosen = config.benchmark
-    return {
-        "data_dir": chosen.data_dir,
-        "config": chosen.config,
-        "seed": chosen.seed,
-        "source": chosen.source,
-        "options": Options(**chosen.options),
-    }
+    return Benchmark.open(**named(config, Options))
 
 
 def labels(config) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mllm.benchmarks.photo.protocol import Protocol, rounds
 from mllm.benchmarks.photo.records import records_of
 from mllm.benchmarks.photo.scores import AXES, scores_of
 from mllm.benchmarks.photo.summary import summary
+from mllm.benchmarks.prepared import named
 from mllm.data.source import Joined
 from mllm.evaluation.baselines import Blind
 from mllm.evaluation.embedding import TextSimilarity
@@ -47,24 +48,12 @@ PRETRAINED, ENCODERS, ALIGN, FUSED = "pretrained", "encoders", "align", "fused"
 
 def prepare(config, progress=None) -> Benchmark:
     """Write the benchmark of a configuration unless it is there, and open it."""
-    return dataset.prepare(**_chosen(config), progress=progress)
+    return dataset.prepare(**named(config, Options), progress=progress)
 
 
 def open_benchmark(config) -> Benchmark:
     """Open the prepared benchmark of a configuration."""
-    return Benchmark.open(**_chosen(config))
-
-
-def _chosen(config) -> dict[str, Any]:
-    """Return which data set a configuration names."""
-    chosen = config.benchmark
-    return {
-        "data_dir": chosen.data_dir,
-        "config": chosen.config,
-        "seed": chosen.seed,
-        "source": chosen.source,
-        "options": Options(**chosen.options),
-    }
+    return Benchmark.open(**named(config, Options))
 
 
 def labels(config) -> dict[str, Any]:
