@@ -62,7 +62,7 @@ class Objective:
         training starts from; None if the loss does not read them. A divergence and the values of
         tokens always compare with the model that training starts from.
       refuses: whether the answers of the primary role are refusals, not those of the data.
-      twin: role of examples that stand beside the primary ones, each in the same batch as the
+      twin: role of examples that come with the primary ones, each in the same batch as the
         primary example of its name; "" for none. They are the same questions with refusals.
       system_prompt: text that is put before every question to the model, or None.
       values: what else is computed of each supervised token: name -> function of some of

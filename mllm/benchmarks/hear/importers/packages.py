@@ -59,7 +59,7 @@ LEFT_OUT = ("*_desc", "*_desc_*", "xanthia")  # spoken captions, and what makes 
 
 
 def read(folder: Path, options: Options) -> Found:
-    """Return what is there of the two packages.
+    """Return the sounds of those of the two packages that are installed.
 
     Raises:
       FileNotFoundError: neither is.
