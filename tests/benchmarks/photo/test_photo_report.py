@@ -8,7 +8,7 @@ import pytest
 
 from mllm.benchmarks.photo.report import REPORT
 from mllm.benchmarks.photo.report.ablations import ablation_section, ablations, changed
-from mllm.benchmarks.photo.report.contrasts import budget, by_seed, contrast_section, rivals
+from mllm.benchmarks.photo.report.contrasts import budget, contrast_section, rivals
 from mllm.benchmarks.photo.report.critiques import critique_section, critique_table, gain
 from mllm.benchmarks.photo.report.dependence import dependence_section, level
 from mllm.benchmarks.photo.report.finding import finding
@@ -145,9 +145,7 @@ def test_differences_are_paired_by_question_and_shown_by_seed(made, study):
     each = [
         (right_of(records["fused", s]) - right_of(records["joint", s])).mean() for s in SEEDS
     ]  # fmt: skip
-    assert [number(text) / 100 for text in by_seed(found).split(", ")] == pytest.approx(
-        each, abs=6e-4
-    )
+    assert [number(text) / 100 for text in found.seeds.split(", ")] == pytest.approx(each, abs=6e-4)
     grid = every(contrast_section(study).blocks, Grid)[0]
     assert next(row for row in grid.rows if row[0] == "Edges alone")[-1] == "better"
 

@@ -2,9 +2,10 @@
 
 import math
 
-from mllm.benchmarks.cobsat.report.layout import in_order, label
+from mllm.benchmarks.cobsat.report.layout import ORDER, label
 from mllm.benchmarks.cobsat.report.published import averages
 from mllm.benchmarks.cobsat.report.study import DEFAULT, Study, Subject
+from mllm.reporting.axes import in_order
 from mllm.reporting.charts import Span
 from mllm.reporting.comparison import Entry
 from mllm.reporting.layout import Style
@@ -51,7 +52,7 @@ def settings(study: Study) -> list[str]:
     if published_shown(study):
         found |= {shots for mode in study.modes for one in averages(mode, DEFAULT).values()
                   for shots in one}  # fmt: skip
-    return in_order("shots", found)
+    return in_order(found, ORDER["shots"])
 
 
 def lines(study: Study, mode: str) -> list[Line]:

@@ -1,12 +1,13 @@
 """Names, order and roles of tasks, shots, prompts, modes and methods in the report."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mllm.benchmarks.cobsat.assemble import PROMPT_TYPES
 from mllm.benchmarks.cobsat.report.published import TASK_NAMES
 from mllm.benchmarks.cobsat.scores import ALL, AXES, DETAILS, OBJECTS
 from mllm.reporting import Axis, Layout, Style
+from mllm.reporting.axes import axes_of
 from mllm.reporting.runs import Run
 from mllm.reporting.text import clean_text
 
@@ -82,7 +83,7 @@ def _headline(values: tuple[str, ...], protocol: str) -> str:
 # Which values there are follows from the runs: see ``layout_of``.
 LAYOUT = Layout(
     title="Learning from pictures in the prompt",
-    axes=tuple(Axis(name) for name in AXES),
+    axes=tuple(Axis(name, short=_SHORT.get(name, {})) for name in AXES),
     tables=("task", "prompt", "mode"),
     columns=("shots",),
     methods=METHODS,
@@ -102,15 +103,4 @@ def label(axis: str, value: str) -> str:
 
 def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
     """Return the layout for some runs: the values that they have on each axis, in order."""
-    axes = []
-    for axis in layout.axes:
-        found = in_order(axis.name, (score[axis.name] for run in runs for score in run.scores))
-        labels = {value: label(axis.name, value) for value in found}
-        axes.append(Axis(axis.name, labels, _SHORT.get(axis.name, {})))
-    return dataclasses.replace(layout, axes=tuple(axes))
-
-
-def in_order(axis: str, values: Iterable[str]) -> list[str]:
-    """Return values of an axis in the order of the tables; unknown ones follow by name."""
-    places = {value: place for place, value in enumerate(ORDER[axis])}
-    return sorted(set(values), key=lambda value: (places.get(value, len(places)), value))
+    return dataclasses.replace(layout, axes=axes_of(layout, runs, ORDER, label))

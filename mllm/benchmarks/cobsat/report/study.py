@@ -5,13 +5,14 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mllm.benchmarks.cobsat.report.layout import BRACKETS, DRAWER, in_order, layout_of
+from mllm.benchmarks.cobsat.report.layout import BRACKETS, DRAWER, ORDER, layout_of
 from mllm.benchmarks.cobsat.report.published import TASK_NAMES
 from mllm.benchmarks.cobsat.scores import ALL, DETAILS, METRICS, OBJECTS
 from mllm.data.conversation import Media
 from mllm.evaluation import kept_media
 from mllm.files import read_jsonl
 from mllm.reporting import paired
+from mllm.reporting.axes import in_order
 from mllm.reporting.comparison import Comparison, Entry
 from mllm.reporting.layout import Key
 from mllm.reporting.runs import Run
@@ -78,7 +79,9 @@ class Study:
         self.models = tuple(one for one in self.subjects if one.key[0] not in BRACKETS)
         scored = [cell for cell in self.comparison.cells if cell[-1] == METRICS[0]]
         self.tasks, self.shots, self.prompts, self.modes = (
-            tuple(v for v in in_order(axis, (cell[place] for cell in scored)) if v not in SUMS)
+            tuple(
+                v for v in in_order((cell[place] for cell in scored), ORDER[axis]) if v not in SUMS
+            )
             for place, axis in enumerate(("task", "shots", "prompt", "mode"))
         )
         manifest = next((run.manifest for run in runs), {})

@@ -1,8 +1,9 @@
 """Differences between conditions, what is known of recognised clips, and the bias of answers."""
 
 from mllm.benchmarks.hear.report.layout import label
-from mllm.benchmarks.hear.report.study import Compared, Study, Subject
+from mllm.benchmarks.hear.report.study import Study, Subject
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
+from mllm.reporting.compared import Compared
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.numbers import points, signed, signed_span
 from mllm.reporting.section import Grid
@@ -32,8 +33,7 @@ def told(found: Compared | None) -> str:
 
 def seeds_of(found: Compared | None) -> str:
     """Return the difference in each seed, a dash where there is one seed."""
-    values = () if found is None else found.by_seed
-    return "–" if len(values) < 2 else ", ".join(map(signed, values))
+    return "–" if found is None else found.seeds
 
 
 def gap_grid(study: Study) -> Grid:

@@ -6,8 +6,9 @@ from functools import partial
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.report.differences import seeds_of, told
 from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, GIVEN, label
-from mllm.benchmarks.hear.report.study import Compared, Study
+from mllm.benchmarks.hear.report.study import Study
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
+from mllm.reporting.compared import Compared
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.section import Details, Drawing, Grid, Panel, Paragraph, Section
 
@@ -46,13 +47,6 @@ def fact_section(study: Study) -> Section | None:
     return Section("facts", "Do facts in text reach the sound?", blocks, "Facts")
 
 
-def verdict(found: Compared) -> str:
-    """Return what a difference says, in a word or two."""
-    if not found.clear:
-        return "not told apart"
-    return "better" if found.difference > 0 else "worse"
-
-
 def fact_grid(study: Study, conditions: Sequence[str]) -> Grid:
     """Return the differences by relation and condition."""
     rows = []
@@ -61,7 +55,7 @@ def fact_grid(study: Study, conditions: Sequence[str]) -> Grid:
             found = _difference(study, relation, condition)
             if found is not None:
                 name = f"{label('relation', relation)}: {label('condition', condition).lower()}"
-                rows.append((name, told(found), seeds_of(found), verdict(found)))
+                rows.append((name, told(found), seeds_of(found), found.verdict))
     heads = ("Relation and condition", "Difference", "By seed", "With facts")
     return Grid("With facts less without", heads, tuple(rows), words=(3,))
 

@@ -5,8 +5,9 @@ from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.relations import WORDS
 from mllm.benchmarks.hear.report.layout import CAPTIONS, CHANCE, FACTS, label
 from mllm.benchmarks.hear.report.recognition import DIRECT
-from mllm.benchmarks.hear.report.study import Compared, Study, Subject
+from mllm.benchmarks.hear.report.study import Study, Subject
 from mllm.benchmarks.hear.report.trust import check_all, failures
+from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.numbers import said, signed, signed_span
 from mllm.reporting.text import join_words
@@ -73,7 +74,7 @@ def _gaps(study: Study, one: Subject) -> str:
     if gained:
         parts.append(f"Given the sound it is right more often, about {_listed(gained)}.")
     if rest:
-        parts.append(f"No gap is told apart from 0 for {_listed(rest)}.")
+        parts.append(f"No gap can be distinguished from 0 for {_listed(rest)}.")
     back = {relation: study.gap(one, relation, "C-A") for relation in lost}
     back = {relation: gap for relation, gap in back.items() if gap is not None}
     if back:

@@ -16,7 +16,9 @@ from mllm.benchmarks.hear.report.layout import (
     label,
 )
 from mllm.files import read_jsonl
-from mllm.reporting import Axis
+from mllm.reporting import compared
+from mllm.reporting.axes import axes_of, in_order
+from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison, Entry
 from mllm.reporting.layout import Cell, Key
 from mllm.reporting.runs import Run
@@ -43,25 +45,6 @@ class Subject:
         return tuple(read_jsonl(run.records_path) for run in self.runs)
 
 
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """A difference, mean over seeds; NaN ends where it has no interval.
-
-    Attributes:
-      by_seed: the difference in each seed.
-    """
-
-    difference: float
-    low: float
-    high: float
-    by_seed: tuple[float, ...] = ()
-
-    @property
-    def clear(self) -> bool:
-        """Return whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
-
 class Study:
     """The runs of one comparison.
 
@@ -72,7 +55,9 @@ class Study:
 
     def __init__(self, comparison: Comparison, benchmark: Any | None = None):
         runs = [run for seeds in comparison.runs.values() for run in seeds]
-        layout = dataclasses.replace(comparison.layout, axes=_axes(comparison, runs))
+        layout = dataclasses.replace(
+            comparison.layout, axes=axes_of(comparison.layout, runs, ORDERS, label)
+        )
         self.comparison = Comparison(layout, comparison.group, runs, under=comparison.under)
         self.benchmark = benchmark
         self.subjects = tuple(
@@ -98,8 +83,7 @@ class Study:
         place = self.comparison.layout.axis_names.index(axis)
         found = {cell[place] for cell in self.comparison.cells if cell[0] == task}
         known = ORDERS[axis]
-        shown = [value for value in known if value in found]
-        return shown + sorted(v for v in found - {*known} if "-" not in v)
+        return in_order((v for v in found if v in known or "-" not in v), known)
 
     def cell(
         self,
@@ -118,16 +102,6 @@ class Study:
             return Entry(None)
         return self.comparison.entry(subject.key, self.cell(metric, **places))
 
-    def by_seed(self, subject: Subject, metric: str = HEADLINE, **places: str) -> dict[int, float]:
-        """Return the score of a row in each seed."""
-        cell = self.cell(metric, **places)
-        return {
-            run.seed: score["value"]
-            for run in subject.runs
-            for score in run.scores
-            if self.comparison.layout.cell(score) == cell and score["value"] is not None
-        }
-
     def gap(self, subject: Subject | None, relation: str, pair: str) -> Compared | None:
         """Return the accuracy of a row in one condition less that in another, question by question;
         None where it was not measured.
@@ -139,8 +113,9 @@ class Study:
         if entry.value is None:
             return None
         low, high = (float("nan") if end is None else end for end in (entry.low, entry.high))
-        seeds = self.by_seed(subject, "gap", relation=relation, condition=pair)
-        return Compared(entry.value, low, high, tuple(seeds.values()))
+        cell = self.cell("gap", relation=relation, condition=pair)
+        seeds = compared.by_seed(self.comparison, subject.key, cell)
+        return Compared(entry.value, low, high, seeds)
 
     def compare(
         self, one: Subject | None, other: Subject | None, metric: str = HEADLINE, **places: str
@@ -148,21 +123,4 @@ class Study:
         """Return how two rows differ on the same questions; None where one was not measured."""
         if one is None or other is None:
             return None
-        cell = self.cell(metric, **places)
-        found = self.comparison.difference(one.key, other.key, cell)
-        if found is None:
-            return None
-        values = [self.by_seed(each, metric, **places) for each in (one, other)]
-        shared = sorted(values[0].keys() & values[1].keys())
-        return Compared(*found[:3], tuple(values[0][seed] - values[1][seed] for seed in shared))
-
-
-def _axes(comparison: Comparison, runs: list[Run]) -> tuple[Axis, ...]:
-    """Return the axes with the values that runs have, in order, and their names."""
-    found = []
-    for axis in comparison.layout.axes:
-        values = {score[axis.name] for run in runs for score in run.scores}
-        known = ORDERS[axis.name]
-        order = [v for v in known if v in values] + sorted(values - {*known})
-        found.append(Axis(axis.name, {value: label(axis.name, value) for value in order}))
-    return tuple(found)
+        return compared.compare(self.comparison, one.key, other.key, self.cell(metric, **places))

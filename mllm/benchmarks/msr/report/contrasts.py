@@ -1,7 +1,7 @@
 """The recommender against every other method, user by user, on warm and on cold targets."""
 
 from mllm.benchmarks.msr.report.layout import HEADLINE, NAMES, label
-from mllm.benchmarks.msr.report.study import Compared, Study, Subject
+from mllm.benchmarks.msr.report.study import Study, Subject
 from mllm.benchmarks.msr.scores import ALL
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
 from mllm.reporting.figures import LIGHT, Theme
@@ -63,15 +63,8 @@ def _row(study: Study, other: Subject, metric: str, target: str) -> tuple[str, .
         points(second.value),
         signed(found.difference),
         signed_span(found.low, found.high),
-        verdict(found),
+        found.verdict,
     )
-
-
-def verdict(found: Compared) -> str:
-    """Return what a difference says, in a word or two."""
-    if not found.clear:
-        return "not told apart"
-    return "better" if found.difference > 0 else "worse"
 
 
 def difference_figure(study: Study, others: list[Subject], theme: Theme = LIGHT):

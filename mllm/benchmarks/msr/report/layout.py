@@ -1,11 +1,12 @@
 """Names, order and roles of targets, lengths of histories, metrics and methods in the report."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mllm.benchmarks.msr.scores import ALL, AXES, HISTORIES, METRICS, TARGETS, question_values
 from mllm.evaluation.places import OWN_KEYS
 from mllm.reporting import Axis, Layout, Style
+from mllm.reporting.axes import axes_of
 from mllm.reporting.runs import Run
 from mllm.reporting.text import clean_text
 
@@ -81,6 +82,9 @@ LAYOUT = Layout(
 )
 
 
+ORDER = {"target": TARGETS, "history": HISTORIES}
+
+
 def label(axis: str, value: str) -> str:
     """Return what a reader sees for a value of an axis."""
     return LABELS[axis].get(value) or clean_text(value, 40)
@@ -88,15 +92,4 @@ def label(axis: str, value: str) -> str:
 
 def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
     """Return the layout for some runs: the values that they have on each axis, in order."""
-    axes = []
-    for axis in layout.axes:
-        found = in_order(axis.name, (score[axis.name] for run in runs for score in run.scores))
-        axes.append(Axis(axis.name, {value: label(axis.name, value) for value in found}))
-    return dataclasses.replace(layout, axes=tuple(axes))
-
-
-def in_order(axis: str, values: Iterable[str]) -> list[str]:
-    """Return values of an axis in the order of the tables; unknown ones follow by name."""
-    known = {"target": TARGETS, "history": HISTORIES}[axis]
-    places = {value: place for place, value in enumerate(known)}
-    return sorted(set(values), key=lambda value: (places.get(value, len(places)), value))
+    return dataclasses.replace(layout, axes=axes_of(layout, runs, ORDER, label))

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mllm.benchmarks.msr.report.layout import BRACKETS, HEADLINE, RECOMMENDER, in_order, layout_of
+from mllm.benchmarks.msr.report.layout import BRACKETS, HEADLINE, RECOMMENDER, layout_of
 from mllm.benchmarks.msr.scores import ALL, users_of
 from mllm.files import read_jsonl
+from mllm.reporting import compared
+from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison, Entry
 from mllm.reporting.layout import Cell, Key
 from mllm.reporting.runs import Run
@@ -35,20 +37,6 @@ class Subject:
         return self.run.manifest.get("reading") or {}
 
 
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """The difference of two rows in one cell, first minus second; NaN ends where it has none."""
-
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def clear(self) -> bool:
-        """Return whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
-
 class Study:
     """The runs of one comparison.
 
@@ -73,7 +61,7 @@ class Study:
             (self.ablations if changed else rows).append(Subject(key, name, seeds[0]))
         self.subjects = tuple(sorted(rows, key=lambda row: self.comparison.keys.index(row.key)))
         self.targets, self.histories = (
-            [value for value in in_order(axis, layout.axis(axis).labels) if value != ALL]
+            [value for value in layout.axis(axis).labels if value != ALL]
             for axis in layout.axis_names
         )
 
@@ -117,8 +105,7 @@ class Study:
         """
         if one is None or other is None:
             return None
-        found = self.comparison.difference(one.key, other.key, self.cell(metric, **places))
-        return None if found is None else Compared(*found[:3])
+        return compared.compare(self.comparison, one.key, other.key, self.cell(metric, **places))
 
 
 def _variant(run: Run) -> str:

@@ -1,6 +1,6 @@
 """What becomes of the fused model when an encoder or a part of the fusion is taken away."""
 
-from mllm.benchmarks.photo.report.contrasts import OTHERS, by_seed, topic_map, verdict
+from mllm.benchmarks.photo.report.contrasts import OTHERS, topic_map
 from mllm.benchmarks.photo.report.layout import FUSED, variant_of
 from mllm.benchmarks.photo.report.study import Study, Subject
 from mllm.reporting.numbers import said, signed, signed_span
@@ -93,8 +93,8 @@ def _row(study: Study, one: Subject) -> tuple[str, ...]:
         said(study.entry(one)),
         signed(found.difference),
         signed_span(found.low, found.high),
-        by_seed(found),
-        verdict(found),
+        found.seeds,
+        found.verdict,
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mllm.benchmarks.photo.report.layout import label
-from mllm.benchmarks.photo.report.study import Compared, Study, Subject
+from mllm.benchmarks.photo.report.study import Study, Subject
 from mllm.benchmarks.photo.scores import ALL
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
 from mllm.reporting.figures import LIGHT, Theme
@@ -107,20 +107,6 @@ def _listed(values: set) -> str:
     return "/".join(f"{value:,.0f}" for value in known) or "unknown"
 
 
-def verdict(found: Compared) -> str:
-    """Return what a difference says, in a word or two."""
-    if not found.clear:
-        return "not told apart"
-    return "better" if found.difference > 0 else "worse"
-
-
-def by_seed(found: Compared) -> str:
-    """Return the difference in each seed, a dash where there is one seed."""
-    if len(found.by_seed) < 2:
-        return "–"
-    return ", ".join(signed(value) for value in found.by_seed.values())
-
-
 def difference_grid(study: Study, others: Sequence[Subject]) -> Grid:
     """Return the differences over all topics."""
     mine, rows = study.fused, []
@@ -128,8 +114,8 @@ def difference_grid(study: Study, others: Sequence[Subject]) -> Grid:
         found = study.compare(mine, other)
         rows.append(
             (other.label, said(study.entry(mine)), said(study.entry(other)),
-             signed(found.difference), signed_span(found.low, found.high), by_seed(found),
-             verdict(found))
+             signed(found.difference), signed_span(found.low, found.high), found.seeds,
+             found.verdict)
         )  # fmt: skip
     heads = ("Against", mine.label, "Other", "Difference", "95% interval", "By seed",
              f"{mine.label} is")  # fmt: skip

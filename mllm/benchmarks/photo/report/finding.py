@@ -2,8 +2,9 @@
 
 from mllm.benchmarks.photo.report.contrasts import OTHERS
 from mllm.benchmarks.photo.report.layout import CHANCE, CONTROLS
-from mllm.benchmarks.photo.report.study import Compared, Study, Subject
+from mllm.benchmarks.photo.report.study import Study, Subject
 from mllm.benchmarks.photo.report.trust import check_all, failures
+from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.numbers import points, said, signed, signed_span
 from mllm.reporting.text import join_words

@@ -1,13 +1,14 @@
 """Names, order and roles of topics, readings, metrics and methods in the report."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mllm.benchmarks.photo.scores import ALL, AXES, METRICS, READINGS, question_values
 from mllm.benchmarks.photo.taxonomy import TOPICS
 from mllm.evaluation.places import OWN_KEYS
 from mllm.reporting import Axis, Layout, Mark, Marking, Style
+from mllm.reporting.axes import axes_of
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
 from mllm.reporting.runs import Run
@@ -153,28 +154,22 @@ def label(axis: str, value: str) -> str:
     return clean_text(value, 40)
 
 
+ORDER = {
+    "topic": (ALL, *TOPICS),
+    "subtopic": (ALL, *dict.fromkeys(name for names in TOPICS.values() for name in names)),
+    "reading": READINGS,
+}
+
+
 def layout_of(layout: Layout, runs: Sequence[Run]) -> Layout:
     """Return the layout for some runs: the values that they have on each axis, in order, and names
     for methods that keep one encoder.
     """
-    axes = []
-    for axis in layout.axes:
-        found = in_order(axis.name, (score[axis.name] for run in runs for score in run.scores))
-        axes.append(Axis(axis.name, {value: label(axis.name, value) for value in found}))
     singles = {
         run.method: f"{clean_text(encoder, 30)} alone"
         for run in runs
         if run.method not in layout.methods and (encoder := encoder_of(run))
     }
-    return dataclasses.replace(layout, axes=tuple(axes), methods={**layout.methods, **singles})
-
-
-def in_order(axis: str, values: Iterable[str]) -> list[str]:
-    """Return values of an axis in the order of the tables; unknown ones follow by name."""
-    known = {
-        "topic": (ALL, *TOPICS),
-        "subtopic": (ALL, *dict.fromkeys(name for names in TOPICS.values() for name in names)),
-        "reading": READINGS,
-    }[axis]
-    places = {value: place for place, value in enumerate(known)}
-    return sorted(set(values), key=lambda value: (places.get(value, len(places)), value))
+    return dataclasses.replace(
+        layout, axes=axes_of(layout, runs, ORDER, label), methods={**layout.methods, **singles}
+    )

@@ -11,14 +11,17 @@ from mllm.benchmarks.photo.report.layout import (
     CONTROLS,
     FUSED,
     HEADLINE,
+    ORDER,
     READING,
     encoder_of,
-    in_order,
     layout_of,
     variant_of,
 )
 from mllm.benchmarks.photo.scores import ALL
 from mllm.files import read_jsonl
+from mllm.reporting import compared
+from mllm.reporting.axes import in_order
+from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison, Entry
 from mllm.reporting.layout import Cell, Key
 from mllm.reporting.runs import Run
@@ -52,25 +55,6 @@ class Subject:
     def encoder(self) -> str:
         """Return the one encoder that the method keeps, or ""."""
         return encoder_of(self.run)
-
-
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """The difference of two rows in one cell, first minus second; NaN ends where it has none.
-
-    Attributes:
-      by_seed: the difference in each seed that both were run with, by seed.
-    """
-
-    difference: float
-    low: float
-    high: float
-    by_seed: Mapping[int, float] = dataclasses.field(default_factory=dict)
-
-    @property
-    def clear(self) -> bool:
-        """Return whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
 
 
 class Study:
@@ -135,8 +119,8 @@ class Study:
     def subtopics(self, topic: str) -> list[str]:
         """Return the sub-topics of a topic that have scores."""
         return in_order(
-            "subtopic",
             (cell[1] for cell in self.comparison.cells if cell[0] == topic and cell[1] != ALL),
+            ORDER["subtopic"],
         )
 
     def cell(
@@ -164,17 +148,7 @@ class Study:
         """
         if one is None or other is None:
             return None
-        cell = self.cell(metric, **places)
-        found = self.comparison.difference(one.key, other.key, cell)
-        if found is None:
-            return None
-        values = [
-            {run.seed: score["value"] for run in each.runs for score in run.scores
-             if self.comparison.layout.cell(score) == cell and score["value"] is not None}
-            for each in (one, other)
-        ]  # fmt: skip
-        shared = sorted(values[0].keys() & values[1].keys())
-        return Compared(*found[:3], {seed: values[0][seed] - values[1][seed] for seed in shared})
+        return compared.compare(self.comparison, one.key, other.key, self.cell(metric, **places))
 
     def clusters(self, subject: Subject) -> int:
         """Return the number of sources of the photographs of a row's questions."""
