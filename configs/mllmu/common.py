@@ -10,7 +10,19 @@ from configs.common import stage
 NO_RETAIN = dict(keep="none", retain_weight=1.0)
 
 # Methods whose rates were not chosen on validation profiles.
-UNTUNED = ("simnpo", "wga", "satimp", "undial", "ce_u", "kl_uniform", "rmu", "scrub", "idk", "dpo")
+UNTUNED = (
+    "simnpo",
+    "wga",
+    "satimp",
+    "undial",
+    "ce_u",
+    "kl_uniform",
+    "rmu",
+    "scrub",
+    "idk",
+    "dpo",
+    "task_vector",
+)
 
 __all__ = ["UNTUNED", "get_config", "method", "stage"]
 
@@ -64,6 +76,7 @@ def get_config() -> ConfigDict:
             scrub=method(dict(retain_weight=1.0, kl_weight=1.0, order="joint")),
             idk=method(dict(keep="nll", retain_weight=1.0)),
             dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
+            task_vector=method(dict(scale=1.0)),
         )
     )
     config.evaluation.update(

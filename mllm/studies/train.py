@@ -26,6 +26,7 @@ from mllm.parallel.launch import require_same
 from mllm.parallel.place import place, place_rows
 from mllm.registry import lookup
 from mllm.studies.beginning import changed, renewed
+from mllm.studies.edited import before_edit, edited
 from mllm.studies.examples import examples_of, make_pipeline
 from mllm.studies.hearing import with_made
 from mllm.studies.identity import identity, made_from
@@ -152,6 +153,7 @@ def train_stage(
     frozen = {**weights.frozen, **reference_weights(stage, start)}
     steps = pipeline.steps(schedule.epochs)  # packs all rows: an example that none holds is found
     optimizer, rate = make_optimizer(schedule), make_rate(schedule, steps)
+    before = before_edit(objective, weights.trainable)
     first = state.create(weights.trainable, optimizer, mesh, rate)
     make = partial(make_step, run.config, stage, start, weights, optimizer, mesh)
     step = make()
@@ -168,6 +170,7 @@ def train_stage(
         parts=weights.parts,
         parent=rest,
     )
+    meta = {"method": run.method, "identity": run.record()["identity"]}
     done = train(
         step,
         first,
@@ -176,10 +179,12 @@ def train_stage(
         steps=steps,
         folder=run.folder,
         name=run.method,
-        meta={"method": run.method, "identity": run.record()["identity"]},
+        meta=meta,
         save_every=run.config.checkpoint_every,
         log_every=run.config.log_every,
     )
+    if before is not None:
+        done = edited(objective, before, done, steps=steps, folder=run.folder, meta=meta)
     trained = replace(described, variables=combine(frozen, done.trainable))
     finish(run, trained, done.trainable, parent, COMPILED.counts(since=compiled))
 

@@ -28,6 +28,7 @@ Metrics = dict[str, tuple[jax.Array, jax.Array]]
 Loss = Callable[..., tuple[jax.Array, Metrics]]
 
 Refresh = Callable[[dict, dict, Batch, jax.Array], tuple[dict, Metrics]]
+Edit = Callable[[dict, dict], dict]
 
 INPUTS = ("token_logprobs", "divergence", "outputs", "batch")
 # What a value of tokens can read. N supervised tokens, V vocabulary, D width:
@@ -73,6 +74,9 @@ class Objective:
         each update, weights that no gradient moves, such as codes that nothing chooses. It is
         given what ``outputs`` was before the update; ``step`` i32[] counts updates from 0. None
         changes nothing.
+      edit: ``edit(start, trained) -> trainable`` changes the weights once, after the last update.
+        Both are trees of the weights that train: before training, and after it. None changes
+        nothing.
     """
 
     loss: Loss | None
@@ -86,6 +90,7 @@ class Objective:
     refresh: Refresh | None = None
     values: Mapping[str, TokenValue] = field(default_factory=dict, hash=False)
     layer: int | None = None
+    edit: Edit | None = None
 
     def __post_init__(self):
         given = (*INPUTS, *self.values)

@@ -19,6 +19,7 @@ from mllm.unlearning.rmu import rmu
 from mllm.unlearning.satimp import satimp
 from mllm.unlearning.scrub import scrub
 from mllm.unlearning.simnpo import simnpo
+from mllm.unlearning.task_vector import task_vector
 from mllm.unlearning.undial import undial
 from mllm.unlearning.wga import wga
 
@@ -39,6 +40,7 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "idk": idk,
     "scrub": scrub,
     "dpo": dpo,
+    "task_vector": task_vector,
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]

@@ -122,6 +122,7 @@ CASES = [
         {"kl_weight": 2.0, "retain_weight": 0.5, "order": "sequential"},
         lambda f, r: -token_mean(f, "divergence") + 2 * token_mean(r, "divergence") + 0.5 * ce(r),
     ),
+    ("task_vector", {}, lambda f, r: ce(f)),
     ("idk", {}, lambda f, r: ce(f) + ce(r)),
     ("idk", {"keep": "none"}, lambda f, r: ce(f)),
     (
@@ -205,7 +206,7 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
     elif name == "scrub":
         assert not by_logprob[forget].any() and (by_divergence[forget] < 0).all()
     else:
-        taught = name == "nll" or objective.refuses
+        taught = name == "nll" or objective.refuses or objective.edit is not None
         assert (by_logprob[forget] < 0 if taught else by_logprob[forget] > 0).all()
         assert not by_divergence[forget].any()
     if name in ("nll", "grad_diff", "kl_min", "scrub") or options.get("keep", "") == "nll":
@@ -454,6 +455,7 @@ def test_what_each_objective_asks_for():
         ),
         ("idk", ()): (("token_logprobs", "batch"), "joint", None),
         ("dpo", ()): (("token_logprobs", "batch"), "primary", "parent"),
+        ("task_vector", ()): (("token_logprobs", "batch"), "primary", None),
         ("scrub", ()): (("token_logprobs", "divergence", "batch"), "joint", None),
         ("scrub", (("order", "sequential"),)): (
             ("token_logprobs", "divergence", "batch"),
@@ -508,6 +510,7 @@ def test_prompting_takes_another_wording():
         ("scrub", {"retain_weight": 0, "kl_weight": 0}, "one of them > 0, got 0 and 0"),
         ("scrub", {"kl_weight": -1}, "kl_weight >= 0"),
         ("scrub", {"order": "both"}, "scrub: order is 'both'"),
+        ("task_vector", {"scale": 0}, "task_vector needs scale > 0, got 0"),
         ("dpo", {"beta": 0}, "dpo needs beta > 0"),
         ("dpo", {"form": "sum"}, "dpo: form is 'sum'"),
         ("prompting", {"system_prompt": " "}, "needs a system_prompt"),
