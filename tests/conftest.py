@@ -37,3 +37,13 @@ def data_dir(tmp_path_factory):
     folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "mllmu_data"
     prepare(folder, "small", seed=0)
     return folder
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that hold long tests, so that all workers end at the same time.
+
+    The order of a file's own tests stays. Workers take files as they come
+    (``--no-loadscope-reorder``); by default those of few tests, which are the long ones, come last.
+    """
+    long = {item.path for item in items if item.get_closest_marker("thorough")}
+    items.sort(key=lambda item: item.path not in long)

@@ -71,9 +71,8 @@ def answers(config, variables, prefix, questions, choices, mesh=None):
     return np.asarray(told[0]), scores_of(config, variables, prefix, questions, choices, mesh)
 
 
-@pytest.mark.parametrize(
-    "form, window", [("int8", None), pytest.param("fp8", 6, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("form, window", [("int8", None), ("fp8", 6)])
 def test_neither_batch_nor_prefix_nor_mesh_changes_an_answer(variables, form, window):
     config = config_of(form, window)
     variables = split_for_decoding(quantise(variables) if window else variables)

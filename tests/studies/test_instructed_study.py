@@ -52,8 +52,7 @@ def make_config():
     config.lora.update(rank=2)
     options = dict(epochs=1, rows=3, warmup=1, learning_rate=3e-3)
     config.encoders = common.stage(**options)
-    config.tuned = common.stage(trainable="fusion+projector", **options)
-    config.adapted = common.stage(trainable="fusion+projector+lora", **options)
+    config.tuned = common.stage(trainable="fusion+projector+lora", **options)
     config.evaluation.update(protocol="one", looks=2)
     config.log_every = 1
     return config
@@ -69,13 +68,6 @@ def stages(config):
             parent="encoders",
             schedule=config.tuned,
             changes={"fusion.gate": "text"},
-            **said,
-        ),
-        Stage(
-            "adapted",
-            KEYS,
-            parent="encoders",
-            schedule=config.adapted,
             fresh=("fusion",),
             **said,
         ),
@@ -120,8 +112,7 @@ def benchmark(tmp_path_factory):
 @pytest.fixture(scope="module")
 def workdir(benchmark, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    for name in ("tuned", "adapted"):
-        ensure(name, make_config(), folder, SYSTEM, benchmark)
+    ensure("tuned", make_config(), folder, SYSTEM, benchmark)
     return folder
 
 
@@ -136,17 +127,14 @@ def test_only_the_parts_that_are_named_train(workdir):
     before, after = (load_model(workdir / name) for name in ("encoders", "tuned"))
     same = equal(before.variables["params"], after.variables["params"])
     assert same == {"decoder": True, "vision": True, "fusion": False, "projector": False}
-    assert read_json(workdir / "tuned" / "model.json")["parts"] == ["fusion", "projector"]
 
 
 @pytest.mark.thorough
 def test_parts_train_with_an_adapter_and_both_are_read_back(workdir):
-    before, after = (load_model(workdir / name) for name in ("encoders", "adapted"))
-    same = equal(before.variables["params"], after.variables["params"])
-    assert same == {"decoder": True, "vision": True, "fusion": False, "projector": False}
+    after = load_model(workdir / "tuned")
     adapter = after.variables["lora"]["decoder"]["layers"]
     assert any(np.asarray(leaf).any() for name in adapter for leaf in [adapter[name]["b"]])
-    record = read_json(workdir / "adapted" / "run.json")
+    record = read_json(workdir / "tuned" / "run.json")
     assert after.digest() == record["checkpoint_digest"]
     trained = jax.tree.leaves(
         [after.variables["lora"], *(after.variables["params"][n] for n in ("fusion", "projector"))]
@@ -156,13 +144,10 @@ def test_parts_train_with_an_adapter_and_both_are_read_back(workdir):
 
 @pytest.mark.thorough
 def test_a_changed_configuration_is_that_of_the_trained_model(workdir):
-    gates = {
-        n: load_model(workdir / n).config.fusion.gate for n in ("encoders", "tuned", "adapted")
-    }
-    assert gates == {"encoders": "text+vision", "tuned": "text", "adapted": "text+vision"}
+    gates = {n: load_model(workdir / n).config.fusion.gate for n in ("encoders", "tuned")}
+    assert gates == {"encoders": "text+vision", "tuned": "text"}
     made = read_json(workdir / "tuned" / "run.json")["made_from"]
-    assert made["changes"] == {"fusion.gate": "text"} and "fresh" not in made
-    assert read_json(workdir / "adapted" / "run.json")["made_from"]["fresh"] == ["fusion"]
+    assert made["changes"] == {"fusion.gate": "text"} and made["fresh"] == ["fusion"]
 
 
 @pytest.mark.slow

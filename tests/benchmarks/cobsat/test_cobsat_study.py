@@ -19,7 +19,7 @@ from mllm.studies.plan import Plan
 from mllm.studies.run import Run
 from mllm.studies.train import ensure
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 PART = "eval/rounds/default"
 
@@ -83,7 +83,6 @@ def test_a_stopped_evaluation_ends_as_an_undisturbed_one(made, tmp_path):
     assert sorted(replies.read_text().splitlines()) == sorted(whole.splitlines())
 
 
-@pytest.mark.slow
 def test_the_second_turn_of_a_chain_of_thought_is_as_a_fresh_prompt(made):
     """What was read for the first turn, and for the other mode, changes no answer."""
     workdir, config, benchmark = made
@@ -144,7 +143,6 @@ class Ten:
         return found
 
 
-@pytest.mark.slow
 def test_a_drawer_answers_the_ten_prompts_that_it_is_taught(made, tmp_path):
     _, config, benchmark = made
     config = config.copy_and_resolve_references()

@@ -237,7 +237,7 @@ def quick(monkeypatch):
 
 
 def test_every_prompt_picture_reply_and_score_is_the_scripts(twins, benchmark, tmp_path):
-    exported = export_few(benchmark, 5, 3, tmp_path)
+    exported = export_few(benchmark, 5, 2, tmp_path)
     sheets, items, records, scores = run_both(twins, exported, 5, 0, tmp_path)
     assert_equal(sheets, items, records, scores)
     rights = [sheet["right"] for sheet in sheets if "right" in sheet]

@@ -74,6 +74,7 @@ def cells_of(workdir, method, metric="score"):
     }
 
 
+@pytest.mark.slow
 def test_results_hold_every_run_and_every_cell(finished):
     results = read_json(finished / "results.json")
     assert results["benchmark"] == "scale" and results["axes"] == list(AXES)
@@ -83,6 +84,7 @@ def test_results_hold_every_run_and_every_cell(finished):
         assert set(cells_of(finished, method)) == set(GENERATORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["score", "parsed"])
 def test_the_oracle_is_right_in_every_cell(finished, metric):
     for cell, score in cells_of(finished, "oracle", metric).items():
@@ -109,6 +111,7 @@ def test_guessing_is_at_the_analytic_chance_in_every_cell(data_dir):
         assert abs(sum(values) / len(values) - mean) < 4.5 * error, cell
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_no_model_and_changes_no_byte(finished, data_dir, tmp_path, monkeypatch):
     shutil.copytree(finished, tmp_path / "again")
     before = (tmp_path / "again" / "results.json").read_bytes()
@@ -121,6 +124,7 @@ def test_a_second_run_asks_no_model_and_changes_no_byte(finished, data_dir, tmp_
     assert (tmp_path / "again" / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_stopped_run_ends_as_an_undisturbed_one(finished, data_dir, tmp_path):
     workdir = tmp_path / "stopped"
     shutil.copytree(finished, workdir)
