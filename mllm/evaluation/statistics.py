@@ -117,6 +117,24 @@ def statistic_interval(values: np.ndarray) -> tuple[float, list[float | None]]:
     return float(values[0]), list(central_interval(drawn)) if len(drawn) else [None, None]
 
 
+def centred_interval(
+    values: np.ndarray, limits: tuple[float, float]
+) -> tuple[float, list[float | None]]:
+    """Return what ``statistic_interval`` does, of a statistic that resampling itself shifts.
+
+    The interval is moved by the mean shift of the draws and cut at ``limits``. It estimates the
+    mean of the statistic over data sets of this size. Average precision needs it: the copies of a
+    positive that is drawn twice share a rank, so that of few positives is higher in the draws than
+    in the data. Percentiles then miss the estimate, and so do BCa intervals, whose correction has
+    no bound.
+    """
+    value, (low, high) = statistic_interval(values)
+    if low is None:
+        return value, [None, None]
+    shift = np.nanmean(values[1:]) - value
+    return value, [float(np.clip(end - shift, *limits)) for end in (low, high)]
+
+
 def paired_difference(
     values_a: Sequence[float],
     values_b: Sequence[float],

@@ -1,14 +1,17 @@
 """Intervals and p-values against scipy, loops and enumeration."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.stats
 
+from mllm.evaluation.detection import average_precision
 from mllm.evaluation.statistics import (
     bootstrap_means,
     central_interval,
+    centred_interval,
     cluster_bootstrap,
     cohen_kappa,
     holm,
@@ -225,6 +228,56 @@ def test_draws_without_a_value_are_left_out():
     assert (value, low, high) == pytest.approx((1 / 3, 1 / 3, 1))
     assert statistic_interval(np.array([0.5, np.nan])) == (0.5, [None, None])
     assert resampled_weights("aaa").tolist() == [[1.0, 1.0, 1.0]]
+
+
+def mean_average_precision(scores, truth, drawn):
+    """Return the mean over classes float64[...] of draws int[..., G] of signals of two clips."""
+    weights = np.apply_along_axis(np.bincount, -1, drawn, minlength=len(truth) // 2)
+    weights = weights.repeat(2, axis=-1)
+    found = [average_precision(scores[:, c], truth[:, c], weights) for c in range(truth.shape[1])]
+    return np.nanmean(found, axis=0)
+
+
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::scipy.stats.DegenerateDataWarning")  # a BCa without bound
+def test_a_centred_interval_holds_mean_average_precision_where_others_miss_it():
+    signals, classes, held = np.arange(80), 20, []
+    truth = (signals[:, None] % classes == np.arange(classes)).repeat(2, axis=0)
+
+    def scores(seed):  # that say nothing
+        return np.random.default_rng(seed).normal(size=truth.shape)
+
+    expected = np.mean(
+        [mean_average_precision(scores(seed), truth, signals) for seed in range(1000, 1200)]
+    )
+    for seed in range(24):
+        found = scores(seed)
+
+        def statistic(drawn, axis, found=found):
+            return mean_average_precision(found, truth, drawn)
+
+        draws = np.random.default_rng(seed).integers(0, 80, (150, 80))
+        values = mean_average_precision(found, truth, np.concatenate([signals[None], draws]))
+        _, centred = centred_interval(values, (0, 1))
+        known = SimpleNamespace(bootstrap_distribution=values[1:])
+        options = dict(vectorized=True, n_resamples=0, bootstrap_result=known)
+        percentile, bca = (
+            scipy.stats.bootstrap((signals,), statistic, method=method, **options)
+            for method in ("percentile", "BCa")
+        )
+        assert statistic_interval(values)[1] == pytest.approx([*percentile.confidence_interval])
+        assert centred[0] <= values[0] <= centred[1]
+        intervals = (centred, percentile.confidence_interval, bca.confidence_interval)
+        held.append([low <= expected <= high for low, high in intervals])
+    centred, percentile, bca = np.mean(held, axis=0)
+    assert centred >= 0.9 and percentile < 0.8 and bca < 0.8
+
+
+def test_a_centred_interval_is_moved_by_the_mean_shift_and_cut():
+    values = np.array([0.5, 0.6, 0.7, 0.8, np.nan])
+    assert centred_interval(values, (0, 1)) == (0.5, pytest.approx([0.405, 0.595]))
+    assert centred_interval(values, (0.45, 0.55)) == (0.5, [0.45, 0.55])
+    assert centred_interval(np.array([0.5, np.nan]), (0, 1)) == (0.5, [None, None])
 
 
 def test_the_interval_of_a_mean_is_wilsons_where_questions_are_independent():

@@ -10,7 +10,12 @@ import numpy as np
 from mllm.benchmarks.hear.classes import LEVELS, READ, SHUFFLED
 from mllm.benchmarks.hear.incontext import PLAIN
 from mllm.evaluation.detection import best_threshold, f1_and_recall, ranked
-from mllm.evaluation.statistics import mean_interval, resampled_weights, statistic_interval
+from mllm.evaluation.statistics import (
+    centred_interval,
+    mean_interval,
+    resampled_weights,
+    statistic_interval,
+)
 
 TASKS = ("direct", *READ)
 SETS = ("all", "rare", "common")  # of classes
@@ -70,7 +75,7 @@ class Classified:
             interval = mean_interval(values, [record["cluster"] for record in own])
             yield level, float(np.mean(values)), len(own), interval
         for metric, measure in OF_CLASSES.items():
-            value, interval = statistic_interval(_mean(self.by_class[measure][:, columns]))
+            value, interval = _interval(measure, _mean(self.by_class[measure][:, columns]))
             if not np.isnan(value):
                 yield metric, value, len(self.records), interval
 
@@ -137,7 +142,7 @@ def class_table(
         row = {"class": name, "rare": bool(found.rare[column])}
         row["n"] = int(found.truth[:, column].sum())
         for metric, values in found.by_class.items():
-            value, interval = statistic_interval(values[:, column])
+            value, interval = _interval(metric, values[:, column])
             row[metric] = None if np.isnan(value) else (value, interval)
         rows.append(row)
     return rows
@@ -160,6 +165,13 @@ def confusions(
 def _arrays(records: Sequence[Record], classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     scores = np.array([[record["scores"][name] for name in classes] for record in records])
     return scores, np.array([[name in record["tags"] for name in classes] for record in records])
+
+
+def _interval(measure: str, values: np.ndarray) -> tuple[float, list[float | None]]:
+    """Return a measure of classes and its interval, of its values float64[1 + R]."""
+    if measure == "average_precision":
+        return centred_interval(values, (0.0, 1.0))
+    return statistic_interval(values)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
