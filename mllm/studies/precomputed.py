@@ -26,7 +26,7 @@ from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import fetch, place_rows
 from mllm.training.progress import tell
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 
 FILE = "reference.npz"
 FREE = 2  # times what features take that a disk must have left

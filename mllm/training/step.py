@@ -1,7 +1,4 @@
-"""One jitted update: hidden states, what the objective asks for, its gradient, the new weights.
-
-R rows, T tokens, M supervised tokens, N = R * M, D width.
-"""
+"""One jitted update: hidden states, what the objective asks for, its gradient, the new weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,31 +11,15 @@ from jax.sharding import PartitionSpec as P
 
 from mllm.checkpoints.folder import combine
 from mllm.models.fusion import balance_loss
-from mllm.models.states import states_after
 from mllm.ops.attention import kernels_for
-from mllm.ops.losses import (
-    gather_states,
-    supervised_logprobs,
-    token_kl,
-    token_values,
-    wanted_tokens,
-)
 from mllm.parallel.kernels import kernels_on
 from mllm.parallel.mesh import one_device
 from mllm.parallel.rules import shardings
 from mllm.parallel.states import keep_rows
 from mllm.training.state import TrainState
+from mllm.training.values import Batch, reads_tokens, reference_read, states_read, token_values_of
 
-Batch = dict[str, jax.Array]
 Step = Callable[[TrainState, dict[str, Any], Batch], tuple[TrainState, dict[str, tuple]]]
-
-
-def predicting_states(model, config, variables: dict, batch: Batch, **options) -> jax.Array:
-    """Return the states float[N, D] that predict the supervised tokens of a packed batch;
-    ``options`` go to the model's ``hidden``.
-    """
-    states, _ = model.hidden(config, variables, batch, **options)
-    return gather_states(states, batch["sources"])
 
 
 def weighed(
@@ -54,20 +35,6 @@ def weighed(
     media = model.encode_media(config, variables, batch.get("media", {}), keys[0])
     gates = {name: found for name, found in media.get("image", {}).items() if name == "gates"}
     return {**batch, "media": media}, {} if key is None else {"key": keys[1]}, gates
-
-
-def scatter_values(values: jax.Array, batch: Batch) -> jax.Array:
-    """Write values of supervised tokens [R, M] to their places in float32[R, T], 0 elsewhere."""
-    targets = batch["targets"]
-    rows, tokens = jnp.arange(targets.shape[0])[:, None], batch["tokens"].shape[1]
-    empty = jnp.zeros((targets.shape[0], tokens), jnp.float32)
-    return empty.at[rows, targets].set(values.reshape(targets.shape), mode="drop")
-
-
-def packed_logprobs(model, config, variables: dict, batch: Batch) -> jax.Array:
-    """Return float32[R, T], the log-probability of each supervised token and 0 elsewhere."""
-    states = predicting_states(model, config, variables, batch)
-    return scatter_values(supervised_logprobs(states, model.head(config, variables), batch), batch)
 
 
 def cut_rows(rows: jax.Array, parts: int) -> jax.Array:
@@ -142,11 +109,6 @@ def make_train_step(
     mesh = mesh or one_device()
     balance = getattr(config, "balance", 0.0)
 
-    def states_at_tokens(layer: int, variables: dict, batch: Batch) -> jax.Array:
-        states = states_after(model, config, variables, batch, layer)
-        places = jnp.minimum(batch["targets"], states.shape[1] - 1)
-        return gather_states(states, places)
-
     def values_of(trainable: dict, frozen: dict, batch: Batch, **options) -> dict:
         variables = combine(frozen, trainable)
         values, shown = {}, batch
@@ -154,43 +116,14 @@ def make_train_step(
             batch, options, values = weighed(model, config, variables, batch, **options)
         if "outputs" in objective.needs:
             values["outputs"] = model.outputs(config, variables, batch, **options)
-        wanted = [name for name in objective.needs if name in objective.values]
-        if not {"token_logprobs", "divergence", *wanted} & set(objective.needs):
+        if not reads_tokens(objective):
             return values
-        states = predicting_states(model, config, variables, batch, **options)
-        head = model.head(config, variables)
-        if "token_logprobs" in objective.needs:
-            values["token_logprobs"] = scatter_values(
-                supervised_logprobs(states, head, batch), batch
-            )
-        kept = reference_head = reference = None
+        layer, reference = objective.layer, None
+        states = states_read(model, config, variables, batch, layer=layer, **options)
         if objective.compares:
-            # Under LoRA the base without the adapter is the reference: no second copy of the
-            # weights.
-            reference = frozen.get("reference", {"params": frozen.get("params")})
-            kept = jax.lax.stop_gradient(predicting_states(model, config, reference, shown))
-            reference_head = jax.lax.stop_gradient(model.head(config, reference))
-        if "divergence" in objective.needs:
-            values["divergence"] = scatter_values(
-                token_kl(kept, reference_head, states, head), batch
-            )
-        if wanted:
-            heads = {"logits": head, "reference_logits": reference_head}
-            given = {"logits": states, "reference_logits": kept, "targets": wanted_tokens(batch)}
-            if objective.layer is not None:
-                given["states"] = states_at_tokens(objective.layer, variables, batch)
-                if objective.compares:
-                    found = states_at_tokens(objective.layer, reference, shown)
-                    given["reference_states"] = jax.lax.stop_gradient(found)
-        for name in wanted:
-            read = objective.reads[name]
-            found = token_values(
-                objective.values[name],
-                {one: given[one] for one in read},
-                {one: heads[one] for one in read if one in heads},
-            )
-            values[name] = scatter_values(found, batch)
-        return values
+            reference = reference_read(model, config, frozen, shown, layer=layer)
+        head = model.head(config, variables)
+        return {**values, **token_values_of(objective, states, head, reference, batch)}
 
     def loss_of(values: dict, batch: Batch):
         values = dict(values)

@@ -10,7 +10,7 @@ from toy import make_model, max_difference, pipeline_of, png
 from mllm.data.conversation import Example, assistant, user
 from mllm.data.packing import RowShape
 from mllm.ops.segments import segment_sums
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 from mllm.unlearning import get_objective
 from mllm.unlearning.roles import FORGET, ROLES
 

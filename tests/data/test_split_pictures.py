@@ -24,7 +24,7 @@ from mllm.models import (
     idefics3,
 )
 from mllm.ops.segments import segment_sums
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 
 pytestmark = pytest.mark.thorough
 

@@ -12,7 +12,7 @@ from mllm.checkpoints.folder import load_model, save_model
 from mllm.models import CONFIGS, MODELS, config_from_dict, config_to_dict
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import place, place_rows
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 
 
 @pytest.fixture

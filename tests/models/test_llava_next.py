@@ -25,7 +25,7 @@ from mllm.models.vit import VisionConfig
 from mllm.parallel.mesh import make_mesh
 from mllm.parallel.place import fetch, place, place_rows
 from mllm.studies import precomputed
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 
 CONFIG = LlavaNextConfig(
     DecoderConfig(300, 32, layers=2, heads=4, kv_heads=2, head_dim=8, mlp_width=48),

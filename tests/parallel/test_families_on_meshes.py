@@ -9,7 +9,7 @@ from mllm.ops.losses import supervised_logprobs
 from mllm.parallel.mesh import make_mesh, one_device
 from mllm.parallel.place import fetch, place, place_rows
 from mllm.parallel.states import keep_rows
-from mllm.training.step import predicting_states
+from mllm.training.values import predicting_states
 
 pytestmark = pytest.mark.slow  # of LLaVA, test_mesh_equality compares whole updates
 

@@ -10,7 +10,7 @@ from mllm.data.conversation import Example, assistant, audio, user
 from mllm.data.packing import RowShape
 from mllm.data.sound_views import SOUND_VIEWS
 from mllm.studies import hearing
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 
 LONG, SHORT = (audio(as_file(sound(seconds, n))) for n, seconds in enumerate((0.9, 0.3)))
 TALKS = [

@@ -5,7 +5,7 @@ import pytest
 from toy import make_model, make_pipeline
 
 from mllm.studies import precomputed
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 from mllm.unlearning.roles import FORGET
 
 

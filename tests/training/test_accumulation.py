@@ -13,13 +13,8 @@ from mllm.ops.lora import init_lora
 from mllm.ops.losses import supervised_logprobs
 from mllm.training import state
 from mllm.training.optimizers import Schedule, scale_by_schedule
-from mllm.training.step import (
-    cut_rows,
-    join_rows,
-    make_train_step,
-    predicting_states,
-    scatter_values,
-)
+from mllm.training.step import cut_rows, join_rows, make_train_step
+from mllm.training.values import predicting_states, scatter_values
 from mllm.unlearning import get_objective
 
 pytestmark = pytest.mark.thorough

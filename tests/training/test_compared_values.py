@@ -18,7 +18,8 @@ from mllm.ops.lora import init_lora
 from mllm.studies.precomputed import reference_logprobs
 from mllm.training import state
 from mllm.training.optimizers import Schedule, scale_by_schedule
-from mllm.training.step import make_train_step, packed_logprobs
+from mllm.training.step import make_train_step
+from mllm.training.values import packed_logprobs
 from mllm.unlearning import get_objective
 from mllm.unlearning.roles import FORGET, REFUSAL
 

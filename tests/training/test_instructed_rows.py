@@ -10,7 +10,7 @@ from toy import make_fused, pipeline_of, png
 
 from mllm.data.conversation import Example, assistant, user
 from mllm.data.packing import RowShape
-from mllm.training.step import packed_logprobs
+from mllm.training.values import packed_logprobs
 
 pytestmark = pytest.mark.thorough
 

@@ -24,7 +24,7 @@ from mllm.ops.losses import (
     wanted_tokens,
 )
 from mllm.ops.segments import segment_sums
-from mllm.training.step import predicting_states, scatter_values
+from mllm.training.values import predicting_states, scatter_values
 from mllm.unlearning import OBJECTIVES, get_objective
 from mllm.unlearning.roles import FORGET, RETAIN, ROLES
 

@@ -18,7 +18,8 @@ from mllm.ops.lora import init_lora, merge_lora
 from mllm.training import optimizers, state
 from mllm.training.loop import train
 from mllm.training.progress import MetricsWriter
-from mllm.training.step import make_train_step, packed_logprobs
+from mllm.training.step import make_train_step
+from mllm.training.values import packed_logprobs
 from mllm.unlearning import get_objective
 
 STEPS = 8
