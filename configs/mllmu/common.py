@@ -22,6 +22,7 @@ UNTUNED = (
     "idk",
     "dpo",
     "task_vector",
+    "pdu",
 )
 
 __all__ = ["UNTUNED", "get_config", "method", "stage"]
@@ -77,6 +78,7 @@ def get_config() -> ConfigDict:
             idk=method(dict(keep="nll", retain_weight=1.0)),
             dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
             task_vector=method(dict(scale=1.0)),
+            pdu=method(dict(limit=0.1, multiplier=1.0, pace=1.0, warmup=0)),
         )
     )
     config.evaluation.update(

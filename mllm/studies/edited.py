@@ -42,7 +42,7 @@ def edited(
     if int(done.step) > steps:
         return done
     trainable = make_on(mesh_of(done), objective.edit, before, done.trainable)
-    state = TrainState(done.step + 1, trainable, done.opt)
+    state = done._replace(step=done.step + 1, trainable=trainable)
     with Checkpoints(folder / "checkpoints") as checkpoints:
         checkpoints.save(steps + 1, state_items(state), meta)
     return state

@@ -154,7 +154,7 @@ def train_stage(
     steps = pipeline.steps(schedule.epochs)  # packs all rows: an example that none holds is found
     optimizer, rate = make_optimizer(schedule), make_rate(schedule, steps)
     before = before_edit(objective, weights.trainable)
-    first = state.create(weights.trainable, optimizer, mesh, rate)
+    first = state.create(weights.trainable, optimizer, mesh, rate, objective.numbers)
     make = partial(make_step, run.config, stage, start, weights, optimizer, mesh)
     step = make()
     begin()

@@ -159,8 +159,13 @@ def reduce_metrics(sums: dict[str, list[tuple]]) -> dict[str, float]:
 
 
 def state_items(state: TrainState) -> dict[str, dict]:
-    """Return the state as checkpoint items: its collections by name, ``opt`` and the step."""
-    return {**state.trainable, "opt": {"state": state.opt, "step": state.step}}
+    """Return the state as checkpoint items: its collections by name, and ``opt`` with the step and
+    the numbers of the objective.
+    """
+    opt = {"state": state.opt, "step": state.step}
+    if state.numbers:
+        opt["numbers"] = state.numbers
+    return {**state.trainable, "opt": opt}
 
 
 def restore_state(checkpoints: Checkpoints, step: int, like: TrainState, meta: dict) -> TrainState:
@@ -191,4 +196,4 @@ def restore_state(checkpoints: Checkpoints, step: int, like: TrainState, meta: d
     except UNREADABLE as error:
         raise ValueError(f"{where}: cannot be read ({brief(error)}); {advice}") from None
     opt = items.pop("opt")
-    return TrainState(opt["step"], items, opt["state"])
+    return TrainState(opt["step"], items, opt["state"], opt.get("numbers", {}))

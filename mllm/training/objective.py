@@ -29,8 +29,9 @@ Loss = Callable[..., tuple[jax.Array, Metrics]]
 
 Refresh = Callable[[dict, dict, Batch, jax.Array], tuple[dict, Metrics]]
 Edit = Callable[[dict, dict], dict]
+Renew = Callable[[dict[str, jax.Array], Metrics, jax.Array], dict[str, jax.Array]]
 
-INPUTS = ("token_logprobs", "divergence", "outputs", "batch")
+INPUTS = ("token_logprobs", "divergence", "outputs", "numbers", "batch")
 # What a value of tokens can read. N supervised tokens, V vocabulary, D width:
 #   logits, reference_logits  float32[N, V]  of the model, and of the one that training starts from
 #   targets                   i32[N]         the tokens themselves
@@ -51,7 +52,8 @@ class Objective:
         float32[B, T] (KL(reference || model) of the next-token distribution at each supervised
         position, 0 elsewhere),
         ``outputs`` (what the function ``outputs`` of the model's family returns, a dict of arrays
-        [B, ...]) and ``batch`` (see the module). Metrics are (sum, count) scalars, so that they add
+        [B, ...]), ``numbers`` (those of the objective, by name) and ``batch`` (see the module).
+        Metrics are (sum, count) scalars, so that they add
         up over devices and steps. None: nothing is trained.
       rows: the rows of a step: "all" (one set, whatever the roles), "primary" (those of the primary
         role), "joint" (as many other rows as primary ones in every batch), "sequential" (a whole
@@ -77,6 +79,10 @@ class Objective:
       edit: ``edit(start, trained) -> trainable`` changes the weights once, after the last update.
         Both are trees of the weights that train: before training, and after it. None changes
         nothing.
+      numbers: name -> first value of each number f32[] that belongs to the state of training, such
+        as a multiplier. They are kept with checkpoints and logged with the metrics.
+      renew: ``renew(numbers, metrics, step) -> numbers`` returns those of the next update, from the
+        metrics of this one; ``step`` i32[] counts updates from 0. None keeps them.
     """
 
     loss: Loss | None
@@ -91,6 +97,8 @@ class Objective:
     values: Mapping[str, TokenValue] = field(default_factory=dict, hash=False)
     layer: int | None = None
     edit: Edit | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
+    renew: Renew | None = None
 
     def __post_init__(self):
         given = (*INPUTS, *self.values)

@@ -1,5 +1,6 @@
 """What changes while training."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,11 +19,13 @@ class TrainState(NamedTuple):
     step: i32[], updates done.
     trainable: {"params": tree} or {"lora": tree}, float32 leaves.
     opt: the optimizer's state, for the trainable leaves only.
+    numbers: f32[] by name, those of the objective.
     """
 
     step: jax.Array
     trainable: dict[str, Any]
     opt: optax.OptState
+    numbers: dict[str, jax.Array] = {}  # noqa: RUF012
 
 
 def create(
@@ -30,12 +33,14 @@ def create(
     optimizer: optax.GradientTransformation,
     mesh: Mesh | None = None,
     rate: Schedule | None = None,
+    numbers: Mapping[str, float] | None = None,
 ) -> TrainState:
     """Return the state before the first update, all of it laid over ``mesh`` by the rules; None is
     the first device.
 
     Args:
       rate: learning rates, in place of those that the optimizer was made with.
+      numbers: those of the objective.
 
     Raises:
       ValueError: a trainable leaf that is not float32. bfloat16 weights do not move at
@@ -52,4 +57,5 @@ def create(
     opt = make_on(mesh, optimizer.init, trainable)
     if rate is not None:
         opt = with_rate(opt, place(rate.begin(), mesh))
-    return TrainState(step, trainable, opt)
+    first = {name: np.float32(value) for name, value in (numbers or {}).items()}
+    return TrainState(step, trainable, opt, place(first, mesh))

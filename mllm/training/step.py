@@ -125,9 +125,11 @@ def make_train_step(
         head = model.head(config, variables)
         return {**values, **token_values_of(objective, states, head, reference, batch)}
 
-    def loss_of(values: dict, batch: Batch):
+    def loss_of(values: dict, batch: Batch, numbers: dict):
         values = dict(values)
         gates = values.pop("gates", None)
+        if "numbers" in objective.needs:
+            values["numbers"] = numbers
         loss, metrics = objective.loss(batch=batch, **values)
         if gates is not None:
             uneven = balance_loss(gates, batch["media"]["image"]["slots"] >= 0)
@@ -135,12 +137,13 @@ def make_train_step(
             metrics = {**metrics, "balance": (uneven, jnp.ones(()))}
         return loss, (metrics, values["outputs"] if objective.refresh else {})
 
-    def loss_fn(trainable: dict, frozen: dict, batch: Batch, **options):
-        return loss_of(values_of(trainable, frozen, batch, **options), batch)
+    def loss_fn(trainable: dict, frozen: dict, batch: Batch, numbers: dict, **options):
+        return loss_of(values_of(trainable, frozen, batch, **options), batch, numbers)
 
-    def gradient_of(trainable: dict, frozen: dict, batch: Batch, **options):
+    def gradient_of(trainable: dict, frozen: dict, batch: Batch, numbers: dict, **options):
         if accumulation == 1:
-            return jax.value_and_grad(loss_fn, has_aux=True)(trainable, frozen, batch, **options)
+            given = trainable, frozen, batch, numbers
+            return jax.value_and_grad(loss_fn, has_aux=True)(*given, **options)
         parts = jax.tree.map(lambda rows: cut_rows(rows, accumulation), batch)
         keys = {name: jax.random.split(one, accumulation) for name, one in options.items()}
         values = jax.lax.map(
@@ -149,7 +152,7 @@ def make_train_step(
         # Losses are not sums over rows: their gradient is taken over the whole batch, with respect
         # to the values of tokens, and handed back to the parts.
         (loss, more), cotangents = jax.value_and_grad(
-            lambda real: loss_of(jax.tree.map(join_rows, with_reals(values, real)), batch),
+            lambda real: loss_of(jax.tree.map(join_rows, with_reals(values, real)), batch, numbers),
             has_aux=True,
         )(reals(values))
 
@@ -165,21 +168,26 @@ def make_train_step(
     def step(state: TrainState, frozen: dict, batch: Batch):
         options = {} if key is None else {"key": jax.random.fold_in(key, state.step)}
         with keep_rows(mesh), kernels_for(*kernels_on(mesh)):
-            (loss, more), gradient = gradient_of(state.trainable, frozen, batch, **options)
+            given = state.trainable, frozen, batch, state.numbers
+            (loss, more), gradient = gradient_of(*given, **options)
         metrics, outputs = more
         updates, opt = optimizer.update(gradient, state.opt, state.trainable)
         trainable = optax.apply_updates(state.trainable, updates)
         if objective.refresh is not None:
             trainable, refreshed = objective.refresh(trainable, outputs, batch, state.step)
             metrics = {**metrics, **refreshed}
+        numbers = state.numbers
+        if objective.renew is not None:
+            numbers = objective.renew(numbers, metrics, state.step)
         one = jnp.ones(())
         metrics = {
             "loss": (loss, one),
             "gradient_norm": (optax.tree.norm(gradient), one),
             "learning_rate": (optax.tree.get(state.opt, "learning_rate"), one),
+            **{name: (number, one) for name, number in state.numbers.items()},
             **metrics,
         }
-        new = TrainState(state.step + 1, trainable, opt)
+        new = TrainState(state.step + 1, trainable, opt, numbers)
         new = jax.lax.with_sharding_constraint(new, shardings(new, mesh))
         return new, jax.lax.with_sharding_constraint(metrics, NamedSharding(mesh, P()))
 

@@ -14,6 +14,7 @@ from mllm.unlearning.idk import idk
 from mllm.unlearning.kl_min import kl_min
 from mllm.unlearning.kl_uniform import kl_uniform
 from mllm.unlearning.npo import npo
+from mllm.unlearning.pdu import pdu
 from mllm.unlearning.prompting import prompting
 from mllm.unlearning.rmu import rmu
 from mllm.unlearning.satimp import satimp
@@ -41,6 +42,7 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "scrub": scrub,
     "dpo": dpo,
     "task_vector": task_vector,
+    "pdu": pdu,
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]

@@ -171,11 +171,8 @@ def outcome(model, other):
 
             def loss(values, method=method, objective=objective):
                 own = {name: values[f"{method} {name}"] for name in objective.values}
-                needed = {
-                    n: v
-                    for n, v in (values | own | {"batch": batch}).items()
-                    if n in objective.needs
-                }
+                own |= {"batch": batch, "numbers": objective.numbers}
+                needed = {n: v for n, v in (values | own).items() if n in objective.needs}
                 return objective.loss(**needed)[0]
 
             one, cotangent = jax.value_and_grad(loss)(values)

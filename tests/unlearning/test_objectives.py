@@ -123,6 +123,11 @@ CASES = [
         lambda f, r: -token_mean(f, "divergence") + 2 * token_mean(r, "divergence") + 0.5 * ce(r),
     ),
     ("task_vector", {}, lambda f, r: ce(f)),
+    (
+        "pdu",
+        {"limit": 0.5, "multiplier": 2.0},
+        lambda f, r: token_mean(f, "divergence") + 2 * (ce(r) - 0.5),
+    ),
     ("idk", {}, lambda f, r: ce(f) + ce(r)),
     ("idk", {"keep": "none"}, lambda f, r: ce(f)),
     (
@@ -149,7 +154,7 @@ IN_ROWS = [(name, options) for name, options, _ in ROWWISE]
 def evaluate(name, options, logprobs, divergence, batch):
     objective = get_objective(name, **options)
     given = {"token_logprobs": logprobs, "divergence": divergence, "batch": batch}
-    given |= dict.fromkeys(objective.values, divergence)
+    given |= dict.fromkeys(objective.values, divergence) | {"numbers": objective.numbers}
     return objective.loss(**{need: given[need] for need in objective.needs})
 
 
@@ -209,7 +214,7 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
         taught = name == "nll" or objective.refuses or objective.edit is not None
         assert (by_logprob[forget] < 0 if taught else by_logprob[forget] > 0).all()
         assert not by_divergence[forget].any()
-    if name in ("nll", "grad_diff", "kl_min", "scrub") or options.get("keep", "") == "nll":
+    if name in ("nll", "grad_diff", "kl_min", "scrub", "pdu") or options.get("keep", "") == "nll":
         assert (by_logprob[retain] < 0).all()
     assert by_logprob[retain].any() or kept or objective.rows == "primary"
     assert (by_divergence[retain] > 0).all() if kept else not by_divergence[retain].any()
@@ -370,6 +375,7 @@ def test_metrics_are_sums_and_counts_that_add_up():
         ("undial", {}, {"forget_nll", "adjusted_nll"}),
         ("ce_u", {"skip": 2}, {"forget_nll", "others_nll"}),
         ("kl_uniform", {}, {"forget_nll", "uniform_kl"}),
+        ("pdu", {}, {"forget_nll", "spread", "retain_nll"}),
         ("rmu", {}, {"forget_nll", "forget_distance", "retain_distance", "retain_nll"}),
     ]:
         _, whole = evaluate(name, options, *pack(answers, ROWS))
@@ -455,6 +461,7 @@ def test_what_each_objective_asks_for():
         ),
         ("idk", ()): (("token_logprobs", "batch"), "joint", None),
         ("dpo", ()): (("token_logprobs", "batch"), "primary", "parent"),
+        ("pdu", ()): (("token_logprobs", "spread", "numbers", "batch"), "joint", None),
         ("task_vector", ()): (("token_logprobs", "batch"), "primary", None),
         ("scrub", ()): (("token_logprobs", "divergence", "batch"), "joint", None),
         ("scrub", (("order", "sequential"),)): (
@@ -510,6 +517,9 @@ def test_prompting_takes_another_wording():
         ("scrub", {"retain_weight": 0, "kl_weight": 0}, "one of them > 0, got 0 and 0"),
         ("scrub", {"kl_weight": -1}, "kl_weight >= 0"),
         ("scrub", {"order": "both"}, "scrub: order is 'both'"),
+        ("pdu", {"limit": -1}, "pdu needs limit >= 0, got -1"),
+        ("pdu", {"warmup": -1}, "pdu needs warmup >= 0"),
+        ("pdu", {"pace": 0}, "pdu needs pace > 0"),
         ("task_vector", {"scale": 0}, "task_vector needs scale > 0, got 0"),
         ("dpo", {"beta": 0}, "dpo needs beta > 0"),
         ("dpo", {"form": "sum"}, "dpo: form is 'sum'"),
