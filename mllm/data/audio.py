@@ -15,7 +15,6 @@ from math import gcd
 
 import numpy as np
 import soundfile
-from scipy import signal
 
 from mllm.registry import lookup
 
@@ -126,6 +125,8 @@ def resample(sound: np.ndarray, rate: int) -> np.ndarray:
     """Return float32 samples at 16 kHz of samples at another rate, by a polyphase filter."""
     if rate == RATE:
         return sound.astype(np.float32)
+    from scipy import signal  # only here: every command reads this file, and few hear
+
     common = gcd(rate, RATE)
     return signal.resample_poly(sound, RATE // common, rate // common).astype(np.float32)
 

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
-
 from mllm.files import write_text
 from mllm.parallel.launch import is_first
 
@@ -92,6 +90,9 @@ class MetricsWriter:
         self._writes = is_first()
         if not self._writes:
             return
+        # Only here: it takes torch along where that is installed, which takes seconds.
+        from tensorboardX import SummaryWriter
+
         self.path = Path(folder) / "metrics.jsonl"
         kept = [line for line in read_lines(self.path) if line["step"] <= resume_step]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
