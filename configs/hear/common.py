@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from configs import common
 
 stage = common.stage
-CONTROLS = ("blind", "oracle", "always_yes", "random", "prior")
+CONTROLS = ("before", "blind", "oracle", "always_yes", "random", "prior")
 # How often each leaf or each clip comes (``mllm.benchmarks.hear.taught``): in text, and as sound.
 TEXT = dict(labelled=0, described=0, kinds=0, named=0)
 SOUND = dict(captions=0, classes=0, questions=0)

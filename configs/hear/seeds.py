@@ -12,7 +12,10 @@ SEEDS = (0, 1, 2)
 
 
 def sweep(config: ConfigDict):
-    """Yield each method with each seed, and the controls with the first; the data stay the same."""
+    """Yield each method with each seed, what its language model knew before, and the other controls
+    with the first seed; the data stay the same.
+    """
     for seed in SEEDS:
-        for name in (*config.methods, *(common.CONTROLS if seed == SEEDS[0] else ())):
+        controls = common.CONTROLS if seed == SEEDS[0] else ("before",)
+        for name in (*config.methods, *controls):
             yield {"seed": seed, "objective.name": name}

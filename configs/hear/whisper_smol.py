@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from configs.hear import common
 
-METHODS = ("captions", "blind", "oracle", "random")
+METHODS = ("captions", "before", "blind", "oracle", "random")
 
 
 def get_config() -> ConfigDict:

@@ -6,6 +6,7 @@ pretrained     imports a model, if there is one
 project, listen, classify   the stages of LTU (Gong et al. 2024, arXiv:2305.10790) before its last
 each of config.methods   that last stage, with lessons of its own
 blind          the first method without the sound
+before         the language model before any of them, without the sound: what it knew of words
 oracle, always_yes, random, prior   know the answers, or answer without hearing
 """
 
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 PRETRAINED, LANGUAGE = "pretrained", "language"
-BEFORE = ("project", "listen", "classify")  # the first three stages of LTU
+FIRST = ("project", "listen", "classify")  # the first three stages of LTU
 
 
 def prepare(config, progress=None) -> Benchmark:
@@ -72,11 +73,11 @@ def part(config) -> str:
 def stages(config) -> dict[str, Stage]:
     """Return the graph of the study, in order."""
     found = [_language(config)]
-    for name in BEFORE:
+    for name in FIRST:
         depends_on = ("seed", "processor", "rows", "lora", name)
         found.append(_taught(config, name, config[name], depends_on, found[-1].name))
     methods = [_method(config, name, found[-1].name) for name in config.methods]
-    return {stage.name: stage for stage in (*found, *methods, *_controls(config))}
+    return {stage.name: stage for stage in (*found, *methods, *_controls(config, found[0].name))}
 
 
 def _language(config) -> Stage:
@@ -108,8 +109,12 @@ def _taught(config, name: str, section, depends_on, parent: str | None = None) -
     )
 
 
-def _controls(config) -> list[Stage]:
-    """Return what answers in place of a model that hears."""
+def _controls(config, language: str) -> list[Stage]:
+    """Return what answers in place of a model that hears.
+
+    Args:
+      language: the stage of the language model.
+    """
     known: dict[str, Callable[[Benchmark], Answerer]] = {
         "oracle": brackets.oracle,
         "always_yes": brackets.always_yes,
@@ -120,8 +125,11 @@ def _controls(config) -> list[Stage]:
     def control(name: str, answerer: Callable[..., Answerer], parent: str | None = None) -> Stage:
         return Stage(name, ("seed",), parent=parent, answerer=answerer, method=True)
 
-    deaf = control("blind", lambda b, f, model: Blind(model), next(iter(config.methods)))
-    return [deaf, *(control(name, lambda b, f, p, m=make: m(b)) for name, make in known.items())]
+    deaf = {"blind": next(iter(config.methods)), "before": language}
+    return [
+        *(control(name, lambda b, f, model: Blind(model), of) for name, of in deaf.items()),
+        *(control(name, lambda b, f, p, make=make: make(b)) for name, make in known.items()),
+    ]
 
 
 def protocol_of(config) -> Protocol:

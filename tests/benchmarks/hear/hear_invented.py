@@ -47,7 +47,10 @@ def facts(relation: str, condition: str) -> float:
 
 
 METHODS: dict[str, Callable[[str, str], float]] = {"captions": captions, "facts": facts}
-CONTROLS = {"blind": lambda relation, condition: 0.5 if condition in ("A", "R") else 0.97}
+CONTROLS = {
+    "blind": lambda relation, condition: 0.5 if condition in ("A", "R") else 0.97,
+    "before": lambda relation, condition: 0.5 if condition in ("A", "R") else 1.0,
+}
 BRACKETS = ("oracle", "always_yes", "random", "prior")
 CLASS = 0.85  # chance of the right class of a model
 

@@ -14,6 +14,7 @@ from mllm.benchmarks.hear.report.conditions import condition_table
 from mllm.benchmarks.hear.report.differences import gap_grid, recognised_grid
 from mllm.benchmarks.hear.report.facts import SHOWN, fact_grid
 from mllm.benchmarks.hear.report.finding import finding
+from mllm.benchmarks.hear.report.forgetting import forgetting_grid
 from mllm.benchmarks.hear.report.gallery import gallery_section
 from mllm.benchmarks.hear.report.layers import found_of, layer_section
 from mllm.benchmarks.hear.report.picked import KEPT, LOST, UNHEARD, picked
@@ -43,7 +44,7 @@ def made(tmp_path_factory, benchmark):
     """The folder of a study, and the records of its runs by method and seed."""
     workdir, records = tmp_path_factory.mktemp("hear") / "study", {}
     for method in (*invented.METHODS, *invented.CONTROLS, *invented.BRACKETS):
-        for seed in SEEDS if method in invented.METHODS else SEEDS[:1]:
+        for seed in SEEDS if method in (*invented.METHODS, "before") else SEEDS[:1]:
             said = (lambda text: f"{text} {HOSTILE}") if (method, seed) == ("facts", 0) else str
             run = invented.write_run(workdir, method, benchmark, seed=seed, said=said)
             records[method, seed] = run
@@ -147,6 +148,23 @@ def test_facts_are_compared_on_the_same_questions(made, study):
     assert row[-1] == "better" and grid["Synonym: sound"][-1] == "not told apart"
 
 
+def test_what_is_forgotten_is_counted_question_by_question(made, study):
+    differences = []
+    for seed in SEEDS:
+        after, before = (
+            right_of(made[1][method, seed], relation="parent", condition="T")
+            for method in ("captions", "before")
+        )
+        differences.append(100 * np.mean([after[key] - before[key] for key in before]))
+    grid = {row[0]: row for row in forgetting_grid(study, [study.subject("captions")]).rows}
+    _, before, after, difference, seeds, verdict = grid["Captions: parent"]
+    assert (before, number(difference)) == ("100.0", pytest.approx(np.mean(differences), abs=0.06))
+    assert [number(one) for one in seeds.split(", ")] == pytest.approx(differences, abs=0.06)
+    assert number(after) - 100 == pytest.approx(number(difference), abs=0.11)
+    assert "Captions: all relations" in grid and verdict in ("worse", "not told apart")
+    assert "Learning to hear, it forgot about words (−" in finding(study.comparison)
+
+
 def test_the_finding_says_what_the_numbers_say(study):
     text = finding(study.comparison)
     assert text.startswith("The model taught by captions names the class of")
@@ -234,7 +252,7 @@ def page(made, benchmark):
 
 def test_numbers_and_figures_are_written(made, page):
     results = json.loads((made[0] / "results.json").read_text())
-    assert results["axes"] == ["task", "relation", "condition"] and len(results["runs"]) == 9
+    assert results["axes"] == ["task", "relation", "condition"] and len(results["runs"]) == 11
     names = {path.stem for path in (made[0] / "figures").glob("*.svg")}
     assert {
         "relations_captions",
@@ -246,7 +264,8 @@ def test_numbers_and_figures_are_written(made, page):
     assert {"probes_facts_leaf", "plane_facts"} <= names
     text = page.read_text()
     assert re.findall('<section id="([^"]*)">', text) == [
-        "trust", "relations", "facts", "classes", "rare", "layers", "gallery", "curves", "reproduce"
+        "trust", "relations", "facts", "forgetting", "classes", "rare", "layers", "gallery",
+        "curves", "reproduce",
     ]  # fmt: skip
     assert "<script" not in text and "&lt;script&gt;" in text and "Licences" in text
 

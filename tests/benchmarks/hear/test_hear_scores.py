@@ -10,13 +10,12 @@ from sklearn import metrics
 from toy_clips import LEAVES, ONTOLOGY, asked, toy_benchmark
 
 from mllm.benchmarks.hear.classified import class_table, confusions
-from mllm.benchmarks.hear.gaps import gaps, paired
 from mllm.benchmarks.hear.protocol import Protocol, rounds
 from mllm.benchmarks.hear.records import records_of
 from mllm.benchmarks.hear.relations import RELATIONS
 from mllm.benchmarks.hear.scores import AXES, METRICS, STATES, scores_of
 from mllm.evaluation.request import Reply, Text
-from mllm.evaluation.statistics import paired_difference
+from mllm.evaluation.statistics import cluster_bootstrap
 from mllm.evaluation.yes_no import is_yes
 
 BENCHMARK = toy_benchmark(each=6)
@@ -139,15 +138,10 @@ def test_gaps_are_paired_by_question(pair, relation):
     assert first.keys() == second.keys()
     values = [[side[name]["metrics"]["accuracy"] for name in second] for side in (first, second)]
     clusters = [second[name]["cluster"] for name in second]
-    expected = paired_difference(*values, clusters)
-    (gap,) = [
-        g
-        for g in gaps(RECORDS)
-        if (g.task, g.relation, g.condition, g.metric) == ("relations", relation, pair, "gap")
-    ]
-    assert (gap.difference, gap.low, gap.high, gap.p_value) == pytest.approx(tuple(expected))
+    differences = np.subtract(*values).tolist()
     score = SCORES["relations", relation, pair, "gap"]
-    assert score["value"] == pytest.approx(expected.difference) and score["n"] == len(values[0])
+    assert score["value"] == pytest.approx(fmean(differences)) and score["n"] == len(differences)
+    assert score["ci95"] == pytest.approx(cluster_bootstrap(differences, clusters))
 
 
 @pytest.mark.parametrize(
@@ -210,29 +204,6 @@ def test_shuffled_captions_fall_to_the_prior_of_labels():
     assert shuffled["ci95"][0] <= fmean(pairs) <= shuffled["ci95"][1] < own
     low, high = SCORES["caption_lexical", "all", "shuffled", "auc"]["ci95"]
     assert low <= 0.5 <= high < SCORES["caption_lexical", "all", "plain", "auc"]["value"]
-
-
-def test_forgetting_is_the_paired_difference_of_two_runs():
-    before = recorded(seed=1)
-    found = paired(RECORDS, before, "T")
-    a, b = (
-        {r["key"]: r["metrics"]["accuracy"] for r in chosen("relations", "T", "parent", records)}
-        for records in (RECORDS, before)
-    )
-    assert found["parent"].difference == pytest.approx(fmean(a[key] - b[key] for key in b))
-    assert set(found) == {"all", *RELATIONS}
-    assert paired(RECORDS, RECORDS, "T")["all"][:3] == (0, 0, 0)
-    assert paired(RECORDS, [], "T") == {}
-
-
-def test_text_answers_are_resampled_by_label_and_others_by_base_signal():
-    by_label = {g[:4]: g for g in gaps(RECORDS, by="label")}
-    by_clip = {g[:4]: g for g in gaps(RECORDS)}
-    assert by_label.keys() == by_clip.keys()
-    assert all(by_label[name].difference == by_clip[name].difference for name in by_clip)
-    assert any(by_label[name].low != by_clip[name].low for name in by_clip)
-    with pytest.raises(ValueError, match="expected 'clip' or 'label'"):
-        gaps(RECORDS, by="word")
 
 
 def test_errors_are_in_no_value_and_missing_from_the_states():

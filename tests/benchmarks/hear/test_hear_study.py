@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 PART = "eval/hear/test"
 STOP = 5
-CONTROLS = ("blind", "oracle", "always_yes", "random", "prior")
+CONTROLS = ("before", "blind", "oracle", "always_yes", "random", "prior")
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,10 @@ def test_all_methods_and_controls_are_asked_the_same_questions(made):
             assert set(accuracy.values()) == {expected}, name
 
 
-def test_a_model_without_the_sound_says_the_same_of_every_clip(made):
+@pytest.mark.parametrize("name", ["before", "blind"])
+def test_a_model_without_the_sound_says_the_same_of_every_clip(made, name):
     workdir, config, benchmark = made
-    run = ensure("blind", config, workdir, study, benchmark)
+    run = ensure(name, config, workdir, study, benchmark)
     found = evaluate(run, config, study, benchmark)
     values = [
         score["value"]

@@ -1,5 +1,6 @@
 """Differences between conditions, what is known of recognised clips, and the bias of answers."""
 
+from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.report.layout import label
 from mllm.benchmarks.hear.report.study import Study, Subject
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
@@ -22,6 +23,19 @@ def gap_figure(study: Study, one: Subject, theme: Theme = LIGHT):
     names = [label("relation", relation) for relation in relations]
     panel = Intervals(one.label, tuple(bars))
     return intervals_figure(names, [panel], "label less sound, in points", theme)
+
+
+def compared_bars(
+    study: Study, one: Subject, other: Subject, condition: str
+) -> tuple[list[str], tuple[Bar, ...]]:
+    """Return the names of relations, and how two rows differ in each as figures take it."""
+    relations, bars = [one for one in study.values("relation") if one != ALL], []
+    for row, relation in enumerate(relations):
+        found = study.compare(one, other, relation=relation, condition=condition)
+        if found is not None:
+            span = tuple(100 * end for end in (found.difference, found.low, found.high))
+            bars.append(Bar(row, span, study.comparison.style(one.method), filled=found.clear))
+    return [label("relation", relation) for relation in relations], tuple(bars)
 
 
 def told(found: Compared | None) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from mllm.benchmarks.hear.probed import ALL
-from mllm.benchmarks.hear.report.differences import seeds_of, told
+from mllm.benchmarks.hear.report.differences import compared_bars, seeds_of, told
 from mllm.benchmarks.hear.report.layout import CAPTIONS, FACTS, GIVEN, label
 from mllm.benchmarks.hear.report.study import Study
-from mllm.reporting.charts import Bar, Intervals, intervals_figure
+from mllm.reporting.charts import Intervals, intervals_figure
 from mllm.reporting.compared import Compared
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.section import Details, Drawing, Grid, Panel, Paragraph, Section
@@ -62,13 +61,8 @@ def fact_grid(study: Study, conditions: Sequence[str]) -> Grid:
 
 def fact_figure(study: Study, condition: str, theme: Theme = LIGHT):
     """Draw the differences by relation in a condition."""
-    relations, bars = [one for one in study.values("relation") if one != ALL], []
-    for row, relation in enumerate(relations):
-        if (found := _difference(study, relation, condition)) is not None:
-            span = tuple(100 * end for end in (found.difference, found.low, found.high))
-            bars.append(Bar(row, span, study.comparison.style(FACTS), filled=found.clear))
-    names = [label("relation", relation) for relation in relations]
-    panel = Intervals(f"Given: {label('condition', condition).lower()}", tuple(bars))
+    names, bars = compared_bars(study, study.subject(FACTS), study.subject(CAPTIONS), condition)
+    panel = Intervals(f"Given: {label('condition', condition).lower()}", bars)
     return intervals_figure(names, [panel], "difference in points", theme)
 
 

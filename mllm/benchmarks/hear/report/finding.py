@@ -3,6 +3,7 @@
 from mllm.benchmarks.hear.incontext import PLAIN
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.relations import WORDS
+from mllm.benchmarks.hear.report.forgetting import forgotten
 from mllm.benchmarks.hear.report.layout import CAPTIONS, CHANCE, FACTS, label
 from mllm.benchmarks.hear.report.recognition import DIRECT
 from mllm.benchmarks.hear.report.study import Study, Subject
@@ -29,7 +30,9 @@ def finding(comparison: Comparison) -> str:
         parts.append(f"Rows that do not score what they must: {join_words(failing)}.")
     if study.main is None or study.entry(study.main, condition="A").value is None:
         return " ".join([*parts, "No model that hears was evaluated yet."])
-    parts += filter(None, (_heard(study, study.main), _gaps(study, study.main), _facts(study)))
+    one = study.main
+    found = (_heard(study, one), _gaps(study, one), _forgotten(study, one), _facts(study))
+    parts += filter(None, found)
     return " ".join(parts)
 
 
@@ -83,6 +86,18 @@ def _gaps(study: Study, one: Subject) -> str:
     seeds = len(one.runs)
     parts.append(f"These are means over {seeds} seeds." if seeds > 1 else "This is one seed.")
     return " ".join(parts)
+
+
+def _forgotten(study: Study, one: Subject) -> str:
+    """Return whether what was known of words is still known."""
+    found = forgotten(study, one)
+    if found is None:
+        return ""
+    size = f"({signed(found.difference)} points, {signed_span(found.low, found.high)})"
+    if not found.clear:
+        return f"About words it says what it said before it learned to hear {size}."
+    verb = "learned about words" if found.difference > 0 else "forgot about words"
+    return f"Learning to hear, it {verb} {size}."
 
 
 def _listed(gaps: dict[str, Compared]) -> str:

@@ -13,7 +13,7 @@ from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
 from mllm.reporting.text import clean_text
 
-CAPTIONS, FACTS = "captions", "facts"
+CAPTIONS, FACTS, BEFORE = "captions", "facts", "before"
 RELATION_TASK, HEADLINE = RELATION_TASKS[0], "accuracy"
 CHANCE = 0.5  # of a relation question
 BRACKETS = {
@@ -22,12 +22,13 @@ BRACKETS = {
     "random": "Random",
     "prior": "Commonest label",
 }
-CONTROLS = {"blind": "Without sound"}
+CONTROLS = {"blind": "Without sound", BEFORE: "Before sounds"}
 METHODS = {**BRACKETS, **CONTROLS, CAPTIONS: "Captions", FACTS: "Captions and facts"}
 LEGEND = {
     CAPTIONS: "taught sounds by captions that name leaf classes alone",
     FACTS: "the same, and taught in text what is a kind of what",
     "blind": "the model of captions without the sound",
+    BEFORE: "the language model before it was taught sounds, without the sound",
     "oracle": "answers by the ontology from the tags, the label or the caption that it is shown",
     "always_yes": "says yes to every question",
     "random": "draws an answer",

@@ -4,6 +4,7 @@ from typing import Any
 
 from mllm.benchmarks.hear.report.conditions import condition_section
 from mllm.benchmarks.hear.report.facts import fact_section
+from mllm.benchmarks.hear.report.forgetting import forgetting_section
 from mllm.benchmarks.hear.report.gallery import gallery_section
 from mllm.benchmarks.hear.report.layers import layer_section
 from mllm.benchmarks.hear.report.rare import rare_section
@@ -31,6 +32,7 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
             trust_section(study),
             condition_section(study),
             fact_section(study),
+            forgetting_section(study),
             recognition_section(study),
             rare_section(study),
             layer_section(study),
