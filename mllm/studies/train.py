@@ -33,6 +33,7 @@ from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
 from mllm.studies.precomputed import kept_logprobs, made_of_pictures
 from mllm.studies.run import Run
+from mllm.studies.saliency import salient_weights
 from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, seed_of
 from mllm.studies.start import (
     device_mesh,
@@ -160,6 +161,7 @@ def train_stage(
     begin()
     rest = keep_beginning(run.folder, start) if parent is None and weights.frozen else parent
     add_precomputed(pipeline, stage, start, weights, run, reference)
+    frozen |= salient_weights(objective, start, weights, pipeline, run)
     if is_auto(step_config(run.config, start, weights)):
         step = make(policy=chosen_policy(run, make, first, frozen, pipeline, mesh))
     described = replace(start, variables={}, lora=weights.lora)

@@ -29,6 +29,7 @@ Loss = Callable[..., tuple[jax.Array, Metrics]]
 
 Refresh = Callable[[dict, dict, Batch, jax.Array], tuple[dict, Metrics]]
 Edit = Callable[[dict, dict], dict]
+Salient = Callable[[jax.Array, jax.Array], jax.Array]
 Renew = Callable[[dict[str, jax.Array], Metrics, jax.Array], dict[str, jax.Array]]
 
 INPUTS = ("token_logprobs", "divergence", "outputs", "numbers", "batch")
@@ -83,6 +84,11 @@ class Objective:
         as a multiplier. They are kept with checkpoints and logged with the metrics.
       renew: ``renew(numbers, metrics, step) -> numbers`` returns those of the next update, from the
         metrics of this one; ``step`` i32[] counts updates from 0. None keeps them.
+      salient: ``salient(primary, others) -> bool`` of each leaf: which weights the gradient of the
+        primary rows may move. It is given the mean squares of gradients over the answers of the
+        primary role and of the other roles (``mllm.training.squares``), measured once before
+        training. None lets it move all.
+      squares: whose gradient is squared for ``salient``, that of an "answer" or of a "batch".
     """
 
     loss: Loss | None
@@ -99,6 +105,8 @@ class Objective:
     edit: Edit | None = None
     numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
     renew: Renew | None = None
+    salient: Salient | None = None
+    squares: Literal["answer", "batch"] = "answer"
 
     def __post_init__(self):
         given = (*INPUTS, *self.values)

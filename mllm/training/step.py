@@ -89,8 +89,9 @@ def make_train_step(
     added to the objective's loss.
 
     ``frozen`` holds the collections that do not change ({"params": ...} under LoRA or where only
-    parts train, else {}) and, where the objective compares with its reference and the base cannot
-    serve as it, {"reference": variables}. Metrics are (sum, count) pairs.
+    parts train, else {}), where the objective compares with its reference and the base cannot serve
+    as it, {"reference": variables}, and for ``Objective.salient`` {"salient": bool of each weight
+    that trains}. Metrics are (sum, count) pairs.
 
     Args:
       optimizer: of ``mllm.training.optimizers.make_optimizer``; its state holds the learning rate.
@@ -140,8 +141,25 @@ def make_train_step(
     def loss_fn(trainable: dict, frozen: dict, batch: Batch, numbers: dict, **options):
         return loss_of(values_of(trainable, frozen, batch, **options), batch, numbers)
 
+    def pulled(pull: Callable, cotangent: list, frozen: dict, batch: Batch) -> dict:
+        """Return the gradient of the weights; that of primary rows only where they are salient."""
+        if objective.salient is None:
+            return pull(cotangent)[0]
+        primary = batch["role"] == objective.roles[objective.primary]
+
+        def of(chosen: jax.Array) -> dict:
+            rows = [jnp.where(jnp.expand_dims(chosen, range(1, c.ndim)), c, 0) for c in cotangent]
+            return pull(rows)[0]
+
+        return jax.tree.map(
+            lambda salient, mine, rest: jnp.where(salient, mine, 0) + rest,
+            frozen["salient"],
+            of(primary),
+            of(~primary),
+        )
+
     def gradient_of(trainable: dict, frozen: dict, batch: Batch, numbers: dict, **options):
-        if accumulation == 1:
+        if accumulation == 1 and objective.salient is None:
             given = trainable, frozen, batch, numbers
             return jax.value_and_grad(loss_fn, has_aux=True)(*given, **options)
         parts = jax.tree.map(lambda rows: cut_rows(rows, accumulation), batch)
@@ -159,7 +177,8 @@ def make_train_step(
         def add(total, part):
             batch, options, cotangent = part
             _, pull = jax.vjp(lambda t: reals(values_of(t, frozen, batch, **options)), trainable)
-            return jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, pull(cotangent)[0]), None
+            gradient = pulled(pull, cotangent, frozen, batch)
+            return jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, gradient), None
 
         zeros = jax.tree.map(lambda w: jnp.zeros(w.shape, jnp.float32), trainable)
         total, _ = jax.lax.scan(add, zeros, (parts, keys, cotangents))

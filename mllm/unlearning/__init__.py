@@ -13,6 +13,7 @@ from mllm.unlearning.grad_diff import grad_diff
 from mllm.unlearning.idk import idk
 from mllm.unlearning.kl_min import kl_min
 from mllm.unlearning.kl_uniform import kl_uniform
+from mllm.unlearning.mmunlearner import mmunlearner
 from mllm.unlearning.npo import npo
 from mllm.unlearning.pdu import pdu
 from mllm.unlearning.prompting import prompting
@@ -43,6 +44,7 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "dpo": dpo,
     "task_vector": task_vector,
     "pdu": pdu,
+    "mmunlearner": mmunlearner,
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]

@@ -128,6 +128,7 @@ CASES = [
         {"limit": 0.5, "multiplier": 2.0},
         lambda f, r: token_mean(f, "divergence") + 2 * (ce(r) - 0.5),
     ),
+    ("mmunlearner", {"retain_weight": 2.0}, lambda f, r: -ce(f) + 2 * ce(r)),
     ("idk", {}, lambda f, r: ce(f) + ce(r)),
     ("idk", {"keep": "none"}, lambda f, r: ce(f)),
     (
@@ -214,7 +215,10 @@ def test_descent_lowers_what_is_to_be_forgotten_and_raises_what_is_to_be_retaine
         taught = name == "nll" or objective.refuses or objective.edit is not None
         assert (by_logprob[forget] < 0 if taught else by_logprob[forget] > 0).all()
         assert not by_divergence[forget].any()
-    if name in ("nll", "grad_diff", "kl_min", "scrub", "pdu") or options.get("keep", "") == "nll":
+    if (
+        name in ("nll", "grad_diff", "kl_min", "scrub", "pdu", "mmunlearner")
+        or options.get("keep", "") == "nll"
+    ):
         assert (by_logprob[retain] < 0).all()
     assert by_logprob[retain].any() or kept or objective.rows == "primary"
     assert (by_divergence[retain] > 0).all() if kept else not by_divergence[retain].any()
@@ -461,6 +465,7 @@ def test_what_each_objective_asks_for():
         ),
         ("idk", ()): (("token_logprobs", "batch"), "joint", None),
         ("dpo", ()): (("token_logprobs", "batch"), "primary", "parent"),
+        ("mmunlearner", ()): (("token_logprobs", "batch"), "joint", None),
         ("pdu", ()): (("token_logprobs", "spread", "numbers", "batch"), "joint", None),
         ("task_vector", ()): (("token_logprobs", "batch"), "primary", None),
         ("scrub", ()): (("token_logprobs", "divergence", "batch"), "joint", None),
@@ -517,6 +522,8 @@ def test_prompting_takes_another_wording():
         ("scrub", {"retain_weight": 0, "kl_weight": 0}, "one of them > 0, got 0 and 0"),
         ("scrub", {"kl_weight": -1}, "kl_weight >= 0"),
         ("scrub", {"order": "both"}, "scrub: order is 'both'"),
+        ("mmunlearner", {"threshold": 0}, "mmunlearner needs threshold > 0"),
+        ("mmunlearner", {"form": "sum"}, "mmunlearner: form is 'sum'"),
         ("pdu", {"limit": -1}, "pdu needs limit >= 0, got -1"),
         ("pdu", {"warmup": -1}, "pdu needs warmup >= 0"),
         ("pdu", {"pace": 0}, "pdu needs pace > 0"),
