@@ -24,6 +24,7 @@ UNTUNED = (
     "task_vector",
     "pdu",
     "mmunlearner",
+    "pava",
 )
 
 __all__ = ["UNTUNED", "get_config", "method", "stage"]
@@ -80,6 +81,7 @@ def get_config() -> ConfigDict:
             dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
             task_vector=method(dict(scale=1.0)),
             pdu=method(dict(limit=0.1, multiplier=1.0, pace=1.0, warmup=0)),
+            pava=method(dict(beta=0.1, anchor_weight=3.0)),
             mmunlearner=method(dict(threshold=1.0, form="paper", keep="nll", retain_weight=1.0)),
         )
     )

@@ -68,6 +68,8 @@ class Objective:
       refuses: whether the answers of the primary role are refusals, not those of the data.
       twin: role of examples that come with the primary ones, each in the same batch as the
         primary example of its name; "" for none. They are the same questions with refusals.
+      anchor: role of examples that hold what the model that training starts from says about the
+        media of the primary examples; "" for none. The study asks it before training.
       system_prompt: text that is put before every question to the model, or None.
       values: what else is computed of each supervised token: name -> function of some of
         ``TOKEN_INPUTS``, by parameter name, that returns float32[N]. The loss that asks for the
@@ -98,6 +100,7 @@ class Objective:
     reference: str | None = None
     refuses: bool = False
     twin: str = ""
+    anchor: str = ""
     system_prompt: str | None = None
     refresh: Refresh | None = None
     values: Mapping[str, TokenValue] = field(default_factory=dict, hash=False)

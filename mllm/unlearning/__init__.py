@@ -15,6 +15,7 @@ from mllm.unlearning.kl_min import kl_min
 from mllm.unlearning.kl_uniform import kl_uniform
 from mllm.unlearning.mmunlearner import mmunlearner
 from mllm.unlearning.npo import npo
+from mllm.unlearning.pava import pava
 from mllm.unlearning.pdu import pdu
 from mllm.unlearning.prompting import prompting
 from mllm.unlearning.rmu import rmu
@@ -45,6 +46,7 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "task_vector": task_vector,
     "pdu": pdu,
     "mmunlearner": mmunlearner,
+    "pava": pava,
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]

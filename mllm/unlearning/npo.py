@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mllm.training.objective import Batch, Objective
-from mllm.training.reductions import masked_total, mean
+from mllm.training.reductions import Total, masked_total, mean
 from mllm.unlearning.retain import with_retain
 from mllm.unlearning.roles import FORGET, answer_sums, role_tokens
 
@@ -45,18 +45,25 @@ def npo(
         raise ValueError(f"npo: form is {form!r}, expected 'sequence' or 'batch_mean'")
 
     def loss(token_logprobs: jax.Array, batch: Batch):
-        logprobs, _, present = answer_sums(token_logprobs, batch, FORGET)
-        margin = logprobs - batch["reference_logprobs"]
-        forget_margin = masked_total(margin, present)
-        if form == "sequence":
-            value = mean(masked_total(-2 / beta * jax.nn.log_sigmoid(-beta * margin), present))
-        else:
+        pushed, forget_margin = pushed_below(token_logprobs, batch, beta)
+        value = mean(pushed)
+        if form == "batch_mean":
             in_answers = role_tokens(batch, FORGET) * (batch["segments"] > 0)
             per_token = mean((forget_margin[0], jnp.sum(in_answers)))
             # without a forget row the constant (2 / beta) log 2 would be reported as a loss
-            there = jnp.sum(present) > 0
+            there = forget_margin[1] > 0
             value = jnp.where(there, -2 / beta * jax.nn.log_sigmoid(-beta * per_token), 0)
         return value, {"forget_margin": forget_margin}
 
     reference = "parent" if form == "sequence" else "retain_only"
     return with_retain(loss, "npo", keep, retain_weight, reference=reference)
+
+
+def pushed_below(token_logprobs: jax.Array, batch: Batch, beta: float) -> tuple[Total, Total]:
+    """Return (sum, count) over the answers to forget of ``-(2 / beta) * log sigmoid(-beta *
+    margin)``, and of the margin ``logp - logp_ref`` itself.
+    """
+    logprobs, _, present = answer_sums(token_logprobs, batch, FORGET)
+    margin = logprobs - batch["reference_logprobs"]
+    pushed = -2 / beta * jax.nn.log_sigmoid(-beta * margin)
+    return masked_total(pushed, present), masked_total(margin, present)

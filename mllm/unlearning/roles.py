@@ -14,11 +14,14 @@ FORGET, RETAIN = "forget", "retain"
 REFUSAL = "refusal"  # a question to forget, with a refusal as its answer
 ROLES = {FORGET: 1.0, RETAIN: 0.0}  # the numbers in ``batch["role"]``
 PAIRED = {**ROLES, REFUSAL: 2.0}
+ANCHOR = "anchor"  # a question about what a picture shows, with the starting model's own answer
+ANCHORED = {FORGET: 1.0, ANCHOR: 3.0}
+_NUMBERS = {**PAIRED, **ANCHORED}
 
 
 def role_rows(batch: Batch, role: str) -> jax.Array:
     """Return float32[B]: 1 for the real rows of one role, 0 for other rows and padding rows."""
-    return (batch["role"] == PAIRED[role]) * batch["weight"]
+    return (batch["role"] == _NUMBERS[role]) * batch["weight"]
 
 
 def role_tokens(batch: Batch, role: str) -> jax.Array:

@@ -7,11 +7,13 @@
 to forget, ``retain_only`` only those to retain. Every method starts from ``vanilla``.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from mllm.benchmarks.mllmu import benchmark as dataset
+from mllm.benchmarks.mllmu.anchors import Anchors, ask_about_pictures
 from mllm.benchmarks.mllmu.answerable import notes
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.benchmark import AXES, Benchmark
@@ -32,7 +34,7 @@ from mllm.data.conversation import Example
 from mllm.data.refusals import Refused
 from mllm.data.source import Joined, Source
 from mllm.evaluation.inspection import Inspection
-from mllm.evaluation.request import Questions
+from mllm.evaluation.request import Answered, Questions
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
 from mllm.unlearning import Objective, get_objective
@@ -182,6 +184,8 @@ def _method(config, name: str) -> Stage:
         schedule=schedule,
         objective=objective,
         examples=partial(_unlearning_examples, config, objective),
+        inquiry=partial(ask_about_pictures, config, "vanilla") if objective.anchor else None,
+        consults=("vanilla",) if objective.anchor else (),
         asked_as=SPLIT,
         asked_within=PEOPLE,
         folder=f"{name}{variant}_{config.benchmark.forget}",
@@ -212,11 +216,17 @@ def _taught_examples(config, groups: tuple[str, ...], benchmark) -> Source[Examp
     return Joined(*(taught(config, benchmark, group) for group in chosen))
 
 
-def _unlearning_examples(config, objective: Objective, benchmark) -> Source[Example]:
+def _unlearning_examples(
+    config, objective: Objective, benchmark, answered: Sequence[Answered] = ()
+) -> Source[Example]:
     """Return the pairs of the profiles to retain and to forget, with these as roles, and refusals
-    where the objective wants them.
+    where the objective wants them; in place of what is to be retained, what the starting model
+    says about pictures where it wants anchors.
     """
     modality = config.benchmark.modality
+    if objective.anchor:
+        anchors = Anchors(config, benchmark, answered, objective.anchor)
+        return Joined(anchors, taught(config, benchmark, FORGET, FORGET, modality))
     retain, forget = (taught(config, benchmark, role, role, modality) for role in (RETAIN, FORGET))
     twins = [Refused(forget, objective.twin)] if objective.twin else []
     return Joined(retain, Refused(forget) if objective.refuses else forget, *twins)

@@ -302,3 +302,11 @@ CAPTION_REQUESTS = (
     "Say what the drawing looks like.",
     "What can be seen here?",
 )
+
+# What a picture shows of a person, asked about people whose facts are to be forgotten.
+APPEARANCE_QUESTIONS = (
+    *CAPTION_REQUESTS,
+    "What does the hair of the person in the picture look like?",
+    "What is the person in the picture wearing?",
+    "What is the background of the picture?",
+)
