@@ -3,6 +3,7 @@
 English only: refusals and the words around a chosen letter are recognised in English.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -211,6 +212,15 @@ def first_char(reply: str, options: Mapping[str, str]) -> str | None:
     """
     letter = reply.strip()[:1].upper()
     return letter if letter in options else None
+
+
+def json_object(text: str) -> dict | None:
+    """Return the JSON object that the text is, None where it is not one."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 CHOICE_RULES: dict[str, Callable[[str, Mapping[str, str]], str | None]] = {

@@ -4,14 +4,13 @@ A reader returns the answer in one spelling, or None where the reply states none
 reply is plain: the answer and nothing else.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mllm.benchmarks.scale.item import LETTERS, Item
-from mllm.evaluation.parsing import normalise, parse_choice
+from mllm.evaluation.parsing import json_object, normalise, parse_choice
 from mllm.evaluation.text_metrics import NUMBER_WORDS
 from mllm.evaluation.yes_no import ANNOUNCEMENT, says_yes
 
@@ -125,15 +124,6 @@ def read_format(item: Item, reply: str, options: Sequence[str] = ()) -> Reading:
             f"item {item.id!r}: scene['rule'] is {rule}, expected type 'json' or 'pattern'"
         )
     return Reading(answer, True) if fits else Reading(None, False)
-
-
-def json_object(text: str) -> dict | None:
-    """Return the JSON object that the text is, None where it is not one."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _lines(reply: str) -> list[str]:

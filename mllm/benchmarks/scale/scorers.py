@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mllm.benchmarks.scale.item import Item
-from mllm.benchmarks.scale.reading import READERS, json_object, read_yes_no
+from mllm.benchmarks.scale.reading import READERS, read_yes_no
 from mllm.evaluation.number_metrics import box_iou, kendall_tau, relaxed_match, yes_no_rates
-from mllm.evaluation.parsing import answer_state, normalise
+from mllm.evaluation.parsing import answer_state, json_object, normalise
 from mllm.evaluation.text_metrics import (
     anls,
     character_error_rate,
