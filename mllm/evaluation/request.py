@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from mllm.data.conversation import Media, Turn
 from mllm.evaluation.inspection import Inspection
+from mllm.evaluation.review import Review
 
 STATES = ("valid", "refusal", "invalid", "error")
 
@@ -245,6 +246,7 @@ class Questions:
         is run beyond them.
       notes: lines for whoever runs the evaluation, such as which questions are left out.
       inspections: what else is measured of a model of this codebase.
+      reviews: what else is made of the records, whatever answered.
     """
 
     rounds: Rounds
@@ -254,6 +256,7 @@ class Questions:
     refuse_long: bool = True
     notes: Sequence[str] = ()
     inspections: Sequence[Inspection] = ()
+    reviews: Sequence[Review] = ()
 
 
 class Benchmark(Protocol):

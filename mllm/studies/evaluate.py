@@ -1,7 +1,7 @@
 """Ask a finished run what its benchmark asks, score the replies and write the results."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mllm.evaluation.places import (
     read_manifest,
 )
 from mllm.evaluation.request import Answerer, Questions, content_key
+from mllm.evaluation.review import Review, is_done, read_review, write_review
 from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.store import (
     RECORDS,
@@ -127,6 +128,9 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     if is_first():
         write_results(folder, entry, config.benchmark.name, system.AXES)
     wait_for_all(f"{folder} is scored")
+    for review in questions.reviews:
+        others = run_models(run, config, system, benchmark, questions, review.asks)
+        _review(review, records, others, folder / RECORDS, manifest)
     return Evaluated(folder, entry)
 
 
@@ -163,6 +167,24 @@ def _inspect(
         write_inspection(folder, inspection, found, manifest)
 
 
+def _review(
+    review: Review,
+    records: Sequence[dict],
+    others: Mapping[str, Answerer],
+    path: Path,
+    manifest: Mapping[str, Any],
+) -> None:
+    """Review the records of an evaluation and write what was found, unless it is there."""
+    wait_for_all(f"{review.name} is looked for in {path.parent}")
+    if is_done(read_review(path, review.name, manifest), review):
+        return
+    if not is_first() and not others:  # a model of many processes needs all of them
+        return
+    found = review.review(records, path.parent, others)
+    if is_first():
+        write_review(path, review, found, manifest)
+
+
 def questions_for(run: Run, config, system: System, benchmark) -> tuple[Questions, Answerer]:
     """Return what a run is asked, and what answers: its model, or the answerer of its stage."""
     stages = system.stages(config)
@@ -181,13 +203,21 @@ def questions_for(run: Run, config, system: System, benchmark) -> tuple[Question
 def others_for(
     run: Run, config, system: System, benchmark, questions: Questions
 ) -> dict[str, Kept]:
-    """Return the models of ``Stage.asks`` of a run's stage, by name: finished runs of its study.
+    """Return the models of ``Stage.asks`` of a run's stage, by name; see ``run_models``."""
+    asks = find(system.stages(config), run.method).asks
+    return run_models(run, config, system, benchmark, questions, asks)
+
+
+def run_models(
+    run: Run, config, system: System, benchmark, questions: Questions, names: Sequence[str]
+) -> dict[str, Kept]:
+    """Return models that a run's evaluation asks, by name: finished runs of its study.
 
     Raises:
       ValueError: one of them is not there or not finished.
     """
     stages, found = system.stages(config), {}
-    for name in find(stages, run.method).asks:
+    for name in names:
         other = Run(run.folder.parent / folder_name(stages, name), name, config)
         record = other.record()
         if record.get("status") != "finished":

@@ -16,6 +16,7 @@ from mllm.evaluation.inspection import Inspection, read_inspection
 from mllm.evaluation.places import FORMS as NAMED_FORMS
 from mllm.evaluation.places import evaluation_name, protocol_of, with_options, without_options
 from mllm.evaluation.request import Questions, Reply, Request, Text, content_key
+from mllm.evaluation.review import Review, read_review
 from mllm.files import read_json, read_jsonl, seal, without_seal, write_json
 from mllm.ops.kv import FORMS as KV_FORMS
 from mllm.reporting import Axis, Layout, collect
@@ -199,6 +200,37 @@ def test_a_model_is_inspected_once_and_nothing_else_is(tmp_path, monkeypatch):
     assert found == {"seen": True, "options": {"each": 2}}
     evaluate(finished(tmp_path, digest="b" * 64), config_of(), inspected(2), BENCHMARK)
     assert measured == [1, 2, 2]
+
+
+def test_records_are_reviewed_once_whatever_answered(tmp_path):
+    """A run whose stage has another run's model asked of it takes that model's replies."""
+    reviewed = []
+
+    def reviewing(asks=(), fails=0, judge="a") -> SimpleNamespace:
+        def review(records, folder, others):
+            reviewed.append(len(records))
+            texts = [
+                reply.text
+                for other in others.values()
+                for lot in other.answer([Request("q", "Ebro", {"river": "Ebro"}, (), Text(9))], ())
+                for reply in lot
+            ]
+            return {"rivers": len(records), "said": texts, "errors": fails}
+
+        one = Review("opinions", review, {"judge": judge}, asks)
+        asked = lambda *given: replace(questions(*given), reviews=(one,))  # noqa: E731
+        return SimpleNamespace(**vars(SYSTEM) | {"questions": asked})
+
+    run = finished(tmp_path)
+    for fails in (1, 0, 0):
+        folder = evaluate(run, config_of(), reviewing(fails=fails), BENCHMARK).folder
+    assert reviewed == [4, 4]  # what failed was tried again, what was whole was not
+    evaluate(run, config_of(), reviewing(judge="b"), BENCHMARK)
+    assert len(reviewed) == 3
+    evaluate(run, config_of(), reviewing(("oracle",), judge="c"), BENCHMARK)
+    manifest = without_seal(read_json(folder / "manifest.json"))
+    found = read_review(folder / "records.jsonl", "opinions", manifest)
+    assert found["said"] == ["Spain"] and found["rivers"] == 4
 
 
 def damages(content: bytes):
