@@ -88,7 +88,8 @@ class Endpoint:
     no log-probabilities, and none is made up. ``EndpointConfig.choices="refuse"`` asks nothing.
 
     ``extra`` of a reply: prompt_tokens, completion_tokens (None where the service does not count),
-    cost, seconds, finish_reason.
+    cost, seconds, finish_reason, and ``served``, the model that the service says it ran, where it
+    does: an alias stands for another version one day.
 
     Args:
       config: which model, where and how.
@@ -332,6 +333,7 @@ def _answer(value: dict) -> dict[str, Any]:
         text, refusal = message.get("content"), message.get("refusal")
         usage = value.get("usage") or {}
         counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+        served = {"served": value["model"]} if isinstance(value.get("model"), str) else {}
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"no chat completion ({type(error).__name__}: {error})") from None
     if isinstance(text, list):  # some services give parts
@@ -344,5 +346,6 @@ def _answer(value: dict) -> dict[str, Any]:
         "ended": reason != "length",
         "state": "refusal" if refused else "valid",
         "finish_reason": reason,
+        **served,
         **{name: count if isinstance(count, int) else None for name, count in counts.items()},
     }

@@ -461,3 +461,12 @@ def test_identity_holds_no_key(tmp_path):
         endpoint = Endpoint(config(chat), tmp_path / "answers.jsonl")
     assert KEY not in json.dumps(endpoint.identity)
     assert endpoint.identity["model"] == "big-model"
+
+
+def test_the_model_that_answered_is_kept_with_the_answer(tmp_path):
+    answer = {**completion("yes"), "model": "big-model-0613"}
+    with serving(lambda body, attempt: (200, {}, answer)) as chat:
+        found, endpoint = asking(chat, tmp_path, [question("x")])
+    (reply,) = found.values()
+    assert reply.extra["served"] == "big-model-0613"
+    assert endpoint.identity["model"] == "big-model"
