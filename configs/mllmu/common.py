@@ -91,6 +91,11 @@ def get_config() -> ConfigDict:
     # Whether right and wrong answers are also measured token by token, next to the replies: truth
     # ratios, memorisation, membership inference (docs/measures.md).
     config.evaluation.measures = False
+    # With ``measures``, whether the norms of the gradients of answers are measured too: memory for
+    # a second copy of the weights, and the time of a training step for each question.
+    config.evaluation.gradients = False
+    # Whether the run ``base`` of the study says how likely the free sentences of each run are.
+    config.evaluation.likelihood = False
     # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes
     # what the published script takes for the model's family.
     config.evaluation.paper = ConfigDict(

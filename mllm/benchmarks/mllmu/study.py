@@ -18,6 +18,7 @@ from mllm.benchmarks.mllmu.answerable import notes
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.benchmark import AXES, Benchmark
 from mllm.benchmarks.mllmu.export import export_published
+from mllm.benchmarks.mllmu.likelihood import base_likelihood
 from mllm.benchmarks.mllmu.measures import measures
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
 from mllm.benchmarks.mllmu.scores import score_replies
@@ -35,6 +36,7 @@ from mllm.data.refusals import Refused
 from mllm.data.source import Joined, Source
 from mllm.evaluation.inspection import Inspection
 from mllm.evaluation.request import Answered, Questions
+from mllm.evaluation.review import Review
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
 from mllm.unlearning import Objective, get_objective
@@ -242,6 +244,7 @@ def questions(config, benchmark: Benchmark, family: str) -> Questions:
         found,
         conditions={**found.conditions, "tuning": config.tuning},
         inspections=_inspections(config, benchmark, sets),
+        reviews=_reviews(config),
     )
 
 
@@ -249,7 +252,13 @@ def _inspections(config, benchmark: Benchmark, sets) -> tuple[Inspection, ...]:
     """Return the measurement of answers token by token, if it is asked for."""
     if not config.evaluation.measures:
         return ()
-    return (measures({**sets, **unseen_people(config, benchmark)}),)
+    people = {**sets, **unseen_people(config, benchmark)}
+    return (measures(people, config.evaluation.gradients),)
+
+
+def _reviews(config) -> tuple[Review, ...]:
+    """Return the likelihood of free replies under base, if it is asked for."""
+    return (base_likelihood(),) if config.evaluation.likelihood else ()
 
 
 def score(records: list[dict], config) -> list[dict]:

@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from mllm.benchmarks.mllmu import measured
+from mllm.benchmarks.mllmu import likelihood, measured
 from mllm.benchmarks.mllmu.measures import NAME
-from mllm.benchmarks.mllmu.report.layout import SETS
+from mllm.benchmarks.mllmu.metrics import rouge_l
 from mllm.evaluation.inspection import read_inspection
+from mllm.evaluation.review import read_review
+from mllm.evaluation.statistics import statistic_interval
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
+from mllm.reporting.layout import Key
 from mllm.reporting.numbers import points
 from mllm.reporting.runs import Run
 from mllm.reporting.section import Block, Grid, Heading, Paragraph
@@ -27,7 +30,9 @@ TABLES = {
     "What is still known of the forget set": {
         "probability": "Probability",
         "among": "Among answers",
+        "rephrased": "Rephrased",
         "truth_ratio": "Truth ratio",
+        "truth_ratio_paraphrase": "of paraphrases",
         "exact_memorisation": "Memorised",
         "extraction_strength": "Extracted",
     },
@@ -36,6 +41,7 @@ TABLES = {
         "zlib": "Zlib",
         "min_k": "Min-K%",
         "min_k_plus_plus": "Min-K%++",
+        "gradient": "GradNorm",
         "reference": "Reference",
         "privacy_leak": "PrivLeak",
     },
@@ -45,6 +51,8 @@ TABLES = {
         "distinct_retain": "Distinct-2, retain",
         "repetition_forget": "Repetition, forget",
         "repetition_retain": "Repetition, retain",
+        "likelihood_forget": "Likelihood, forget",
+        "likelihood_retain": "Likelihood, retain",
     },
 }
 PLAIN = ("log10_p", "privacy_leak")  # not fractions of 1
@@ -58,22 +66,30 @@ NOTES = {
     ),
     "What is still known of the forget set": (
         "Times 100. Probability: per token of the right answer, geometric mean; among answers: "
-        "its share among right and wrong answers. Truth ratio: 100 where right and wrong answers "
-        "cannot be told apart. Memorised: tokens that are the likeliest next one; extracted: the "
-        "share of an answer that follows from the rest of it."
+        "its share among right and wrong answers; rephrased: of text-only questions in the words "
+        "of the test set. Truth ratio: 100 where right and wrong answers cannot be told apart; of "
+        "paraphrases: that of sentences in words that were never an answer. Memorised: tokens that "
+        "are the likeliest next one; extracted: the share of an answer that follows from the rest "
+        "of it."
     ),
     "Membership AUC, forget set against strangers": (
         "Times 100: 50 if answers about people to forget look like those about people whom no "
         "model was taught, 100 if they still look learned, 0 if they look less likely than those "
-        "of strangers. Reference: loss less that of retain-only. PrivLeak: of Min-K%, in percent "
-        "of retain-only’s; below 0 still learned, above 0 forgotten too far."
+        "of strangers. GradNorm: by the norm of the loss’s gradient. Reference: loss less that of "
+        "retain-only. PrivLeak: of Min-K%, in percent of retain-only’s; below 0 still learned, "
+        "above 0 forgotten too far."
     ),
     "Utility and fluency": (
         "Times 100. Utility: harmonic mean over retain and celebrity of probability, ROUGE-L and "
         "truth ratio; 0 if one of them is 0. Distinct-2: different pairs of words among all in "
-        "the replies; repetition: pairs that occurred before in the same reply."
+        "the replies; repetition: pairs that occurred before in the same reply. Likelihood: of a "
+        "sentence under base, per token; compare with retain-only."
     ),
 }
+_INTERVALS = (
+    "In brackets: 95% intervals that draw people again, each with all questions about them, over "
+    "all seeds."
+)
 _MISSING = (
     "Answers were not measured for {}: evaluate with --config.evaluation.measures=True. Methods "
     "that answer through another model have none."
@@ -82,31 +98,54 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def measure_blocks(comparison: Comparison) -> tuple[Block, ...]:
-    """Return tables of measures, means over seeds; nothing where no run was measured."""
+    """Return tables of measures, means over seeds with intervals that resample people over all
+    seeds; nothing where no run was measured.
+    """
+    means = {
+        key: _mean([measures for _, measures in seeds]) for key, seeds in _drawn(comparison).items()
+    }
+    if not means:
+        return ()
+    blocks: list[Block] = [Paragraph(_INTERVALS, note=True)]
+    for title, measures in TABLES.items():
+        shown = [
+            name for name in measures if any(mean[name] is not None for mean in means.values())
+        ]
+        rows = tuple(
+            (comparison.label(key), *(_said(name, mean[name]) for name in shown))
+            for key, mean in means.items()
+        )
+        grid = Grid(title, ("Method", *(measures[name] for name in shown)), rows)
+        blocks += [Heading(title), grid, Paragraph(NOTES[title], note=True)]
+    if missing := [comparison.label(key) for key in comparison.keys if key not in means]:
+        blocks.append(Paragraph(_MISSING.format(join_words(missing)), note=True))
+    return tuple(blocks)
+
+
+def measures_by_run(
+    comparison: Comparison,
+) -> dict[Key, list[tuple[Run, dict[str, float | None]]]]:
+    """Return the measures of each run that was measured, by row of the tables; names are those of
+    ``TABLES``.
+    """
+    return {
+        key: [(run, {name: _value(draws) for name, draws in found.items()}) for run, found in seeds]
+        for key, seeds in _drawn(comparison).items()
+    }
+
+
+def _drawn(comparison: Comparison) -> dict[Key, list[tuple[Run, measured.Measures]]]:
+    """Return all measures of each run that was measured, beside retain-only of the same seed."""
     found = {
         key: [(run, rows) for run in runs if (rows := _rows(run)) is not None]
         for key, runs in comparison.runs.items()
     }
-    if not any(found.values()):
-        return ()
-    target = comparison.key("retain_only")
-    references = {run.seed: rows for run, rows in found.get(target, ())}
-    means = {
-        key: _mean([_summary(run, rows, references.get(run.seed, ())) for run, rows in seeds])
+    references = {run.seed: rows for run, rows in found.get(comparison.key("retain_only"), ())}
+    return {
+        key: [(run, _summary(run, rows, references.get(run.seed, ()))) for run, rows in seeds]
         for key, seeds in found.items()
         if seeds
     }
-    blocks: list[Block] = []
-    for title, measures in TABLES.items():
-        rows = tuple(
-            (comparison.label(key), *(_said(name, mean[name]) for name in measures))
-            for key, mean in means.items()
-        )
-        grid = Grid(title, ("Method", *measures.values()), rows)
-        blocks += [Heading(title), grid, Paragraph(NOTES[title], note=True)]
-    if missing := [comparison.label(key) for key in found if not found[key]]:
-        blocks.append(Paragraph(_MISSING.format(join_words(missing)), note=True))
-    return tuple(blocks)
 
 
 def _rows(run: Run) -> Rows | None:
@@ -115,38 +154,48 @@ def _rows(run: Run) -> Rows | None:
 
 
 def _summary(run: Run, rows: Rows, reference: Rows) -> measured.Measures:
-    """Return all measures of a run, beside retain-only of the same seed."""
     records, fluency = read_jsonl(run.records_path), {}
+    likelihoods = read_review(run.records_path, likelihood.NAME, run.manifest)
+    likelihoods = [] if likelihoods is None else likelihoods["replies"]
     for name in ("forget", "retain"):
-        of_set = measured.fluency(records, name)
+        of_set = measured.fluency(records, likelihoods, name)
         fluency |= {f"{measure}_{name}": value for measure, value in of_set.items()}
-    rouge = {name: _rouge(run, name) for name in SETS.labels}
     return {
         **measured.known(rows),
         **measured.beside(rows, reference),
         **measured.learned(rows, reference),
         **fluency,
-        "utility": measured.utility(rows, rouge),
+        "utility": measured.utility(rows, _rouge(records)),
     }
 
 
-def _rouge(run: Run, name: str) -> float | None:
-    """Return ROUGE-L of the free sentences about a set, the mean over both modalities."""
-    values = [
-        score["value"]
-        for score in run.scores
-        if (score["set"], score["metric"]) == (name, "rougeL") and score["value"] is not None
-    ]
-    return float(np.mean(values)) if values else None
+def _rouge(records: Rows) -> list[dict[str, Any]]:
+    """Return ROUGE-L of each free sentence as "value", in its record."""
+    sentences = (record for record in records if record["task"] == "generation")
+    return [{**one, "value": rouge_l(one)} for one in sentences if one["state"] != "error"]
 
 
 def _mean(seeds: Sequence[measured.Measures]) -> measured.Measures:
-    """Return the means over seeds; None where no seed has a value."""
+    """Return the means over seeds, draw by draw; None where no seed has a value."""
     found = {name: [one[name] for one in seeds if one[name] is not None] for name in seeds[0]}
-    return {name: float(np.mean(values)) if values else None for name, values in found.items()}
+    return {name: np.mean(values, axis=0) if values else None for name, values in found.items()}
 
 
-def _said(name: str, value: float | None) -> str:
-    if name not in PLAIN or value is None:
+def _value(draws: np.ndarray | None) -> float | None:
+    return None if draws is None else float(draws[0])
+
+
+def _said(name: str, draws: np.ndarray | None) -> str:
+    """Return a measure and its interval, if it has one."""
+    if draws is None:
+        return points(None)
+    value, (low, high) = statistic_interval(draws)
+    if low is None or _number(name, low) == _number(name, high):
+        return _number(name, value)
+    return f"{_number(name, value)} ({_number(name, low)} to {_number(name, high)})"
+
+
+def _number(name: str, value: float) -> str:
+    if name not in PLAIN:
         return points(value)
     return f"{round(value, 1) + 0:.1f}".replace("-", "−")  # without a sign at 0
