@@ -96,6 +96,24 @@ def get_config() -> ConfigDict:
     config.evaluation.gradients = False
     # Whether the run ``base`` of the study says how likely the free sentences of each run are.
     config.evaluation.likelihood = False
+    # Who judges free replies, joined by "+": facts, rouge, embedding, endpoint; "" for nobody. The
+    # options of judges are those of ``mllm.evaluation.judging.judges.JudgeOptions``
+    # (docs/judges.md).
+    config.evaluation.judges = ""
+    config.evaluation.judging = ConfigDict(
+        dict(
+            rouge=0.5,
+            similar=0.5,
+            encoder_dir="",
+            url="https://api.openai.com/v1",
+            model="",
+            key_variable="OPENAI_API_KEY",
+            limit_name="max_tokens",
+            parameters=ConfigDict(),
+            concurrency=4,
+            replay=False,
+        )
+    )
     # The published protocol (protocol="paper"), switch by switch; see docs/protocol.md. None takes
     # what the published script takes for the model's family.
     config.evaluation.paper = ConfigDict(

@@ -18,6 +18,7 @@ from mllm.benchmarks.mllmu.answerable import notes
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
 from mllm.benchmarks.mllmu.benchmark import AXES, Benchmark
 from mllm.benchmarks.mllmu.export import export_published
+from mllm.benchmarks.mllmu.judged import judging
 from mllm.benchmarks.mllmu.likelihood import base_likelihood
 from mllm.benchmarks.mllmu.measures import measures
 from mllm.benchmarks.mllmu.paper_prompts import PaperProtocol
@@ -35,6 +36,7 @@ from mllm.data.conversation import Example
 from mllm.data.refusals import Refused
 from mllm.data.source import Joined, Source
 from mllm.evaluation.inspection import Inspection
+from mllm.evaluation.judging.judges import JudgeOptions, chosen_judges
 from mllm.evaluation.request import Answered, Questions
 from mllm.evaluation.review import Review
 from mllm.registry import lookup
@@ -244,7 +246,7 @@ def questions(config, benchmark: Benchmark, family: str) -> Questions:
         found,
         conditions={**found.conditions, "tuning": config.tuning},
         inspections=_inspections(config, benchmark, sets),
-        reviews=_reviews(config),
+        reviews=_reviews(config, sets),
     )
 
 
@@ -256,9 +258,12 @@ def _inspections(config, benchmark: Benchmark, sets) -> tuple[Inspection, ...]:
     return (measures(people, config.evaluation.gradients),)
 
 
-def _reviews(config) -> tuple[Review, ...]:
-    """Return the likelihood of free replies under base, if it is asked for."""
-    return (base_likelihood(),) if config.evaluation.likelihood else ()
+def _reviews(config, sets) -> tuple[Review, ...]:
+    """Return the judging of free replies and their likelihood under base, if asked for."""
+    options = JudgeOptions(**config.evaluation.judging)
+    judges = chosen_judges(config.evaluation.judges, options)
+    found = [judging(judges, sets)] if judges else []
+    return (*found, base_likelihood()) if config.evaluation.likelihood else tuple(found)
 
 
 def score(records: list[dict], config) -> list[dict]:

@@ -21,6 +21,11 @@ def known_values(profiles: Iterable[Profile]) -> dict[str, tuple[str, ...]]:
     return {attribute: tuple(sorted(values)) for attribute, values in found.items()}
 
 
+def named_value(answer: str, values: Iterable[str]) -> str | None:
+    """Return the value that an answer names, the longest of several; None where it names none."""
+    return max((value for value in values if value in answer), key=len, default=None)
+
+
 def wrong_answers(question: Question, values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return wrong answers of a question: the other options of a multiple choice; else the right
     answer with other values of the attribute, drawn by the content of the question.
@@ -33,7 +38,7 @@ def wrong_answers(question: Question, values: Mapping[str, Sequence[str]]) -> tu
     if question.task == "classification":
         return tuple(text for letter, text in question.options.items() if letter != question.answer)
     known = values.get(question.attribute, ())
-    named = max((value for value in known if value in question.answer), key=len, default=None)
+    named = named_value(question.answer, known)
     if named is None:
         return ()
     before, _, after = question.answer.rpartition(named)

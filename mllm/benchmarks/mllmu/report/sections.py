@@ -4,6 +4,7 @@ from typing import Any
 
 from mllm.benchmarks.mllmu.report.finding import headline_reason
 from mllm.benchmarks.mllmu.report.gallery import gallery
+from mllm.benchmarks.mllmu.report.judges import judge_blocks
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.measures import measure_blocks
 from mllm.benchmarks.mllmu.report.tradeoff import (
@@ -64,6 +65,8 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
         found += [tradeoff] if tradeoff else []
         if blocks := measure_blocks(comparison):
             found.append(_section(sweep, comparison, "measures", "Measures of answers", blocks))
+        if blocks := judge_blocks(comparison):
+            found.append(_section(sweep, comparison, "judges", "Judged replies", blocks))
         cards = tuple(gallery(comparison, portraits))
         shown: tuple[Block, ...] = (
             (

@@ -1,0 +1,1 @@
+"""Judges of free replies, behind one interface: rules, embeddings, a model that is asked."""
