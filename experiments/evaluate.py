@@ -46,6 +46,8 @@ def main(_):
     evaluated = evaluate(opened, config, system, benchmark)
     for line in score_lines(evaluated.entry["scores"], layout, protocol):
         say(line)
+    if config.get("tuning", False):
+        say("config.tuning: these are scores of validation data; no reported set was asked about")
     if "@" in (name := evaluated.entry["protocol"]):
         say(f"{name}: under other options than the first time, so in {evaluated.folder}")
     if config.evaluation.weights or config.evaluation.kv:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mllm.evaluation.ledger import LEDGER
 from mllm.files import read_json
 from mllm.reporting.comparable import main_protocol, name_variants, sort_out
 from mllm.reporting.comparison import Comparison
@@ -25,6 +26,7 @@ class Sweep:
       weights: finished runs that the layout lets stand without scores.
       others: evaluations under further protocols or options, which stand in tables of their own.
       made_with_it: whether runs were made with the protocol of the tables.
+      tuned: how many runs were made while tuning; they stand in no table.
     """
 
     workdir: Path
@@ -34,6 +36,7 @@ class Sweep:
     weights: tuple[Run, ...] = ()
     others: tuple[Run, ...] = ()
     made_with_it: bool = True
+    tuned: int = 0
 
     @functools.cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -77,23 +80,28 @@ def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
     """Read every run below `workdir`.
 
     Unfinished, unevaluated and unreadable runs become problems, and so do runs that were evaluated
-    under other conditions than the rest: they never stand in one table.
+    under other conditions than the rest: they never stand in one table. Runs that were made while
+    tuning stand in none.
 
     Raises:
       FileNotFoundError: there is no run.json.
-      ValueError: two runs differ in nothing that could name them.
+      ValueError: two runs differ in nothing that could name them, or all were made while tuning.
     """
     workdir, layout = Path(workdir), layout or Layout()
-    records, found, problems = {}, [], []
+    records, found, problems, tuned = {}, [], [], 0
     for path in find_records(workdir):
         name = path.parent.relative_to(workdir).as_posix()
         method = "unknown"
         try:
             method = str(read_json(path).get("method", method))
-            records[name] = read_record(path)
+            record = read_record(path)
         except (ValueError, OSError) as error:
             problems.append(Problem(name, method, str(error)))
             continue
+        if record["config"].get("tuning", False):
+            tuned += 1
+            continue
+        records[name] = record
         for results in sorted(path.parent.glob("eval/*/results.json")):
             try:
                 runs, broken = read_results(path.parent, name, records[name], results, layout)
@@ -101,6 +109,12 @@ def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
                 runs, broken = [], [Problem(name, method, str(error))]
             found += runs
             problems += broken
+    if tuned and not records:
+        raise ValueError(
+            f"{workdir}: all {tuned} finished runs below it were made with config.tuning, and no "
+            f"table of reported data is made of them; {LEDGER} of a sweep lists its trials, and "
+            "experiments.evaluate prints the scores of one run"
+        )
     protocol = main_protocol(found, records)
     sorted_out = sort_out(found, layout, protocol)
     weights = []
@@ -130,6 +144,7 @@ def collect(workdir: str | Path, layout: Layout | None = None) -> Sweep:
         tuple(weights),
         tuple(others),
         made_with_it=any(record["protocol"] == protocol for record in records.values()),
+        tuned=tuned,
     )
 
 

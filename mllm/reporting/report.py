@@ -14,6 +14,7 @@ from mllm.reporting import exports, html
 from mllm.reporting.collect import Sweep, collect
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Layout
+from mllm.reporting.ledger import ledger_sections
 from mllm.reporting.runs import SCHEMA, Run
 from mllm.reporting.section import Section
 from mllm.reporting.standard import (
@@ -82,6 +83,7 @@ def write_report(workdir: str | Path, report: Report) -> dict[str, Path]:
         *([problems] if problems else []),
         *report.sections(sweep, benchmark),
         *further_sections(sweep),
+        *ledger_sections(sweep),
         reproduce_section(sweep, benchmark.info if benchmark else {}),
     ]
     title = f"{report.layout.title}: {clean_text(workdir.resolve().name, 60)}"

@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from mllm.paths import expand_paths
-from mllm.studies.evaluate import evaluate, measure_efficiency
+from mllm.studies.evaluate import Evaluated, evaluate, measure_efficiency
 from mllm.studies.system import System
 from mllm.studies.train import ensure
 
@@ -23,14 +23,27 @@ def overrides_of(config: ConfigDict, path: Path) -> list[Overrides]:
     Raises:
       ValueError: the file has no function of that name.
     """
-    spec = importlib.util.spec_from_file_location("sweep_config", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "sweep"):
+    found = _yielded(config, path, "sweep")
+    if found is None:
         raise ValueError(
             f"{path}: has no function sweep(config), expected one that yields overrides"
         )
-    return [{**run, **expand_paths(run)} for run in module.sweep(config)]
+    return found
+
+
+def trials_of(config: ConfigDict, path: Path) -> list[Overrides]:
+    """Return what ``trials(config)`` of a configuration file yields, [] without that function."""
+    return _yielded(config, path, "trials") or []
+
+
+def _yielded(config: ConfigDict, path: Path, name: str) -> list[Overrides] | None:
+    """Return the overrides that a function of a configuration file yields, None without it."""
+    spec = importlib.util.spec_from_file_location("sweep_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        return None
+    return [{**run, **expand_paths(run)} for run in getattr(module, name)(config)]
 
 
 def configurations(config: ConfigDict, runs: Sequence[Overrides]) -> Iterator[ConfigDict]:
@@ -53,8 +66,8 @@ def run_all(
     system: System,
     benchmark,
     progress: Callable[[str], None],
-) -> None:
-    """Train and evaluate runs in order; what is finished is skipped.
+) -> list[Evaluated]:
+    """Train and evaluate runs in order; what is finished is skipped. Return their evaluations.
 
     Args:
       runs: dotted keys with their values; ``objective.name`` names the stage.
@@ -82,6 +95,7 @@ def run_all(
     if config.evaluation.efficiency:
         for (run, chosen), found in zip(chosen_by_run, evaluated, strict=True):
             measure_efficiency(run, found.folder, chosen, system, benchmark)
+    return evaluated
 
 
 def evaluates_while_training() -> bool:

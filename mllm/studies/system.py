@@ -14,7 +14,8 @@ class System(Protocol):
 
     A system whose data has a published layout also has ``export_published(benchmark, folder,
     progress)``, which writes it and returns the folder. One with ``workload(config, benchmark,
-    family)`` can be measured by ``experiments.bench``.
+    family)`` can be measured by ``experiments.bench``. One with a ``CRITERION``
+    (``mllm.studies.trials``) may have configuration files with ``trials(config)``.
     """
 
     AXES: tuple[str, ...]

@@ -31,6 +31,7 @@ from mllm.benchmarks.mllmu.sets import (
     unseen_people,
 )
 from mllm.benchmarks.mllmu.strict import StrictProtocol, strict_items
+from mllm.benchmarks.mllmu.tuning import CRITERION
 from mllm.benchmarks.mllmu.workload import workload
 from mllm.data.conversation import Example
 from mllm.data.refusals import Refused
@@ -45,6 +46,7 @@ from mllm.unlearning import Objective, get_objective
 
 __all__ = [
     "AXES",
+    "CRITERION",
     "Benchmark",
     "export_published",
     "labels",

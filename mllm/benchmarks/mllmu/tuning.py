@@ -1,0 +1,73 @@
+"""How trials of unlearning methods are compared: on validation people, by the report's distance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mllm.studies.trials import Criterion, Scores
+
+TASK, METRIC = "classification", "accuracy_text"
+FORGET, UTILITY_SETS = "forget", ("retain", "celebrity")
+DISTANCE, LOST = "distance to retain-only", "utility lost"
+RULE = (
+    "Vanilla was taught the validation people too, every trial forgot them, and retain-only never "
+    "saw them. They stand in no other table; the people to retain and the public figures do. Read "
+    "was multiple choice by option text, averaged over both modalities. Chosen is "
+    "the trial with the smallest distance to retain-only: the difference in accuracy on the "
+    "validation people, plus the accuracy on retain and celebrity that is lost from vanilla. Of "
+    "equal trials, the one that loses least is chosen."
+)
+
+
+def reads(score: Mapping[str, Any]) -> bool:
+    """Return whether a score is of multiple choice by option text."""
+    return score["task"] == TASK and score["metric"] == METRIC
+
+
+def measure(scores: Scores, anchors: Mapping[str, Scores]) -> dict[str, float]:
+    """Return what a trial is chosen by, and the accuracies that it follows from.
+
+    Args:
+      scores: of the trial, as ``reads`` selects them.
+      anchors: those of vanilla and retain_only, by name.
+
+    Raises:
+      ValueError: a set was not measured.
+    """
+    forget, goal = accuracy(scores, (FORGET,)), accuracy(anchors["retain_only"], (FORGET,))
+    utility = accuracy(scores, UTILITY_SETS)
+    lost = max(0.0, accuracy(anchors["vanilla"], UTILITY_SETS) - utility)
+    return {
+        DISTANCE: abs(forget - goal) + lost,
+        LOST: lost,
+        "accuracy on validation people": forget,
+        "accuracy on retain, celebrity": utility,
+    }
+
+
+def accuracy(scores: Scores, sets: Sequence[str]) -> float:
+    """Return the mean over sets and modalities.
+
+    Raises:
+      ValueError: one of the sets was not measured.
+    """
+    values = [score["value"] for score in scores if score["set"] in sets]
+    measured = {score["set"] for score in scores if score["value"] is not None}
+    if missing := [name for name in sets if name not in measured]:
+        raise ValueError(
+            f"a trial has no {METRIC} on {', '.join(missing)}; tuning needs config.evaluation."
+            "protocol='strict' and no limit that leaves a set empty"
+        )
+    return float(np.mean([value for value in values if value is not None]))
+
+
+CRITERION = Criterion(
+    rule=RULE,
+    # Answers are not measured token by token: the choice would not read it.
+    settings={"tuning": True, "evaluation.measures": False},
+    anchors=("vanilla", "retain_only"),
+    reads=reads,
+    measure=measure,
+    decides=(DISTANCE, LOST),
+)
