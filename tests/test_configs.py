@@ -7,7 +7,8 @@ import pytest
 
 from mllm.benchmarks import get_benchmark
 from mllm.data.packing import RowShape
-from mllm.studies.sweep import overrides_of
+from mllm.studies.sweep import overrides_of, trials_of
+from mllm.studies.tuning import runs_of_tuning
 from mllm.unlearning import OBJECTIVES, get_objective
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +35,10 @@ def test_a_configuration_builds(path):
             config.copy_and_resolve_references().update_from_flattened_dict(overrides)
     if not config.benchmark.name:
         return
-    stages = get_benchmark(config.benchmark.name).stages(config)
+    system = get_benchmark(config.benchmark.name)
+    for overrides in runs_of_tuning(config, trials_of(config, path), system):
+        config.copy_and_resolve_references().update_from_flattened_dict(overrides)
+    stages = system.stages(config)
     for stage in stages.values():
         assert set(stage.parents) <= set(stages)
         if stage.schedule is not None:

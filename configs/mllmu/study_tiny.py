@@ -3,7 +3,7 @@
 python -m experiments.sweep --config configs/mllmu/study_tiny.py --workdir runs/study
 python -m experiments.sweep --config configs/mllmu/study_tiny.py:seeds=1 --workdir runs/study1
 
-The trials come first, on validation people; the sweep then takes the rates that they chose.
+The trials come first, on validation people; the sweep then takes the values that they chose.
 """
 
 from configs.mllmu import tiny
@@ -28,7 +28,11 @@ RATES = {
     "scrub": (1e-3, 1.5e-3, 2e-3, 3e-3),
     "idk": (5e-4, 8e-4, 1.2e-3, 2e-3),
     "dpo": (5e-4, 8e-4, 1.2e-3, 2e-3),
+    "pdu": (5e-4, 8e-4, 1.2e-3, 2e-3),
 }
+# Methods with another number to choose: (its key, the values to try).
+OTHERS = {"task_vector": ("options.scale", (1.0, 2.0, 4.0, 8.0))}
+TRIALS = {**{name: ("learning_rate", rates) for name, rates in RATES.items()}, **OTHERS}
 # Also trained on one kind of pairs alone, on the first split: does it carry over to the other?
 ONE_KIND = ("kl_min", "npo", "simnpo", "wga", "idk", "rmu")
 
@@ -44,21 +48,22 @@ def get_config(arg: str = ""):
 
 
 def trials(config):
-    """Yield the trials on validation people: the rates of each method."""
+    """Yield the trials on validation people: as many values for each method."""
     for name in tried(config):
-        for rate in RATES[name]:
-            yield {"objective.name": name, f"methods.{name}.learning_rate": rate}
+        key, values = TRIALS[name]
+        for value in values:
+            yield {"objective.name": name, f"methods.{name}.{key}": value}
 
 
 def tried(config) -> list[str]:
     """Return the methods that have trials, in the order of the configuration.
 
     Raises:
-      ValueError: a method has no rates to try.
+      ValueError: a method has no values to try.
     """
     names = [name for name in config.methods if name not in UNTRIED]
-    if missing := [name for name in names if name not in RATES]:
-        raise ValueError(f"study_tiny lists no rates to try for {missing}; add them to RATES")
+    if missing := [name for name in names if name not in TRIALS]:
+        raise ValueError(f"study_tiny lists no values to try for {missing}; add them to TRIALS")
     return names
 
 
