@@ -81,6 +81,8 @@ def get_config() -> ConfigDict:
             dpo=method(dict(beta=0.1, form="paper", **NO_RETAIN)),
             task_vector=method(dict(scale=1.0)),
             pdu=method(dict(limit=0.1, multiplier=1.0, pace=1.0, warmup=0)),
+            # Trains nothing: of its schedule only the rows matter, those of a pass at a time.
+            manu=method(dict(share=0.05, loud=0.1, layers=0, form="paper")),
             pava=method(dict(beta=0.1, anchor_weight=3.0)),
             mmunlearner=method(dict(threshold=1.0, form="paper", keep="nll", retain_weight=1.0)),
         )

@@ -22,12 +22,13 @@ from mllm.training.objective import Objective
 
 
 def examples_of(stage: Stage, config, benchmark, parents: Sequence[Run]) -> Sequence[Example]:
-    """Return what a stage learns from, () if it trains nothing; its inquiry is answered first.
+    """Return what a stage learns from, or compares neurons on, () if it changes nothing; its
+    inquiry is answered first.
 
     Args:
       parents: finished runs of ``Stage.parents``.
     """
-    if not stage.trains:
+    if not (stage.trains or stage.prunes):
         return ()
     if stage.inquiry is None:
         return stage.examples(benchmark)

@@ -67,6 +67,8 @@ class Planned:
             return f"asks {above.run.method}" if above else "answers without weights"
         if stage.schedule is None:
             return f"takes the weights of {stage.pretrained or self.run.config.pretrained}"
+        if stage.prunes and above:
+            return f"removes neurons of {above.run.method}"
         if not stage.trains:
             return f"takes the weights of {above.run.method}" if above else "has nothing to train"
         start = above.run.method if above else "random weights"

@@ -100,8 +100,13 @@ class Stage:
         return tuple(name for name in self.asks if name != self.name)
 
     @property
+    def prunes(self) -> bool:
+        """Whether it removes neurons; then it trains nothing."""
+        return self.objective is not None and self.objective.prune is not None
+
+    @property
     def trains(self) -> bool:
-        """Whether it changes weights; otherwise its run points at its parent's."""
+        """Whether it trains; if it does not, and does not prune, its run points at its parent's."""
         trained = self.objective is not None and self.objective.loss is not None
         return trained and bool(self.schedule.epochs)
 

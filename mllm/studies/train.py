@@ -32,6 +32,7 @@ from mllm.studies.hearing import with_made
 from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
 from mllm.studies.precomputed import kept_logprobs, made_of_pictures
+from mllm.studies.pruning import prune_stage
 from mllm.studies.run import Run
 from mllm.studies.saliency import salient_weights
 from mllm.studies.stage import PARENT, Stage, Stages, find, folder_name, seed_of
@@ -112,6 +113,9 @@ def make(
     start = renewed(changed(start, stage), stage, seed, mesh)
     above = parents[0].folder if stage.parent else None
     source = examples_of(stage, config, benchmark, parents)
+    if stage.prunes and source:
+        prune_stage(run, stage, start, source, parent=above, seed=seed, begin=begin)
+        return
     train_stage(
         run, stage, start, source, parent=above, reference=models[1:], seed=seed, begin=begin
     )

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
+import numpy as np
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
@@ -30,6 +31,7 @@ Loss = Callable[..., tuple[jax.Array, Metrics]]
 Refresh = Callable[[dict, dict, Batch, jax.Array], tuple[dict, Metrics]]
 Edit = Callable[[dict, dict], dict]
 Salient = Callable[[jax.Array, jax.Array], jax.Array]
+Prune = Callable[[Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]], np.ndarray]
 Renew = Callable[[dict[str, jax.Array], Metrics, jax.Array], dict[str, jax.Array]]
 
 INPUTS = ("token_logprobs", "divergence", "outputs", "numbers", "batch")
@@ -90,6 +92,11 @@ class Objective:
         primary rows may move. It is given the mean squares of gradients over the answers of the
         primary role and of the other roles (``mllm.training.squares``), measured once before
         training. None lets it move all.
+      activity: name -> function of the activations float[..., F] of the neurons of the decoder's
+        MLPs, whose means over tokens ``prune`` is given.
+      prune: ``prune({role: {"media" or "text": {name: float32[L, F]}}}) -> bool[L, F]`` chooses the
+        neurons that are removed, from the ``activity`` on rows that show a medium and on the
+        others (``mllm.training.neurons``). Then nothing is trained. None removes none.
       squares: whose gradient is squared for ``salient``, that of an "answer" or of a "batch".
     """
 
@@ -110,6 +117,10 @@ class Objective:
     renew: Renew | None = None
     salient: Salient | None = None
     squares: Literal["answer", "batch"] = "answer"
+    activity: Mapping[str, Callable[[jax.Array], jax.Array]] = field(
+        default_factory=dict, hash=False
+    )
+    prune: Prune | None = None
 
     def __post_init__(self):
         given = (*INPUTS, *self.values)

@@ -13,6 +13,7 @@ from mllm.unlearning.grad_diff import grad_diff
 from mllm.unlearning.idk import idk
 from mllm.unlearning.kl_min import kl_min
 from mllm.unlearning.kl_uniform import kl_uniform
+from mllm.unlearning.manu import manu
 from mllm.unlearning.mmunlearner import mmunlearner
 from mllm.unlearning.npo import npo
 from mllm.unlearning.pava import pava
@@ -47,6 +48,7 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "pdu": pdu,
     "mmunlearner": mmunlearner,
     "pava": pava,
+    "manu": manu,
 }
 
 __all__ = ["OBJECTIVES", "Batch", "Loss", "Metrics", "Objective", "get_objective"]

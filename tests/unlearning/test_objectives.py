@@ -465,6 +465,7 @@ def test_what_each_objective_asks_for():
         ),
         ("idk", ()): (("token_logprobs", "batch"), "joint", None),
         ("dpo", ()): (("token_logprobs", "batch"), "primary", "parent"),
+        ("manu", ()): ((), "joint", None),
         ("pava", ()): (("token_logprobs", "batch"), "joint", "parent"),
         ("mmunlearner", ()): (("token_logprobs", "batch"), "joint", None),
         ("pdu", ()): (("token_logprobs", "spread", "numbers", "batch"), "joint", None),
@@ -479,7 +480,8 @@ def test_what_each_objective_asks_for():
     for (name, options), expected in asked.items():
         objective = get_objective(name, **dict(options))
         assert (objective.needs, objective.rows, objective.reference) == expected
-        assert (objective.loss is None) == (name == "prompting") == bool(objective.system_prompt)
+        assert (objective.loss is None) == (name in ("prompting", "manu"))
+        assert bool(objective.system_prompt) == (name == "prompting")
     assert {name for name, _ in asked} == set(OBJECTIVES)
 
 
@@ -523,6 +525,9 @@ def test_prompting_takes_another_wording():
         ("scrub", {"retain_weight": 0, "kl_weight": 0}, "one of them > 0, got 0 and 0"),
         ("scrub", {"kl_weight": -1}, "kl_weight >= 0"),
         ("scrub", {"order": "both"}, "scrub: order is 'both'"),
+        ("manu", {"share": 1}, "manu needs 0 < share < 1, got 1"),
+        ("manu", {"loud": -1}, "manu needs loud and layers >= 0"),
+        ("manu", {"form": "sum"}, "manu: form is 'sum'"),
         ("pava", {"beta": 0}, "pava needs beta > 0"),
         ("pava", {"anchor_weight": -1}, "pava needs anchor_weight > 0"),
         ("mmunlearner", {"threshold": 0}, "mmunlearner needs threshold > 0"),
