@@ -1,8 +1,9 @@
 """The runs of one group and how they compare, cell by cell.
 
 The numbers are those of results.json. Where a method was run with several seeds a cell is the mean
-over them, and so is each end of its interval: the interval shows how the choice of clusters moves
-a typical seed, not how far the seeds lie apart.
+over them. Its interval is that of a bootstrap over clusters and seeds, where the replies are there
+and every seed answered the same questions; else each of its ends is the mean over the seeds, and
+the interval shows how the choice of clusters moves a typical seed.
 """
 
 from __future__ import annotations
@@ -127,6 +128,9 @@ class Comparison:
             name: float(np.mean([score[name] for score in scores]))
             for name in ("value", "valid", "refusal", "invalid", "n")
         }
+        if len(scores) > 1 and (draws := self.draws(key, cell)) is not None:
+            low, high = central_interval(draws)
+            return Entry(low=low, high=high, **mean)
         intervals = [score["ci95"] for score in scores]
         if any(end is None for interval in intervals for end in interval):
             return Entry(**mean)
@@ -146,11 +150,14 @@ class Comparison:
     def answers(self, key: Key, cell: Cell) -> Answers | None:
         """Return the score of each question, averaged over seeds; None where unknown."""
         if (key, cell) not in self._means:
-            seeds = self._answers[key]
-            known = all(cell in one for one in seeds)
-            found = paired.mean_over_seeds([one[cell] for one in seeds]) if known else None
+            found = paired.mean_over_seeds([*self._by_seed(key, cell).values()])
             self._means[key, cell] = found
         return self._means[key, cell]
+
+    def _by_seed(self, key: Key, cell: Cell) -> dict[int, Answers | None]:
+        """Return the score of each question by seed; None for a seed without known replies."""
+        runs = zip(self.runs[key], self._answers[key], strict=True)
+        return {run.seed: answers.get(cell) for run, answers in runs}
 
     @functools.cached_property
     def _answers(self) -> dict[Key, list[Mapping[Cell, Answers]]]:
@@ -160,9 +167,11 @@ class Comparison:
         }
 
     def draws(self, key: Key, cell: Cell) -> np.ndarray | None:
-        """Return bootstrap means [RESAMPLES] of one row in one cell; all rows share the draws."""
+        """Return bootstrap means [RESAMPLES] of one row in one cell; all rows share the draws of
+        clusters, and those of the same seeds also the draws of seeds.
+        """
         if (key, cell) not in self._draws:
-            self._draws[key, cell] = paired.resample(self.answers(key, cell))
+            self._draws[key, cell] = paired.resample_seeds(self._by_seed(key, cell))
         return self._draws[key, cell]
 
     def paired(self, keys: Iterable[Key], cell: Cell) -> bool:
@@ -186,8 +195,8 @@ class Comparison:
         value = first.value - second.value
         if self.paired((key, other), cell):
             if (key, other, cell) not in self._differences:
-                found = paired.difference(self.answers(key, cell), self.answers(other, cell))
-                self._differences[key, other, cell] = found.low, found.high
+                draws = self.draws(key, cell) - self.draws(other, cell)
+                self._differences[key, other, cell] = central_interval(draws)
             return value, *self._differences[key, other, cell], True
         if first.low is None or second.low is None:
             return value, math.nan, math.nan, False

@@ -7,10 +7,11 @@ The bootstrap is that of ``mllm.evaluation``, the scores are those of the benchm
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mllm.evaluation.crossed import crossed_means
 from mllm.evaluation.statistics import PairedDifference, bootstrap_means, paired_difference
 from mllm.files import read_jsonl
 from mllm.reporting.layout import Answers, Cell, Layout
@@ -50,11 +51,11 @@ def read_answers(run: Run, layout: Layout) -> Mapping[Cell, Answers]:
     return agreeing
 
 
-def mean_over_seeds(answers: list[Answers]) -> Answers | None:
+def mean_over_seeds(answers: Sequence[Answers | None]) -> Answers | None:
     """Return the mean over the seeds of each question; None where the seeds answered other
-    questions.
+    questions, or the answers of one are unknown.
     """
-    if not answers or any(other.keys() != answers[0].keys() for other in answers):
+    if not answers or any(one is None or one.keys() != answers[0].keys() for one in answers):
         return None
     return {key: float(np.mean([one[key] for one in answers])) for key in answers[0]}
 
@@ -71,12 +72,27 @@ def resample(answers: Answers | None) -> np.ndarray | None:
     questions may be subtracted from each other. None where the answers are unknown or of too few
     clusters.
     """
-    if not enough(answers):
+    return resample_seeds({0: answers})
+
+
+def resample_seeds(answers: Mapping[int, Answers | None]) -> np.ndarray | None:
+    """Return bootstrap means of the checkpoints of several seeds, float64[RESAMPLES]: over draws of
+    clusters and, where there are several, of seeds.
+
+    The draws depend on the clusters and on the seeds alone. None where the answers of a seed are
+    unknown, of other questions than those of the others, or of too few clusters.
+
+    Args:
+      answers: of each seed.
+    """
+    first = next(iter(answers.values()), None)
+    if not enough(first) or mean_over_seeds([*answers.values()]) is None:
         return None
-    clusters = [place[0] for place in answers]
-    return bootstrap_means(
-        list(answers.values()), clusters, samples=RESAMPLES, seed=_seed(answers)
-    )  # fmt: skip
+    clusters, seed = [place[0] for place in first], _seed(first)
+    if len(answers) == 1:
+        return bootstrap_means(list(first.values()), clusters, samples=RESAMPLES, seed=seed)
+    values = [[one[place] for place in first] for one in answers.values()]
+    return crossed_means(values, clusters, [*answers], samples=RESAMPLES, seed=seed)
 
 
 def difference(first: Answers, second: Answers) -> PairedDifference:

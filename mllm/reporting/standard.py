@@ -51,13 +51,18 @@ def of_group(section: Section, comparison: Comparison) -> Section:
 
 
 def seed_rule(comparison: Comparison) -> str:
-    """Return what a cell shows where there are several seeds, or ""."""
+    """Return what a cell shows where there are several seeds, and that there is one else."""
+    clusters = comparison.layout.clusters
     if comparison.seeds < 2:
-        return ""
+        return (
+            f"Every row is one seed: intervals show the uncertainty from the choice of {clusters}, "
+            "and nothing of what another seed would give."
+        )
     return (
-        "With several seeds, each number and each end of its interval is the mean over the seeds. "
-        f"The interval shows the uncertainty from the choice of {comparison.layout.clusters}, not "
-        "the spread between seeds."
+        "With several seeds, each number is the mean over the seeds. Its interval resamples "
+        f"{clusters} and seeds; few seeds show too little of their spread. Without replies to all "
+        "the same questions, each end is the mean over the seeds and shows the choice of "
+        f"{clusters} alone."
     )
 
 

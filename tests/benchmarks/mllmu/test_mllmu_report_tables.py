@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mllm.benchmarks.mllmu.report.finding import finding, headline_reason
 from mllm.benchmarks.mllmu.report.marks import best
 from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_points
 from mllm.benchmarks.mllmu.scores import SETS, Place, score_replies
+from mllm.evaluation.crossed import crossed_means
 from mllm.evaluation.statistics import central_interval
 from mllm.files import read_jsonl
 from mllm.reporting import collect, paired, terminal_table
@@ -226,7 +228,12 @@ def test_seeds_are_averaged_and_each_is_a_point(tmp_path, write, small_profiles)
     ]
     entry = comparison.entry(("npo", ""), CELL)
     assert entry.value == pytest.approx((both[0]["value"] + both[1]["value"]) / 2)
-    assert entry.low == pytest.approx((both[0]["ci95"][0] + both[1]["ci95"][0]) / 2)
+    answers = [paired.read_answers(run, LAYOUT)[CELL] for run in comparison.runs["npo", ""]]
+    asked = [*answers[0]]
+    values = [[one[place] for place in asked] for one in answers]
+    seed = zlib.crc32("\n".join(sorted({place.profile for place in asked})).encode())
+    draws = crossed_means(values, [place.profile for place in asked], [0, 1], seed=seed)
+    assert (entry.low, entry.high) == pytest.approx(central_interval(draws))
     points = tradeoff_points(comparison)
     assert len([p for p in points if p.method == "npo" and p.modality == "text"]) == 2
 

@@ -1,22 +1,25 @@
 """Sentences that say what the numbers show: the trade-off, what did not forget, the headline."""
 
-import numpy as np
-
-from mllm.benchmarks.mllmu.report.layout import CHANCE, MODALITIES
-from mllm.evaluation.statistics import central_interval
+from mllm.benchmarks.mllmu.report.layout import CHANCE
+from mllm.benchmarks.mllmu.report.standing import (
+    METRIC,
+    UTILITY_SETS,
+    mean_score,
+    standings,
+    tied_with_best,
+)
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
 from mllm.reporting.tables import percent
 from mllm.reporting.text import join_words
 
-TASK, METRIC = "classification", "accuracy_text"
-UTILITY_SETS = ("retain", "celebrity")
 FINDING_RULE = (
     "Computed from multiple choice by option text, averaged over both modalities. The best "
     "trade-off is the smallest sum of two distances: between the method's and retain-only's "
     "accuracy on the forget set (chance, without a retain-only run), and the accuracy lost on "
     "retain and celebrity relative to vanilla. A method forgets if its accuracy on the forget set "
-    "is lower than vanilla's and the 95% interval of the difference excludes 0."
+    "is distinguishably lower than vanilla's. Both this and the lead of the best are corrected for "
+    "the number of methods."
 )
 
 
@@ -28,25 +31,20 @@ def finding(comparison: Comparison) -> str:
             "There is no finding yet: it needs a finished vanilla run and at least one finished "
             "unlearning run."
         )
-    standing = {key: _distance(comparison, key, vanilla, target) for key in comparison.methods}
-    standing = {key: found for key, found in standing.items() if found is not None}
-    if not standing:
+    found = standings(comparison)
+    if not found:
         return "There is no finding yet: no unlearning run has scores on every set it needs."
-    forgot = [key for key in standing if _forgot(comparison, key, vanilla)]
-    if not forgot:
+    best = next(iter(found))  # those that forgot stand first, the nearest before the others
+    if not found[best].forgot:
         return (
             "No method forgets: on the forget set none is distinguishable from vanilla in multiple "
             "choice by option text, averaged over both modalities."
         )
-    ranked = sorted(forgot, key=lambda key: standing[key][0])
-    best = ranked[0]
-    sentences = [_verdict(comparison, best, vanilla, target, len(standing))]
-    tied = [key for key in ranked[1:] if not _distinct(standing[best][1], standing[key][1])]
-    if tied:
+    sentences = [_verdict(comparison, best, vanilla, target, len(found))]
+    if tied := tied_with_best(found):
         names = join_words([comparison.label(key) for key in tied], "or")
         sentences.append(f"Its lead over {names} is not statistically distinguishable from zero.")
-    kept = [key for key in standing if key not in forgot]
-    if kept:
+    if kept := [key for key, one in found.items() if not one.forgot]:
         names = join_words([comparison.label(key) for key in kept])
         sentences.append(f"{names} {'does' if len(kept) == 1 else 'do'} not forget.")
     return " ".join(sentences)
@@ -98,60 +96,3 @@ def headline_reason(comparison: Comparison) -> str:
         else "By letter vanilla is well above chance too."
     )
     return f"{text} On the forget set vanilla reaches {numbers}. {verdict}"
-
-
-def cells_of(sets: tuple[str, ...], metric: str = METRIC) -> list[tuple[str, ...]]:
-    """Return the multiple-choice cells of sets in both modalities."""
-    return [(name, TASK, modality, metric) for name in sets for modality in MODALITIES.labels]
-
-
-def mean_score(
-    comparison: Comparison, key: Key | None, sets: tuple[str, ...], metric: str = METRIC
-) -> float | None:
-    """Return the mean over sets and modalities of one row; None where nothing was measured."""
-    values = [comparison.entry(key, cell).value for cell in cells_of(sets, metric)]
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
-
-
-def _draws(comparison: Comparison, key: Key | None, sets: tuple[str, ...]) -> np.ndarray | None:
-    cells = [cell for cell in cells_of(sets) if comparison.entry(key, cell).value is not None]
-    samples = [comparison.draws(key, cell) for cell in cells]
-    if not samples or any(sample is None for sample in samples):
-        return None
-    return np.mean(samples, axis=0)
-
-
-def _distance(comparison: Comparison, key: Key, vanilla: Key, target: Key | None):
-    """Return (distance to the ideal, its bootstrap samples or None), or None if unmeasured."""
-    forget, useful = (mean_score(comparison, key, sets) for sets in (("forget",), UTILITY_SETS))
-    reference = mean_score(comparison, vanilla, UTILITY_SETS)
-    goal = mean_score(comparison, target, ("forget",)) if target else CHANCE
-    if None in (forget, useful, reference, goal):
-        return None
-    value = abs(forget - goal) + max(0.0, reference - useful)
-    samples = [
-        _draws(comparison, key, ("forget",)),
-        _draws(comparison, target, ("forget",)) if target else CHANCE,
-        _draws(comparison, vanilla, UTILITY_SETS),
-        _draws(comparison, key, UTILITY_SETS),
-    ]
-    if any(sample is None for sample in samples):
-        return value, None
-    return value, np.abs(samples[0] - samples[1]) + np.maximum(0, samples[2] - samples[3])
-
-
-def _forgot(comparison: Comparison, key: Key, vanilla: Key) -> bool:
-    samples = [_draws(comparison, one, ("forget",)) for one in (key, vanilla)]
-    if all(sample is not None for sample in samples):
-        return central_interval(samples[0] - samples[1])[1] < 0
-    found = [comparison.difference(key, vanilla, cell) for cell in cells_of(("forget",))]
-    found = [one for one in found if one]
-    return bool(found) and all(high < 0 for _, _, high, _ in found)
-
-
-def _distinct(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    if first is None or second is None:
-        return False
-    low, high = central_interval(first - second)
-    return low > 0 or high < 0

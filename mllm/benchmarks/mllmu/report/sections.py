@@ -7,6 +7,7 @@ from mllm.benchmarks.mllmu.report.gallery import gallery
 from mllm.benchmarks.mllmu.report.judges import judge_blocks
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.measures import measure_blocks
+from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.tradeoff import (
     change_figure,
     has_changes,
@@ -60,6 +61,8 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
     portraits = read_portraits(benchmark)
     found = []
     for comparison in sweep.comparisons:
+        if blocks := ranking_blocks(comparison):
+            found.append(_section(sweep, comparison, "ranking", "Distance to retain-only", blocks))
         found.append(scores_section(comparison, headline_reason(comparison)))
         tradeoff = _tradeoff_section(sweep, comparison)
         found += [tradeoff] if tradeoff else []

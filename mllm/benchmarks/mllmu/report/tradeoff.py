@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mllm.benchmarks.mllmu.report.finding import METRIC, TASK, UTILITY_SETS
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.marks import FORGOTTEN
+from mllm.benchmarks.mllmu.report.standing import METRIC, TASK, UTILITY_SETS
 from mllm.reporting.charts import (
     Bar,
     Dot,
