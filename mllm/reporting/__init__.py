@@ -1,5 +1,6 @@
 """From run folders to a report: tables over any axes, figures, one page, exports."""
 
+from mllm.reporting.against_report import write_comparison
 from mllm.reporting.collect import benchmark_name, collect
 from mllm.reporting.layout import Axis, Group, Layout, Mark, Marking, Style
 from mllm.reporting.report import Report, write_report
@@ -17,5 +18,6 @@ __all__ = [
     "collect",
     "print_table",
     "terminal_table",
+    "write_comparison",
     "write_report",
 ]

@@ -12,7 +12,7 @@ from mllm.reporting.layout import Layout
 from mllm.reporting.runs import Problem, Run
 
 # Keys that differ between runs of one configuration and say nothing about the method.
-_PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", "name", "variant"})
+PLACE_KEYS = frozenset({"seed", "workdir", "data_dir", "checkpoint", "parent", "name", "variant"})
 _MISSING = "nothing"
 _SHOWN = 3  # differences that a reason names
 
@@ -149,6 +149,11 @@ def differences(run: Run, like: Run, layout: Layout) -> str:
     return _differences(_options(run, layout), _options(like, layout))
 
 
+def unlike(run: Run, like: Run, layout: Layout) -> str:
+    """Return in what two runs of two studies differ that must be equal in a table, or ""."""
+    return _differences(*({**_setting(one), **_options(one, layout)} for one in (run, like)))
+
+
 def name_variants(runs: list[Run]) -> list[Run]:
     """Return the runs with variants: the settings in which runs of one method and seed differ.
 
@@ -167,7 +172,7 @@ def name_variants(runs: list[Run]) -> list[Run]:
         keys = sorted(
             key
             for key in set().union(*configs)
-            if key.rsplit(".", 1)[-1] not in _PLACE_KEYS
+            if key.rsplit(".", 1)[-1] not in PLACE_KEYS
             and len({repr(config.get(key)) for config in configs}) > 1
         )
         seen: dict[tuple[str, int], str] = {}

@@ -1,17 +1,20 @@
-"""Rows of a report beside one reference: differences with corrected p-values."""
+"""Differences of rows of a report, each with a p-value corrected for their number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from mllm.evaluation.families import sign_flip_family
 from mllm.evaluation.statistics import central_interval
 from mllm.reporting.comparison import Comparison
-from mllm.reporting.layout import Answers, Cell, Key
+from mllm.reporting.layout import Cell, Key
 
+Name = TypeVar("Name", bound=Hashable)
 LEVEL = 0.05
 RULE = (
     "Differences are of the same questions. A difference counts if its 95% bootstrap interval over "
@@ -23,7 +26,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Apart:
-    """How a row differs from the reference, as a fraction of 1.
+    """How a row differs from another, as a fraction of 1.
 
     Attributes:
       p_value: of the sign-flip test by cluster on the means over seeds.
@@ -49,35 +52,43 @@ def family(
 
     Rows that did not answer the same questions as the other one, in enough clusters, are left out.
     """
-    if other is None or not cells:
+    if other is None:
         return {}
-    paired = [
-        key
-        for key in keys
-        if key != other and all(comparison.paired((key, other), cell) for cell in cells)
-    ]
-    if not paired:
+    return family_of_pairs(comparison, {key: (key, other) for key in keys if key != other}, cells)
+
+
+def family_of_pairs(
+    comparison: Comparison, pairs: Mapping[Name, tuple[Key, Key]], cells: Sequence[Cell]
+) -> Mapping[Name, Apart]:
+    """Return how the first row of each pair differs from its second, in the mean over cells; as
+    ``family``, which has one second row for all.
+    """
+    kept = {
+        name: pair
+        for name, pair in pairs.items()
+        if cells and all(comparison.paired(pair, cell) for cell in cells)
+    }
+    if not kept:
         return {}
-    theirs = [comparison.answers(other, cell) for cell in cells]
-    names = sorted({place[0] for one in theirs for place in one}, key=repr)
-    columns = {name: column for column, name in enumerate(names)}
-    sums = np.zeros((len(paired), len(names)))
-    for row, key in enumerate(paired):
-        for cell, one in zip(cells, theirs, strict=True):
-            _add(sums[row], comparison.answers(key, cell), one, columns, len(cells))
-    p_values, corrected = sign_flip_family(sums)
+    rows = [_sums(comparison, pair, cells) for pair in kept.values()]
+    names = sorted(set().union(*rows), key=repr)
+    sums = np.array([[row.get(name, 0.0) for name in names] for row in rows])
     found = {}
-    for key, total, p_value, value in zip(paired, sums, p_values, corrected, strict=True):
-        draws = [comparison.draws(key, cell) - comparison.draws(other, cell) for cell in cells]
-        low, high = central_interval(np.mean(draws, axis=0))
-        found[key] = Apart(float(total.sum()), low, high, float(p_value), float(value))
+    for name, total, *values in zip(kept, sums.sum(axis=1), *sign_flip_family(sums), strict=True):
+        ours, theirs = ([comparison.draws(key, cell) for cell in cells] for key in kept[name])
+        low, high = central_interval(np.mean(ours, axis=0) - np.mean(theirs, axis=0))
+        found[name] = Apart(float(total), low, high, *map(float, values))
     return found
 
 
-def _add(
-    row: np.ndarray, ours: Answers, theirs: Answers, columns: Mapping[object, int], cells: int
-) -> None:
-    """Add what the questions of a cell contribute to the mean difference over cells."""
-    share = 1 / (cells * len(ours))
-    for place, value in ours.items():
-        row[columns[place[0]]] += share * (value - theirs[place])
+def _sums(
+    comparison: Comparison, pair: tuple[Key, Key], cells: Sequence[Cell]
+) -> dict[Hashable, float]:
+    """Return what each cluster contributes to the difference of a pair in the mean over cells."""
+    sums: dict[Hashable, float] = defaultdict(float)
+    for cell in cells:
+        ours, theirs = (comparison.answers(key, cell) for key in pair)
+        share = 1 / (len(cells) * len(ours))
+        for place, value in ours.items():
+            sums[place[0]] += share * (value - theirs[place])
+    return sums

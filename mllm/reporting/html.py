@@ -25,7 +25,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render(
     title: str,
-    sweep: Sweep,
+    facts: Sequence[tuple[str, str]],
     lead: Sequence[str],
     notes: Sequence[str],
     sections: Sequence[Section],
@@ -33,13 +33,14 @@ def render(
     """Return the page.
 
     Args:
+      facts: what the page says at its head about all runs: (name, value).
       lead: the paragraphs at its head.
       notes: small paragraphs after them.
     """
     environment = templates()
     environment.globals.update(draw=_draw, heads=_heads, firsts=_firsts)
     return environment.get_template("report.html.j2").render(
-        title=title, facts=_facts(sweep), lead=lead, notes=notes, sections=sections
+        title=title, facts=facts, lead=lead, notes=notes, sections=sections
     )
 
 
@@ -108,8 +109,8 @@ def _firsts(table: Table) -> list[bool]:
     ]
 
 
-def _facts(sweep: Sweep) -> list[tuple[str, str]]:
-    """Return what the page says at its head about all runs: (name, value)."""
+def facts_of(sweep: Sweep) -> list[tuple[str, str]]:
+    """Return what the page of a sweep says at its head about all runs: (name, value)."""
     if not sweep.runs:
         return [("Runs", f"none finished, {len(sweep.problems)} unfinished or unreadable")]
     run, layout = sweep.runs[0], sweep.layout

@@ -98,7 +98,7 @@ def write_report(workdir: str | Path, report: Report) -> dict[str, Path]:
     notes = list(filter(None, (report.finding_rule if sweep.runs else "", note)))
     contents = {
         "results": json.dumps(merge_results(sweep), indent=1, allow_nan=False) + "\n",
-        "html": html.render(title, sweep, lead, notes, sections),
+        "html": html.render(title, html.facts_of(sweep), lead, notes, sections),
         "markdown": exports.to_markdown(title, lead, sections),
         "csv": exports.to_csv(sweep),
         "latex": exports.to_latex(sections),

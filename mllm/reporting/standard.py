@@ -113,7 +113,7 @@ def further_sections(sweep: Sweep) -> list[Section]:
         )
     ]
     for comparison in sweep.further:
-        shown = [Preformatted(_pretty(conditions_of(comparison)))]
+        shown = [Preformatted(pretty(conditions_of(comparison)))]
         shown += [Scores(table) for table in headline_tables(comparison)]
         blocks.append(Details(comparison.heading, tuple(shown)))
     return [Section("further", "Other evaluations", tuple(blocks))] if sweep.further else []
@@ -253,8 +253,8 @@ def _run_details(run: Run) -> Details:
                 f"Parent: {clean_text(run.parent or 'none')}.",
                 note=True,
             ),
-            Preformatted(_pretty(run.config)),
-            Preformatted(_pretty(environment)),
+            Preformatted(pretty(run.config)),
+            Preformatted(pretty(environment)),
         ),
         id=_run_id(run),
     )
@@ -264,6 +264,7 @@ def _run_id(run: Run) -> str:
     return slug("run", run.name)
 
 
-def _pretty(value: Any) -> str:
+def pretty(value: Any) -> str:
+    """Return a JSON value as text of several lines that is safe to show."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
     return clean_lines(text, _LONG_TEXT)

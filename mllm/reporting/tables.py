@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from mllm.reporting.comparison import Comparison, Entry
-from mllm.reporting.layout import Key, Layout
+from mllm.reporting.layout import Cell, Key, Layout
 
 METHOD = "method"
 
@@ -49,6 +49,7 @@ class Table:
       heading: the group of runs, for a caption.
       rule: what the marks mean, for a caption.
       signs: sign -> its meaning.
+      cells: of the columns, where methods make the rows.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Table:
     heading: str = ""
     rule: str = ""
     signs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    cells: tuple[Cell, ...] = ()
 
     @property
     def measured(self) -> bool:
@@ -92,9 +94,10 @@ def table(
     columns = layout.column_axes if columns is None else tuple(columns)
     _check_axes(layout, {*fixed, rows, *columns})
     places = list(_products(comparison, columns))
-    made = []
-    if rows == METHOD and layout.chance:
+    made, cells = [], []
+    if rows == METHOD:
         cells = [layout.make_cell({**fixed, **place}, metric) for place in places]
+    if rows == METHOD and layout.chance:
         guesses = tuple(Entry(layout.chance(cell)) for cell in cells)
         made.append(Row("Chance", "chance", "", guesses))
     for value in _values(comparison, rows):
@@ -113,6 +116,7 @@ def table(
         heading=comparison.heading,
         rule=layout.marking.rule,
         signs=layout.marking.signs,
+        cells=tuple(cells),
     )
 
 

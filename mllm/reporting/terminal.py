@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -32,10 +33,31 @@ def terminal_table(
     With `colour`, bold and dim are written as ANSI sequences; text from runs never holds any.
     """
     buffer = io.StringIO()
-    _print(workdir, report, Console(
+    _print(workdir, report, _console(buffer, width, colour))
+    return _text(buffer)
+
+
+def tables_text(tables: Sequence[Table], lead: Sequence[str], *, width: int = 130) -> str:
+    """Return tables and the sentences that go with them as plain text."""
+    buffer = io.StringIO()
+    console = _console(buffer, width, colour=False)
+    for table in tables:
+        if table.heading:
+            console.print(Text(table.heading, style="bold"))
+        console.print(_grid(table, width))
+    for sentence in lead:
+        console.print(Text(sentence))
+    return _text(buffer)
+
+
+def _console(buffer: io.StringIO, width: int, colour: bool) -> Console:
+    return Console(
         file=buffer, width=width, force_terminal=colour, no_color=not colour, highlight=False,
         markup=False, emoji=False, legacy_windows=False,
-    ))  # fmt: skip
+    )  # fmt: skip
+
+
+def _text(buffer: io.StringIO) -> str:
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
