@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mllm.reporting.collect import Sweep
 from mllm.reporting.comparison import Entry
+from mllm.reporting.numbers import points, signed
 from mllm.reporting.runs import RATES
 from mllm.reporting.section import (
     Block,
@@ -16,12 +17,14 @@ from mllm.reporting.section import (
     Gallery,
     Grid,
     Heading,
+    Heat,
     Link,
     Listing,
     Paragraph,
     Preformatted,
     Scores,
     Section,
+    Shares,
     every,
 )
 from mllm.reporting.tables import Column, Table, percent
@@ -73,6 +76,12 @@ def _markdown_block(block: Block) -> list[str]:
             return [f"### {title}", "", *_markdown_scores(block.table), ""]
         case Grid():
             return [*_markdown_grid(block), ""]
+        case Heat():
+            rows = tuple((label, *map(signed, values)) for label, values in block.rows)
+            return _titled(block.title, Grid(block.title, block.heads, rows))
+        case Shares():
+            rows = tuple((label, *map(points, parts)) for label, parts in block.rows)
+            return _titled(block.title, Grid(block.title, ("", *block.kinds), rows))
         case Listing():
             items = [f"- {escape_markdown(name)}: {escape_markdown(text)}"
                      for name, text in block.items]  # fmt: skip
@@ -81,6 +90,10 @@ def _markdown_block(block: Block) -> list[str]:
             return ["```", *map(_inert, block.text.split("\n")), "```", ""]
         case _:
             return []
+
+
+def _titled(title: str, grid: Grid) -> list[str]:
+    return [f"**{escape_markdown(title)}**", "", *_markdown_grid(grid), ""]
 
 
 def _inert(line: str) -> str:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from mllm.reporting import figures
 from mllm.reporting.collect import Sweep
+from mllm.reporting.numbers import signed
 from mllm.reporting.section import Drawing, Panel, Section, every
 from mllm.reporting.tables import Column, Table, percent
 from mllm.reporting.text import clean_text
@@ -47,7 +48,8 @@ def render(
 def templates(*folders: Path) -> jinja2.Environment:
     """Return an engine that escapes all it inserts, for the templates of folders and of this one.
 
-    The filter ``clean`` makes one line of visible text, ``percent`` writes a fraction.
+    The filter ``clean`` makes one line of visible text, ``percent`` writes a fraction and
+    ``signed`` a difference.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, _TEMPLATES]),
@@ -57,6 +59,7 @@ def templates(*folders: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
+    environment.filters["signed"] = signed
     environment.filters["clean"] = clean_text
     return environment
 

@@ -61,6 +61,45 @@ class Grid:
 
 
 @dataclasses.dataclass(frozen=True)
+class Heat:
+    """A table of differences in points whose cells are shaded, below 0 and above in two colours.
+
+    Attributes:
+      heads: of the column of labels and of each column of numbers.
+      rows: a label, and a fraction of 1 for each column, None where there is none.
+      limit: the fraction from which a cell has the full shade.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+    limit: float = 0.5
+    kind: str = dataclasses.field(default="heat", init=False)
+
+    def shade(self, value: float | None) -> str:
+        """Return the name of a shade: "low" or "high" and 1 to 4, "" without one."""
+        if value is None:
+            return ""
+        depth = min(4, round(4 * abs(value) / self.limit))
+        return f"{'low' if value < 0 else 'high'}{depth}" if depth else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """What each row is divided into, as a bar with the percentages next to it.
+
+    Attributes:
+      kinds: up to four; the bar shows them in this order.
+      rows: a label, and the share of 1 of each kind.
+    """
+
+    title: str
+    kinds: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float, ...]], ...]
+    kind: str = dataclasses.field(default="shares", init=False)
+
+
+@dataclasses.dataclass(frozen=True)
 class Panel:
     """One drawing of a figure block, made for each theme; `text` describes it for a reader who
     does not see it.
@@ -184,7 +223,8 @@ class Details:
 
 
 Block = (
-    Paragraph | Heading | Scores | Grid | Drawing | Gallery | Listing | Preformatted | Details
+    Paragraph | Heading | Scores | Grid | Heat | Shares | Drawing | Gallery | Listing
+    | Preformatted | Details
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from mllm.reporting.section import (
     Gallery,
     Grid,
     Heading,
+    Heat,
     Link,
     Listing,
     Panel,
@@ -26,6 +27,7 @@ from mllm.reporting.section import (
     Sample,
     Scores,
     Section,
+    Shares,
 )
 from mllm.reporting.tables import headline_tables
 
@@ -83,6 +85,8 @@ def every_block(word):
                     Heading(word),
                     Scores(dataclasses.replace(table, title=word)),
                     Grid(word, (word, "n"), ((Link(word, "folded"), "1"),)),
+                    Heat(word, (word, word, "n"), ((word, (0.1, None)), ("b", (-0.6, 0.0)))),
+                    Shares(word, (word, "rest"), ((word, (0.25, 0.75)),)),
                     Drawing(
                         tuple(Panel(draw, word) for draw in draws.values()), word, 3, dict(draws)
                     ),
@@ -127,6 +131,13 @@ def test_every_block_is_on_the_page(pages):
                        for kind in ("svg", "png")}  # fmt: skip
 
 
+def test_shades_say_which_side_and_how_far(pages):
+    page = pages["plain"]["html"].read_text()
+    for cell in ('class="high1">+10.0<', 'class="">–<', 'class="low4">−60.0<', 'class="">0.0<'):
+        assert f"<td {cell}/td>" in page
+    assert '<span class="kind0" style="width: 25.00%"></span>' in page and "25 / 75" in page
+
+
 def test_hostile_words_stay_text(pages):
     text = pages["hostile"]["html"].read_text()
     page, plain = Page(text), Page(pages["plain"]["html"].read_text())
@@ -142,6 +153,7 @@ def test_markdown_keeps_text_and_tables_and_leaves_out_the_folded(pages):
     for line in ("## word", "### word", "| word | n |", "| word | 1 |", "- word: other", "  word"):
         assert f"\n{line}\n" in text
     assert "figure" not in text and "refusal" not in text
+    assert "\n| b | −60.0 | 0.0 |\n" in text and "\n| word | 25.0 | 75.0 |\n" in text
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path, write, report):

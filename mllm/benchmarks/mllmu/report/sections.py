@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from mllm.benchmarks.mllmu.report.attributes import attribute_blocks
+from mllm.benchmarks.mllmu.report.cost import cost_blocks
 from mllm.benchmarks.mllmu.report.finding import headline_reason
 from mllm.benchmarks.mllmu.report.gallery import gallery
 from mllm.benchmarks.mllmu.report.judges import judge_blocks
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.measures import measure_blocks
 from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
+from mllm.benchmarks.mllmu.report.states import state_blocks
 from mllm.benchmarks.mllmu.report.tradeoff import (
     change_figure,
     has_changes,
@@ -51,6 +54,14 @@ _CHOICES = {
     "paper": "Multiple choice shows the reply, and a blank is right if the answer occurs in it."
 }
 _CHOSEN = "Multiple choice shows the option with the highest log-probability per token."
+# Sections that show where their data are: name, title, comparison -> blocks.
+_PARTS = (
+    ("attributes", "What is still known, by attribute", attribute_blocks),
+    ("measures", "Measures of answers", measure_blocks),
+    ("judges", "Judged replies", judge_blocks),
+    ("states", "States of the replies", state_blocks),
+    ("cost", "Cost", cost_blocks),
+)
 
 
 def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
@@ -66,10 +77,9 @@ def sections(sweep: Sweep, benchmark: Any | None) -> list[Section]:
         found.append(scores_section(comparison, headline_reason(comparison)))
         tradeoff = _tradeoff_section(sweep, comparison)
         found += [tradeoff] if tradeoff else []
-        if blocks := measure_blocks(comparison):
-            found.append(_section(sweep, comparison, "measures", "Measures of answers", blocks))
-        if blocks := judge_blocks(comparison):
-            found.append(_section(sweep, comparison, "judges", "Judged replies", blocks))
+        for name, title, blocks_of in _PARTS:
+            if blocks := blocks_of(comparison):
+                found.append(_section(sweep, comparison, name, title, blocks))
         cards = tuple(gallery(comparison, portraits))
         shown: tuple[Block, ...] = (
             (
