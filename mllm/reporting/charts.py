@@ -21,28 +21,34 @@ from matplotlib.ticker import EngFormatter, NullFormatter
 from mllm.reporting.figures import LIGHT, Theme, ink, short, style, text_ink
 from mllm.reporting.labels import Label, place_labels
 from mllm.reporting.layout import Style
+from mllm.reporting.regions import Region, draw_regions
 
 _CURVE_POINTS = 300
-_STAR, _STAR_SIZE, _MARK_SIZE = "*", 13, 7
+_STAR, _STAR_SIZE, _MARK_SIZE, _SMALL = "*", 13, 7, 0.5
 
 Span = tuple[float, float, float]  # value, low, high; NaN where there is no interval
 
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
-    """One point of a scatter; points with one label are drawn alike and labelled once."""
+    """One point of a scatter; points with one label are drawn alike and labelled once.
+
+    A small one is a part of what a large one with its label shows, such as one seed of a mean.
+    """
 
     x: Span
     y: Span
     label: str
     style: Style
+    small: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Scatter:
     """One panel of a scatter; dashed guides lie at `x_guide` and `y_guide`.
 
-    `corners` are words set into the lower left, lower right, upper left and upper right corner.
+    `regions` lie below the points. `corners` are words set into the lower left, lower right, upper
+    left and upper right corner.
     """
 
     title: str
@@ -50,6 +56,7 @@ class Scatter:
     x_guide: float | None = None
     y_guide: float | None = None
     corners: tuple[str, str, str, str] | None = None
+    regions: tuple[Region, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +109,9 @@ def scatter_figure(
       front: joins the points that no other beats by a smaller x and a larger y (Pareto front).
     """
     with style(theme):
-        figure = Figure(figsize=(4.9 * max(1, len(panels)), 3.9), layout="constrained")
+        rows = max((len({dot.label for dot in panel.dots}) for panel in panels), default=0)
+        height = 3.9 + 0.09 * max(0, rows - 10)  # many labels need room
+        figure = Figure(figsize=(4.9 * max(1, len(panels)), height), layout="constrained")
         if not panels:
             return figure
         grid = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
@@ -112,6 +121,7 @@ def scatter_figure(
             grid[0].xaxis.set_minor_formatter(NullFormatter())
         _set_limits(grid[0], limits or [dot for panel in panels for dot in panel.dots], log_x)
         for axes, panel in zip(grid, panels, strict=True):
+            draw_regions(axes, panel.regions, theme)
             _draw_dots(axes, panel, theme)
             if front:
                 _draw_front(axes, panel.dots, theme)
@@ -162,10 +172,12 @@ def _draw_dots(axes: Axes, panel: Scatter, theme: Theme) -> None:
             y,
             dot.style.marker,
             color=shade,
-            markersize=_STAR_SIZE if dot.style.marker == _STAR else _MARK_SIZE,
+            markersize=(_STAR_SIZE if dot.style.marker == _STAR else _MARK_SIZE)
+            * (_SMALL if dot.small else 1),
             markeredgecolor=theme.paper,
-            markeredgewidth=0.8,
-            zorder=4,
+            markeredgewidth=0.4 if dot.small else 0.8,
+            alpha=0.55 if dot.small else 1,
+            zorder=3 if dot.small else 4,
         )
 
 
@@ -205,7 +217,8 @@ def _label_dots(axes: Axes, panel: Scatter, theme: Theme, front: Sequence[Dot]) 
     for dot in panel.dots:
         groups[dot.label].append(dot)
     labels = []
-    for text, dots in groups.items():
+    for text, found in groups.items():
+        dots = [dot for dot in found if not dot.small] or found
         # The label stands near the middle point, not at a mean where no point is.
         middle = sorted(dots, key=lambda dot: dot.y[0])[len(dots) // 2]
         weight = "bold" if middle.style.marker == _STAR else "normal"

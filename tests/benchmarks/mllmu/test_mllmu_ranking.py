@@ -7,9 +7,11 @@ from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.marks import like_vanilla
 from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.standing import standings, tied_with_best
+from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_figure, tradeoff_points
 from mllm.evaluation.statistics import holm, paired_difference
 from mllm.reporting import collect
 from mllm.reporting.families import family
+from mllm.reporting.regions import axes_of
 from mllm.reporting.section import Grid
 from tests.sealing import seal_results
 
@@ -117,3 +119,30 @@ def test_the_table_says_place_seeds_and_verdicts(comparison):
     by_seed = rows["GA"]["Forget, by seed"].split(", ")
     mean = np.mean([float(one) for one in by_seed])
     assert len(by_seed) == 2 and mean == pytest.approx(float(rows["GA"]["On forget"]), abs=0.1)
+
+
+def test_the_ellipse_is_the_spread_of_the_mean_over_people_and_seeds(comparison):
+    """The figure's spread, from the covariance of draws made here."""
+    figure = tradeoff_figure(comparison, tradeoff_points(comparison), ["text"])
+    centres = {tuple(np.round(patch.center, 6)): patch for patch in figure.axes[0].patches}
+    key = ("npo", "")
+    vanilla = mean_over(comparison, ("vanilla", ""), ["forget"], "text")
+    centre = (
+        100 * (vanilla - mean_over(comparison, key, ["forget"], "text")),
+        100 * mean_over(comparison, key, ["retain", "celebrity"], "text"),
+    )
+    cell = ("forget", "classification", "text", "accuracy_text")
+    useful = [
+        comparison.draws(key, (name, *cell[1:])) for name in ("retain", "celebrity")
+    ]  # of other people, but of the same seeds
+    spread = np.cov(-100 * comparison.draws(key, cell), 100 * (useful[0] + useful[1]) / 2)
+    patch = centres[tuple(np.round(centre, 6))]
+    assert (patch.width, patch.height, patch.angle) == pytest.approx(axes_of(spread))
+    assert len(centres) == len(comparison.keys)
+
+
+def mean_over(comparison, key, sets, modality):
+    return float(np.mean([
+        comparison.entry(key, (name, "classification", modality, "accuracy_text")).value
+        for name in sets
+    ]))  # fmt: skip

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mllm.benchmarks.mllmu.report.attributes import attribute_blocks
+from mllm.benchmarks.mllmu.report.changes import change_figure, has_changes
 from mllm.benchmarks.mllmu.report.cost import cost_blocks
 from mllm.benchmarks.mllmu.report.finding import headline_reason
 from mllm.benchmarks.mllmu.report.gallery import gallery
@@ -11,12 +12,8 @@ from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.measures import measure_blocks
 from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.states import state_blocks
-from mllm.benchmarks.mllmu.report.tradeoff import (
-    change_figure,
-    has_changes,
-    tradeoff_figure,
-    tradeoff_points,
-)
+from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_figure, tradeoff_points
+from mllm.benchmarks.mllmu.report.trajectories import trajectory_drawing
 from mllm.reporting.charts import Curve
 from mllm.reporting.collect import Sweep
 from mllm.reporting.comparison import Comparison
@@ -38,7 +35,8 @@ _TRADEOFF = (
     "more of the forget set is forgotten, upwards more of retain and celebrity is kept. The dashed "
     "lines cross at the target: as little known about the forget set as retain-only knows, and as "
     "much kept as by vanilla. Thin bars are 95% intervals over people; for utility, those of the "
-    "two sets are combined as independent."
+    "two sets are combined as independent. Of several seeds, small marks are the seeds and large "
+    "ones their means; the ellipses hold 95% of the spread of the mean over people and seeds."
 )
 _CHANGES = (
     "Change in accuracy by option text from vanilla, in points. Filled marks: image + text; open "
@@ -126,6 +124,8 @@ def _tradeoff_section(sweep: Sweep, comparison: Comparison) -> Section | None:
     blocks = [Drawing(tuple(panels), _TRADEOFF, saved=saved)]
     if has_changes(comparison):
         blocks.append(_changes(comparison, ending))
+    if drawing := trajectory_drawing(comparison, ending):
+        blocks.append(drawing)
     return _section(sweep, comparison, "tradeoff", "What forgetting costs", tuple(blocks))
 
 

@@ -1,29 +1,27 @@
-"""What forgetting costs: utility against forgetting, and each method's change from vanilla."""
+"""What forgetting costs: utility against forgetting, with the spread over people and seeds."""
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
-from mllm.benchmarks.mllmu.report.marks import FORGOTTEN
+from mllm.benchmarks.mllmu.report.layout import MODALITIES
 from mllm.benchmarks.mllmu.report.standing import METRIC, TASK, UTILITY_SETS
 from mllm.reporting.charts import (
-    Bar,
     Dot,
-    Intervals,
     Scatter,
     Span,
-    add_fill_legend,
-    intervals_figure,
     scatter_figure,
 )
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.layout import Key
+from mllm.reporting.regions import Region
 from mllm.reporting.runs import Run
+
+FORGET = ("forget",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +119,8 @@ def _panel(comparison: Comparison, points: Sequence[Point], modality: str) -> Sc
     label = MODALITIES.label(modality)
     return Scatter(
         title=label[:1].upper() + label[1:],
-        dots=tuple(_dot(comparison, point) for point in points),
+        dots=tuple(dot for point in points for dot in _dots(comparison, point, points)),
+        regions=tuple(_regions(comparison, modality, points)),
         x_guide=100 * float(np.mean(target)) if target else None,
         y_guide=100 * float(np.mean(start)) if start else None,
     )
@@ -129,66 +128,69 @@ def _panel(comparison: Comparison, points: Sequence[Point], modality: str) -> Sc
 
 def _dot(comparison: Comparison, point: Point) -> Dot:
     return Dot(
-        _in_points(point.forgetting),
-        _in_points(point.utility),
+        in_points(point.forgetting),
+        in_points(point.utility),
         point.label,
         comparison.style(point.method),
     )
 
 
-def _in_points(span: Span) -> Span:
-    return tuple(100 * number for number in span)
-
-
-def has_changes(comparison: Comparison) -> bool:
-    """Return whether there is a vanilla run and another to compare with it."""
-    return comparison.key("vanilla") is not None and len(comparison.keys) > 1
-
-
-def change_figure(
-    comparison: Comparison,
-    sets: Sequence[str] = tuple(SETS.labels),
-    theme: Theme = LIGHT,
-    *,
-    legend: bool = False,
-) -> Figure:
-    """Draw each method's change in accuracy from vanilla, one panel per set."""
-    vanilla = comparison.key("vanilla")
-    keys = [key for key in comparison.keys if key != vanilla]
-    figure = intervals_figure(
-        [comparison.label(key) for key in keys],
-        [_changes(comparison, keys, vanilla, name) for name in sets],
-        "change from vanilla (points)",
-        theme,
+def _dots(comparison: Comparison, point: Point, points: Sequence[Point]) -> list[Dot]:
+    """Return the point of a checkpoint; of several seeds a small one without its bars, and with the
+    first of them their mean.
+    """
+    seeds = [one for one in points if one.label == point.label]  # of one modality
+    if len(seeds) == 1:
+        return [_dot(comparison, point)]
+    small = dataclasses.replace(
+        point, forgetting=_bare(point.forgetting), utility=_bare(point.utility)
     )
-    if legend:
-        names = [MODALITIES.label(modality) for modality in MODALITIES.labels]
-        add_fill_legend(figure, *names, theme)
-    return figure
+    dots = [dataclasses.replace(_dot(comparison, small), small=True)]
+    if point is seeds[0]:
+        spans = [
+            _bare((float(np.mean([getattr(one, name)[0] for one in seeds])), 0, 0))
+            for name in ("forgetting", "utility")
+        ]
+        mean = dataclasses.replace(point, forgetting=spans[0], utility=spans[1])
+        dots.append(_dot(comparison, mean))
+    return dots
 
 
-def _changes(
-    comparison: Comparison, keys: Sequence[Key], vanilla: Key, name: str
-) -> Intervals:  # fmt: skip
-    bars = []
-    for row, key in enumerate(keys):
-        for shift, modality in zip((-0.15, 0.15), MODALITIES.labels, strict=True):
-            found = comparison.difference(key, vanilla, (name, TASK, modality, METRIC))
-            if found is not None:
-                style = comparison.style(key[0])
-                filled = modality == "image_text"
-                bars.append(Bar(row, _in_points(found[:3]), style, shift, filled))
-    target = comparison.key("retain_only") if name in FORGOTTEN else None
-    goals = [
-        comparison.difference(target, vanilla, (name, TASK, modality, METRIC))
-        for modality in MODALITIES.labels
-        if target
+def _bare(span: Span) -> Span:
+    return span[0], math.nan, math.nan
+
+
+def _regions(comparison: Comparison, modality: str, points: Sequence[Point]) -> Iterator[Region]:
+    """Yield the spread of each row with several seeds, over people and seeds."""
+    for key in comparison.keys:
+        seeds = [point for point in points if point.label == comparison.label(key)]
+        forget, useful = (
+            _draws(comparison, key, sets, modality) for sets in (FORGET, UTILITY_SETS)
+        )
+        if len(seeds) < 2 or forget is None or useful is None:
+            continue
+        yield Region(
+            100 * float(np.mean([point.forgetting[0] for point in seeds])),
+            100 * float(np.mean([point.utility[0] for point in seeds])),
+            np.cov(-100 * forget, 100 * useful),
+            comparison.style(key[0]),
+        )
+
+
+def _draws(
+    comparison: Comparison, key: Key, sets: Sequence[str], modality: str
+) -> np.ndarray | None:
+    """Return the bootstrap samples of the mean accuracy on sets, None where one has none."""
+    cells = [(name, TASK, modality, METRIC) for name in sets]
+    found = [
+        comparison.draws(key, cell)
+        for cell in cells
+        if comparison.entry(key, cell).value is not None
     ]
-    goals = [100 * goal[0] for goal in goals if goal]
-    wish = "target is retain-only" if name in FORGOTTEN else "target is 0"
-    return Intervals(
-        title=f"{SETS.label(name)}: {wish}",
-        bars=tuple(bars),
-        band=(min(goals), max(goals)) if goals else None,
-        band_colour=comparison.style("retain_only").colour,
-    )
+    if not found or any(draws is None for draws in found):
+        return None
+    return np.mean(found, axis=0)
+
+
+def in_points(span: Span) -> Span:
+    return tuple(100 * number for number in span)
