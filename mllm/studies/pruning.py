@@ -63,15 +63,16 @@ def prune_stage(
     begin()
     removed = np.asarray(objective.prune(activity))
     params = start.variables["params"]
-    decoder = place(without_neurons(params["decoder"], removed), mesh)
-    pruned = replace(start, variables={"params": {**params, "decoder": decoder}})
+    changed = {**params, "decoder": without_neurons(params["decoder"], removed)}
+    pruned = replace(start, variables=place({"params": changed}, mesh))
     described = replace(pruned, variables={})
     write_description(
         run.folder, described, collections=["params"], parts=["decoder"], parent=parent
     )
     with Checkpoints(run.folder / "checkpoints") as checkpoints:
         if checkpoints.latest() is None:
-            checkpoints.save(0, {"params": {"decoder": decoder}}, {"method": run.method})
+            kept = {"decoder": pruned.variables["params"]["decoder"]}
+            checkpoints.save(0, {"params": kept}, {"method": run.method})
     tell(f"{run.method}: {removed.sum()} of {removed.size} neurons removed")
     run.write(
         "finished",
