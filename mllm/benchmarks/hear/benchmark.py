@@ -1,7 +1,7 @@
 """Making the data set on disk, and reading clips when they are needed."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mllm.benchmarks.hear.row import SPLITS, Clip, digest, fingerprint, from_row
 from mllm.benchmarks.hear.sheet import contact_sheet
 from mllm.benchmarks.hear.texts import SPECIAL, VOCABULARY, texts
 from mllm.benchmarks.hear.tree import RARE, tree
+from mllm.benchmarks.importing import noted
 from mllm.benchmarks.prepared import Prepared
 from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.data.source import Source
@@ -111,14 +112,11 @@ def prepare(
         sizes, ontology = SIZES[config], tree()
         digests: dict[str, list[str]] = {}
 
-        def noted(split: str) -> Iterator[Clip]:
+        def made(split: str) -> Iterator[Clip]:
             say(f"rendering {split}")
-            digests[split] = []
-            for clip in make_split(sizes, seed, split, processes=processes):
-                digests[split].append(digest(clip))
-                yield clip
+            yield from make_split(sizes, seed, split, processes=processes)
 
-        splits: dict[str, Iterable[Clip]] = {split: noted(split) for split in SPLITS}
+        splits = noted({split: made(split) for split in SPLITS}, digest, digests)
         written = build(splits, config, folder, ontology)
         ontology.write(written / ONTOLOGY)
         train_tokenizer(texts(ontology), written / TOKENIZER, VOCABULARY, SPECIAL)

@@ -3,16 +3,18 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_imported
+from mllm.benchmarks.dataset import Dataset
 from mllm.benchmarks.hear.builder import CITATION, ONTOLOGY, VERSION, build
 from mllm.benchmarks.hear.importers import IMPORTERS
 from mllm.benchmarks.hear.importers.found import Flaws, Found, clips
 from mllm.benchmarks.hear.importers.options import Options
-from mllm.benchmarks.hear.row import Clip, digest, fingerprint
+from mllm.benchmarks.hear.row import digest, fingerprint
 from mllm.benchmarks.hear.texts import SPECIAL, VOCABULARY, texts
+from mllm.benchmarks.importing import import_once, noted, open_import
 from mllm.benchmarks.tokenizer import TOKENIZER, train_tokenizer
 from mllm.files import file_digests
 from mllm.registry import lookup
@@ -21,7 +23,7 @@ IMPORTER = 1  # raise it whenever the same files give other rows: they are then 
 
 
 def prepare_imported(
-    data_dir: str | Path,
+    data_dir: Path,
     config: str,
     source: str | Path,
     options: Options,
@@ -40,30 +42,18 @@ def prepare_imported(
     listed = _read(config, source, options)
     found = source_digest(config, source, options, listed)
 
-    def build_below(folder: Path) -> tuple[Path, dict]:
+    def make(folder: Path) -> tuple[Path, dict]:
         say(f"importing {source}: {len(listed.entries)} clips are listed")
         flaws, digests = Flaws(options.leave_out), {}
-
-        def noted(split: str, rows: Iterable[Clip]) -> Iterator[Clip]:
-            digests[split] = []
-            for clip in rows:
-                digests[split].append(digest(clip))
-                yield clip
-
-        splits = {name: noted(name, rows) for name, rows in clips(listed, options, flaws).items()}
+        splits = noted(clips(listed, options, flaws), digest, digests)
         if not splits:
             raise ValueError(f"{source}: no clip can be used ({flaws.record()})")
         written = build(splits, config, folder, listed.ontology)
-        if source_digest(config, source, options) != found:
-            raise ValueError(f"{source}: changed while it was read; run the command again")
         for flaw, cases in flaws.record().items():
             say(f"  left out, {flaw.replace('_', ' ')}: {cases['count']}, first {cases['first']}")
         listed.ontology.write(written / ONTOLOGY)
         train_tokenizer(texts(listed.ontology), written / TOKENIZER, VOCABULARY, SPECIAL)
         return written, {
-            "config": config,
-            "version": VERSION,
-            "source": found,
             "options": options.record(),
             "left_out": flaws.record(),
             "rare": list(options.rare),
@@ -73,22 +63,18 @@ def prepare_imported(
             "citation": CITATION,
         }
 
-    build_dataset(_folder(data_dir, config, found), build_below)
-    return open_imported(data_dir, config, source, options)
+    again = partial(source_digest, config, source, options)
+    return import_once(data_dir, config, VERSION, source, found, make, again)
 
 
-def open_imported(
-    data_dir: str | Path, config: str, source: str | Path, options: Options
-) -> Dataset:
+def open_imported(data_dir: Path, config: str, source: str | Path, options: Options) -> Dataset:
     """Open what `prepare_imported` made of files with their present content.
 
     Raises:
       FileNotFoundError: they are not there, or were not imported since they changed.
     """
     found = source_digest(config, source, options)
-    folder = _folder(data_dir, config, found)
-    require_imported(folder, source)
-    return open_dataset(folder, config=config, version=VERSION, source=found)
+    return open_import(data_dir, config, VERSION, source, found)
 
 
 def source_digest(
@@ -117,7 +103,3 @@ def _read(config: str, source: str | Path, options: Options) -> Found:
     for name in options.rare:
         lookup(dict.fromkeys(listed.ontology), name, "concept (rare)")
     return listed
-
-
-def _folder(data_dir: str | Path, config: str, found: str) -> Path:
-    return Path(data_dir) / config / found[:16] / VERSION

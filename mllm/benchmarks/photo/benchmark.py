@@ -1,11 +1,12 @@
 """Making the data set on disk, and reading pictures when they are needed."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset
+from mllm.benchmarks.importing import noted
 from mllm.benchmarks.photo.builder import CITATION, VERSION, build
 from mllm.benchmarks.photo.generate import DRAWING, DRAWN, SIZES, make_split
 from mllm.benchmarks.photo.imported import open_imported, prepare_imported
@@ -101,14 +102,11 @@ def prepare(
         sizes = SIZES[config]
         digests: dict[str, list[str]] = {}
 
-        def noted(split: str) -> Iterator[Photo]:
+        def made(split: str) -> Iterator[Photo]:
             say(f"drawing {split}: {sizes.count(split)} pictures")
-            digests[split] = []
-            for photo in make_split(sizes, seed, split, processes=processes):
-                digests[split].append(digest(photo))
-                yield photo
+            yield from make_split(sizes, seed, split, processes=processes)
 
-        splits: dict[str, Iterable[Photo]] = {split: noted(split) for split in SPLITS}
+        splits = noted({split: made(split) for split in SPLITS}, digest, digests)
         written = build(splits, config, folder)
         record = {
             "config": config,
@@ -124,8 +122,8 @@ def prepare(
             "citation": CITATION,
         }
         train_tokenizer(texts(), written / TOKENIZER, VOCABULARY)
-        made = Benchmark(Dataset(written, record)).photos("test")
-        contact_sheet(made[:SHOWN], written / SHEET)
+        shown = Benchmark(Dataset(written, record)).photos("test")
+        contact_sheet(shown[:SHOWN], written / SHEET)
         return written, record
 
     build_dataset(_folder(data_dir, config), build_below)

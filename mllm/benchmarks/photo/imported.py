@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mllm.benchmarks.dataset import Dataset, build_dataset, open_dataset, require_imported
+from mllm.benchmarks.dataset import Dataset
+from mllm.benchmarks.importing import import_once, noted, open_import
 from mllm.benchmarks.photo.builder import CITATION, VERSION, build
 from mllm.benchmarks.photo.importers import IMPORTERS
 from mllm.benchmarks.photo.importers.ledger import Ledger
@@ -24,7 +26,7 @@ WORK = "work"  # folder of the replies of writers, which all imports of a kind s
 
 
 def prepare_imported(
-    data_dir: str | Path,
+    data_dir: Path,
     config: str,
     source: str | Path,
     options: Options,
@@ -40,27 +42,19 @@ def prepare_imported(
     Raises:
       FileNotFoundError, ValueError: a file is missing, or a row cannot be used.
     """
-    found = source_digest(config, source, options)
 
-    def build_below(folder: Path) -> tuple[Path, dict]:
+    def make(folder: Path) -> tuple[Path, dict]:
         say(f"importing {source}")
         ledger, digests = Ledger(options.actions), {}
-        work = Path(data_dir) / config / WORK
+        work = data_dir / config / WORK
         splits = IMPORTERS[config].read(Path(source), options, ledger, work)
         said: list[str] = []
 
-        def noted(split: str, photos: Iterable[Photo]) -> Iterator[Photo]:
-            digests[split] = []
-            for photo in photos:
-                digests[split].append(digest(photo))
-                said.extend(_texts_of(photo))
-                yield photo
+        def digest_of(photo: Photo) -> str:
+            said.extend(_texts_of(photo))
+            return digest(photo)
 
-        written = build(
-            {split: noted(split, rows) for split, rows in splits.items()}, config, folder
-        )
-        if source_digest(config, source, options) != found:
-            raise ValueError(f"{source}: changed while it was read; run the command again")
+        written = build(noted(splits, digest_of, digests), config, folder)
         for line in ledger.lines():
             say(f"  {line}")
         if ledger.rejected:
@@ -68,9 +62,6 @@ def prepare_imported(
             write_text(written / REJECTED, "".join(lines))
         train_tokenizer((*texts(), *said), written / TOKENIZER, VOCABULARY)
         return written, {
-            "config": config,
-            "version": VERSION,
-            "source": found,
             "options": options.record(),
             **ledger.record(),
             "licences": {"data": options.licence},
@@ -79,22 +70,18 @@ def prepare_imported(
             "citation": CITATION,
         }
 
-    build_dataset(_folder(data_dir, config, found), build_below)
-    return open_imported(data_dir, config, source, options)
+    again = partial(source_digest, config, source, options)
+    return import_once(data_dir, config, VERSION, source, again(), make, again)
 
 
-def open_imported(
-    data_dir: str | Path, config: str, source: str | Path, options: Options
-) -> Dataset:
+def open_imported(data_dir: Path, config: str, source: str | Path, options: Options) -> Dataset:
     """Open what `prepare_imported` made of files with their present content.
 
     Raises:
       FileNotFoundError: they are not there, or were not imported since they changed.
     """
     found = source_digest(config, source, options)
-    folder = _folder(data_dir, config, found)
-    require_imported(folder, source)
-    return open_dataset(folder, config=config, version=VERSION, source=found)
+    return open_import(data_dir, config, VERSION, source, found)
 
 
 def source_digest(config: str, source: str | Path, options: Options) -> str:
@@ -115,10 +102,6 @@ def source_digest(config: str, source: str | Path, options: Options) -> str:
     held = sorted([name, digests[path]] for path, name in names.items())
     said = [IMPORTER, config, options.record(), [table.name, digests[table]], held]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def _folder(data_dir: str | Path, config: str, found: str) -> Path:
-    return Path(data_dir) / config / found[:16] / VERSION
 
 
 def _texts_of(photo: Photo) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from mllm.benchmarks.hear.report.rare import class_grid, set_table
 from mllm.benchmarks.hear.report.recognition import class_table, error_grid, families
 from mllm.benchmarks.hear.report.sections import sections
 from mllm.benchmarks.hear.report.study import Study
-from mllm.benchmarks.hear.report.trust import check_all, verdict
+from mllm.benchmarks.hear.report.trust import check_all, told
 from mllm.benchmarks.hear.report.words import word_grid
 from mllm.evaluation.statistics import paired_difference
 from mllm.reporting import collect, write_report
@@ -77,15 +77,15 @@ def number(text: str) -> float:
 
 def test_brackets_hold(study):
     checks = check_all(study)
-    assert {(c.subject.label, c.condition) for c in checks} >= {
+    assert {(c.subject.label, c.place) for c in checks} >= {
         ("Oracle", "T"), ("Oracle", "R"), ("Always yes", "A"), ("Random", "C"),
         ("Without sound", "A"), ("Commonest label", "R"),
     }  # fmt: skip
     assert all(
         check.holds for check in checks if check.subject.method in ("oracle", "always_yes", "prior")
     )
-    assert ("Without sound", "T") not in {(c.subject.label, c.condition) for c in checks}
-    assert "Not run" not in verdict(study, checks)
+    assert ("Without sound", "T") not in {(c.subject.label, c.place) for c in checks}
+    assert "Not run" not in told(study, checks)
 
 
 def test_the_table_counts_records(made, study):

@@ -16,7 +16,7 @@ from mllm.benchmarks.photo.report.readings import order_grid, reading_table
 from mllm.benchmarks.photo.report.sections import sections
 from mllm.benchmarks.photo.report.study import Study
 from mllm.benchmarks.photo.report.topics import attribute_grid, topic_section, topic_table, unasked
-from mllm.benchmarks.photo.report.trust import check_all, verdict
+from mllm.benchmarks.photo.report.trust import check_all, told
 from mllm.benchmarks.photo.taxonomy import TOPICS
 from mllm.evaluation.statistics import paired_difference
 from mllm.reporting import collect
@@ -69,7 +69,7 @@ def number(text: str) -> float:
 
 def test_the_order_of_the_page_and_brackets_before_any_model(made, photo_micro, study):
     checks = check_all(study)
-    assert {(c.subject.label, c.reading) for c in checks} >= {
+    assert {(c.subject.label, c.place) for c in checks} >= {
         ("Oracle", "rotation"), ("Random", "text"), ("Blind", "text"), ("Wrong photo", "text")
     }  # fmt: skip
     assert all(check.holds for check in checks if check.subject.label == "Oracle")
@@ -180,7 +180,7 @@ def test_a_row_that_fails_is_named_first(tmp_path, photo_micro):
     invented.write_run(tmp_path, "blind", photo_micro, chance=0.9)
     invented.write_run(tmp_path, "fused", photo_micro)
     study = study_of(tmp_path)
-    said = verdict(study, check_all(study))
+    said = told(study, check_all(study))
     assert said.startswith("Read the scores with this in mind: Blind does not score")
     assert "Not run: Oracle, Random" in said
     assert finding(study.comparison).startswith("Rows that do not score what they must: Blind.")

@@ -18,7 +18,8 @@ from mllm.benchmarks.hear.report.layout import (
     LEGEND,
     label,
 )
-from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.benchmarks.hear.report.study import Study
+from mllm.benchmarks.subject import Subject
 from mllm.reporting.charts import Span
 from mllm.reporting.comparison import Entry
 from mllm.reporting.figures import LIGHT, Theme

@@ -2,7 +2,8 @@
 
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.report.layout import label
-from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.benchmarks.hear.report.study import Study
+from mllm.benchmarks.subject import Subject
 from mllm.reporting.charts import Bar, Intervals, intervals_figure
 from mllm.reporting.compared import Compared
 from mllm.reporting.figures import LIGHT, Theme

@@ -1,13 +1,15 @@
 """The claim as a sentence with its numbers: what a model knows of words and misses in sounds."""
 
+from mllm.benchmarks.bracketed import failures
 from mllm.benchmarks.hear.incontext import PLAIN
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.relations import WORDS
 from mllm.benchmarks.hear.report.forgetting import forgotten
 from mllm.benchmarks.hear.report.layout import CAPTIONS, CHANCE, FACTS, label
 from mllm.benchmarks.hear.report.recognition import DIRECT
-from mllm.benchmarks.hear.report.study import Study, Subject
-from mllm.benchmarks.hear.report.trust import check_all, failures
+from mllm.benchmarks.hear.report.study import Study
+from mllm.benchmarks.hear.report.trust import check_all
+from mllm.benchmarks.subject import Subject
 from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.numbers import said, signed, signed_span

@@ -4,7 +4,8 @@ from functools import partial
 
 from mllm.benchmarks.hear.report.differences import compared_bars, seeds_of, told
 from mllm.benchmarks.hear.report.layout import BEFORE, label
-from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.benchmarks.hear.report.study import Study
+from mllm.benchmarks.subject import Subject
 from mllm.reporting.charts import Intervals, intervals_figure
 from mllm.reporting.compared import Compared
 from mllm.reporting.figures import LIGHT, Theme

@@ -11,9 +11,10 @@ from mllm.benchmarks.hear.relations import NEAR, RELATIONS
 from mllm.benchmarks.hear.report.layout import label
 from mllm.benchmarks.hear.report.picked import MOST, asked_about, picked
 from mllm.benchmarks.hear.report.recognition import DIRECT
-from mllm.benchmarks.hear.report.study import Record, Study, Subject
+from mllm.benchmarks.hear.report.study import Study
 from mllm.benchmarks.hear.row import Clip
 from mllm.benchmarks.hear.sheet import spectrogram
+from mllm.benchmarks.subject import Record, Subject
 from mllm.data.audio import RATE, decode
 from mllm.reporting.pictures import thumbnail
 from mllm.reporting.section import Answer, Card, Gallery, Paragraph, Sample, Section, Sound

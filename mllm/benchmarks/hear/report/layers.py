@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from mllm.benchmarks.hear.report.plane import plane_figure
-from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.benchmarks.hear.report.study import Study
 from mllm.benchmarks.hear.report.words import word_details
 from mllm.benchmarks.hear.representation.measure import NAME
 from mllm.benchmarks.hear.representation.said_heard import PLACES
+from mllm.benchmarks.subject import Subject
 from mllm.evaluation.inspection import read_inspection
 from mllm.reporting.charts import Span
 from mllm.reporting.figures import LIGHT, Theme

@@ -5,7 +5,8 @@ from collections import defaultdict
 from mllm.benchmarks.hear.classified import evaluated
 from mllm.benchmarks.hear.relations import WORDS
 from mllm.benchmarks.hear.report.layout import RELATION_TASK
-from mllm.benchmarks.hear.report.study import Record, Study
+from mllm.benchmarks.hear.report.study import Study
+from mllm.benchmarks.subject import Record
 
 MOST = 4  # clips of a kind
 KEPT, LOST, UNHEARD = (

@@ -7,7 +7,8 @@ from mllm.benchmarks.hear.classified import METRICS, TASKS, confusions, evaluate
 from mllm.benchmarks.hear.incontext import PLAIN
 from mllm.benchmarks.hear.probed import ALL
 from mllm.benchmarks.hear.report.layout import METRIC_NAMES, label
-from mllm.benchmarks.hear.report.study import Study, Subject
+from mllm.benchmarks.hear.report.study import Study
+from mllm.benchmarks.subject import Subject
 from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.heatmap import heat_map
 from mllm.reporting.numbers import points

@@ -1,8 +1,6 @@
 """The runs of a report with their records: the rows of the tables."""
 
 import dataclasses
-import functools
-from collections.abc import Mapping
 from typing import Any
 
 from mllm.benchmarks.hear.probed import ALL
@@ -15,34 +13,12 @@ from mllm.benchmarks.hear.report.layout import (
     RELATION_TASK,
     label,
 )
-from mllm.files import read_jsonl
+from mllm.benchmarks.subject import Subject
 from mllm.reporting import compared
 from mllm.reporting.axes import axes_of, in_order
 from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison, Entry
-from mllm.reporting.layout import Cell, Key
-from mllm.reporting.runs import Run
-
-Record = Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """One row of the tables, with its runs by seed."""
-
-    key: Key
-    label: str
-    runs: tuple[Run, ...]
-
-    @property
-    def method(self) -> str:
-        """Return the name of the method."""
-        return self.key[0]
-
-    @functools.cached_property
-    def records(self) -> tuple[list[Record], ...]:
-        """Return the records of each run."""
-        return tuple(read_jsonl(run.records_path) for run in self.runs)
+from mllm.reporting.layout import Cell
 
 
 class Study:

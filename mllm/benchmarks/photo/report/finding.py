@@ -1,9 +1,10 @@
 """A few sentences: whether fusion beats the best single encoder, and what it depends on."""
 
+from mllm.benchmarks.bracketed import failures
 from mllm.benchmarks.photo.report.contrasts import OTHERS
 from mllm.benchmarks.photo.report.layout import CHANCE, CONTROLS
 from mllm.benchmarks.photo.report.study import Study, Subject
-from mllm.benchmarks.photo.report.trust import check_all, failures
+from mllm.benchmarks.photo.report.trust import check_all
 from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.numbers import points, said, signed, signed_span

@@ -1,10 +1,9 @@
 """The runs of a report with their records: the rows of the tables, and the ablations."""
 
-import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
+from mllm.benchmarks import subject
 from mllm.benchmarks.photo.importers import IMPORTERS
 from mllm.benchmarks.photo.report.layout import (
     BRACKETS,
@@ -18,38 +17,26 @@ from mllm.benchmarks.photo.report.layout import (
     variant_of,
 )
 from mllm.benchmarks.photo.scores import ALL
-from mllm.files import read_jsonl
+from mllm.benchmarks.subject import Record
 from mllm.reporting import compared
 from mllm.reporting.axes import in_order
 from mllm.reporting.compared import Compared
 from mllm.reporting.comparison import Comparison, Entry
-from mllm.reporting.layout import Cell, Key
+from mllm.reporting.layout import Cell
 from mllm.reporting.runs import Run
 
-Record = Mapping[str, Any]
 
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """One row of the tables, with the records of its first seed."""
-
-    key: Key
-    label: str
-    runs: tuple[Run, ...]
+class Subject(subject.Subject):
+    """One row of the tables."""
 
     @property
     def run(self) -> Run:
         """Return the run of the first seed."""
         return self.runs[0]
 
-    @functools.cached_property
-    def records(self) -> list[Record]:
-        """Return the records of the first seed."""
-        return read_jsonl(self.run.records_path)
-
     def asked(self, reading: str = READING) -> list[Record]:
-        """Return the records of a reading."""
-        return [record for record in self.records if record["reading"] == reading]
+        """Return the records of a reading with the first seed."""
+        return [record for record in self.records[0] if record["reading"] == reading]
 
     @property
     def encoder(self) -> str:

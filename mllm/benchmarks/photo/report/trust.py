@@ -1,16 +1,12 @@
 """Whether brackets and controls score what they must: before any model."""
 
-import dataclasses
-
+from mllm.benchmarks.bracketed import EXACT, Check, exactly, nearly, verdict
 from mllm.benchmarks.photo.report.layout import CHANCE, CONTROLS, READING, label
 from mllm.benchmarks.photo.report.study import Study, Subject
-from mllm.reporting.comparison import Entry
 from mllm.reporting.numbers import points, span
 from mllm.reporting.section import Block, Grid, Paragraph, Section
 from mllm.reporting.text import join_words
 
-EXACT = 5e-4
-FAR = 3.3 / 1.96  # half widths of a 95% interval that luck exceeds once in a thousand reports
 _NOT_ROTATION = ("text", "letter", "generated")
 _RULE = (
     "Oracle knows the keys and must score 100 in every reading. Random draws an option. Without "
@@ -19,17 +15,6 @@ _RULE = (
     "which luck exceeds once in a thousand. A question that is right in all four orders of its "
     "options is right in the first: no row may score more by all orders than by letter."
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """What a row scores in a reading, and whether it is what it must score."""
-
-    subject: Subject
-    reading: str
-    entry: Entry
-    bound: str
-    holds: bool
 
 
 def check_all(study: Study) -> list[Check]:
@@ -46,20 +31,9 @@ def check_all(study: Study) -> list[Check]:
             entry = study.entry(subject, reading=reading)
             if entry.value is None or not (exact or by_chance):
                 continue
-            if exact:
-                holds, bound = abs(entry.value - 1) < EXACT, "= 100.0"
-            else:
-                holds, bound = _near_chance(entry), f"≈ {points(CHANCE)}"
-            found.append(Check(subject, reading, entry, bound, holds))
+            check = exactly(subject, reading, entry, 1.0)
+            found.append(check if exact else nearly(subject, reading, entry, CHANCE))
     return found
-
-
-def _near_chance(entry: Entry) -> bool:
-    if entry.low is None:
-        return True
-    low = entry.value - FAR * (entry.value - entry.low)
-    high = entry.value + FAR * (entry.high - entry.value)
-    return low <= CHANCE <= high
 
 
 def inconsistent(study: Study) -> list[Subject]:
@@ -72,33 +46,20 @@ def inconsistent(study: Study) -> list[Subject]:
     return found
 
 
-def verdict(study: Study, checks: list[Check]) -> str:
+def told(study: Study, checks: list[Check]) -> str:
     """Return sentences that say whether scores can be trusted."""
-    parts = []
-    if failing := failures(checks):
-        verb = "does not score what it must" if len(failing) == 1 else "do not score what they must"
-        parts.append(f"Read the scores with this in mind: {join_words(failing)} {verb}.")
-    elif checks:
-        parts.append("Every bracket and control that was run scores what it must.")
+    further = []
     if odd := inconsistent(study):
         names = join_words([one.label for one in odd])
-        parts.append(f"More questions are right in all four orders than in the first: {names}.")
+        further.append(f"More questions are right in all four orders than in the first: {names}.")
     missing = [name for name in ("oracle", "random", *CONTROLS) if study.subject(name) is None]
-    if missing:
-        names = [study.comparison.layout.label(name) for name in missing]
-        parts.append(f"Not run: {join_words(names)}.")
-    return " ".join(parts)
-
-
-def failures(checks: list[Check]) -> list[str]:
-    """Return the labels of rows that do not score what they must."""
-    return list(dict.fromkeys(check.subject.label for check in checks if not check.holds))
+    return verdict(checks, [study.comparison.layout.label(name) for name in missing], further)
 
 
 def trust_section(study: Study) -> Section:
     """Return brackets and controls with what they must score."""
     checks = check_all(study)
-    blocks: list[Block] = [Paragraph(text) for text in (verdict(study, checks),) if text]
+    blocks: list[Block] = [Paragraph(text) for text in (told(study, checks),) if text]
     if checks:
         heads = ("Row", "Reading", "Questions", "Accuracy", "95% interval", "Must be", "Verdict")
         blocks.append(Grid("Brackets and controls", heads, tuple(map(_row, checks)), words=(1, 6)))
@@ -109,7 +70,7 @@ def trust_section(study: Study) -> Section:
 def _row(check: Check) -> tuple[str, ...]:
     return (
         check.subject.label,
-        label("reading", check.reading),
+        label("reading", check.place),
         f"{check.entry.n:,.0f}",
         points(check.entry.value),
         span(check.entry.low, check.entry.high),
