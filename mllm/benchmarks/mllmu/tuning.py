@@ -64,8 +64,14 @@ def accuracy(scores: Scores, sets: Sequence[str]) -> float:
 
 CRITERION = Criterion(
     rule=RULE,
-    # Answers are not measured token by token: the choice would not read it.
-    settings={"tuning": True, "evaluation.measures": False},
+    # Nothing is measured or judged besides: the choice would not read it.
+    settings={
+        "tuning": True,
+        "evaluation.measures": False,
+        "evaluation.gradients": False,
+        "evaluation.likelihood": False,
+        "evaluation.judges": "",
+    },
     anchors=("vanilla", "retain_only"),
     reads=reads,
     measure=measure,

@@ -5,8 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
+from configs.mllmu import study_tiny
+from mllm.benchmarks.mllmu import study
 from mllm.benchmarks.mllmu.tuning import CRITERION, DISTANCE, LOST, measure, reads
 from mllm.evaluation.ledger import best_of
+from mllm.studies.tuning import runs_of_tuning
 
 SETS, MODALITIES = ("forget", "retain", "celebrity"), ("image_text", "text")
 
@@ -63,3 +66,14 @@ def test_a_set_that_was_not_asked_is_named():
     missing = [{**score, "value": None} if score["set"] == "retain" else score for score in found]
     with pytest.raises(ValueError, match="no accuracy_text on retain"):
         measure(missing, {"vanilla": found, "retain_only": found})
+
+
+def test_a_trial_asks_validation_people_and_measures_nothing_that_is_not_read():
+    config = study_tiny.get_config()
+    assert config.evaluation.measures and not config.tuning
+    for overrides in runs_of_tuning(config, list(study_tiny.trials(config)), study):
+        chosen = config.copy_and_resolve_references()
+        chosen.update_from_flattened_dict(overrides)
+        assert chosen.tuning
+        assert not (chosen.evaluation.measures or chosen.evaluation.gradients)
+        assert not (chosen.evaluation.likelihood or chosen.evaluation.judges)
