@@ -109,6 +109,9 @@ def get_config() -> ConfigDict:
             efficiency=False,
         )
     )
+    # The most runs of a sweep that are trained as one program, where they train adapters of one
+    # shape over the same weights and rows (docs/architecture.md); 1: each by itself.
+    config.together = 1
     config.checkpoint_every = 200
     config.log_every = 10
     return config

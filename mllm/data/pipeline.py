@@ -146,11 +146,14 @@ class Pipeline:
         """Return the number of steps in that many epochs."""
         return sum(len(self.epoch(e)) for e in range(epochs))
 
-    def batch(self, rows: Rows, rng: np.random.Generator) -> dict:
+    def batch(self, rows: Rows, rng: np.random.Generator, shape: RowShape | None = None) -> dict:
         """Return the arrays of one batch: those of ``mllm.data.packing.collate``, the media of
         ``Pictures.lay_out`` and ``Sounds.lay_out``, and reference values f32[R, S].
+
+        Args:
+          shape: of a row, the smallest that holds the rows if None.
         """
-        batch = collate(rows, self.rows, self.shape.fitted(rows), self.roles)
+        batch = collate(rows, self.rows, shape or self.shape.fitted(rows), self.roles)
         if self.pictures is not None:
             found = self.pictures.lay_out(rows, self.rows, self.source, rng)
             batch["media"] = {"image": found}
@@ -179,11 +182,21 @@ class Pipeline:
         for first in range(0, len(rows), self.rows):
             yield self.batch(rows[first : first + self.rows], np.random.default_rng(0))
 
-    def batch_at(self, step: int) -> dict:
-        """Return the batch of a step, counted from 0, without end; from any thread."""
+    def batch_at(self, step: int, shape: RowShape | None = None) -> dict:
+        """Return the batch of a step, counted from 0, without end; from any thread.
+
+        Args:
+          shape: of a row, as of ``batch``.
+        """
+        return self.batch(self._rows_at(step), np.random.default_rng([self.seed, step, 1]), shape)
+
+    def shape_at(self, step: int) -> RowShape:
+        """Return the shape that the rows of a step's batch take."""
+        return self.shape.fitted(self._rows_at(step))
+
+    def _rows_at(self, step: int) -> Rows:
         number, plan = self._epoch_of(step)
-        rows = plan[step - self._starts[number]]
-        return self.batch(rows, np.random.default_rng([self.seed, step, 1]))
+        return plan[step - self._starts[number]]
 
     def _epoch_of(self, step: int) -> tuple[int, list[Rows]]:
         """Return (number, plan) of the epoch that a step falls in."""

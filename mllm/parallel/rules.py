@@ -110,6 +110,16 @@ def shardings(tree: Any, mesh: Mesh) -> Any:
     return jax.tree_util.tree_map_with_path(place, tree)
 
 
+def stacked_shardings(tree: Any, mesh: Mesh) -> Any:
+    """Return the NamedShardings of several trees of equal shapes whose leaves were stacked in
+    front: each lies as it would alone.
+    """
+    alone = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
+    return jax.tree.map(
+        lambda place: NamedSharding(mesh, P(None, *place.spec)), shardings(alone, mesh)
+    )
+
+
 def replicated_share(tree: Any, mesh: Mesh) -> float:
     """Return the share of a tree's bytes, in [0, 1], that lies whole on every device of a mesh."""
     whole = total = 0

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mllm.checkpoints.orbax import Checkpoints
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import make_on
-from mllm.training.loop import state_items
+from mllm.training.journal import state_items
 from mllm.training.objective import Objective
 from mllm.training.state import TrainState
 

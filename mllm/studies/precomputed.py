@@ -33,12 +33,19 @@ FREE = 2  # times what features take that a disk must have left
 
 
 def kept_logprobs(
-    folder: Path, reference: Loaded, pipeline: Pipeline, roles: Sequence[str], depends_on: str
+    folder: Path,
+    reference: Loaded,
+    pipeline: Pipeline,
+    roles: Sequence[str],
+    depends_on: str,
+    *,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return ``reference_logprobs``, kept in ``folder``, so that a resumed run makes no reference
     pass.
 
     Args:
+      known: the values, where another run with the same pipeline and reference has them.
       depends_on: digest of all that they follow from; values of another one, or that are not as
         they were written, are computed again.
     """
@@ -50,7 +57,7 @@ def kept_logprobs(
         if found is not None:
             return found
         tell(f"{path}: is damaged or of another run; its values are computed again")
-    found = reference_logprobs(reference, pipeline, roles)
+    found = reference_logprobs(reference, pipeline, roles) if known is None else known
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from mllm.paths import expand_paths
 from mllm.studies.evaluate import Evaluated, evaluate, measure_efficiency
 from mllm.studies.system import System
+from mllm.studies.together import ensure_together
 from mllm.studies.train import ensure
 
 Overrides = dict[str, Any]
@@ -67,7 +68,8 @@ def run_all(
     benchmark,
     progress: Callable[[str], None],
 ) -> list[Evaluated]:
-    """Train and evaluate runs in order; what is finished is skipped. Return their evaluations.
+    """Train and evaluate runs in order; what is finished is skipped, and alike runs are trained
+    together, at most ``config.together`` at once. Return their evaluations.
 
     Args:
       runs: dotted keys with their values; ``objective.name`` names the stage.
@@ -77,10 +79,13 @@ def run_all(
     evaluations, chosen_by_run = [], []
     evaluator = ThreadPoolExecutor(1)
     try:
-        for number, chosen in enumerate(configurations(config, runs), 1):
+        configs = list(configurations(config, runs))
+        folders = [study_folder(workdir, chosen) for chosen in configs]
+        for number, chosen in enumerate(configs):
             name = chosen.objective.name
-            progress(f"[{number}/{len(runs)}] {name} {runs[number - 1]}")
-            run = ensure(name, chosen, study_folder(workdir, chosen), system, benchmark)
+            progress(f"[{number + 1}/{len(runs)}] {name} {runs[number]}")
+            ensure_together(configs[number:], folders[number:], system, benchmark)
+            run = ensure(name, chosen, folders[number], system, benchmark)
             chosen_by_run.append((run, chosen))
             evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
             for evaluation in evaluations:

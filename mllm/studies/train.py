@@ -151,8 +151,7 @@ def train_stage(
         pass_on(run, replace(start, system_prompt=prompted), parent, begin)
         return
     mesh = device_mesh(run.config)
-    start = replace(start, variables=place(merge_lora(start.variables), mesh), lora=None)
-    start = with_vocabulary(start, schedule.vocabulary)
+    start = as_start(start, schedule, mesh)
     pipeline = make_pipeline(run.config, schedule, start, source, objective, seed)
     weights = divide(start, schedule.trainable, run.config, mesh)
     frozen = {**weights.frozen, **reference_weights(stage, start)}
@@ -193,6 +192,12 @@ def train_stage(
         done = edited(objective, before, done, steps=steps, folder=run.folder, meta=meta)
     trained = replace(described, variables=combine(frozen, done.trainable))
     finish(run, trained, done.trainable, parent, COMPILED.counts(since=compiled))
+
+
+def as_start(loaded: Loaded, schedule, mesh: Mesh) -> Loaded:
+    """Return a model as training starts from it: its adapter merged, its vocabulary as chosen."""
+    merged = replace(loaded, variables=place(merge_lora(loaded.variables), mesh), lora=None)
+    return with_vocabulary(merged, schedule.vocabulary)
 
 
 def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:
@@ -237,13 +242,8 @@ def add_precomputed(
     """
     if isinstance(pipeline, Singles):
         return
-    objective = stage.objective
-    if objective.reference is not None:
-        model = start if objective.reference == PARENT else reference[0]
-        # The identity holds data, weights and processors of all that a run starts from.
-        depends_on = run.record()["identity"]
-        roles = [role for role in (objective.primary, objective.twin) if role]
-        pipeline.reference = kept_logprobs(run.folder, model, pipeline, roles, depends_on)
+    if stage.objective.reference is not None:
+        pipeline.reference = reference_of(run, stage, start, reference, pipeline)
     instructed = start.processor.config.instructed
     if weights.encoders_stay if instructed else weights.media_stay:
         made = made_of_pictures(start, pipeline, run.folder.parent / FOLDER)
@@ -251,6 +251,27 @@ def add_precomputed(
             pipeline.pictures.made, pipeline.pictures.made_as = made, made_as(start.model)
     if weights.ears_stay and not instructed:
         pipeline.sounds = with_made(start, pipeline, tokens=weights.media_stay)
+
+
+def reference_of(
+    run: Run,
+    stage: Stage,
+    start: Loaded,
+    reference: list[Loaded],
+    pipeline: Pipeline,
+    known: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the log-probabilities of the reference, kept in the run's folder.
+
+    Args:
+      known: the values, where a run trained with this one has them.
+    """
+    objective = stage.objective
+    model = start if objective.reference == PARENT else reference[0]
+    # The identity holds data, weights and processors of all that a run starts from.
+    depends_on = run.record()["identity"]
+    roles = [role for role in (objective.primary, objective.twin) if role]
+    return kept_logprobs(run.folder, model, pipeline, roles, depends_on, known=known)
 
 
 def make_optimizer(schedule) -> optax.GradientTransformation:
@@ -361,12 +382,18 @@ def _dropping(config, rate: float):
     return replace(config, **changed)
 
 
-def finish(run: Run, trained: Loaded, trainable: dict, parent: Path | None, compiled: dict) -> None:
-    """Write the record of a trained run."""
+def finish(
+    run: Run, trained: Loaded, trainable: dict, parent: Path | None, compiled: dict, **shared: int
+) -> None:
+    """Write the record of a trained run.
+
+    Args:
+      shared: what its cost says besides, of a run that was trained with others.
+    """
     count = sum(leaf.size for leaf in jax.tree.leaves(trainable))
     run.write(
         "finished",
         checkpoint_digest=weights_digest(trained.variables),
         parent=None if parent is None else f"../{parent.name}",
-        cost={**run.cost(trained, count), "compile": compiled},
+        cost={**run.cost(trained, count), "compile": compiled, **shared},
     )

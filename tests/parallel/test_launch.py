@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mllm.parallel import launch, slurm
-from mllm.training.loop import checksum
+from mllm.training.lines import checksum
 
 
 @pytest.fixture
