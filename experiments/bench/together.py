@@ -1,6 +1,6 @@
 """Train the runs of a sweep one by one and as one program, and print how long each took.
 
-    python -m experiments.bench.together --config configs/bench/together.py --workdir runs/together
+    python -m experiments.bench.together --config FILE --workdir runs/alike
 
 Nothing is evaluated, and what the runs start from is not counted. A run that is there is not made
 again, so each measurement takes a new --workdir.
