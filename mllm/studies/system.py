@@ -15,7 +15,10 @@ class System(Protocol):
     A system whose data has a published layout also has ``export_published(benchmark, folder,
     progress)``, which writes it and returns the folder. One with ``workload(config, benchmark,
     family)`` can be measured by ``experiments.bench``. One with a ``CRITERION``
-    (``mllm.studies.trials``) may have configuration files with ``trials(config)``.
+    (``mllm.studies.trials``) may have configuration files with ``trials(config)``. The runs of one
+    with ``stress(config, benchmark, group, steps, learning_rate)``, which returns a
+    ``studies.stress.Stress``, can be attacked by ``experiments.stress``; ``group`` is the value of
+    its layout's group.
     """
 
     AXES: tuple[str, ...]

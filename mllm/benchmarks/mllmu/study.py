@@ -30,6 +30,7 @@ from mllm.benchmarks.mllmu.sets import (
     taught,
     unseen_people,
 )
+from mllm.benchmarks.mllmu.stress import attacks_on
 from mllm.benchmarks.mllmu.strict import StrictProtocol, strict_items
 from mllm.benchmarks.mllmu.tuning import CRITERION
 from mllm.benchmarks.mllmu.workload import workload
@@ -42,6 +43,7 @@ from mllm.evaluation.request import Answered, Questions
 from mllm.evaluation.review import Review
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
+from mllm.studies.stress import Stress
 from mllm.unlearning import Objective, get_objective
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "questions",
     "score",
     "stages",
+    "stress",
     "summary",
     "workload",
 ]
@@ -271,6 +274,17 @@ def _reviews(config, sets) -> tuple[Review, ...]:
 def score(records: list[dict], config) -> list[dict]:
     """Return the scores of all sets, tasks and modalities."""
     return score_replies(records, protocol=config.evaluation.protocol)
+
+
+def stress(config, benchmark: Benchmark, forget: int, **budget) -> Stress:
+    """Return the attacks on a run that is asked about a split to forget, in percent.
+
+    Args:
+      budget: of every relearning, ``steps`` and ``learning_rate``.
+    """
+    asked = config.copy_and_resolve_references()
+    asked.benchmark.forget = forget
+    return attacks_on(asked, benchmark, **budget)
 
 
 def _strict(config, benchmark, sets, family) -> Questions:

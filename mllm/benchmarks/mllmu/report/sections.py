@@ -12,6 +12,7 @@ from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.measures import measure_blocks
 from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.states import state_blocks
+from mllm.benchmarks.mllmu.report.stress import stress_blocks
 from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_figure, tradeoff_points
 from mllm.benchmarks.mllmu.report.trajectories import trajectory_drawing
 from mllm.reporting.charts import Curve
@@ -57,6 +58,7 @@ _PARTS = (
     ("attributes", "What is still known, by attribute", attribute_blocks),
     ("measures", "Measures of answers", measure_blocks),
     ("judges", "Judged replies", judge_blocks),
+    ("stress", "Under attack", stress_blocks),
     ("states", "States of the replies", state_blocks),
     ("cost", "Cost", cost_blocks),
 )
