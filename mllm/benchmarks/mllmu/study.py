@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from mllm.benchmarks.mllmu import benchmark as dataset
+from mllm.benchmarks.mllmu.allowed import allowed
 from mllm.benchmarks.mllmu.anchors import Anchors, ask_about_pictures
 from mllm.benchmarks.mllmu.answerable import notes
 from mllm.benchmarks.mllmu.ask import paper_questions, strict_questions
@@ -91,7 +92,9 @@ def _chosen(config) -> dict[str, Any]:
 
 
 def summary(benchmark: Benchmark) -> list[str]:
-    """Return a line about each split, and what is odd about the rows of an imported one."""
+    """Return a line about each split, which measures the rows allow, and what is odd about those of
+    an imported one.
+    """
     lines, skipped, untaught = [], [], []
     for split in benchmark.splits:
         profiles = benchmark.profiles(split)
@@ -108,6 +111,7 @@ def summary(benchmark: Benchmark) -> list[str]:
     if untaught:
         more = f" and {len(untaught) - 8} more" if len(untaught) > 8 else ""
         lines.append(f"no training pairs that can be read: {', '.join(untaught[:8])}{more}")
+    lines += allowed(benchmark.profiles("full"), benchmark.splits)
     return [*lines, *notes(StrictProtocol.name, skipped)]
 
 
