@@ -129,8 +129,8 @@ def utility(rows: Sequence[Row], rouge: Sequence[Row]) -> np.ndarray | None:
 
 
 def fluency(records: Sequence[Row], likelihoods: Sequence[Row], name: str) -> Measures:
-    """Return how varied the free sentences about a set are, how often they loop, and how likely
-    base finds them, per token (the geometric mean over sentences).
+    """Return how varied the free sentences about a set are, how often they loop, and their mean
+    negative log-probability per token under base, in nats.
 
     ``distinct`` is of the replies as they are: it falls with repeated people by itself.
 
@@ -140,12 +140,12 @@ def fluency(records: Sequence[Row], likelihoods: Sequence[Row], name: str) -> Me
     """
     asked = [row for row in records if row["set"] == name and row["task"] == "generation"]
     likely = _of(likelihoods, name)
-    nats = _mean(likely, People(likely), "value")
+    gained = _mean(likely, People(likely), "value")
     distinct = distinct_n([row["reply"] for row in asked], 2)
     return {
         "distinct": None if distinct is None else np.array([distinct]),
         "repetition": _mean(asked, People(asked), "reply", repetition),
-        "likelihood": None if nats is None else np.exp(nats),
+        "base_loss": None if gained is None else -gained,
     }
 
 

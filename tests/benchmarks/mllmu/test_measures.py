@@ -336,8 +336,8 @@ def test_sentences_are_read_by_base_once_each():
     ]  # fmt: skip
     assert found["errors"] == 1
     shown = firsts(measured.fluency(records, found["replies"], "forget"))
-    assert shown["likelihood"] == pytest.approx(np.exp(-7 / 3))
-    assert measured.fluency(records, [], "forget")["likelihood"] is None
+    assert shown["base_loss"] == pytest.approx(7 / 3)
+    assert measured.fluency(records, [], "forget")["base_loss"] is None
     review = likelihood.base_likelihood()
     assert review.asks == ("base",)
 
@@ -355,6 +355,7 @@ def test_the_report_shows_measures_where_they_are(tmp_path, sweep, small_profile
             kept[run.method, run.seed] = rows = make_rows(number, run.method == "npo")
             found = {"questions": rows, "errors": 0}
             write_inspection(run.records_path.parent, measures({}), found, run.manifest)
+    comparison = collect(tmp_path, REPORT.layout).comparisons[0]
     grids = {block.title: block for block in measure_blocks(comparison) if block.kind == "grid"}
     assert list(grids) == list(TABLES)
     first = grids["Distance to retain-only"]

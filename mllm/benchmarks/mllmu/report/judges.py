@@ -120,7 +120,7 @@ def _share(rows: Sequence[Mapping[str, Any]], judge: str, name: str, aspect: str
         return "–"
     values, people = zip(*said, strict=True)
     low, high = mean_interval(values, people)
-    interval = f" ({span(low, high)})" if low is not None else ""
+    interval = f" ({span(low, high)})" if low is not None and low < high else ""
     return f"{points(float(np.mean(values)))}{interval}"
 
 

@@ -1,6 +1,7 @@
 """The measures of answers token by token, and how far each model is from retain-only."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from mllm.benchmarks.mllmu.measures import NAME
 from mllm.benchmarks.mllmu.metrics import rouge_l
 from mllm.evaluation.inspection import read_inspection
 from mllm.evaluation.review import read_review
-from mllm.evaluation.statistics import statistic_interval
+from mllm.evaluation.statistics import centred_interval, statistic_interval
 from mllm.files import read_jsonl
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
@@ -30,11 +31,13 @@ TABLES = {
     "What is still known of the forget set": {
         "probability": "Probability",
         "among": "Among answers",
-        "rephrased": "Rephrased",
         "truth_ratio": "Truth ratio",
-        "truth_ratio_paraphrase": "of paraphrases",
         "exact_memorisation": "Memorised",
         "extraction_strength": "Extracted",
+    },
+    "What is still known in other words": {
+        "rephrased": "Probability, questions rephrased",
+        "truth_ratio_paraphrase": "Truth ratio, answers rephrased",
     },
     "Membership AUC, forget set against strangers": {
         "loss": "Loss",
@@ -51,11 +54,13 @@ TABLES = {
         "distinct_retain": "Distinct-2, retain",
         "repetition_forget": "Repetition, forget",
         "repetition_retain": "Repetition, retain",
-        "likelihood_forget": "Likelihood, forget",
-        "likelihood_retain": "Likelihood, retain",
+        "base_loss_forget": "Base loss, forget",
+        "base_loss_retain": "Base loss, retain",
     },
 }
-PLAIN = ("log10_p", "privacy_leak")  # not fractions of 1
+# Not fractions of 1.
+PLAIN = ("log10_p", "privacy_leak", "base_loss_forget", "base_loss_retain")
+CENTRED = ("statistic", "divergence")  # higher in draws, which repeat people, than in the data
 NOTES = {
     "Distance to retain-only": (
         "Distance: mean absolute difference of the probability of the right answer from that of "
@@ -66,11 +71,14 @@ NOTES = {
     ),
     "What is still known of the forget set": (
         "Times 100. Probability: per token of the right answer, geometric mean; among answers: "
-        "its share among right and wrong answers; rephrased: of text-only questions in the words "
-        "of the test set. Truth ratio: 100 where right and wrong answers cannot be told apart; of "
-        "paraphrases: that of sentences in words that were never an answer. Memorised: tokens that "
-        "are the likeliest next one; extracted: the share of an answer that follows from the rest "
-        "of it."
+        "its share among right and wrong answers. Truth ratio: 100 where right and wrong answers "
+        "cannot be told apart. Memorised: tokens that are the likeliest next one; extracted: the "
+        "share of an answer that follows from the rest of it."
+    ),
+    "What is still known in other words": (
+        "Times 100. Probability of the right answer to the text-only questions of the test set, "
+        "which ask the same as those of the forget set. Truth ratio of the sentences that answer "
+        "the forget set, right and wrong ones in words that no training answer has."
     ),
     "Membership AUC, forget set against strangers": (
         "Times 100: 50 if answers about people to forget look like those about people whom no "
@@ -82,8 +90,9 @@ NOTES = {
     "Utility and fluency": (
         "Times 100. Utility: harmonic mean over retain and celebrity of probability, ROUGE-L and "
         "truth ratio; 0 if one of them is 0. Distinct-2: different pairs of words among all in "
-        "the replies; repetition: pairs that occurred before in the same reply. Likelihood: of a "
-        "sentence under base, per token; compare with retain-only."
+        "the replies; repetition: pairs that occurred before in the same reply. Base loss: "
+        "negative log-probability per token of the sentences under base, in nats, not times 100; "
+        "compare with retain-only."
     ),
 }
 _INTERVALS = (
@@ -134,6 +143,7 @@ def measures_by_run(
     }
 
 
+@lru_cache(maxsize=2)  # tables and agreement of one page read it
 def _drawn(comparison: Comparison) -> dict[Key, list[tuple[Run, measured.Measures]]]:
     """Return all measures of each run that was measured, beside retain-only of the same seed."""
     found = {
@@ -189,7 +199,8 @@ def _said(name: str, draws: np.ndarray | None) -> str:
     """Return a measure and its interval, if it has one."""
     if draws is None:
         return points(None)
-    value, (low, high) = statistic_interval(draws)
+    interval = partial(centred_interval, limits=(0, 1)) if name in CENTRED else statistic_interval
+    value, (low, high) = interval(draws)
     if low is None or _number(name, low) == _number(name, high):
         return _number(name, value)
     return f"{_number(name, value)} ({_number(name, low)} to {_number(name, high)})"
