@@ -9,7 +9,7 @@ from chat_server import completion, serving, text_of
 from sklearn.metrics import cohen_kappa_score
 
 from mllm.evaluation.judging import embedding, judges
-from mllm.evaluation.judging.agreement import agreement, fleiss_kappa, weighted_kappa
+from mllm.evaluation.judging.agreement import agreement, cohen_kappas, fleiss_kappa
 from mllm.evaluation.judging.asked import WORDING, read_verdict
 from mllm.evaluation.judging.case import ERROR, NO, NONE, UNREAD, YES, Case
 from mllm.evaluation.judging.embedding import EmbeddingJudge
@@ -207,7 +207,10 @@ def test_kappa_of_two_judges():
     first = generator.random(60) < 0.4
     second = np.where(generator.random(60) < 0.25, ~first, first)
     weights = generator.integers(0, 4, (5, 60)).astype(float)
-    found = weighted_kappa(first, second, weights)
+    tables = np.zeros((5, 2, 2))
+    for number, (one, other) in enumerate(zip(first, second, strict=True)):
+        tables[:, int(one), int(other)] += weights[:, number]
+    found = cohen_kappas(tables)
     truth = [cohen_kappa_score(first, second, sample_weight=one) for one in weights]
     np.testing.assert_allclose(found, truth)
     texts = [np.where(one, YES, NO).tolist() for one in (first, second)]
@@ -217,6 +220,8 @@ def test_kappa_of_two_judges():
     assert whole.agreed == pytest.approx(np.mean(first[2:] == second[2:]))
     assert whole.kappa == pytest.approx(cohen_kappa_score(first[2:], second[2:]))
     assert whole.ci95[0] < whole.kappa < whole.ci95[1]
+    same = agreement({"a": [YES] * 4, "b": [YES] * 4}, "abcd")
+    assert same.agreed == 1 and np.isnan(same.kappa) and same.ci95 == [None, None]
 
 
 def test_kappa_of_many_judges():

@@ -1,6 +1,6 @@
 """How far judges agree beyond chance.
 
-N cases, R weightings. Cases are those of which every compared judge says yes or no.
+N cases, R draws. Cases are those of which every compared judge says yes or no.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -48,25 +48,31 @@ def agreement(verdicts: Mapping[str, Sequence[str]], clusters: Sequence[Hashable
     agreed = float(np.mean(said.all(1) | ~said.any(1)))
     if len(verdicts) > 2:
         return Agreement(len(both), agreed, fleiss_kappa(said), [None, None])
-    weights = resampled_weights([clusters[place] for place in both])
-    kappa, interval = statistic_interval(weighted_kappa(said[:, 0], said[:, 1], weights))
+    kappa, interval = statistic_interval(cohen_kappas(_drawn(said, [clusters[p] for p in both])))
     return Agreement(len(both), agreed, kappa, interval)
 
 
-def weighted_kappa(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Cohen's kappa of two judges for each weighting of the cases, float64[R] (Cohen 1960).
-
-    NaN where chance alone agrees fully.
-
-    Args:
-      first, second: bool[N]. weights: float[R, N].
+def _drawn(said: np.ndarray, clusters: Sequence[Hashable]) -> np.ndarray:
+    """Return float64[1 + R, 2, 2], how often the verdicts bool[N, 2] of two judges fall together,
+    in the cases as they are and then with clusters drawn again.
     """
-    total = weights.sum(1)
-    agreed = weights @ (first == second) / total
-    yes = weights @ first / total, weights @ second / total
-    chance = yes[0] * yes[1] + (1 - yes[0]) * (1 - yes[1])
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+    counts = np.zeros((len(numbers), 2, 2))
+    places = [numbers[name] for name in clusters]
+    np.add.at(counts, (places, said[:, 0].astype(int), said[:, 1].astype(int)), 1)
+    return np.tensordot(resampled_weights(range(len(numbers))), counts, axes=1)
+
+
+def cohen_kappas(counts: np.ndarray) -> np.ndarray:
+    """Return Cohen's kappa float64[...] of tables float[..., 2, 2] that count how often verdicts
+    of two judges fall together (Cohen 1960); NaN where chance alone agrees fully.
+    """
+    total = counts.sum((-2, -1))
+    agreed = (counts[..., 0, 0] + counts[..., 1, 1]) / total
+    first, second = counts.sum(-1), counts.sum(-2)
+    chance = (first * second).sum(-1) / total**2
     below = 1 - chance
-    return np.divide(agreed - chance, below, out=np.full(len(total), np.nan), where=below > 1e-12)
+    return np.divide(agreed - chance, below, out=np.full(total.shape, np.nan), where=below > 1e-12)
 
 
 def fleiss_kappa(said: np.ndarray) -> float:
