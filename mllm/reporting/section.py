@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mllm.reporting.figures import Theme
 from mllm.reporting.tables import Table
+from mllm.reporting.words import Piece
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,7 +130,8 @@ class Drawing:
 class Answer:
     """What one row of the tables answered; `right` is None where no rule decides it.
 
-    `picture` is the data URI of an answer that is a picture.
+    `picture` is the data URI of an answer that is a picture. `changes` are the words by which the
+    text differs from that of the row it is compared with (``words.word_changes``).
     """
 
     label: str
@@ -137,6 +139,7 @@ class Answer:
     state: str = "valid"
     right: bool | None = None
     picture: str = ""
+    changes: tuple[Piece, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,7 +73,12 @@ def every_block(word):
         table = headline_tables(sweep.comparisons[0])[0]
         sample = Sample(
             "s", word, word, word,
-            (Answer(word, word, "valid", True), Answer(word, "", "refusal", False)), (pixel,),
+            (
+                Answer(word, word, "valid", True),
+                Answer(word, "", "refusal", False),
+                Answer(word, "a", changes=(("same", word), ("gone", word), ("new", word))),
+            ),
+            (pixel,),
             bars=(Bars(word, ((word, 0.25), ("b", 0.75)), marked=(1,)),),
         )  # fmt: skip
         return [
@@ -122,6 +127,7 @@ def test_every_block_is_on_the_page(pages):
     page = Page(text)
     assert {"table", "figure", "article", "dl", "pre", "details", "picture"} <= set(page.tags)
     assert page.tags.count("picture") == 3 and text.count("<dt>word</dt>") == 1
+    assert "word <del>word</del> <ins>word</ins>" in text
     assert "✓ right" in text and "✗ wrong" in text and "(empty)" in text
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert len(page.ids) == len(set(page.ids))

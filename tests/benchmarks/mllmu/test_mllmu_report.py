@@ -204,3 +204,22 @@ def test_the_gallery_marks_answers_as_the_protocol_scores_them(tmp_path, write, 
                 assert (answer.right, answer.text) == (right, shown)
                 marks.append(right)
         assert len(marks) > 3
+
+
+def test_the_gallery_compares_written_replies_with_those_of_vanilla(reported):
+    (comparison,) = collect(reported[0], REPORT.layout).comparisons
+    compared = 0
+    for card in gallery(comparison, {}):
+        for sample in card.samples:
+            vanilla = next(one for one in sample.answers if one.label == "Vanilla")
+            assert vanilla.changes == ()
+            for answer in sample.answers:
+                old = [text for kind, text in answer.changes if kind != "new"]
+                new = [text for kind, text in answer.changes if kind != "gone"]
+                assert not answer.changes or " ".join(old) == vanilla.text
+                assert not answer.changes or " ".join(new) == answer.text
+                compared += bool(answer.changes)
+            if sample.title.startswith("Multiple choice"):
+                assert not any(answer.changes for answer in sample.answers)
+    assert compared > 5
+    assert "<ins>" in reported[1]["html"].read_text()

@@ -1,6 +1,7 @@
 """A few people of the benchmark with their questions and what each checkpoint answered."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mllm.benchmarks.mllmu.metrics import HEADLINE, HEADLINES, METRICS, chosen_by_text
@@ -11,6 +12,7 @@ from mllm.reporting.pictures import thumbnail
 from mllm.reporting.runs import Run
 from mllm.reporting.section import Answer, Card, Sample
 from mllm.reporting.text import clean_text, slug
+from mllm.reporting.words import word_changes
 
 PEOPLE = {"forget": 3, "retain": 2}
 # One question of each kind for each person: (task, modality).
@@ -19,6 +21,7 @@ QUESTIONS = (
     ("cloze", "text"),
     ("generation", "image_text"),
 )
+_WRITTEN = ("cloze", "generation")  # replies that are compared with vanilla's word by word
 _TEXT_LIMIT = 320
 _LOOP_LIMIT = 80  # a reply that repeats itself is recognised by its beginning
 
@@ -95,13 +98,19 @@ def _sample(comparison: Comparison, rows, kind: tuple[str, ...], turn: int) -> S
     place = ordered[turn % len(ordered)]
     task, modality = kind[2:]
     answers, first = [], None
+    vanilla = comparison.key("vanilla")
+    start = rows.get(vanilla, {}).get(place) if task in _WRITTEN else None
+    before = "" if start is None else _answer("", start, comparison.protocol).text
     for key, found in rows.items():
         row, label = found.get(place), comparison.label(key)
         if row is None:
             answers.append(Answer(label, "", "no reply"))
             continue
         first = first or row
-        answers.append(_answer(label, row, comparison.protocol))
+        answer = _answer(label, row, comparison.protocol)
+        if key != vanilla and answer.state != "invalid":
+            answer = replace(answer, changes=word_changes(before, answer.text))
+        answers.append(answer)
     return Sample(
         id=slug("sample", comparison.group, *place),
         title=f"{TASKS.label(task)}, {MODALITIES.label(modality)}",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mllm.benchmarks.mllmu.report.agreement import agreement_blocks
 from mllm.benchmarks.mllmu.report.attributes import attribute_blocks
 from mllm.benchmarks.mllmu.report.changes import change_figure, has_changes
 from mllm.benchmarks.mllmu.report.cost import cost_blocks
@@ -15,6 +16,7 @@ from mllm.benchmarks.mllmu.report.states import state_blocks
 from mllm.benchmarks.mllmu.report.stress import stress_blocks
 from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_figure, tradeoff_points
 from mllm.benchmarks.mllmu.report.trajectories import trajectory_drawing
+from mllm.benchmarks.mllmu.report.truth import truth_blocks
 from mllm.reporting.charts import Curve
 from mllm.reporting.collect import Sweep
 from mllm.reporting.comparison import Comparison
@@ -47,7 +49,8 @@ _CHANGES = (
 _GALLERY = (
     "The people are evenly spaced over the sorted IDs, chosen without regard to the answers; "
     "replies are those of each method’s first seed. {} Free generation is not marked as right or "
-    "wrong."
+    "wrong. In blanks and sentences, words of vanilla’s reply that are gone are struck out and new "
+    "ones underlined, where the two have a word in common."
 )
 _CHOICES = {
     "paper": "Multiple choice shows the reply, and a blank is right if the answer occurs in it."
@@ -57,6 +60,8 @@ _CHOSEN = "Multiple choice shows the option with the highest log-probability per
 _PARTS = (
     ("attributes", "What is still known, by attribute", attribute_blocks),
     ("measures", "Measures of answers", measure_blocks),
+    ("truth", "Truth ratios", truth_blocks),
+    ("agreement", "Agreement of measures", agreement_blocks),
     ("judges", "Judged replies", judge_blocks),
     ("stress", "Under attack", stress_blocks),
     ("states", "States of the replies", state_blocks),
