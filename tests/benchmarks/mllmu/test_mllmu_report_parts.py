@@ -7,6 +7,7 @@ import pytest
 
 from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.attributes import attribute_blocks
+from mllm.benchmarks.mllmu.report.carry import carry_blocks
 from mllm.benchmarks.mllmu.report.cost import cost_blocks
 from mllm.benchmarks.mllmu.report.states import KINDS, state_blocks
 from mllm.reporting import collect
@@ -118,3 +119,40 @@ def test_hostile_attributes_are_clean(tmp_path, write):
     heads = attribute_blocks(comparison)[0].heads
     assert any("script" in head for head in heads)
     assert not any("\x1b" in head or len(head) > 32 for head in heads)
+
+
+def test_carrying_over_is_a_difference_on_the_other_kind(tmp_path, write, small_profiles):
+    """GA's replies stand for a method that forgot both kinds, prompting's for one that did not."""
+
+    def config(method, kind):
+        section = {"name": "mllmu", "config": "small", "forget": 15, "modality": kind}
+        return {"benchmark": section, "objective": {"name": method}}
+
+    for method in ("vanilla", "retain_only"):
+        write(tmp_path, method, profiles=small_profiles, config=config(method, "both"))
+    for method in ("ga", "prompting"):
+        for kind in ("both", "text"):
+            write(
+                tmp_path, method, profiles=small_profiles, config=config(method, kind),
+                name=f"{method}-{kind}",
+            )  # fmt: skip
+    (comparison,) = collect(tmp_path, REPORT.layout).comparisons
+    grid, note = carry_blocks(comparison)
+    rows = {row[:3]: row[3:] for row in grid.rows}
+    assert len(rows) == 8 and "Holm" in note.text
+    assert rows["GA", "text only", "image + text"][-1] == "carries over"
+    assert rows["GA", "text only", "text only"][-1] == "forgets"
+    assert rows["GA", "both", "image + text"][-1] == "forgets"
+    assert rows["Prompting", "text only", "image + text"][-1] == "does not carry over"
+    for method, key in (("GA", "ga"), ("Prompting", "prompting")):
+        cell = ("forget", "classification", "text", "accuracy_text")
+        ours, theirs = (
+            comparison.entry(row, cell).value for row in ((key, "modality=text"), ("vanilla", ""))
+        )
+        shown = rows[method, "text only", "text only"]
+        assert shown[0] == f"{100 * ours:.1f}"
+        assert float(shown[1].replace("−", "-")) == pytest.approx(100 * (ours - theirs), abs=0.06)
+
+
+def test_one_kind_of_training_needs_no_table(comparison):
+    assert carry_blocks(comparison) == ()

@@ -55,6 +55,11 @@ METHODS = {
     "scrub": "SCRUB",
     "idk": "IDK",
     "dpo": "DPO",
+    "pdu": "PDU",
+    "task_vector": "Task vector",
+    "mmunlearner": "MMUnlearner",
+    "manu": "MANU",
+    "pava": "PAVA",
 }
 # Colours of Okabe and Ito (2008), distinguishable with any colour vision.
 STYLES = {
@@ -78,6 +83,11 @@ STYLES = {
     "rmu": Style("#E69F00", "D"),
     "scrub": Style("#E69F00", "v"),
     "idk": Style("#CC79A7", "s"),
+    "pdu": Style("#E69F00", "^"),
+    "task_vector": Style("#D55E00", "D"),
+    "mmunlearner": Style("#CC79A7", "o"),
+    "manu": Style("#CC79A7", "^"),
+    "pava": Style("#0072B2", "o"),
 }
 CHANCE = 0.25  # four options
 

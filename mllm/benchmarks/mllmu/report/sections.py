@@ -4,6 +4,7 @@ from typing import Any
 
 from mllm.benchmarks.mllmu.report.agreement import agreement_blocks
 from mllm.benchmarks.mllmu.report.attributes import attribute_blocks
+from mllm.benchmarks.mllmu.report.carry import carry_blocks
 from mllm.benchmarks.mllmu.report.changes import change_figure, has_changes
 from mllm.benchmarks.mllmu.report.cost import cost_blocks
 from mllm.benchmarks.mllmu.report.finding import headline_reason
@@ -59,6 +60,7 @@ _CHOSEN = "Multiple choice shows the option with the highest log-probability per
 # Sections that show where their data are: name, title, comparison -> blocks.
 _PARTS = (
     ("attributes", "What is still known, by attribute", attribute_blocks),
+    ("carry", "From one kind of question to the other", carry_blocks),
     ("measures", "Measures of answers", measure_blocks),
     ("truth", "Truth ratios", truth_blocks),
     ("agreement", "Agreement of measures", agreement_blocks),
