@@ -116,7 +116,7 @@ def test_the_table_says_place_seeds_and_verdicts(comparison):
     assert rows["GA"]["Beside vanilla"] == "forgets"
     places = [row["Place"] for row in rows.values()]
     assert places[2] == "1" and places[-1] == "–"
-    by_seed = rows["GA"]["Forget, by seed"].split(", ")
+    by_seed = rows["GA"]["By seed"].split(", ")
     mean = np.mean([float(one) for one in by_seed])
     assert len(by_seed) == 2 and mean == pytest.approx(float(rows["GA"]["On forget"]), abs=0.1)
 

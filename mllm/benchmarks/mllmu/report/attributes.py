@@ -21,9 +21,9 @@ _PLACE = ("profile", "index", "question")  # as in scores.Place
 REFERENCES = {"forget": "retain_only", "retain": "vanilla"}
 _NOTE = (
     "Share of right answers to multiple choice and blanks by attribute, in points above (blue) or "
-    "below (orange) {}. Far is the attribute that is farthest from 0: a small mean may hide one "
-    "that stayed or was lost. Means over seeds; each attribute stands on the number of questions "
-    "in its head, so single cells are uncertain."
+    "below (orange) {}. Farthest: the attribute that is farthest from 0, since a small mean may "
+    "hide one that stayed or was lost. Means over seeds; each attribute stands on the number of "
+    "questions in its head, so single cells are uncertain."
 )
 
 
@@ -105,4 +105,4 @@ def _table(
     heads = [f"{clean_text(one, 24)} ({len(base[one])})" for one in attributes]
     title = f"{SETS.label(name)} set, {MODALITIES.label(modality)}: points from "
     title += comparison.label(reference).lower()
-    return Heat(title, ("Method", "Mean", "Far", *heads), tuple(rows))
+    return Heat(title, ("Method", "Mean", "Farthest", *heads), tuple(rows))

@@ -1,7 +1,6 @@
 """The headline of the report: methods by their distance to the model that never learned."""
 
 from mllm.benchmarks.mllmu.report.standing import (
-    UTILITY_SETS,
     Distance,
     Standing,
     mean_score,
@@ -18,10 +17,10 @@ from mllm.reporting.section import Block, Grid, Paragraph
 from mllm.reporting.standard import seed_rule
 
 _HEADS = (
-    "Method", "Sum", "95%", "Place", "From retain-only", "95%", "Utility lost", "95%",
-    "On forget", "On kept", "Forget, by seed", "Beside vanilla", "Beside retain-only",
+    "Method", "Place", "Sum", "95%", "Beside retain-only", "Beside vanilla", "From retain-only",
+    "95%", "Utility lost", "95%", "On forget", "By seed",
 )  # fmt: skip
-_WORDS = (3, 10, 11, 12)
+_WORDS = (1, 4, 5, 11)
 _RULE = (
     "Multiple choice by option text, averaged over both modalities, in points. From retain-only: "
     "how far the accuracy on the forget set is from that of retain-only{}, above or below. Utility "
@@ -29,7 +28,8 @@ _RULE = (
     "Methods stand by the sum of the two, those that do not forget last. Place: the method with "
     "the least sum is first; “tied” if its lead is not distinguishable from 0, by the p-values of "
     "the bootstrap, corrected by Holm’s method. Beside retain-only, “beyond” means that the method "
-    "knows distinguishably less about the people than a model that never saw them. "
+    "knows distinguishably less about the people than a model that never saw them. The last column "
+    "is the accuracy on the forget set in each seed. "
 )
 _WITHOUT = " (chance, as there is no retain-only run)"
 
@@ -56,23 +56,22 @@ def ranking_blocks(comparison: Comparison) -> tuple[Block, ...]:
 
 
 def _anchor(comparison: Comparison, key: Key) -> tuple[str, ...]:
-    dashes = ("–",) * 7
-    scores = (points(mean_score(comparison, key, sets)) for sets in (("forget",), UTILITY_SETS))
-    return (comparison.label(key), *dashes, *scores, _seeds(comparison, key), "–", "–")
+    dashes = ("–",) * 9
+    forget = points(mean_score(comparison, key, ("forget",)))
+    return (comparison.label(key), *dashes, forget, _seeds(comparison, key))
 
 
 def _row(comparison: Comparison, key: Key, one: Standing, place: str) -> tuple[str, ...]:
     return (
         comparison.label(key),
-        *_distance(one.total),
         place,
+        *_distance(one.total),
+        _beside(one),
+        "forgets" if one.forgot else "not told apart",
         *_distance(one.away),
         *_distance(one.lost),
         points(one.forget),
-        points(one.useful),
         _seeds(comparison, key),
-        "forgets" if one.forgot else "not told apart",
-        _beside(one),
     )
 
 
@@ -83,7 +82,7 @@ def _place(rank: int, key: Key, one: Standing, tied: list[Key]) -> str:
 
 
 def _distance(distance: Distance) -> tuple[str, str]:
-    return points(distance.value), span(*distance.interval)
+    return points(distance.value), span(*distance.interval).replace(" to ", "–")
 
 
 def _seeds(comparison: Comparison, key: Key) -> str:

@@ -43,4 +43,4 @@ def trajectory_drawing(comparison: Comparison, ending: str) -> Drawing | None:
         return paths_figure(paths, *labels, theme)
 
     panel = Panel(draw, "Loss on what is kept against loss on what is forgotten, while training")
-    return Drawing((panel,), _CAPTION, saved={f"trajectories{ending}": draw})
+    return Drawing((panel,), _CAPTION, 1, {f"trajectories{ending}": draw})

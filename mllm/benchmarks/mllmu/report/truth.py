@@ -38,7 +38,7 @@ def truth_blocks(comparison: Comparison) -> tuple[Block, ...]:
 
     panel = Panel(draw, "Distribution of truth ratios on the forget set by method")
     caption = _CAPTION.format("" if band is None else _BAND)
-    return (Drawing((panel,), caption, saved={f"truth_ratios{ending}": draw}),)
+    return (Drawing((panel,), caption, 1, {f"truth_ratios{ending}": draw}),)
 
 
 def logarithms(comparison: Comparison, key: Key) -> tuple[float, ...]:
