@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from mllm.reporting.collect import Sweep, benchmark_name, collect
 from mllm.reporting.comparable import PLACE_KEYS, flatten, unlike
 from mllm.reporting.comparison import Comparison, Entry
-from mllm.reporting.families import Apart, family_of_pairs
+from mllm.reporting.families import Apart, family_of
 from mllm.reporting.layout import Cell, Key, Layout
 from mllm.reporting.runs import Run
 from mllm.reporting.tables import Row, Table, headline_tables
@@ -32,10 +33,18 @@ class Pairing:
     pairs: Mapping[Key, tuple[Key, Key]]
     alone: tuple[tuple[Key, str], ...]
 
-    def tested(self, cell: Cell) -> Mapping[Key, Apart]:
-        """Return the differences of the pairs, second minus first, that can be paired."""
-        backwards = {key: (second, first) for key, (first, second) in self.pairs.items()}
-        return family_of_pairs(self.comparison, backwards, [cell])
+    @functools.cached_property
+    def tested(self) -> Mapping[tuple[Key, Cell], Apart]:
+        """Return the differences second minus first in the cells of the headline tables, where
+        questions can be paired; their p-values are corrected for all of them at once.
+        """
+        cells = [cell for table in headline_tables(self.comparison) for cell in table.cells]
+        members = {
+            (key, cell): (second, first, [cell])
+            for key, (first, second) in self.pairs.items()
+            for cell in cells
+        }
+        return family_of(self.comparison, members)
 
 
 def read_studies(
@@ -156,18 +165,16 @@ def difference_tables(pairing: Pairing) -> list[Table]:
 
 def _difference_rows(pairing: Pairing, table: Table) -> list[Row]:
     comparison = pairing.comparison
-    layout, tested = comparison.layout, [pairing.tested(cell) for cell in table.cells]
+    layout = comparison.layout
     rows = []
-    for (method, variant), (first, second) in pairing.pairs.items():
-        entries = []
-        for cell, apart in zip(table.cells, tested, strict=True):
-            entries.append(
-                _difference(comparison, first, second, cell, apart.get((method, variant)))
-            )
-        counts = [len(comparison.runs[key]) for key in (first, second)]
+    for key, (first, second) in pairing.pairs.items():
+        entries = [
+            _difference(comparison, first, second, cell, pairing.tested.get((key, cell)))
+            for cell in table.cells
+        ]
+        counts = [len(comparison.runs[one]) for one in (first, second)]
         note = "" if counts == [1, 1] else " and ".join(map(str, counts)) + " seeds"
-        label = layout.label(method, variant)
-        rows.append(Row(label, layout.kind(method), note, tuple(entries), (method, variant)))
+        rows.append(Row(layout.label(*key), layout.kind(key[0]), note, tuple(entries), key))
     return rows
 
 

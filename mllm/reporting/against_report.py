@@ -39,6 +39,7 @@ _TABLES = (
     f"Differences {SECOND} − {FIRST}, in points; the small numbers are 95% intervals, bold marks "
     "differences that count. "
 )
+_MEMBERS = "rows and columns of all tables of differences"
 _SETTINGS = 60  # that the page lists
 
 
@@ -79,14 +80,13 @@ def write_comparison(
 def _lead(pairing: Pairing) -> str:
     """Return how many rows both studies have, and which of them differ."""
     comparison = pairing.comparison
-    cells = [cell for table in headline_tables(comparison) for cell in table.cells]
-    tested = [pairing.tested(cell) for cell in cells]
-    changed = [key for key in pairing.pairs if any(key in t and t[key].clear for t in tested)]
+    clear = {key for (key, _), apart in pairing.tested.items() if apart.clear}
+    changed = [key for key in pairing.pairs if key in clear]
     where = f"{comparison.heading}: " if comparison.heading else ""
     count = len(pairing.pairs)
     rows = f"{where}both studies have {count} row{'s' * (count > 1)}."
     rows = rows[:1].upper() + rows[1:]
-    if not any(tested):
+    if not pairing.tested:
         return f"{rows} Their replies cannot be paired, so nothing is said about chance."
     if not changed:
         return f"{rows} None differs distinguishably in a headline score."
@@ -108,7 +108,7 @@ def _studies(first: Sweep, second: Sweep) -> list[tuple[str, str]]:
 
 def _group_section(pairing: Pairing, several: bool) -> Section:
     comparison = pairing.comparison
-    rule = _TABLES + RULE.format(clusters=comparison.layout.clusters)
+    rule = _TABLES + RULE.format(clusters=comparison.layout.clusters, members=_MEMBERS)
     blocks: list[Block] = [Scores(table) for table in difference_tables(pairing)]
     blocks.append(Paragraph(rule, note=True))
     if pairing.alone:
@@ -175,13 +175,12 @@ def _csv_rows(pairing: Pairing, table: Table) -> list[list]:
     comparison, rows = pairing.comparison, []
     group = [comparison.group] if comparison.layout.group else []
     for cell in table.cells:
-        tested = pairing.tested(cell)
         for key, (first, second) in pairing.pairs.items():
             found = comparison.difference(second, first, cell)
             if found is None:
                 continue
             scores = [comparison.entry(one, cell).value for one in (first, second)]
-            one = tested.get(key)
+            one = pairing.tested.get((key, cell))
             values = ["", ""] if one is None else [one.p_value, one.corrected]
             texts = map(guard_csv, (*key, *group, *cell))
             rows.append([*texts, *scores, *found[:3], *values])

@@ -13,14 +13,15 @@ from mllm.evaluation.families import sign_flip_family
 from mllm.evaluation.statistics import central_interval
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Cell, Key
+from mllm.reporting.paired import RESAMPLES
 
 Name = TypeVar("Name", bound=Hashable)
 LEVEL = 0.05
 RULE = (
     "Differences are of the same questions. A difference counts if its 95% bootstrap interval over "
     "{clusters} and seeds excludes 0 and its p-value is at most 0.05. The p-value is that of a "
-    "sign-flip test by {clusters} on the means over seeds, corrected for the number of rows by "
-    "Holm's step-down method over the joint distribution of the flips (Westfall and Young 1993)."
+    "sign-flip test by {clusters} on the means over seeds, corrected for the number of {members} "
+    "by Holm’s step-down method over the joint distribution of the flips (Westfall and Young 1993)."
 )
 
 
@@ -30,7 +31,7 @@ class Apart:
 
     Attributes:
       p_value: of the sign-flip test by cluster on the means over seeds.
-      corrected: the same, corrected for the number of rows.
+      corrected: the same, corrected for the number of differences of the family.
     """
 
     difference: float
@@ -54,40 +55,41 @@ def family(
     """
     if other is None:
         return {}
-    return family_of_pairs(comparison, {key: (key, other) for key in keys if key != other}, cells)
+    return family_of(comparison, {key: (key, other, cells) for key in keys if key != other})
 
 
-def family_of_pairs(
-    comparison: Comparison, pairs: Mapping[Name, tuple[Key, Key]], cells: Sequence[Cell]
+def family_of(
+    comparison: Comparison, members: Mapping[Name, tuple[Key, Key, Sequence[Cell]]]
 ) -> Mapping[Name, Apart]:
-    """Return how the first row of each pair differs from its second, in the mean over cells; as
-    ``family``, which has one second row for all.
+    """Return how the first row of each member differs from its second, in the mean over its cells;
+    as ``family``, which has one second row and the same cells for all.
     """
     kept = {
-        name: pair
-        for name, pair in pairs.items()
-        if cells and all(comparison.paired(pair, cell) for cell in cells)
+        name: (key, other, cells)
+        for name, (key, other, cells) in members.items()
+        if cells and all(comparison.paired((key, other), cell) for cell in cells)
     }
     if not kept:
         return {}
-    rows = [_sums(comparison, pair, cells) for pair in kept.values()]
+    rows = [_sums(comparison, *member) for member in kept.values()]
     names = sorted(set().union(*rows), key=repr)
     sums = np.array([[row.get(name, 0.0) for name in names] for row in rows])
-    found = {}
-    for name, total, *values in zip(kept, sums.sum(axis=1), *sign_flip_family(sums), strict=True):
-        ours, theirs = ([comparison.draws(key, cell) for cell in cells] for key in kept[name])
+    found, tested = {}, sign_flip_family(sums, samples=RESAMPLES)
+    for name, total, *values in zip(kept, sums.sum(axis=1), *tested, strict=True):
+        *pair, cells = kept[name]
+        ours, theirs = ([comparison.draws(key, cell) for cell in cells] for key in pair)
         low, high = central_interval(np.mean(ours, axis=0) - np.mean(theirs, axis=0))
         found[name] = Apart(float(total), low, high, *map(float, values))
     return found
 
 
 def _sums(
-    comparison: Comparison, pair: tuple[Key, Key], cells: Sequence[Cell]
+    comparison: Comparison, key: Key, other: Key, cells: Sequence[Cell]
 ) -> dict[Hashable, float]:
-    """Return what each cluster contributes to the difference of a pair in the mean over cells."""
+    """Return what each cluster contributes to the difference of two rows in the mean over cells."""
     sums: dict[Hashable, float] = defaultdict(float)
     for cell in cells:
-        ours, theirs = (comparison.answers(key, cell) for key in pair)
+        ours, theirs = (comparison.answers(row, cell) for row in (key, other))
         share = 1 / (len(cells) * len(ours))
         for place, value in ours.items():
             sums[place[0]] += share * (value - theirs[place])

@@ -72,9 +72,12 @@ def test_rows_of_both_are_compared_question_by_question(two, report):
         [np.mean([one[place] for one in answers[name]]) for place in places] for name in "AB"
     )
     expected = paired_difference(theirs, ours, [place[0] for place in places])
-    found = pairing.tested(cell)["large", ""]
+    found = pairing.tested[("large", ""), cell]
     assert found.difference == pytest.approx(expected.difference)
     assert found.p_value == pytest.approx(expected.p_value)
+    assert len(pairing.tested) == 2 * 6  # one family: two rows, six columns
+    least = min(one.p_value for one in pairing.tested.values())
+    assert least < min(one.corrected for one in pairing.tested.values()) <= 12 * least
     tables = {table.cells[0][0]: table for table in difference_tables(pairing)}
     (row,) = [row for row in tables["lamps"].rows if row.key == ("large", "")]
     entry = row.entries[tables["lamps"].cells.index(cell)]

@@ -1,5 +1,6 @@
 """Which measures put the methods into the same order: rank correlations over unlearned models."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from mllm.reporting.section import Block, Heat, Paragraph
 LEAST_RUNS = 8  # fewer say little about an order
 _ACCURACY, _KEPT, _ROUGE = "Accuracy, forget", "Accuracy, kept", "ROUGE-L, forget"
 # Names of TABLES that belong to fluency of single sets and would only widen the table.
-_LEFT_OUT = ("distinct", "repetition")
+_LEFT_OUT = ("distinct", "repetition", "likelihood", "base_loss")
 _NOTE = (
     "Spearman’s rank correlation times 100 over {} runs of unlearned models. Blue: the two put the "
     "models into the same order; orange: into the opposite one, as a probability and a distance "
@@ -38,7 +39,7 @@ def agreement_blocks(comparison: Comparison) -> tuple[Block, ...]:
     named = {
         label: [run.get(name) for run in runs]
         for name, label in labels.items()
-        if sum(run.get(name) is not None for run in runs) >= LEAST_RUNS
+        if sum(_known(run.get(name)) for run in runs) >= LEAST_RUNS
     }
     rows = tuple((label, tuple(correlations(named, label))) for label in named)
     table = Heat("Agreement of measures", ("Measure", *named), rows, limit=1.0)
@@ -54,13 +55,17 @@ def correlations(named: Mapping[str, Sequence[float | None]], label: str) -> lis
         pairs = [
             (one, two)
             for one, two in zip(named[label], other, strict=True)
-            if one is not None and two is not None
+            if _known(one) and _known(two)
         ]
         ours, theirs = zip(*pairs, strict=True) if pairs else ((), ())
         constant = len(set(ours)) < 2 or len(set(theirs)) < 2
         few = len(pairs) < LEAST_RUNS
         found.append(None if few or constant else float(spearmanr(ours, theirs).statistic))
     return found
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _shown(name: str) -> bool:

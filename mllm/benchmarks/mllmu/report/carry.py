@@ -45,7 +45,7 @@ def carry_blocks(comparison: Comparison) -> tuple[Block, ...]:
                     _verdict(kind, modality, tested[modality].get(key)),
                 )
             )
-    note = _NOTE + RULE.format(clusters=comparison.layout.clusters)
+    note = _NOTE + RULE.format(clusters=comparison.layout.clusters, members="rows")
     grid = Grid("Unlearned from one kind, asked with both", _HEADS, tuple(rows), words=_WORDS)
     return (grid, Paragraph(note, note=True))
 

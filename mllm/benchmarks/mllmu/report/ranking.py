@@ -47,7 +47,7 @@ def ranking_blocks(comparison: Comparison) -> tuple[Block, ...]:
         for rank, (key, one) in enumerate(found.items(), 1)
     ]
     rule = _RULE.format("" if target else _WITHOUT)
-    rule += RULE.format(clusters=comparison.layout.clusters)
+    rule += RULE.format(clusters=comparison.layout.clusters, members="rows")
     return (
         Grid("Methods by their distance to retain-only", _HEADS, (*anchors, *rows), words=_WORDS),
         Paragraph(rule, note=True),

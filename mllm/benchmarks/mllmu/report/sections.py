@@ -109,9 +109,13 @@ def read_portraits(benchmark: Any | None) -> dict[str, bytes]:
 def _section(
     sweep: Sweep, comparison: Comparison, name: str, title: str, blocks: tuple[Block, ...]
 ) -> Section:
-    heading = comparison.heading if len(sweep.comparisons) > 1 else ""
-    title = f"{title}: {heading[:1].lower()}{heading[1:]}" if heading else title
-    return Section(f"{group_id(comparison)}-{name}", title, blocks)
+    address, group = f"{group_id(comparison)}-{name}", comparison.layout.group
+    if len(sweep.comparisons) < 2 or group is None or comparison.group is None:
+        return Section(address, title, blocks)
+    heading = comparison.heading
+    # With several groups the contents name each section in a word.
+    menu = f"{name.capitalize()}, {group.value.format(comparison.group)}"
+    return Section(address, f"{title}: {heading[:1].lower()}{heading[1:]}", blocks, menu)
 
 
 def _tradeoff_section(sweep: Sweep, comparison: Comparison) -> Section | None:
