@@ -157,6 +157,7 @@ def difference_tables(pairing: Pairing) -> list[Table]:
         dataclasses.replace(
             table,
             title=f"{table.title}, {SECOND} − {FIRST}",
+            unit="points",
             rows=tuple(_difference_rows(pairing, table)),
         )
         for table in headline_tables(comparison)
@@ -173,7 +174,8 @@ def _difference_rows(pairing: Pairing, table: Table) -> list[Row]:
             for cell in table.cells
         ]
         counts = [len(comparison.runs[one]) for one in (first, second)]
-        note = "" if counts == [1, 1] else " and ".join(map(str, counts)) + " seeds"
+        alike = f"{counts[0]} seeds" if counts[0] > 1 else ""
+        note = alike if counts[0] == counts[1] else f"{counts[0]} and {counts[1]} seeds"
         rows.append(Row(layout.label(*key), layout.kind(key[0]), note, tuple(entries), key))
     return rows
 

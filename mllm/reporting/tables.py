@@ -50,6 +50,7 @@ class Table:
       rule: what the marks mean, for a caption.
       signs: sign -> its meaning.
       cells: of the columns, where methods make the rows.
+      unit: of the numbers as they are shown, times 100.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Table:
     rule: str = ""
     signs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
+    unit: str = "%"
 
     @property
     def measured(self) -> bool:

@@ -81,6 +81,7 @@ def test_rows_of_both_are_compared_question_by_question(two, report):
     tables = {table.cells[0][0]: table for table in difference_tables(pairing)}
     (row,) = [row for row in tables["lamps"].rows if row.key == ("large", "")]
     entry = row.entries[tables["lamps"].cells.index(cell)]
+    assert row.note == "2 seeds"
     assert entry.value == pytest.approx(expected.difference) and entry.strong == found.clear
     assert (entry.low, entry.high) == pytest.approx((found.low, found.high))
 
