@@ -53,6 +53,7 @@ def test_correlations_are_those_of_ranks_over_unlearned_runs(measured):
 
 def test_few_or_constant_values_have_no_correlation(measured):
     named = {
+        "e": [float("nan"), float("-inf"), *range(7)],
         "a": [*range(9)],
         "b": [2.0] * 9,
         "c": [None, None, *range(7)],
