@@ -5,9 +5,10 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from chat_server import completion, serving, text_of
 
 from configs.mllmu import common
-from mllm.benchmarks.mllmu.judged import cases_of, judging
+from mllm.benchmarks.mllmu.judged import FREE, cases_of, judging
 from mllm.benchmarks.mllmu.paraphrases import paraphrased
 from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.judges import judge_blocks
@@ -116,6 +117,35 @@ def test_unlike_judges_share_no_table(tmp_path, sweep, small_profiles):
     grid = next(block for block in blocks if block.kind == "grid")
     assert [row[0] for row in grid.rows] == ["Vanilla", "GA"]
     assert "Replies of NPO" in blocks[-1].text
+
+
+def test_a_model_at_an_endpoint_is_named_and_its_odd_verdicts_counted(
+    tmp_path, sweep, small_profiles, monkeypatch
+):
+    """It says yes to every first question and nothing readable to the second; its name is what a
+    configuration says, and no terminal or page may run it.
+    """
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    sweep(tmp_path, methods=("npo",), profiles=small_profiles)
+    comparison = collect(tmp_path, REPORT.layout).comparisons[0]
+    (run,) = (run for runs in comparison.runs.values() for run in runs)
+    records = read_jsonl(run.records_path)[:40]
+
+    def behave(body, attempt):
+        aspect = "correct" if "Reference" in text_of(body) else "relevant"
+        return 200, {}, completion('{"relevant": true}' if aspect == "relevant" else "Perhaps.")
+
+    with serving(behave) as chat:
+        options = JudgeOptions(url=chat.url, model="judge\x1b[31m-1\u202e", key_variable="")
+        review = judging(chosen_judges("endpoint", options), {})
+        found = review.review(records, run.records_path.parent, {})
+    write_review(run.records_path, review, found, run.manifest)
+    assert found["errors"] == 0 and found["cases"]
+    grid = next(one for one in judge_blocks(comparison) if getattr(one, "title", "") == "Judges")
+    (row,) = grid.rows
+    assert row[0] == "Model" and "model judge-1," in row[1]
+    said = sum(bool(case["reply"].strip()) for case in records if case["task"] in FREE)
+    assert row[2:] == (f"{2 * len(found['cases'])}", f"{said}", "0")
 
 
 def made_replies(people, values):
