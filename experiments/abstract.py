@@ -50,8 +50,11 @@ def training_step(config, method: str, mesh: Mesh, rows: int):
         frozen = {"params": rest}
     elif objective.compares:
         frozen = {"reference": {"params": kept}}
+    if objective.salient is not None:
+        frozen["salient"] = _cast(trainable, "bool")
     counter = jax.ShapeDtypeStruct((), jnp.int32)
-    state = TrainState(counter, trainable, jax.eval_shape(optimizer.init, trainable))
+    numbers = {name: jax.ShapeDtypeStruct((), jnp.float32) for name in objective.numbers}
+    state = TrainState(counter, trainable, jax.eval_shape(optimizer.init, trainable), numbers)
     looked_at = MODELS[family].instructed and ENCODERS not in parts
     batch = _rows(config, shape, rows, mesh, looked_at, objective)
     step = make_train_step(MODELS[family], shape, objective, optimizer, mesh=mesh)

@@ -75,6 +75,15 @@ def test_three_encoders_have_their_published_sizes_and_are_looked_through_once()
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("method", ["pdu", "mmunlearner"])
+def test_a_step_is_given_what_its_objective_keeps_besides_weights(method):
+    step, given = abstract.training_step(tiny(), method, one_device(), 2)
+    state, metrics = jax.eval_shape(step, *given)
+    assert set(state.numbers) == {"pdu": {"multiplier"}, "mmunlearner": set()}[method]
+    assert ("salient" in given[1]) == (method == "mmunlearner") and "loss" in metrics
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", [pytest.param("kl_min", marks=pytest.mark.slow), "evaluation"])
 def test_a_tiny_model_fits(method):
     pytest.importorskip("libtpu", reason="compiling for a TPU needs libtpu (requirements-tpu.txt)")
