@@ -13,6 +13,8 @@ term is right, and one whose term is taken from another clip and wrong.
 
 The wrong terms are a permutation of the right ones. Within a relation every term is therefore right
 exactly as often as it is wrong, and whoever reads only the question is right half of the time.
+Clips beyond ``TOGETHER`` are dealt into lots that are permuted by themselves, so memory grows with
+their number and not with its square.
 """
 
 from collections import Counter
@@ -27,6 +29,7 @@ from mllm.benchmarks.hear.ontology import Ontology
 from mllm.registry import lookup
 
 RELATIONS = ("label", "synonym", "parent", "grandparent", "sibling", "unrelated")
+TOGETHER = 2048  # clips among which wrong terms are exchanged
 WORDS: dict[str, Callable[[Ontology, str], tuple[str, ...]]] = {
     "synonym": Ontology.synonyms,
     "parent": Ontology.parents,
@@ -36,6 +39,9 @@ NEAR: dict[str, Callable[[Ontology, str], tuple[str, ...]]] = {
     "sibling": Ontology.siblings,
     "unrelated": Ontology.unrelated,
 }
+
+
+Asked = tuple[Entry, str, str]  # a clip, its right term, and what that means
 
 
 @dataclass(frozen=True)
@@ -79,24 +85,40 @@ def probes_of(
     found: list[Probe] = []
     for relation in relations:
         number = RELATIONS.index(lookup({name: name for name in RELATIONS}, relation, "relation"))
-        asked = _asked(entries, ontology, relation)
-        allowed = _allowed([clip for clip, _, _ in asked], [c for *_, c in asked], ontology)
-        if relation in NEAR:
-            labels = [clip.label for clip, _, _ in asked]
-            near = {label: frozenset(NEAR[relation](ontology, label)) for label in {*labels}}
-            allowed &= np.array([[b in near[a] for b in labels] for a in labels], bool)
-        taken = exchanged(allowed, np.random.default_rng([seed, number]))
-        for (clip, term, concept), place in zip(asked, taken, strict=True):
-            other, wrong, meaning = asked[place]
-            if other.id != clip.id:
-                found.append(Probe(relation, clip, term, concept, True, other))
-                found.append(Probe(relation, clip, wrong, meaning, False, other))
+        rng = np.random.default_rng([seed, number])
+        for lot in _lots(_asked(entries, ontology, relation), rng):
+            found += _probes(lot, ontology, relation, rng)
     return found
 
 
-def _asked(
-    entries: Sequence[Entry], ontology: Ontology, relation: str
-) -> list[tuple[Entry, str, str]]:
+def _lots(asked: list[Asked], rng: np.random.Generator) -> list[list[Asked]]:
+    """Return what is asked of clips in lots of at most ``TOGETHER``, drawn if there are several."""
+    if len(asked) <= TOGETHER:
+        return [asked]
+    order = rng.permutation(len(asked))
+    count = -(-len(asked) // TOGETHER)
+    return [[asked[place] for place in places] for places in np.array_split(order, count)]
+
+
+def _probes(
+    asked: list[Asked], ontology: Ontology, relation: str, rng: np.random.Generator
+) -> list[Probe]:
+    """Return the questions of a relation about clips whose wrong terms are exchanged."""
+    allowed = _allowed([clip for clip, _, _ in asked], [c for *_, c in asked], ontology)
+    if relation in NEAR:
+        labels = [clip.label for clip, _, _ in asked]
+        near = {label: frozenset(NEAR[relation](ontology, label)) for label in {*labels}}
+        allowed &= np.array([[b in near[a] for b in labels] for a in labels], bool)
+    found = []
+    for (clip, term, concept), place in zip(asked, exchanged(allowed, rng), strict=True):
+        other, wrong, meaning = asked[place]
+        if other.id != clip.id:
+            found.append(Probe(relation, clip, term, concept, True, other))
+            found.append(Probe(relation, clip, wrong, meaning, False, other))
+    return found
+
+
+def _asked(entries: Sequence[Entry], ontology: Ontology, relation: str) -> list[Asked]:
     """Return the clips that have a right term, the term, and what it means.
 
     Where a label has several, its clips take them in turn.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from toy_clips import LEAVES, ONTOLOGY, toy_clip, toy_clips
 
+from mllm.benchmarks.hear import relations
 from mllm.benchmarks.hear.entries import balanced, entries_of
 from mllm.benchmarks.hear.relations import RELATIONS, exchanged, probes_of
 
@@ -51,6 +52,26 @@ def test_each_clip_has_one_right_and_one_wrong_term_of_a_relation():
     assert set(counts.values()) == {1}
     for relation, id, yes in counts:
         assert (relation, id, not yes) in counts
+
+
+def test_many_clips_are_dealt_into_lots(monkeypatch):
+    monkeypatch.setattr(relations, "TOGETHER", 40)
+    sizes, whole = [], relations.exchanged
+
+    def noted(allowed, rng):
+        sizes.append(len(allowed))
+        return whole(allowed, rng)
+
+    monkeypatch.setattr(relations, "exchanged", noted)
+    probes = probes_of(ENTRIES, ONTOLOGY)
+    assert max(sizes) <= 40 and len(sizes) == 2 * len(RELATIONS)
+    assert probes == probes_of(ENTRIES, ONTOLOGY) != PROBES
+    assert len(probes) > 0.9 * len(PROBES)
+    counts = Counter((p.relation, p.term, p.yes) for p in probes)
+    assert all(counts[r, term, True] == counts[r, term, False] for r, term, _ in counts)
+    assert {*Counter((p.relation, p.clip.id, p.yes) for p in probes).values()} == {1}
+    for probe in probes:
+        assert probe.yes == any(reaches(tag, probe.concept) for tag in probe.clip.tags)
 
 
 def test_terms_stand_in_the_relation_that_is_asked():

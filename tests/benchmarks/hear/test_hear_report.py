@@ -19,14 +19,20 @@ from mllm.benchmarks.hear.report.gallery import gallery_section
 from mllm.benchmarks.hear.report.layers import found_of, layer_section
 from mllm.benchmarks.hear.report.picked import KEPT, LOST, UNHEARD, picked
 from mllm.benchmarks.hear.report.rare import class_grid, set_table
-from mllm.benchmarks.hear.report.recognition import class_table, error_grid, families
+from mllm.benchmarks.hear.report.recognition import (
+    class_table,
+    error_grid,
+    families,
+    family_grid,
+    recognition_section,
+)
 from mllm.benchmarks.hear.report.sections import sections
 from mllm.benchmarks.hear.report.study import Study
 from mllm.benchmarks.hear.report.trust import check_all, told
 from mllm.benchmarks.hear.report.words import word_grid
 from mllm.evaluation.statistics import paired_difference
 from mllm.reporting import collect, write_report
-from mllm.reporting.section import Drawing, Gallery, every
+from mllm.reporting.section import Drawing, Gallery, Paragraph, every
 from tests.benchmarks.hear import hear_invented as invented
 
 pytestmark = pytest.mark.thorough
@@ -198,6 +204,9 @@ def test_errors_along_the_tree_add_up(made, study):
     ]  # fmt: skip
     known = [r for r in asked if r["top"] is not None]
     assert sum(met.values()) == len(known) and set(met) >= {("bird", "bird")}
+    grid = {row[0]: row[1:] for row in family_grid(study, study.subject("captions")).rows}
+    birds = sum(count for (true, _), count in met.items() if true == "bird")
+    assert number(grid["bird"][0]) == pytest.approx(100 * met["bird", "bird"] / birds, abs=0.06)
     shown = rows_of(class_table(study, study.subject("captions")))
     wanted = np.mean([r["metrics"]["accuracy"] for r in asked])
     assert shown["Log-probability of the class"]["accuracy"] == pytest.approx(wanted)
@@ -207,8 +216,23 @@ def test_errors_along_the_tree_add_up(made, study):
 def test_rare_classes_have_rows(benchmark, study):
     assert [row[0] for row in class_grid(study, True).rows] == list(benchmark.rare)
     assert len(class_grid(study, False).rows) == len(benchmark.ontology.leaves) - 2
-    notes = [row.note for row in set_table(study).rows]
-    assert notes == ["Rare classes", "Other classes"] * 2
+    names = [row.label for row in set_table(study).rows]
+    assert names == [
+        f"{one}: {name}"
+        for one in ("Captions", "Captions and facts")
+        for name in ("rare classes", "other classes")
+    ]
+
+
+def test_metrics_that_need_thresholds_are_shown_where_these_were_chosen(study):
+    names = [column.labels[0] for column in set_table(study).columns]
+    assert "mAP" in names and not {"F1", "recall"} & {*names}  # no validation clips were asked
+    assert class_grid(study, True).heads[2:] == (
+        "Captions: average precision",
+        "Captions and facts: average precision",
+    )
+    text = " ".join(block.text for block in every(recognition_section(study).blocks, Paragraph))
+    assert "Shuffled" in text and "threshold" not in text
 
 
 def test_representations_are_read_where_they_belong(made, study):
@@ -216,7 +240,8 @@ def test_representations_are_read_where_they_belong(made, study):
     assert len(found_of(one)) == len(SEEDS)
     kept = next((made[0] / "seed0/captions").glob("eval/*/*/representation.json"))
     section = layer_section(study)
-    assert len(every(section.blocks, Drawing)) == 4
+    drawings = every(section.blocks, Drawing)
+    assert len(drawings) == 4 and len(drawings[-1].panels) == 2 * 3  # a panel for each layer
     words = word_grid(found_of(one)[0]).rows
     assert words[0][0] == "grouse" and "whistle 50.0" in words[0][-1]
     whole = kept.read_text()

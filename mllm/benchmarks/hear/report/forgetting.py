@@ -66,7 +66,7 @@ def forgetting_grid(study: Study, models: list[Subject]) -> Grid:
                 name = f"{one.label}: {label('relation', relation).lower()}"
                 shown = (points(before), points(after), told(found), seeds_of(found))
                 rows.append((name, *shown, found.verdict))
-    heads = ("Relation", "Before", "After", "Difference", "By seed", "After")
+    heads = ("Relation", "Before", "After", "Difference", "By seed", "Verdict")
     return Grid("Words before and after learning to hear", heads, tuple(rows), words=(5,))
 
 

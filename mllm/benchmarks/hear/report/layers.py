@@ -118,15 +118,18 @@ def _alignment(by_model: Sequence[Measured]) -> Drawing:
 
 
 def _planes(by_model: Sequence[Measured]) -> Drawing:
-    panels = [
-        Panel(
-            partial(plane_figure, one.label, found[0]["plane"], PLACES[0]),
-            f"{one.label}: leaves in sounds and in names on a plane",
-        )
-        for one, found in by_model
-    ]
-    saved = {f"plane_{one.method}": p.draw for (one, _), p in zip(by_model, panels, strict=True)}
-    return Drawing(tuple(panels), _PLANE, 1, saved, png=False)
+    panels, saved = [], {}
+    for one, found in by_model:
+        rows = found[0]["plane"]
+        saved[f"plane_{one.method}"] = partial(plane_figure, one.label, rows, PLACES[0])
+        for layer in sorted({row["layer"] for row in rows}):
+            mine = [row for row in rows if row["layer"] == layer]
+            panel = Panel(
+                partial(plane_figure, one.label, mine, PLACES[0]),
+                f"{one.label}: leaves in sounds and in names on a plane, layer {layer}",
+            )
+            panels.append(panel)
+    return Drawing(tuple(panels), _PLANE, 3, saved, png=False)
 
 
 def probe_figure(

@@ -1,6 +1,7 @@
 """Whether models name the class of a sound, and how far from it they are where they do not."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from mllm.benchmarks.hear.classes import LEVELS
 from mllm.benchmarks.hear.classified import METRICS, TASKS, confusions, evaluated
@@ -14,6 +15,7 @@ from mllm.reporting.heatmap import heat_map
 from mllm.reporting.numbers import points
 from mllm.reporting.section import (
     Block,
+    Details,
     Drawing,
     Grid,
     Panel,
@@ -30,9 +32,9 @@ _RULE = (
     "Percentages of clips; the small numbers are 95% intervals over base signals. A clip is right "
     "where the highest class is one of its tags, or shares a parent or a grandparent with one. "
     "“Shuffled” gives each clip the caption of another one: what it scores there is the prior of "
-    "the labels and the habit of the scorer. F1 and recall use thresholds chosen on clips of the "
-    "validation split."
+    "the labels and the habit of the scorer."
 )
+_THRESHOLDS = " F1 and recall use thresholds chosen on clips of the validation split."
 _ERRORS = "Where the highest class by log-probability lies in the tree; clips of all seeds, in %."
 _MAP = (
     "Families of {} by log-probability: rows are what is heard, columns the family of the highest "
@@ -45,7 +47,9 @@ def recognition_section(study: Study) -> Section | None:
     tables = [table for one in study.models if (table := class_table(study, one)).rows]
     if not tables:
         return None
-    blocks: list[Block] = [*map(Scores, tables), Paragraph(_RULE, note=True)]
+    chosen = any("F1" in column.labels for table in tables for column in table.columns)
+    rule = Paragraph(_RULE + _THRESHOLDS * chosen, note=True)
+    blocks: list[Block] = [*map(Scores, tables), rule]
     if (grid := error_grid(study)).rows:
         blocks += [grid, Paragraph(_ERRORS, note=True)]
     if study.benchmark is not None and study.main is not None and families(study, study.main):
@@ -54,26 +58,35 @@ def recognition_section(study: Study) -> Section | None:
             lambda theme: family_map(study, main, theme), f"{main.label}: families taken for others"
         )
         blocks.append(Drawing((panel,), _MAP.format(main.label), 1, {"families": panel.draw}))
+        blocks.append(Details("The map in numbers", (family_grid(study, main),)))
     return Section("classes", "What is heard, and what it is taken for", tuple(blocks), "Classes")
 
 
 def class_table(study: Study, one: Subject) -> Table:
     """Return the scores of a model: rows by task and condition, columns by metric."""
-    rows = []
+    rows, metrics = [], measured(study, METRICS)
     for task in TASKS:
         for condition in study.values("condition", task):
             entries = tuple(
                 study.entry(one, metric, task=task, relation=ALL, condition=condition)
-                for metric in METRICS
+                for metric in metrics
             )
             name = label("task", task) + ("" if condition == PLAIN else f", {condition}")
             asked = max((entry.n or 0 for entry in entries), default=0)
             rows.append(Row(name, "axis", f"{asked:,.0f} clips", entries))
-    names = [METRIC_NAMES[metric] for metric in METRICS]
+    names = [METRIC_NAMES[metric] for metric in metrics]
     columns = tuple(Column((name,), (name,)) for name in names)
     rows = tuple(row for row in rows if row.measured)
     heading = study.comparison.heading
     return Table(f"{one.label}: classes of sounds", "", "Read from", columns, rows, heading)
+
+
+def measured(study: Study, metrics: Sequence[str]) -> list[str]:
+    """Return those of some metrics of classes that any row has; without clips to choose thresholds
+    on there are none that need one.
+    """
+    found = {cell[-1] for cell in study.comparison.cells if cell[0] in TASKS}
+    return [metric for metric in metrics if metric in found]
 
 
 def error_grid(study: Study) -> Grid:
@@ -106,12 +119,26 @@ def families(study: Study, one: Subject) -> Counter[tuple[str, str]]:
 
 def family_map(study: Study, one: Subject, theme: Theme = LIGHT):
     """Draw what families are taken for."""
-    counts, ontology = families(study, one), study.benchmark.ontology
+    labels, values = family_shares(study, one)
+    shown = [[None if share is None else 100 * share for share in row] for row in values]
+    return heat_map(shown, labels, labels, theme)
+
+
+def family_grid(study: Study, one: Subject) -> Grid:
+    """Return what families are taken for."""
+    labels, values = family_shares(study, one)
+    rows = [(label, *map(points, row)) for label, row in zip(labels, values, strict=True)]
+    return Grid("Families taken for others", ("Heard", *labels), tuple(rows))
+
+
+def family_shares(study: Study, one: Subject) -> tuple[list[str], list[list[float | None]]]:
+    """Return names of families, and of each the shares of those that it is taken for; None where it
+    was not heard.
+    """
+    counts = families(study, one)
     met = {name for pair in counts for name in pair}
-    names = [name for name in ontology if name in met]
-    values = []
+    names, values = [name for name in study.benchmark.ontology if name in met], []
     for true in names:
         total = sum(counts[true, top] for top in names)
-        values.append([100 * counts[true, top] / total if total else None for top in names])
-    labels = [clean_text(name, 24) for name in names]
-    return heat_map(values, labels, labels, theme)
+        values.append([counts[true, top] / total if total else None for top in names])
+    return [clean_text(name, 24) for name in names], values
