@@ -90,6 +90,8 @@ def get_config() -> ConfigDict:
     config.evaluation.update(
         protocol="strict", classification_tokens=16, cloze_tokens=16, generation_tokens=48
     )
+    # The strict protocol asks "all", or only for the "options" of multiple choices, by their text.
+    config.evaluation.asks = "all"
     # Whether right and wrong answers are also measured token by token, next to the replies: truth
     # ratios, memorisation, membership inference (docs/measures.md).
     config.evaluation.measures = False

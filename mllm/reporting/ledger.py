@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mllm.evaluation.ledger import Ledger, Tuned, read_ledger
 from mllm.reporting.collect import Sweep
 from mllm.reporting.numbers import points
 from mllm.reporting.section import Block, Details, Grid, Paragraph, Section
-from mllm.reporting.text import clean_text
+from mllm.reporting.text import clean_text, join_words
 
 _TITLE = "How the methods were tuned"
 
@@ -23,7 +23,9 @@ def ledger_sections(sweep: Sweep) -> list[Section]:
     notes: list[Block] = []
     if sweep.tuned:
         runs = "run was" if sweep.tuned == 1 else "runs were"
-        notes.append(Paragraph(f"{sweep.tuned} {runs} made while tuning, and stand in no table."))
+        notes.append(
+            Paragraph(f"{sweep.tuned} {runs} made while tuning, and stand in no table.", note=True)
+        )
     try:
         ledger = read_ledger(sweep.workdir)
     except ValueError as error:
@@ -56,12 +58,38 @@ def _blocks(ledger: Ledger, sweep: Sweep) -> list[Block]:
             ),
             words=(1,),
         ),
+        *_edges(ledger, label),
         Details("All trials", (_all_trials(ledger, label),)),
         Paragraph(clean_text(ledger.rule, 1000), note=True),
     ]
 
 
-def _all_trials(ledger: Ledger, label) -> Grid:
+def _edges(ledger: Ledger, label: Callable[[str], str]) -> list[Block]:
+    """Return a sentence about the methods whose choice is the smallest or largest value tried."""
+    found = [name for name, one in ledger.methods.items() if _at_an_edge(one)]
+    if not found:
+        return []
+    names = join_words([label(name) for name in found])
+    return [
+        Paragraph(
+            f"The choice is the smallest or the largest value that was tried for {names}; beyond "
+            "it may be a better one."
+        )
+    ]
+
+
+def _at_an_edge(one: Tuned) -> bool:
+    """Return whether the trials differ in one number, and the chosen one is its least or most."""
+    keys = {key for trial in one.trials for key in trial.values}
+    if len(keys) != 1 or len(one.trials) < 3:
+        return False
+    values = [trial.values.get(*keys) for trial in one.trials]
+    if not all(isinstance(value, int | float) for value in values):
+        return False
+    return values[one.chosen] in (min(values), max(values))
+
+
+def _all_trials(ledger: Ledger, label: Callable[[str], str]) -> Grid:
     names = _names(ledger)
     rows = []
     for name, one in ledger.methods.items():

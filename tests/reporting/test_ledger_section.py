@@ -70,6 +70,17 @@ def test_every_trial_and_the_choice_are_listed(tuned, report):
     assert sum(isinstance(block, Details) for block in section.blocks) == 1
 
 
+@pytest.mark.parametrize("chosen, edge", [(0, True), (1, False), (2, True)])
+def test_a_choice_at_the_edge_of_what_was_tried_is_told(tuned, report, chosen, edge):
+    trials = tuple(made(rate, 0.5) for rate in (0.3, 0.2, 0.1))
+    methods = {"small": Tuned(trials, chosen), "large": Tuned(trials, 1)}
+    write_ledger(tuned, dataclasses.replace(LEDGER_OF_TWO, methods=methods))
+    texts = [block.text for block in every(section_of(tuned, report).blocks, Paragraph)]
+    told = [text for text in texts if "smallest or the largest value" in text]
+    assert told == [text for text in told if " for Small; beyond" in text]
+    assert len(told) == edge
+
+
 def test_runs_made_while_tuning_stand_in_no_table(tuned, report):
     sweep = collect(tuned, report.layout)
     assert [run.method for run in sweep.runs] == ["lookout"] and not sweep.problems

@@ -72,10 +72,13 @@ def _best(record: Mapping, scores: list[float], field: str) -> list[str]:
         ) from None
 
 
-def accuracy_parsed(record: Mapping, protocol: str = "strict") -> float:
+def accuracy_parsed(record: Mapping, protocol: str = "strict") -> float | None:
     """Return whether the letter read from the reply is the gold one; no letter is wrong, unless an
-    odd row has no gold letter either: the published script compares the two.
+    odd row has no gold letter either: the published script compares the two. None where no reply
+    was asked for.
     """
+    if record["reply"] is None:
+        return None
     return float(chosen_letter(record, protocol) == record["gold"])
 
 

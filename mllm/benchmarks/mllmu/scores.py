@@ -141,8 +141,8 @@ def _values(group: list[Mapping], cell: Cell, protocol: str) -> list[float | Non
             continue
         if cell.metric == "accuracy_parsed":
             values.append(accuracy_parsed(record, protocol))
-            continue
-        values.append(METRICS[cell.task][cell.metric](record))
+        else:
+            values.append(METRICS[cell.task][cell.metric](record))
         if values[-1] is None:
             missing.append(record["key"])
     answered = sum(record["state"] != "error" for record in group)

@@ -25,6 +25,7 @@ from mllm.evaluation.request import (
     content_key,
     described,
 )
+from mllm.registry import lookup
 
 LETTER_INSTRUCTION = "Answer with one letter."
 FORMS = {"classification": "plain", "cloze": "blank", "generation": "sentence"}
@@ -32,13 +33,20 @@ FORMS = {"classification": "plain", "cloze": "blank", "generation": "sentence"}
 
 @dataclass(frozen=True)
 class StrictProtocol:
-    """The most new tokens of a free reply, by task."""
+    """What is asked, and the most new tokens of a free reply, by task.
+
+    ``asks`` is "all", or "options": of each multiple choice only the scores of its options by text.
+    """
 
     classification_tokens: int = 16
     cloze_tokens: int = 16
     generation_tokens: int = 48
+    asks: str = "all"
 
     name: ClassVar[str] = "strict"
+
+    def __post_init__(self):
+        lookup(dict.fromkeys(("all", "options")), self.asks, "value of config.evaluation.asks:")
 
     def max_new_tokens(self, task: str) -> int:
         """Return the most tokens of a reply."""
@@ -46,7 +54,9 @@ class StrictProtocol:
 
     def digest_fields(self) -> dict:
         """Return what must be equal for two replies to be comparable."""
-        return {"name": self.name, **{task: self.max_new_tokens(task) for task in FORMS}}
+        limits = {task: self.max_new_tokens(task) for task in FORMS}
+        fewer = {} if self.asks == "all" else {"asks": self.asks}
+        return {"name": self.name, **limits, **fewer}
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,8 @@ def lettered_question(question: str, options: Mapping[str, str]) -> str:
 
 def strict_rounds(items: Sequence[Item], protocol: StrictProtocol) -> Rounds:
     """Yield all requests in one round."""
-    yield [request for item in items for request in _requests(item, protocol)]
+    requests = [request for item in items for request in _requests(item, protocol)]
+    yield [r for r in requests if protocol.asks in ("all", r.tags["wanted"])]
 
 
 def _requests(item: Item, protocol: StrictProtocol) -> list[Request]:
@@ -120,7 +131,9 @@ def _request(item: Item, text: str, wanted: str, ask: Choices | Text) -> Request
 
 
 def strict_records(answered: Iterable[Answered]) -> list[dict]:
-    """Return a record for each question, in the order of the items; see ``scores``."""
+    """Return a record for each question, in the order of the items; see ``scores``. A reply that
+    was not asked for is null.
+    """
     found: dict[tuple, dict[str, Answered]] = {}
     for request, reply in answered:
         tags = request.tags
@@ -130,20 +143,24 @@ def strict_records(answered: Iterable[Answered]) -> list[dict]:
 
 
 def _record(parts: Mapping[str, Answered]) -> dict:
-    request, reply = parts["reply"]
-    options, letters = (parts[k][1] if k in parts else None for k in ("options", "letters"))
-    text = (reply.text or "").strip()
+    request, _ = next(iter(parts.values()))
+    reply, options, letters = (
+        parts[k][1] if k in parts else None for k in ("reply", "options", "letters")
+    )
+    text = None if reply is None else (reply.text or "").strip()
     states = {found.state for found in (reply, options, letters) if found is not None}
     if "error" in states:
         state = "error"
-    else:  # a service may say itself that it declines
-        state = "refusal" if "refusal" in states else answer_state(text, ended=reply.ended)
+    elif "refusal" in states:  # a service may say itself that it declines
+        state = "refusal"
+    else:
+        state = "valid" if reply is None else answer_state(text, ended=reply.ended)
     return {
         **question_fields(request),
         "prompt": request.turns[-1].text,
         "reply": text,
         "state": state,
-        "ended": reply.ended,
+        "ended": None if reply is None else reply.ended,
         "option_logprobs": _listed(options, "logprobs"),
         "option_tokens": _listed(options, "tokens"),
         "letter_logprobs": _listed(letters, "logprobs"),

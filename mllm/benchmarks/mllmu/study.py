@@ -293,10 +293,15 @@ def stress(config, benchmark: Benchmark, forget: int, **budget) -> Stress:
 
 def _strict(config, benchmark, sets, family) -> Questions:
     limits = {k: v for k, v in config.evaluation.items() if k.endswith("_tokens")}
-    return strict_questions(sets, StrictProtocol(**limits))
+    return strict_questions(sets, StrictProtocol(**limits, asks=config.evaluation.asks))
 
 
 def _paper(config, benchmark, sets, family) -> Questions:
+    if config.evaluation.asks != "all":
+        raise ValueError(
+            f"config.evaluation.asks is {config.evaluation.asks!r}, but the protocol 'paper' asks "
+            "all; expected 'all'"
+        )
     pool = benchmark.profiles("full")
     if config.tuning:  # then the people to forget are others, with facts of their own
         pool = Joined(pool, benchmark.profiles("validation"))

@@ -64,9 +64,10 @@ def accuracy(scores: Scores, sets: Sequence[str]) -> float:
 
 CRITERION = Criterion(
     rule=RULE,
-    # Nothing is measured or judged besides: the choice would not read it.
+    # Nothing else is asked, measured or judged: the choice would not read it.
     settings={
         "tuning": True,
+        "evaluation.asks": "options",
         "evaluation.measures": False,
         "evaluation.gradients": False,
         "evaluation.likelihood": False,

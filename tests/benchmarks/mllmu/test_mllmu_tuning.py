@@ -74,6 +74,6 @@ def test_a_trial_asks_validation_people_and_measures_nothing_that_is_not_read():
     for overrides in runs_of_tuning(config, list(study_tiny.trials(config)), study):
         chosen = config.copy_and_resolve_references()
         chosen.update_from_flattened_dict(overrides)
-        assert chosen.tuning
+        assert chosen.tuning and chosen.evaluation.asks == "options"
         assert not (chosen.evaluation.measures or chosen.evaluation.gradients)
         assert not (chosen.evaluation.likelihood or chosen.evaluation.judges)

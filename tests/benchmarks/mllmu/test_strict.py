@@ -11,6 +11,7 @@ from toy import make_model
 
 from mllm.benchmarks.mllmu.ask import strict_questions
 from mllm.benchmarks.mllmu.schema import Profile, Question
+from mllm.benchmarks.mllmu.scores import score_replies
 from mllm.benchmarks.mllmu.strict import (
     StrictProtocol,
     lettered_question,
@@ -154,3 +155,17 @@ def test_prompts_are_the_protocols():
     assert plain_question("In __.", "cloze") == "In __. Fill in the blank."
     lines = lettered_question("Where?", {"A": "x", "B": "y"}).split("\n")
     assert lines == ["Where?", "A: x", "B: y", "Answer with one letter."]
+
+
+def test_options_alone_give_the_same_accuracy_by_text_and_no_other_score(model, replies, tmp_path):
+    fewer = StrictProtocol(asks="options")
+    found = score_replies(ask_strict(model, SETS, fewer, tmp_path, {"digest": "x"}))
+    whole = [score for score in score_replies(replies) if score["metric"] == "accuracy_text"]
+    assert [(s["set"], s["modality"]) for s in found] == [(s["set"], s["modality"]) for s in whole]
+    for one, other in zip(found, whole, strict=True):
+        assert (one["metric"], one["value"], one["n"]) == (
+            "accuracy_text", other["value"], other["n"],
+        )  # fmt: skip
+    assert "asks" in fewer.digest_fields() and "asks" not in PROTOCOL.digest_fields()
+    with pytest.raises(ValueError, match=r"config\.evaluation\.asks"):
+        StrictProtocol(asks="option")
