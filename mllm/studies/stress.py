@@ -39,6 +39,8 @@ class Stress:
       plain: the questions as they are, asked after every attack on weights.
       forms: the questions in other forms, by the name of the attack. Several requests of one name
         of a question add up.
+      groups: names of forms of about one length, which share programs and what is read of each
+        picture; each form is in one of them.
       relearning: what a model is trained on, by the name of the attack.
       known: names of questions that a relearning answers itself; its attack leaves them out.
       value: of one reply.
@@ -48,6 +50,7 @@ class Stress:
     questions: Mapping[str, Mapping[str, Any]]
     plain: Sequence[Request]
     forms: Mapping[str, Sequence[Request]]
+    groups: Sequence[Sequence[str]]
     relearning: Mapping[str, Relearning]
     value: Value
     options: Mapping[str, Any]
@@ -117,8 +120,10 @@ def _attacked(
             values = ask(variables, offered.plain)
             left_out = offered.known.get(name, ())
             yield name, {key: value for key, value in values.items() if key not in left_out}
-    forms = [name for name in names if name in offered.forms]
-    if forms:  # in one go, so that they share programs and what is read of each picture
+    for group in offered.groups:
+        forms = [name for name in group if name in names]
+        if not forms:
+            continue
         requests = [request for name in forms for request in offered.forms[name]]
         replies = answers(config, loaded, merge_lora(loaded.variables), requests)
         for name in forms:

@@ -68,6 +68,7 @@ def offer(steps=0, **changes):
         "questions": {q: {"set": "one"} for q in TAUGHT},
         "plain": plain,
         "forms": {"later": twice},
+        "groups": [["later"]],
         "relearning": {"again": Relearning(examples, steps, schedule)},
         "known": {"again": ["Who is the person?"]},
         "value": lambda request, reply: reply.logprobs[request.tags["gold"]],

@@ -150,6 +150,8 @@ def test_the_small_benchmark_has_every_form(data_dir):
         **dict.fromkeys(("mirrored", "cropped", "compressed", "darkened", "another"), pictured),
     }
     assert about["sampled"] == ["forget"] * (36 * 8)
+    grouped = [name for group in offered.groups for name in group]
+    assert sorted(grouped) == sorted(offered.forms)
     keys = [one.key for requests in (offered.plain, *offered.forms.values()) for one in requests]
     assert len(set(keys)) == len(keys)
     assert set(offered.relearning) == {

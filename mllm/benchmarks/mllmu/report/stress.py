@@ -60,8 +60,8 @@ NOTES = {
     "Relearning": (
         "An adapter of its own on top of the model, {steps} steps of {rows} rows at a learning "
         "rate of {learning_rate:g}, the same for every model. Questions about the five facts "
-        "themselves are left out. All forgotten: everything that was to be forgotten, which says "
-        "what the budget can bring back at most."
+        "themselves are left out. All forgotten: facts about everybody who is to be forgotten, the "
+        "asked ones among them, which says what the budget can bring back at most."
     ),
     "Questions": (
         "Paraphrased: in the words of the test set. Swapped: by the name instead of the picture, "

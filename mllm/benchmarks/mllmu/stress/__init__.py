@@ -23,6 +23,7 @@ FORMS = {
     "hinted": hinted,
     "begun": begun,
 }
+LONG = ("mixed", "hinted")  # of several turns
 
 
 def attacks_on(config, benchmark, *, steps: int, learning_rate: float) -> Stress:
@@ -49,6 +50,12 @@ def attacks_on(config, benchmark, *, steps: int, learning_rate: float) -> Stress
         questions={one.name: one.described for one in (*asked, *gaps)},
         plain=[choice_request(AS_SAVED, one, plain(one)) for one in asked],
         forms=requests,
+        groups=[
+            [name for name in FORMS if name not in (*LONG, "begun")],
+            LONG,
+            ["begun"],
+            [sampling.SAMPLED],
+        ],
         relearning=relearning(config, benchmark, forgotten, steps, learning_rate),
         known={RELEARN_FEW: answered(forgotten, asked)},
         value=value,

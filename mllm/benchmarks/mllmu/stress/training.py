@@ -3,7 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from mllm.benchmarks.mllmu.schema import Profile
-from mllm.benchmarks.mllmu.sets import FORGET, RETAIN, TrainingExamples, taught
+from mllm.benchmarks.mllmu.sets import (
+    FORGET,
+    RETAIN,
+    TrainingExamples,
+    chosen_profiles,
+    taught,
+)
 from mllm.benchmarks.mllmu.stress.asked import Asked, evenly
 from mllm.data.conversation import Example
 from mllm.data.source import Picked, Source
@@ -11,7 +17,7 @@ from mllm.studies.relearning import Relearning
 
 FEW = 5  # facts about people to forget
 ROWS = 4  # of a batch
-MOST = 200  # conversations about people to retain, and about public figures
+MOST = 200  # conversations, evenly spaced, that a budget of some steps can read
 
 RELEARN_FEW, RELEARN_ALL = "relearn_few", "relearn_all"
 
@@ -23,7 +29,8 @@ def relearning(
 
     ``relearn_few`` are five facts about people to forget, ``relearn_retain`` is about people to
     retain, ``relearn_unrelated`` is text about public figures, where the data teach them, and
-    ``relearn_all`` is everything that was to be forgotten: what the budget can bring back at most.
+    ``relearn_all`` is about everybody who is to be forgotten: what the budget can bring back at
+    most.
 
     Args:
       people: who is to be forgotten.
@@ -33,12 +40,12 @@ def relearning(
         dict(trainable="lora", optimizer="adamw", learning_rate=learning_rate, rows=ROWS),
         **dict(warmup=0, decay="constant", augment=False, accumulation=1, b2=0.999, clip=1.0),
     )
-    others = TrainingExamples(benchmark.profiles("celebrity"), modality="text")
+    others = TrainingExamples(chosen_profiles(config, benchmark, "celebrity"), modality="text")
     found = {
         RELEARN_FEW: Picked(TrainingExamples(people), few(people)),
         "relearn_retain": _some(taught(config, benchmark, RETAIN)),
         "relearn_unrelated": _some(others),
-        RELEARN_ALL: taught(config, benchmark, FORGET),
+        RELEARN_ALL: _some(taught(config, benchmark, FORGET)),
     }
     return {name: Relearning(one, steps, schedule) for name, one in found.items() if len(one)}
 
