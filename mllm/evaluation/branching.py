@@ -15,7 +15,7 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.data.encoded import Encoded
 from mllm.data.packing import round_up
 from mllm.data.rows import lay_out, lay_out_ids, place_features, place_instructions
-from mllm.data.sounds import Heard, lay_out_sounds
+from mllm.data.sound_rows import Heard, lay_out_sounds
 from mllm.decoding.generate import generate, score_and_generate
 from mllm.decoding.prefix import Prefix, prefill
 from mllm.decoding.score import measure_choices, score_choices

@@ -93,4 +93,20 @@ class Listener(Multimodal):
         return super().__call__(tokens, structure, pixels, slots)
 
 
+def spectrograms(
+    config: ListenerConfig, values: jax.Array, extents: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return what ``encode`` takes in place of samples, and makes of them itself otherwise.
+
+    Args:
+      values: float[B, I, S]. extents: i32[B, I, 1], real samples of each.
+
+    Returns:
+      (spectrograms float32[B, I, F, bins], real frames i32[B, I, 1]).
+    """
+    flat = values.reshape(-1, *values.shape[2:])
+    mel, frames = TOWERS[config.audio.kind](config.audio).spectrogram(flat, extents.reshape(-1, 1))
+    return mel.reshape(*values.shape[:2], *mel.shape[1:]), frames.reshape(extents.shape)
+
+
 init, abstract, look_media, encode_media, hidden, head, stages, instructed = functions_of(Listener)

@@ -28,7 +28,7 @@ from mllm.registry import lookup
 from mllm.studies.beginning import changed, renewed
 from mllm.studies.edited import before_edit, edited
 from mllm.studies.examples import examples_of, make_pipeline
-from mllm.studies.hearing import with_made
+from mllm.studies.hearing import kept_sounds
 from mllm.studies.identity import identity, made_from
 from mllm.studies.lock import hold
 from mllm.studies.precomputed import kept_logprobs, made_of_pictures
@@ -238,7 +238,8 @@ def add_precomputed(
     reference: list[Loaded],
 ) -> None:
     """Compute what stays the same while the run trains: the log-probabilities of the reference, and
-    what frozen towers make of the pictures and sounds. For single media there is neither.
+    what frozen towers make of the pictures and sounds, and spectrograms for an encoder that trains.
+    For single media there is neither.
     """
     if isinstance(pipeline, Singles):
         return
@@ -249,8 +250,8 @@ def add_precomputed(
         made = made_of_pictures(start, pipeline, run.folder.parent / FOLDER)
         if made is not None:
             pipeline.pictures.made, pipeline.pictures.made_as = made, made_as(start.model)
-    if weights.ears_stay and not instructed:
-        pipeline.sounds = with_made(start, pipeline, tokens=weights.media_stay)
+    if not instructed:
+        pipeline.sounds = kept_sounds(start, pipeline, weights, stage.schedule.epochs)
 
 
 def reference_of(

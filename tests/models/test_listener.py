@@ -16,7 +16,7 @@ from mllm.data.conversation import Example, Turn, assistant, audio, system, user
 from mllm.data.packing import RowShape
 from mllm.data.pipeline import Pipeline
 from mllm.data.rows import lay_out
-from mllm.data.sounds import Heard, lay_out_sounds, sound_room
+from mllm.data.sound_rows import Heard, lay_out_sounds, sound_room
 from mllm.evaluation.ahead import Calls
 from mllm.evaluation.branching import Part
 from mllm.evaluation.request import Choices, Request, Text
