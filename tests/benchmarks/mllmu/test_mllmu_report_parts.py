@@ -9,8 +9,11 @@ from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.attributes import attribute_blocks
 from mllm.benchmarks.mllmu.report.carry import carry_blocks
 from mllm.benchmarks.mllmu.report.cost import cost_blocks
+from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.states import KINDS, state_blocks
+from mllm.benchmarks.mllmu.report.trajectories import trajectories
 from mllm.reporting import collect
+from mllm.reporting.runs import read_metrics
 from mllm.reporting.section import Details, Heat, Shares
 from tests.benchmarks.mllmu.conftest import METRICS, right
 from tests.sealing import seal_results
@@ -152,6 +155,33 @@ def test_carrying_over_is_a_difference_on_the_other_kind(tmp_path, write, small_
         shown = rows[method, "text only", "text only"]
         assert shown[0] == f"{100 * ours:.1f}"
         assert float(shown[1].replace("−", "-")) == pytest.approx(100 * (ours - theirs), abs=0.06)
+
+
+def test_the_paper_protocol_has_no_choice_by_option_text_to_carry_over(tmp_path, write):
+    profiles = {"forget": 6, "retain": 6, "celebrity": 6}
+    section = {"name": "mllmu", "config": "small", "forget": 15, "modality": "text"}
+    for method in ("vanilla", "ga"):
+        folder = write(
+            tmp_path, method, profiles=profiles, protocol="paper", config={"benchmark": section}
+        )
+        path = folder / "eval/paper/results.json"
+        results = json.loads(path.read_text())
+        (entry,) = results["runs"]
+        entry["scores"] = [s for s in entry["scores"] if s["metric"] != "accuracy_text"]
+        path.write_text(json.dumps(results))
+        seal_results(path)
+    (comparison,) = collect(tmp_path, REPORT.layout).comparisons
+    assert carry_blocks(comparison) == ranking_blocks(comparison) == ()
+    assert state_blocks(comparison) != ()
+
+
+def test_paths_are_the_losses_that_the_first_seed_logged(comparison):
+    (path,) = trajectories(comparison)
+    logged = read_metrics(comparison.runs["npo", ""][0])
+    assert path.label == "NPO" and len(path.xs) == len(path.ys) == 40
+    for found, name in ((path.xs, "forget_nll"), (path.ys, "retain_nll")):
+        values = logged[name][1]
+        assert (found[0], found[-1]) == (values[0], values[-1]) and set(found) <= set(values)
 
 
 def test_one_kind_of_training_needs_no_table(comparison):

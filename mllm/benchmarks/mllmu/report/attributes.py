@@ -56,7 +56,7 @@ def _named(comparison: Comparison) -> dict[tuple, str]:
     for runs in comparison.runs.values():
         for run in runs:
             found = {
-                tuple(row[name] for name in (*_KIND, *_PLACE)): str(row["attribute"])
+                tuple(row.get(name) for name in (*_KIND, *_PLACE)): str(row["attribute"])
                 for row in read_jsonl(run.records_path)
                 if row.get("attribute")
             }

@@ -45,6 +45,8 @@ def carry_blocks(comparison: Comparison) -> tuple[Block, ...]:
                     _verdict(kind, modality, tested[modality].get(key)),
                 )
             )
+    if not rows:
+        return ()
     note = _NOTE + RULE.format(clusters=comparison.layout.clusters, members="rows")
     grid = Grid("Unlearned from one kind, asked with both", _HEADS, tuple(rows), words=_WORDS)
     return (grid, Paragraph(note, note=True))
