@@ -12,6 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mllm.evaluation.ledger import Ledger, Trial, Tuned, best_of, read_ledger, write_ledger
+from mllm.evaluation.places import without_options
 from mllm.parallel.launch import is_first, wait_for_all
 from mllm.studies.evaluate import Evaluated
 from mllm.studies.sweep import Overrides, run_all
@@ -135,7 +136,7 @@ def choose(
         decides=criterion.decides,
         read=_counts(criterion, entries, axis),
         seed=entries[0]["seed"],
-        protocol=entries[0]["protocol"],
+        protocol=without_options(entries[0]["protocol"]),
         data_fingerprint=fingerprint,
         anchors={name: entry["checkpoint_digest"] for name, entry in anchors.items()},
         methods=found,

@@ -34,7 +34,7 @@ def evaluated(method: str, value: float, n: int = 4) -> Evaluated:
         {"port": "north", "metric": "hidden", "value": 1.0 - value, "n": 99},
         {"port": "north", "metric": "read", "value": value, "n": n},
     ]
-    entry = {"method": method, "seed": 3, "protocol": "watch", "scores": scores}
+    entry = {"method": method, "seed": 3, "protocol": "watch@0f1e2d3c", "scores": scores}
     return Evaluated(Path(method), {**entry, "checkpoint_digest": f"{method} {value}"})
 
 
