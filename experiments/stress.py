@@ -25,7 +25,7 @@ WORKDIR = define_workdir("folder whose finished runs are attacked")
 ONLY = flags.DEFINE_list("only", [], "names of runs as seed0/npo_15 or seed0/*; none is all")
 ATTACKS = flags.DEFINE_list("attacks", [], "names of attacks; none is all")
 STEPS = flags.DEFINE_integer("steps", 10, "updates of each relearning", lower_bound=0)
-RATE = flags.DEFINE_float("learning_rate", 1e-3, "of each relearning", lower_bound=0)
+RATE = flags.DEFINE_float("learning_rate", 3e-3, "of each relearning", lower_bound=0)
 
 
 def main(_):

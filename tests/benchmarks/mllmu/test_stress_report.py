@@ -26,7 +26,7 @@ def write_stress(run, known, options=OPTIONS):
     every = {q: 1.0 for q in QUESTIONS if q.startswith("retain")}
     every |= {q: float(int(q.split("/")[1][1:]) < known) for q in QUESTIONS if q[0] == "f"}
     attacks = {name: every for table in TABLES.values() for name in table}
-    attacks |= {"adapter_half": None, "sampled": {q: 2.0 for q in every if q[0] == "f"}}
+    attacks |= {"adapter_none": None, "sampled": {q: 2.0 for q in every if q[0] == "f"}}
     manifest = without_seal(read_json(folder / "manifest.json"))
     found = {"questions": QUESTIONS, "attacks": attacks}
     write_inspection(folder, Inspection(NAME, dict, options), found, manifest)
@@ -54,7 +54,7 @@ def test_tables_show_both_sets_and_mark_what_is_above_retain_only(attacked):
     assert rows["Vanilla"][0] == "100.0▲ / 100.0"
     assert rows["Retain-only"][0] == "25.0 / 100.0"
     assert rows["NPO"][0] == "37.5 / 100.0"  # one person more of eight
-    assert rows["NPO"][4] == "–"
+    assert rows["NPO"][5] == "–"
     # 2 of 8 samples leak: 1 - C(6, 4) / C(8, 4) of four.
     assert {row[0]: row[1:] for row in grids["Sampling"].rows}["NPO"] == ("25.0", "78.6", "100.0")
     texts = [block.text for block in blocks if block.kind == "paragraph"]
@@ -76,6 +76,14 @@ def test_a_value_is_a_mean_over_seeds_paired_with_retain_only_of_the_same_seed()
     assert shown.forget == pytest.approx(np.mean([1, 6 / 8])) and shown.more
     assert not value(seeds, {0: found(8), 1: found(6)}, "mixed").more
     assert not value(seeds, {}, "mixed").more
+    # Retain-only that was not attacked so, as one without an adapter: as it was saved.
+    saved = {"as_saved": found(0)["attacks"]["mixed"], "mixed": None}
+    control = {seed: {**found(0), "attacks": saved} for seed in (0, 1)}
+    assert value(seeds, control, "mixed").more
+    some = [(Seed(0), found(8))]
+    some[0][1]["attacks"]["mixed"] |= {"forget/p0/text": 0.0, "retain/p1/text": 0.0}
+    assert value(some, {}, "mixed").forget == 15 / 16
+    assert value(some, {}, "mixed", pictured=True) == (1.0, 1.0, False)
     assert value(seeds, {}, "begun") == (None, None, False)
     assert leak(seeds, 1) is None
 

@@ -17,7 +17,7 @@ from mllm.reporting.section import Block, Grid, Heading, Paragraph
 from mllm.reporting.text import join_words
 from mllm.studies.stress import NAME
 
-PLAIN = "as_saved"
+PLAIN, PICTURES = "as_saved", "Pictures"
 # Title of a table -> name of an attack -> its heading.
 TABLES = {
     "Weights": {
@@ -44,7 +44,8 @@ TABLES = {
         "hinted": "After two facts",
         "begun": "Reply begun",
     },
-    "Pictures": {
+    PICTURES: {
+        PLAIN: "As saved",
         "mirrored": "Mirrored",
         "cropped": "Cropped",
         "compressed": "Compressed",
@@ -70,7 +71,7 @@ NOTES = {
         "Reply begun: options are sentences that begin alike, up to the fact. A form is asked "
         "only of the questions that have it."
     ),
-    "Pictures": "Questions with a picture alone. Another picture: one of the test set.",
+    PICTURES: "Questions with a picture alone. Another picture: one of the test set.",
 }
 _INTRODUCTION = (
     "Multiple choice by option text: accuracy on the forget set under each attack, and after the "
@@ -115,7 +116,10 @@ def stress_blocks(comparison: Comparison) -> tuple[Block, ...]:
     blocks: list[Block] = [Paragraph(_INTRODUCTION, note=True)]
     for title, attacks in TABLES.items():
         rows = tuple(
-            (comparison.label(key), *(_cell(seeds, control, name) for name in attacks))
+            (
+                comparison.label(key),
+                *(_cell(seeds, control, name, title == PICTURES) for name in attacks),
+            )
             for key, seeds in attacked.items()
         )
         note = NOTES[title].format(**options)
@@ -125,9 +129,8 @@ def stress_blocks(comparison: Comparison) -> tuple[Block, ...]:
         (comparison.label(key), *(points(leak(seeds, k)) for k in KS))
         for key, seeds in attacked.items()
     )
-    heads = ("Method", *(f"leak@{k}" for k in KS))
-    note = _LEAKS.format(**options)
-    blocks += [Heading("Sampling"), Grid("Sampling", heads, rows), Paragraph(note, note=True)]
+    grid = Grid("Sampling", ("Method", *(f"leak@{k}" for k in KS)), rows)
+    blocks += [Heading("Sampling"), grid, Paragraph(_LEAKS.format(**options), note=True)]
     if missing := [comparison.label(key) for key in read if key not in attacked]:
         blocks.append(Paragraph(_MISSING.format(join_words(missing)), note=True))
     return tuple(blocks)
@@ -137,21 +140,28 @@ def _read(run: Run) -> Found | None:
     return read_inspection(run.records_path.parent, NAME, run.manifest)
 
 
-def value(seeds: Sequence[tuple[Run, Found]], control: Mapping[int, Found], attack: str) -> Value:
+def value(
+    seeds: Sequence[tuple[Run, Found]],
+    control: Mapping[int, Found],
+    attack: str,
+    pictured: bool = False,
+) -> Value:
     """Return what a method answers under an attack.
 
     Args:
-      seeds: its runs. control: what retain-only answers, by seed.
+      seeds: its runs. control: what retain-only answers, by seed; as saved where the attack does
+        not apply to it. pictured: whether questions without a picture are left out.
     """
-    kept = [number for _, one in seeds for _, number in _answers(one, attack, RETAIN)]
-    forgotten = [number for _, one in seeds for _, number in _answers(one, attack, FORGET)]
-    pairs = []
+    kept, forgotten, pairs = [], [], []
     for run, one in seeds:
-        other = dict(_answers(control.get(run.seed, {}), attack, FORGET))
+        mine, beside = dict(_answers(one, attack, FORGET, pictured)), control.get(run.seed, {})
+        kept += [number for _, number in _answers(one, attack, RETAIN, pictured)]
+        forgotten += mine.values()
+        known = dict(_answers(beside, attack, FORGET)) or dict(_answers(beside, PLAIN, FORGET))
         pairs += [
-            (number, other[name], one["questions"][name]["profile"])
-            for name, number in _answers(one, attack, FORGET)
-            if name in other
+            (number, known[name], one["questions"][name]["profile"])
+            for name, number in mine.items()
+            if name in known
         ]
     more = bool(pairs) and paired_difference(*zip(*pairs, strict=True)).low > 0
     return Value(_mean(forgotten), _mean(kept), more)
@@ -168,10 +178,13 @@ def leak(seeds: Sequence[tuple[Run, Found]], k: int) -> float | None:
     )
 
 
-def _answers(found: Found, attack: str, name: str) -> Iterator[tuple[str, float]]:
+def _answers(
+    found: Found, attack: str, name: str, pictured: bool = False
+) -> Iterator[tuple[str, float]]:
     """Yield the questions of a set that were asked under an attack, with their values."""
     for question, number in (found.get("attacks", {}).get(attack) or {}).items():
-        if found["questions"][question]["set"] == name:
+        about = found["questions"][question]
+        if about["set"] == name and (about["modality"] == "image_text" or not pictured):
             yield question, number
 
 
@@ -179,8 +192,8 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _cell(seeds, control, attack: str) -> str:
-    found = value(seeds, control, attack)
+def _cell(seeds, control, attack: str, pictured: bool) -> str:
+    found = value(seeds, control, attack, pictured)
     if found.forget is None:
         return points(None)
     return f"{points(found.forget)}{'▲' if found.more else ''} / {points(found.retain)}"
