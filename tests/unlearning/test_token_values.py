@@ -131,7 +131,7 @@ def test_tokens_are_numbered_within_their_answers():
 
 
 def test_an_objective_names_what_it_cannot_be_given():
-    with pytest.raises(ValueError, match=r"the loss asks for margin; .*divergence, outputs, batch"):
+    with pytest.raises(ValueError, match=r"the loss asks for margin; .*outputs, numbers, batch"):
         Objective(lambda margin, batch: None, rows="all")
     with pytest.raises(ValueError, match=r"the value size reads weights; .*logits"):
         Objective(lambda size: None, rows="all", values={"size": lambda weights: weights})
