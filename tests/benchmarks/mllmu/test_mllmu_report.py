@@ -12,6 +12,7 @@ import pytest
 from mllm.benchmarks import get_benchmark, get_report
 from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.gallery import gallery
+from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.files import read_jsonl
 from mllm.reporting import collect, terminal_table, write_report
 from mllm.reporting.text import clean_text, slug
@@ -223,3 +224,11 @@ def test_the_gallery_compares_written_replies_with_those_of_vanilla(reported):
                 assert not any(answer.changes for answer in sample.answers)
     assert compared > 5
     assert "<ins>" in reported[1]["html"].read_text()
+
+
+def test_one_seed_has_no_column_of_seeds_and_the_page_says_that_it_is_one(reported):
+    (comparison,) = collect(reported[0], REPORT.layout).comparisons
+    grid, rule, seeds = ranking_blocks(comparison)
+    assert grid.heads[-1] == "On forget" and {len(row) for row in grid.rows} == {len(grid.heads)}
+    assert "in each seed" not in rule.text and seeds.text.startswith("Every row is one seed")
+    assert seeds.text in reported[1]["html"].read_text()

@@ -28,9 +28,9 @@ _RULE = (
     "Methods stand by the sum of the two, those that do not forget last. Place: the method with "
     "the least sum is first; “tied” if its lead is not distinguishable from 0, by the p-values of "
     "the bootstrap, corrected by Holm’s method. Beside retain-only, “beyond” means that the method "
-    "knows distinguishably less about the people than a model that never saw them. The last column "
-    "is the accuracy on the forget set in each seed. "
+    "knows distinguishably less about the people than a model that never saw them. {}"
 )
+_SEEDS = "The last column is the accuracy on the forget set in each seed. "
 _WITHOUT = " (chance, as there is no retain-only run)"
 
 
@@ -46,10 +46,17 @@ def ranking_blocks(comparison: Comparison) -> tuple[Block, ...]:
         _row(comparison, key, one, _place(rank, key, one, tied))
         for rank, (key, one) in enumerate(found.items(), 1)
     ]
-    rule = _RULE.format("" if target else _WITHOUT)
+    several = comparison.seeds > 1
+    shown = len(_HEADS) if several else -1  # with one seed there is no last column
+    rule = _RULE.format("" if target else _WITHOUT, _SEEDS if several else "")
     rule += RULE.format(clusters=comparison.layout.clusters, members="rows")
     return (
-        Grid("Methods by their distance to retain-only", _HEADS, (*anchors, *rows), words=_WORDS),
+        Grid(
+            "Methods by their distance to retain-only",
+            _HEADS[:shown],
+            tuple(row[:shown] for row in (*anchors, *rows)),
+            words=_WORDS,
+        ),
         Paragraph(rule, note=True),
         Paragraph(seed_rule(comparison), note=True),
     )
