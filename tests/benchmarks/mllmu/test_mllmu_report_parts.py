@@ -64,6 +64,7 @@ def test_attributes_are_compared_with_retain_only_and_what_was_kept_with_vanilla
         (folded.blocks[1], "retain", "text", "vanilla"),
     ):
         rows = dict(table.rows)
+        assert list(table.heads[3:]) == sorted(table.heads[3:])
         assert len(rows) == 2 and REPORT.layout.label(other) not in rows
         for place, head in enumerate(table.heads[3:]):
             attribute, count = head.rstrip(")").split(" (")

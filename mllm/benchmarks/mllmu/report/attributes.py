@@ -90,7 +90,7 @@ def _table(
     """Return the differences from the reference on one set in one modality."""
     found = {key: by_attribute(comparison, named, key, name, modality) for key in comparison.keys}
     base = found.pop(reference)
-    attributes = sorted(base, key=lambda one: (-len(base[one]), one))[:MOST]
+    attributes = sorted(sorted(base, key=lambda one: (-len(base[one]), one))[:MOST])
     rows = []
     for key, ours in found.items():
         values = [
@@ -102,7 +102,7 @@ def _table(
             rows.append((comparison.label(key), (*summary, *values)))
     if not rows:
         return None
-    heads = [f"{clean_text(one, 24)} ({len(base[one])})" for one in attributes]
+    heads = [f"{clean_text(one.replace('_', ' '), 24)} ({len(base[one])})" for one in attributes]
     title = f"{SETS.label(name)} set, {MODALITIES.label(modality)}: points from "
     title += comparison.label(reference).lower()
     return Heat(title, ("Method", "Mean", "Farthest", *heads), tuple(rows))
