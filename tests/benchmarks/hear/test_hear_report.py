@@ -190,6 +190,10 @@ def test_of_a_model_that_hears_nothing_it_is_said(tmp_path, benchmark, monkeypat
     text = finding(collect(tmp_path / "s", REPORT.layout).comparisons[0])
     assert "what it reasons from sounds cannot be judged." in text
     assert "better about" not in text and "This is one seed." in text
+    monkeypatch.setitem(invented.CONTROLS, "before", invented.CONTROLS["blind"])
+    invented.write_run(tmp_path / "s", "before", benchmark)
+    text = finding(collect(tmp_path / "s", REPORT.layout).comparisons[0])
+    assert "About words it is right as often as before it learned to hear (" in text
 
 
 def test_errors_along_the_tree_add_up(made, study):

@@ -97,7 +97,7 @@ def _forgotten(study: Study, one: Subject) -> str:
         return ""
     size = f"({signed(found.difference)} points, {signed_span(found.low, found.high)})"
     if not found.clear:
-        return f"About words it says what it said before it learned to hear {size}."
+        return f"About words it is right as often as before it learned to hear {size}."
     verb = "learned about words" if found.difference > 0 else "forgot about words"
     return f"Learning to hear, it {verb} {size}."
 
