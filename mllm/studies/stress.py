@@ -39,8 +39,8 @@ class Stress:
       plain: the questions as they are, asked after every attack on weights.
       forms: the questions in other forms, by the name of the attack. Several requests of one name
         of a question add up.
-      groups: names of forms of about one length, which share programs and what is read of each
-        picture; each form is in one of them.
+      groups: names of forms that are asked in one go, which share programs and what is read of
+        each picture; each form is in one of them.
       relearning: what a model is trained on, by the name of the attack.
       known: names of questions that a relearning answers itself; its attack leaves them out.
       value: of one reply.

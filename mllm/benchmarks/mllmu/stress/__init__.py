@@ -23,7 +23,15 @@ FORMS = {
     "hinted": hinted,
     "begun": begun,
 }
-LONG = ("mixed", "hinted")  # of several turns
+# Forms of about one length, in which each picture is asked about equally often: less padding.
+GROUPS = (
+    ("paraphrased",),
+    tuple(REPICTURED),
+    ("swapped", "both"),
+    ("mixed", "hinted"),
+    ("begun",),
+    (sampling.SAMPLED,),
+)
 
 
 def attacks_on(config, benchmark, *, steps: int, learning_rate: float) -> Stress:
@@ -50,12 +58,7 @@ def attacks_on(config, benchmark, *, steps: int, learning_rate: float) -> Stress
         questions={one.name: one.described for one in (*asked, *gaps)},
         plain=[choice_request(AS_SAVED, one, plain(one)) for one in asked],
         forms=requests,
-        groups=[
-            [name for name in FORMS if name not in (*LONG, "begun")],
-            LONG,
-            ["begun"],
-            [sampling.SAMPLED],
-        ],
+        groups=GROUPS,
         relearning=relearning(config, benchmark, forgotten, steps, learning_rate),
         known={RELEARN_FEW: answered(forgotten, asked)},
         value=value,
