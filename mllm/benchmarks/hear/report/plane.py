@@ -20,7 +20,7 @@ def plane_figure(
     kinds = list(dict.fromkeys(row["kind"] for row in mine))
     shades = {kind: ink(COLOURS[n % len(COLOURS)], theme) for n, kind in enumerate(kinds)}
     with style(theme):
-        figure = Figure(figsize=(3.1 * max(len(layers), 1), 3.5), layout="constrained")
+        figure = Figure(figsize=(3.1 * max(len(layers), 1), 3.7), layout="constrained")
         if not layers:
             return figure
         grid = figure.subplots(1, len(layers), squeeze=False)[0]
@@ -40,5 +40,6 @@ def plane_figure(
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         marks = [axes.plot([], [], "o", color=shade, ms=5, label=kind)[0]
                  for kind, shade in shades.items()]  # fmt: skip
-        figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), frameon=False)
+        across = min(len(marks), 2 * len(layers))
+        figure.legend(handles=marks, loc="outside lower center", ncols=across, frameon=False)
     return figure
