@@ -22,8 +22,8 @@ _RULE = (
     "interval excludes 0. {}"
 )
 _SEEDS = (
-    "With several seeds the difference is the mean over them, and its interval resamples seeds too; "
-    "few seeds show too little of their spread, which the column by seed shows."
+    "With several seeds the difference is the mean over them, and its interval resamples seeds "
+    "too; few seeds show too little of their spread, which the column by seed shows."
 )
 _FIGURE = (
     "{} less each other model, in points of accuracy with 95% intervals; right of the line it is "
