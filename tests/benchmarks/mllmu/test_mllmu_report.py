@@ -112,6 +112,7 @@ def test_latex_table_has_even_rows(reported):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(tmp_path, write):
     profiles = {"forget": 6, "retain": 6, "celebrity": 6}
     for method in ("vanilla", "npo"):

@@ -277,6 +277,7 @@ def test_the_answer_is_cut_out_as_published(decoded, task, answer):
     assert read_answer(decoded, task) == answer.strip()
 
 
+@pytest.mark.slow
 def test_records_hold_what_was_shown_and_generated(model, items, records):
     assert len({record["key"] for record in records}) == len(records) == len(items)
     for item, record in zip(items, records, strict=True):
@@ -286,11 +287,13 @@ def test_records_hold_what_was_shown_and_generated(model, items, records):
         assert record["option_logprobs"] is record["letter_logprobs"] is None
 
 
+@pytest.mark.slow
 def test_the_batch_changes_no_reply(model, items, records, tmp_path):
     alone = ask(model, items[::16], FEW, tmp_path, rows=1)
     assert alone == records[::16]
 
 
+@pytest.mark.slow
 def test_scores_have_no_measure_that_needs_probabilities(records):
     scores = score_replies(records, protocol="paper")
     found = {(score["task"], score["metric"]) for score in scores}
@@ -300,6 +303,7 @@ def test_scores_have_no_measure_that_needs_probabilities(records):
     assert {score["set"] for score in scores} == set(SETS)
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_and_new_rules_read_old_replies(
     model, items, records, tmp_path, monkeypatch
 ):

@@ -123,6 +123,7 @@ def test_nothing_is_asked_twice(model, asked, tmp_path, monkeypatch):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_gates_of_an_instructed_model_are_kept_with_the_answers(tmp_path):
     model, rng = toy.make_fused(), np.random.default_rng(0)
     params = model.variables["params"]

@@ -155,6 +155,7 @@ def test_a_model_that_compared_names_must_be_described(data_dir):
         study.stages(config)
 
 
+@pytest.mark.slow
 def test_a_failing_service_is_evaluated_to_the_end_and_replayed_without_it(
     data_dir, tmp_path, monkeypatch
 ):
