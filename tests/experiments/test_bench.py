@@ -73,6 +73,7 @@ def test_rows_are_pairs_of_the_given_length_about_one_picture(work):
     assert len(set(indices)) == 5
 
 
+@pytest.mark.slow
 def test_our_code_equals_the_peer_and_a_difference_is_named(work, loaded, other):
     answers = peer.answers(other, work)
     found = compare(work, loaded, answers)

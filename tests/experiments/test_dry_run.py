@@ -13,7 +13,11 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 NO_CONFIG = ("__init__", "common", "paper")
 FILES = [p for p in sorted((ROOT / "configs").rglob("*.py")) if p.stem not in NO_CONFIG]
-ARGUMENT = {"folders": ":smolvlm,gpt=https://localhost/v1@gpt", "llava7b_paper": ":small"}
+ARGUMENT = {
+    "folders": ":smolvlm,gpt=https://localhost/v1@gpt",
+    "llava7b_paper": ":small",
+    "study_tiny": ":seeds=1",
+}
 
 
 def configs(*, sweeping: bool = False) -> list[str]:

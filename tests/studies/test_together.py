@@ -202,6 +202,7 @@ def test_the_runs_differ_from_each_other(joined):
         assert all(np.abs(one - other).max() > 1e-4 for other in found[:i])
 
 
+@pytest.mark.slow
 def test_stopped_runs_go_on_together_to_the_same_bits(
     taught, joined, benchmark, tmp_path, monkeypatch
 ):
