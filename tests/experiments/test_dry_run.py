@@ -13,6 +13,7 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 NO_CONFIG = ("__init__", "common", "paper")
 FILES = [p for p in sorted((ROOT / "configs").rglob("*.py")) if p.stem not in NO_CONFIG]
+VERBS = ("prepare", "finetune", "unlearn", "sweep")
 ARGUMENT = {
     "folders": ":smolvlm,gpt=https://localhost/v1@gpt",
     "llava7b_paper": ":small",
@@ -58,8 +59,7 @@ def flags(config: str, data: Path) -> list[str]:
 @pytest.mark.parametrize(
     "verb",
     [
-        "sweep",
-        *(pytest.param(v, marks=pytest.mark.slow) for v in ("prepare", "finetune", "unlearn")),
+        *(pytest.param(v, marks=pytest.mark.slow) for v in VERBS),
         "bench.__main__",
     ],
 )

@@ -8,6 +8,7 @@ pytestmark = pytest.mark.thorough
 PEOPLE = {"forget": 6, "retain": 6, "celebrity": 6}
 
 
+@pytest.mark.slow
 def test_a_study_is_compared_or_refused(commands, tmp_path):
     first = make_sweep(tmp_path / "first", methods=("vanilla", "npo"), profiles=PEOPLE)
     second = make_sweep(tmp_path / "second", methods=("vanilla", "ga", "npo"), profiles=PEOPLE)

@@ -109,6 +109,7 @@ def test_a_study_leaves_its_runs_and_reports(finished):
             assert trained == (0 if name == "prompting_15" else record["cost"]["parameters"])
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_a_study_takes(finished, commands, micro, tmp_path):
     done = commands.run("sweep", *micro, "--workdir", tmp_path / "new", "--dry_run")
     assert done.returncode == 0, done.stderr
@@ -126,6 +127,7 @@ def test_a_plan_says_what_a_study_takes(finished, commands, micro, tmp_path):
     assert again.stdout.count(": finished") == len(RUNS) + 1 and "in all: 0 B" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_only_reported_again(finished, commands, micro):
     def stamps():
         kept = ("checkpoints", "tensorboard", "eval/strict/forget_15/replies.jsonl")

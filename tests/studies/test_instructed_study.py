@@ -122,14 +122,14 @@ def equal(one, other) -> dict[str, bool]:
     return {name: all(jax.tree.leaves(tree)) for name, tree in same.items()}
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_only_the_parts_that_are_named_train(workdir):
     before, after = (load_model(workdir / name) for name in ("encoders", "tuned"))
     same = equal(before.variables["params"], after.variables["params"])
     assert same == {"decoder": True, "vision": True, "fusion": False, "projector": False}
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_parts_train_with_an_adapter_and_both_are_read_back(workdir):
     after = load_model(workdir / "tuned")
     adapter = after.variables["lora"]["decoder"]["layers"]
@@ -142,7 +142,7 @@ def test_parts_train_with_an_adapter_and_both_are_read_back(workdir):
     assert record["cost"]["trainable"] == sum(leaf.size for leaf in trained)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_changed_configuration_is_that_of_the_trained_model(workdir):
     gates = {n: load_model(workdir / n).config.fusion.gate for n in ("encoders", "tuned")}
     assert gates == {"encoders": "text+vision", "tuned": "text"}
@@ -165,7 +165,7 @@ def test_training_on_features_is_training_on_pictures(workdir, benchmark, tmp_pa
     np.testing.assert_allclose(*lines, rtol=1e-5)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_an_evaluation_keeps_how_the_model_read_and_goes_on_after_a_kill(
     workdir, benchmark, monkeypatch
 ):

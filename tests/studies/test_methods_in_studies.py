@@ -96,6 +96,7 @@ def test_a_pruned_run_holds_a_decoder_without_some_neurons(study):
     assert record["checkpoint_digest"] not in ("", vanilla)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_before_its_record_was_written_ends_the_same(study):
     for name in METHODS:
         run = study(name)

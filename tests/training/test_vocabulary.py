@@ -22,6 +22,7 @@ def model():
     return replace(make_model(1), processor=make_processor(300 - SPARE))
 
 
+@pytest.mark.slow
 def test_spare_rows_leave_the_loss_and_the_logits(model):
     cut = with_vocabulary(model, "tokenizer")
     assert with_vocabulary(model, "all") is model

@@ -108,7 +108,7 @@ def test_weights_that_are_not_salient_never_move_without_a_retain_term(model):
     assert moved > 1000
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_the_mask_is_measured_once_and_a_damaged_one_again(model, tmp_path, monkeypatch):
     options = dict(rank=2, targets=r"decoder/layers/(q|down)$")
     lora = init_lora(model.variables["params"], jax.random.key(1), **options)
