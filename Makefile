@@ -31,7 +31,7 @@ hear: $(VENV)/.installed
 test: $(VENV)/.installed-test $(VENV)/.installed-smol $(VENV)/.installed-tpu $(VENV)/.installed-gpu
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
-# The inner loop, under 3 minutes on 2 cores; it ends with the slowest tests, which may need a mark.
+# The inner loop, without tests of more than a few seconds; it ends with the slowest tests, which may need a mark.
 test-fast: $(VENV)/.installed-test
 	JAX_PLATFORMS=cpu $(RUN) -m pytest -q -m "not slow and not thorough" -n 2 --dist loadfile --no-loadscope-reorder \
 		--durations=5 --durations-min=3
