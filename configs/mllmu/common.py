@@ -100,7 +100,7 @@ def get_config() -> ConfigDict:
     config.evaluation.gradients = False
     # Whether the run ``base`` of the study says how likely the free sentences of each run are.
     config.evaluation.likelihood = False
-    # Who judges free replies, joined by "+": facts, rouge, embedding, endpoint; "" for nobody. The
+    # Who judges free replies, joined by "+": facts, rouge, embedding, endpoint; "" for none. The
     # options of judges are those of ``mllm.evaluation.judging.judges.JudgeOptions``
     # (docs/judges.md).
     config.evaluation.judges = ""

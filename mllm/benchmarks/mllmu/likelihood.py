@@ -1,4 +1,4 @@
-"""How likely the sentences that a model writes are under the model that was taught nobody: fluency.
+"""How likely the sentences that a model writes are under base, which was taught no person: fluency.
 
 ``base`` has learned the language of the data, and none of the people to retain or to forget. A
 sentence that is unlikely to it is no longer language, or names what base would not; compare with

@@ -35,8 +35,8 @@ class People:
         groups = {name: tuple(sorted(ids)) for name, ids in sorted(names.items())}
         order = [(name, person) for name, ids in groups.items() for person in ids]
         self._columns = {person: column for column, person in enumerate(order)}
-        nobody = np.zeros((1 + DRAWS, 1))
-        self._counts = np.hstack([*(_counts(*group) for group in groups.items()), nobody])
+        absent = np.zeros((1 + DRAWS, 1))
+        self._counts = np.hstack([*(_counts(*group) for group in groups.items()), absent])
 
     def weights(self, rows: Sequence[Row]) -> np.ndarray:
         """Return how often each row counts, float64[1 + R, N]; a person whom the rows of the class

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from mllm.benchmarks.mllmu.distance import FORGET, METRIC, TASK, UTILITY_SETS, distances
 from mllm.studies.trials import Criterion, Scores
 
-TASK, METRIC = "classification", "accuracy_text"
-FORGET, UTILITY_SETS = "forget", ("retain", "celebrity")
 DISTANCE, LOST = "distance to retain-only", "utility lost"
 RULE = (
     "Vanilla was taught the validation people too, every trial forgot them, and retain-only never "
@@ -36,11 +35,11 @@ def measure(scores: Scores, anchors: Mapping[str, Scores]) -> dict[str, float]:
       ValueError: a set was not measured.
     """
     forget, goal = accuracy(scores, (FORGET,)), accuracy(anchors["retain_only"], (FORGET,))
-    utility = accuracy(scores, UTILITY_SETS)
-    lost = max(0.0, accuracy(anchors["vanilla"], UTILITY_SETS) - utility)
+    utility, before = (accuracy(some, UTILITY_SETS) for some in (scores, anchors["vanilla"]))
+    _, lost, total = distances(forget, goal, utility, before)
     return {
-        DISTANCE: abs(forget - goal) + lost,
-        LOST: lost,
+        DISTANCE: float(total),
+        LOST: float(lost),
         "accuracy on validation people": forget,
         "accuracy on retain, celebrity": utility,
     }

@@ -45,8 +45,8 @@ _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 class AskedJudge:
     """Judge replies by a model.
 
-    An empty reply is neither relevant nor correct, and nobody is asked about it. A verdict that is
-    no JSON object with the aspect as a boolean is UNREAD: it is counted and never guessed.
+    An empty reply is neither relevant nor correct, and no judge is asked about it. A verdict that
+    is no JSON object with the aspect as a boolean is UNREAD: it is counted and never guessed.
 
     Attributes:
       named: JSON values that name the model and how it is asked.

@@ -25,7 +25,7 @@ class JudgeOptions:
       encoder_dir: folder of its encoder, "" for all-MiniLM-L6-v2.
       url, model, key_variable, limit_name, parameters, concurrency: of the endpoint
         (``EndpointConfig``). ``model`` is the exact name of a version, where the service has one.
-      replay: whether "endpoint" reads the answers on disk and calls nobody.
+      replay: whether "endpoint" reads the answers on disk and makes no call.
     """
 
     rouge: float = 0.5

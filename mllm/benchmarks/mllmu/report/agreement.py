@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import spearmanr
 
+from mllm.benchmarks.mllmu.distance import UTILITY_SETS
 from mllm.benchmarks.mllmu.report.measures import TABLES, measures_by_run
-from mllm.benchmarks.mllmu.report.standing import UTILITY_SETS, cells_of
+from mllm.benchmarks.mllmu.report.standing import cells_of
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.runs import Run
 from mllm.reporting.section import Block, Heat, Paragraph
@@ -73,7 +74,7 @@ def _shown(name: str) -> bool:
 
 
 def _scores(run: Run) -> dict[str, float | None]:
-    """Return the scores of a run that stand beside its measures, means over modalities."""
+    """Return the scores of a run that stand next to its measures, means over modalities."""
     values = {
         (score["set"], score["task"], score["modality"], score["metric"]): score["value"]
         for score in run.scores

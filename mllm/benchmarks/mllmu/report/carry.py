@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from mllm.benchmarks.mllmu.distance import METRIC, TASK
 from mllm.benchmarks.mllmu.report.layout import MODALITIES
-from mllm.benchmarks.mllmu.report.standing import METRIC, TASK
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.families import RULE, Apart, family
 from mllm.reporting.layout import Cell, Key

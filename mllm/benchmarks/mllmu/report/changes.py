@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from mllm.benchmarks.mllmu.distance import METRIC, TASK
 from mllm.benchmarks.mllmu.report.layout import MODALITIES, SETS
 from mllm.benchmarks.mllmu.report.marks import FORGOTTEN
-from mllm.benchmarks.mllmu.report.standing import METRIC, TASK
 from mllm.benchmarks.mllmu.report.tradeoff import in_points
 from mllm.reporting.charts import Bar, Intervals, add_fill_legend, intervals_figure
 from mllm.reporting.comparison import Comparison

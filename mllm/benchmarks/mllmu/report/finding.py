@@ -1,13 +1,8 @@
 """Sentences that say what the numbers show: the trade-off, what did not forget, the headline."""
 
+from mllm.benchmarks.mllmu.distance import METRIC, UTILITY_SETS
 from mllm.benchmarks.mllmu.report.layout import CHANCE
-from mllm.benchmarks.mllmu.report.standing import (
-    METRIC,
-    UTILITY_SETS,
-    mean_score,
-    standings,
-    tied_with_best,
-)
+from mllm.benchmarks.mllmu.report.standing import mean_score, standings, tied_with_best
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.layout import Key
 from mllm.reporting.tables import percent

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mllm.benchmarks.mllmu.distance import METRIC, TASK, UTILITY_SETS, distances
 from mllm.benchmarks.mllmu.report.layout import CHANCE, MODALITIES
 from mllm.evaluation.statistics import central_interval, holm
 from mllm.reporting.comparison import Comparison
 from mllm.reporting.families import LEVEL, Apart, family
 from mllm.reporting.layout import Key
-
-TASK, METRIC = "classification", "accuracy_text"
-UTILITY_SETS = ("retain", "celebrity")
 
 
 @dataclass(frozen=True)
@@ -136,19 +134,15 @@ def _distances(
     goal = mean_score(comparison, target, ("forget",)) if target else CHANCE
     if None in (forget, useful, reference, goal):
         return None
-    away, lost = abs(forget - goal), max(0.0, reference - useful)
     samples = [
         mean_draws(comparison, key, ("forget",)),
         mean_draws(comparison, target, ("forget",)) if target else CHANCE,
-        mean_draws(comparison, vanilla, UTILITY_SETS),
         mean_draws(comparison, key, UTILITY_SETS),
+        mean_draws(comparison, vanilla, UTILITY_SETS),
     ]
-    if any(sample is None for sample in samples):
-        draws: list[np.ndarray | None] = [None] * 3
-    else:
-        draws = [np.abs(samples[0] - samples[1]), np.maximum(0, samples[2] - samples[3])]
-        draws.append(draws[0] + draws[1])
-    values = (away, lost, away + lost)
+    missing = any(sample is None for sample in samples)
+    draws = (None,) * 3 if missing else distances(*samples)
+    values = map(float, distances(forget, goal, useful, reference))
     return dict(zip(("away", "lost", "total"), map(Distance, values, draws), strict=True))
 
 

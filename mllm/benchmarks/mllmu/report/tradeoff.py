@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from mllm.benchmarks.mllmu.distance import METRIC, TASK, UTILITY_SETS
 from mllm.benchmarks.mllmu.report.layout import MODALITIES
-from mllm.benchmarks.mllmu.report.standing import METRIC, TASK, UTILITY_SETS
 from mllm.reporting.charts import (
     Dot,
     Scatter,
