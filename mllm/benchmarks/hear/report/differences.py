@@ -18,9 +18,7 @@ def gap_figure(study: Study, one: Subject, theme: Theme = LIGHT):
     relations, bars = study.values("relation"), []
     for row, relation in enumerate(relations):
         if (found := study.gap(one, relation, GAPS[0])) is not None:
-            span = tuple(100 * end for end in (found.difference, found.low, found.high))
-            style = study.comparison.style(one.method)
-            bars.append(Bar(row, span, style, filled=found.clear))
+            bars.append(_bar(study, one, row, found))
     names = [label("relation", relation) for relation in relations]
     panel = Intervals(one.label, tuple(bars))
     return intervals_figure(names, [panel], "label less sound, in points", theme)
@@ -34,9 +32,14 @@ def compared_bars(
     for row, relation in enumerate(relations):
         found = study.compare(one, other, relation=relation, condition=condition)
         if found is not None:
-            span = tuple(100 * end for end in (found.difference, found.low, found.high))
-            bars.append(Bar(row, span, study.comparison.style(one.method), filled=found.clear))
+            bars.append(_bar(study, one, row, found))
     return [label("relation", relation) for relation in relations], tuple(bars)
+
+
+def _bar(study: Study, one: Subject, row: int, found: Compared) -> Bar:
+    """Return a difference of a row as figures take it, in points."""
+    span = tuple(100 * end for end in (found.difference, found.low, found.high))
+    return Bar(row, span, study.comparison.style(one.method), filled=found.clear)
 
 
 def told(found: Compared | None) -> str:
