@@ -21,6 +21,7 @@ from mllm.checkpoints.contents import Verification
 from mllm.parallel import launch
 from mllm.paths import expand_paths, local_path
 from mllm.training.compiled import COMPILED, keep_programs
+from mllm.training.diverged import Diverged
 
 # Libraries log much at level INFO; what a user should see is printed.
 logging.set_verbosity(logging.WARNING)
@@ -91,10 +92,10 @@ def run(main: Callable[[list[str]], None], argument: str = "") -> None:
       main: receives the name of the command, and its argument.
       argument: what the one argument is that is no flag; "" where there is none.
 
-    A ValueError or FileNotFoundError is a mistake of the user, and other OSErrors are the system's:
-    a message is printed, and the process exits with 2. Every other error is a fault of the code and
-    keeps its traceback. A signal ends the process with 128 + its number, see
-    ``experiments.stopping``.
+    A ValueError or FileNotFoundError is a mistake of the user, other OSErrors are the system's, and
+    a run may have diverged: a message is printed, and the process exits with 2. Every other error
+    is a fault of the code and keeps its traceback. A signal ends the process with 128 + its number,
+    see ``experiments.stopping``.
     """
     _take_any_text()
     with stopping.unwinding():
@@ -106,7 +107,7 @@ def run(main: Callable[[list[str]], None], argument: str = "") -> None:
             app.run(partial(_whole, main), flags_parser=partial(_parse, argument=argument))
         except Exception as error:
             message = refusal(error, _folders())
-            if message is None and isinstance(error, ValueError | OSError):
+            if message is None and isinstance(error, ValueError | OSError | Diverged):
                 message = str(error)
             if message is None:
                 raise

@@ -20,13 +20,15 @@ class Trial:
 
     Attributes:
       values: dotted keys of the configuration with their values.
-      measured: what was read of its evaluation, by name.
-      checkpoint_digest: of its weights.
+      measured: what was read of its evaluation, by name; empty if it diverged.
+      checkpoint_digest: of its weights; "" if it diverged.
+      diverged: why it has no evaluation; "" if it has one.
     """
 
     values: Mapping[str, Any]
     measured: Mapping[str, float]
     checkpoint_digest: str
+    diverged: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,15 @@ def _tuned(value: Mapping[str, Any]) -> Tuned:
 
 def best_of(measured: Sequence[Mapping[str, float]], decides: Sequence[str]) -> int:
     """Return the place of the trial whose deciding numbers are least, compared in their order; the
-    first of equal ones. Numbers that differ by less than 1e-9 are equal.
+    first of equal ones. Numbers that differ by less than 1e-9 are equal. A trial without numbers is
+    never the best.
+
+    Raises:
+      ValueError: no trial has numbers.
     """
-    keys = [tuple(round(trial[name], 9) for name in decides) for trial in measured]
-    return keys.index(min(keys))
+    keys = {
+        place: tuple(round(trial[name], 9) for name in decides)
+        for place, trial in enumerate(measured)
+        if trial
+    }
+    return min(keys, key=keys.__getitem__)

@@ -103,6 +103,8 @@ def _all_trials(ledger: Ledger, label: Callable[[str], str]) -> Grid:
 
 
 def _mark(one: Tuned, place: int) -> str:
+    if one.trials[place].diverged:
+        return "diverged"
     return "chosen" if place == one.chosen else ""
 
 

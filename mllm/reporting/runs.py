@@ -96,6 +96,8 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     record = read_run(path)
     _require(record, _RUN_KEYS, "run.json")
+    if record["status"] == "diverged":
+        raise ValueError(f"diverged: {record.get('diverged')}; try a smaller learning rate")
     if record["status"] != "finished":
         raise ValueError(f"unfinished: its status is {record['status']!r}; start the sweep again")
     _require(record, _FINISHED_KEYS, "run.json")

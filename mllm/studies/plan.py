@@ -15,8 +15,10 @@ from mllm.studies.run import Run, open_run
 from mllm.studies.stage import Stage, Stages, find, folder_name
 from mllm.studies.start import imported_by
 from mllm.studies.system import System
+from mllm.training.diverged import Diverged
 
 FINISHED, GOES_ON, BEGINS, STOPPED = "finished", "goes on", "begins", "stopped"
+GIVEN_UP = "given up"
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,11 @@ class Planned:
       parents: what it needs, as ``Stage.parents``.
       source: what it is made from (``mllm.studies.identity.made_from``). Weights that are still to
         be made stand there under the identity of their run.
-      state: FINISHED; GOES_ON, from a checkpoint; BEGINS; or STOPPED, by an error.
+      state: FINISHED; GOES_ON, from a checkpoint; BEGINS; STOPPED, by an error; or GIVEN_UP: it, or
+        a run that it needs, has diverged, and a sweep passes over it.
       note: what else is to be said.
       done: steps of the last checkpoint.
-      error: what stops it.
+      error: what stops it, or why it was given up.
     """
 
     run: Run
@@ -97,8 +100,8 @@ class Plan:
         stage = find(stages, name)
         run = Run(folder or workdir / folder_name(stages, name), name, config)
         parents = tuple(self.add(other, config, workdir) for other in stage.parents)
-        for other in stage.asks_of_others:
-            self.add(other, config, workdir)
+        others = [self.add(other, config, workdir) for other in stage.asks_of_others]
+        given_up = [one.error for one in (*parents, *others) if one.state == GIVEN_UP]
         digests = {parent.run.method: parent.digest for parent in parents}
         error = None
         try:
@@ -120,10 +123,12 @@ class Plan:
                 ]
                 raise ValueError("\n".join(lines))
             return known
-        if error is None:
-            planned = _planned(run, stages, parents, source)
-        else:
+        if error is not None:
             planned = Planned(run, stages, parents, source, STOPPED, error=error)
+        elif given_up:
+            planned = Planned(run, stages, parents, source, GIVEN_UP, error=given_up[0])
+        else:
+            planned = _planned(run, stages, parents, source)
         self.runs[run.folder] = planned
         return planned
 
@@ -154,12 +159,12 @@ class Plan:
           ValueError, FileNotFoundError: the error of the first run that cannot be made.
         """
         for planned in self.runs.values():
-            if planned.error is not None:
+            if planned.state == STOPPED:
                 raise planned.error
 
     def announcement(self) -> list[str]:
         """Return a line about each run that is to be made, [] if all are there."""
-        made = [planned for planned in self.runs.values() if planned.state != FINISHED]
+        made = [one for one in self.runs.values() if one.state not in (FINISHED, GIVEN_UP)]
         lines = [f"{planned.run.folder}: {phrase(planned)}" for planned in made]
         return [f"{len(made)} of {len(self.runs)} runs are to be made:", *lines] if made else []
 
@@ -168,6 +173,8 @@ def phrase(planned: Planned) -> str:
     """Return what is done about a run."""
     if planned.state == FINISHED:
         return f"finished{planned.note}"
+    if planned.state == GIVEN_UP:
+        return f"is passed over: {planned.error}"
     if planned.state == STOPPED:
         return f"cannot be made: {planned.error}"
     if planned.state == GOES_ON:
@@ -191,6 +198,8 @@ def _planned(
         # An import of the same files is made again where they are now.
         here = "imported" not in source
         finished = run.finished(likely) and (here or has_parent(run.folder))
+    except Diverged as error:
+        return Planned(run, stages, parents, source, GIVEN_UP, error=error)
     except ValueError as error:
         return Planned(run, stages, parents, source, STOPPED, error=error)
     if finished:

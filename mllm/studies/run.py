@@ -18,9 +18,11 @@ from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.studies.environment import command_line, digest, environment
 from mllm.studies.identity import describe, differences, how_to_continue, identity, same, value_of
 from mllm.studies.stage import Stage
+from mllm.training.diverged import Diverged
 from mllm.training.progress import tell
 
 RECORD = "run.json"
+DIVERGED = "diverged"  # status of a run that is not trained further, and the key that says why
 UNVERIFIED = "weights_unverified"  # key of a run or an evaluation under --verify_weights=off
 BEGINNING = "beginning"  # folder of the random weights of which a run trains a part
 # What a run may have written before its first checkpoint.
@@ -67,6 +69,7 @@ class Run:
           source: what the run asked for is made from, of ``mllm.studies.identity.made_from``.
 
         Raises:
+          Diverged: the run asked for was trained until its loss was not finite.
           ValueError: the folder holds a run of another configuration, data or parent, or processes
             disagree on what is asked for or on what the folder holds.
         """
@@ -74,6 +77,8 @@ class Run:
         require_same(f"{self.folder}: the run asked for", wanted)
         require_same(f"{self.folder / RECORD}", json.dumps(record))
         if same(record, source):
+            if record.get("status") == DIVERGED:
+                raise Diverged(self.folder, record[DIVERGED])
             return record.get("status") == "finished" and not self._gone(record)
         claimed = bool(record) and self.claimed()
         require_same(f"{self.folder}: whether it holds results", str(claimed))
@@ -172,6 +177,10 @@ class Run:
                 f"answers to these questions would stand under a wrong name; ask it with {flags}, "
                 "or make a run for what is asked"
             )
+
+    def give_up(self, error: Diverged) -> None:
+        """Note that the run has diverged, so that it is not trained again to the same end."""
+        self.write(DIVERGED, **{DIVERGED: error.why})
 
     def write(self, status: str, **values) -> None:
         """Update run.json; when this returns, every process reads the new one.

@@ -14,6 +14,7 @@ from mllm.studies.evaluate import Evaluated, evaluate, measure_efficiency
 from mllm.studies.system import System
 from mllm.studies.together import ensure_together
 from mllm.studies.train import ensure
+from mllm.training.diverged import Diverged
 
 Overrides = dict[str, Any]
 
@@ -67,16 +68,19 @@ def run_all(
     system: System,
     benchmark,
     progress: Callable[[str], None],
-) -> list[Evaluated]:
+) -> list[Evaluated | Diverged]:
     """Train and evaluate runs in order; what is finished is skipped, and alike runs are trained
-    together, at most ``config.together`` at once. Return their evaluations.
+    together, at most ``config.together`` at once.
 
     Args:
       runs: dotted keys with their values; ``objective.name`` names the stage.
       workdir: holds a study for each seed.
       progress: called with a line about each run.
+
+    Returns:
+      the evaluation of each run, or why it has none: the run, or one that it needs, diverged.
     """
-    evaluations, chosen_by_run = [], []
+    ready, evaluations, diverged = {}, {}, {}  # by number
     evaluator = ThreadPoolExecutor(1)
     try:
         configs = list(configurations(config, runs))
@@ -84,23 +88,28 @@ def run_all(
         for number, chosen in enumerate(configs):
             name = chosen.objective.name
             progress(f"[{number + 1}/{len(runs)}] {name} {runs[number]}")
-            ensure_together(configs[number:], folders[number:], system, benchmark)
-            run = ensure(name, chosen, folders[number], system, benchmark)
-            chosen_by_run.append((run, chosen))
-            evaluations.append(evaluator.submit(evaluate, run, chosen, system, benchmark))
-            for evaluation in evaluations:
+            try:
+                ensure_together(configs[number:], folders[number:], system, benchmark)
+                ready[number] = ensure(name, chosen, folders[number], system, benchmark)
+            except Diverged as error:
+                progress(f"{name} is passed over. {error}")
+                diverged[number] = error
+                continue
+            job = (ready[number], chosen, system, benchmark)
+            evaluations[number] = evaluator.submit(evaluate, *job)
+            for evaluation in evaluations.values():
                 if evaluation.done() or not evaluates_while_training():
                     evaluation.result()  # raises what went wrong, before another run is trained
-        evaluated = [evaluation.result() for evaluation in evaluations]
+        evaluated = {number: evaluation.result() for number, evaluation in evaluations.items()}
     except BaseException as error:
         # After a mistake, the evaluation that runs ends well; Ctrl-C waits for nothing.
         evaluator.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
         raise
     evaluator.shutdown()
     if config.evaluation.efficiency:
-        for (run, chosen), found in zip(chosen_by_run, evaluated, strict=True):
-            measure_efficiency(run, found.folder, chosen, system, benchmark)
-    return evaluated
+        for number, run in ready.items():
+            measure_efficiency(run, evaluated[number].folder, configs[number], system, benchmark)
+    return [evaluated.get(number, diverged.get(number)) for number in range(len(runs))]
 
 
 def evaluates_while_training() -> bool:

@@ -30,6 +30,7 @@ from mllm.studies.train import (
     step_config,
 )
 from mllm.training.compiled import COMPILED
+from mllm.training.diverged import Diverged
 from mllm.training.journal import Journal
 from mllm.training.loop import run_steps
 from mllm.training.progress import tell
@@ -62,8 +63,16 @@ def ensure_together(
         other = member_of(config, workdir, system, benchmark, like=members[0])
         if other is not None and all(other.alike(one) for one in members):
             members.append(other)
-    if len(members) < 2:
-        return
+    while len(members) > 1:
+        try:
+            _train_claimed(members, benchmark)
+            return
+        except Diverged as error:  # the others go on without it
+            members = [one for one in members if one.run.folder != error.folder]
+
+
+def _train_claimed(members: Sequence[Member], benchmark) -> None:
+    """Train runs that are alike while no other command may write into their folders."""
     with contextlib.ExitStack() as held:
         for one in members:
             held.enter_context(hold(one.run.folder))
@@ -72,14 +81,21 @@ def ensure_together(
         # Another command may have made one in the meantime.
         members = [one for one in members if not one.run.finished(one.source)]
         members = [one for one in members if one.done == members[0].done]
-        train_members(members, benchmark)
+        try:
+            train_members(members, benchmark)
+        except Diverged as error:
+            (run,) = (one.run for one in members if one.run.folder == error.folder)
+            run.give_up(error)
+            raise
 
 
 def train_members(members: Sequence[Member], benchmark) -> None:
-    """Train runs that are alike, from their last checkpoints; none where only one is left.
+    """Train runs that are alike, from their last checkpoints; none where less than two are left.
 
     Runs of one seed share rows, pictures, and the passes of the reference.
     """
+    if len(members) < 2:
+        return
     lead, compiled = members[0], COMPILED.counts()
     stage, config, mesh = lead.stage, lead.run.config, device_mesh(lead.run.config)
     loads = lead.parents[: len(stage.loads)]

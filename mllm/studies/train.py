@@ -48,6 +48,7 @@ from mllm.studies.system import System
 from mllm.studies.weights import Weights, divide
 from mllm.training import optimizers, state
 from mllm.training.compiled import COMPILED
+from mllm.training.diverged import Diverged
 from mllm.training.loop import train
 from mllm.training.progress import tell
 from mllm.training.remat import choose, is_auto, memory_of_device, resolved
@@ -63,6 +64,10 @@ def ensure(
     Args:
       workdir: folder of the study; runs are folders in it.
       folder: of this run, if it is not the one that the graph names.
+
+    Raises:
+      Diverged: the loss of this run, or of one that it needs, is not finite. Its record says so,
+        and it is not trained again.
     """
     stages = system.stages(config)
     stage = find(stages, name)
@@ -84,7 +89,11 @@ def ensure(
     if not done():
         with hold(run.folder):
             if not done():  # nobody has made it in the meantime
-                make(run, stages, parents, source, benchmark)
+                try:
+                    make(run, stages, parents, source, benchmark)
+                except Diverged as error:
+                    run.give_up(error)
+                    raise
     return run
 
 

@@ -18,6 +18,7 @@ from mllm.studies.evaluate import Evaluated
 from mllm.studies.sweep import Overrides, run_all
 from mllm.studies.system import System
 from mllm.studies.trials import Criterion, Values, by_method, runs_of
+from mllm.training.diverged import Diverged
 
 FOLDER = "tuning"
 
@@ -92,7 +93,9 @@ def tune(
       progress: called with a line about each run.
 
     Raises:
-      ValueError: the trials are not fair, or one was asked other questions than the rest.
+      Diverged: a run that trials are compared with diverged.
+      ValueError: the trials are not fair, all of one method diverged, or one was asked other
+        questions than the rest.
     """
     criterion = criterion_of(system, config)
     methods, runs = by_method(trials, criterion.settings), runs_of_tuning(config, trials, system)
@@ -109,7 +112,7 @@ def tune(
 def choose(
     criterion: Criterion,
     methods: Mapping[str, Sequence[Values]],
-    evaluated: Sequence[Evaluated],
+    evaluated: Sequence[Evaluated | Diverged],
     axis: str,
     fingerprint: str,
 ) -> Ledger:
@@ -117,20 +120,28 @@ def choose(
 
     Args:
       axis: of the scores; the ledger says how many answers of each value of it were read.
+
+    Raises:
+      Diverged: a run that trials are compared with has no evaluation.
+      ValueError: all trials of a method diverged, or one was asked other questions than the rest.
     """
-    entries = [one.entry for one in evaluated]
+    for one in evaluated[: len(criterion.anchors)]:
+        if isinstance(one, Diverged):
+            raise one
+    entries = [one.entry for one in evaluated if not isinstance(one, Diverged)]
     anchors = dict(zip(criterion.anchors, entries, strict=False))
-    left = iter(entries[len(anchors) :])
-    tried = {name: [next(left) for _ in values] for name, values in methods.items()}
     scores = {name: _read(criterion, entry) for name, entry in anchors.items()}
+    left = iter(evaluated[len(anchors) :])
     found = {}
     for name, values in methods.items():
-        measured = [
-            dict(criterion.measure(_read(criterion, entry), scores)) for entry in tried[name]
-        ]
-        rows = zip(values, measured, tried[name], strict=True)
-        made = tuple(Trial(dict(v), m, entry["checkpoint_digest"]) for v, m, entry in rows)
-        found[name] = Tuned(made, best_of(measured, criterion.decides))
+        made = tuple(_trial(criterion, value, next(left), scores) for value in values)
+        if all(trial.diverged for trial in made):
+            reasons = "; ".join(f"{dict(trial.values)}: {trial.diverged}" for trial in made)
+            raise ValueError(
+                f"every trial of {name!r} diverged ({reasons}); let trials(config) yield smaller "
+                "learning rates for it"
+            )
+        found[name] = Tuned(made, best_of([t.measured for t in made], criterion.decides))
     return Ledger(
         rule=criterion.rule,
         decides=criterion.decides,
@@ -141,6 +152,18 @@ def choose(
         anchors={name: entry["checkpoint_digest"] for name, entry in anchors.items()},
         methods=found,
     )
+
+
+def _trial(
+    criterion: Criterion,
+    values: Values,
+    one: Evaluated | Diverged,
+    anchors: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Trial:
+    if isinstance(one, Diverged):
+        return Trial(dict(values), {}, "", one.why)
+    measured = criterion.measure(_read(criterion, one.entry), anchors)
+    return Trial(dict(values), dict(measured), one.entry["checkpoint_digest"])
 
 
 def _read(criterion: Criterion, entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mllm.checkpoints.orbax import UNREADABLE, Checkpoints, brief, set_aside_damaged
 from mllm.parallel.launch import require_same
+from mllm.training.diverged import Diverged
 from mllm.training.lines import Line, reduce_metrics
 from mllm.training.progress import MetricsWriter, Progress, tell
 from mllm.training.state import TrainState
@@ -90,7 +91,7 @@ class Journal:
             train at once.
 
         Raises:
-          FloatingPointError: a loss that is not finite; the checkpoints before it stay.
+          Diverged: the loss is not finite; the checkpoints before it stay.
           ValueError: batches since the last line of metrics differ between processes.
         """
         if self._due is None:
@@ -99,7 +100,7 @@ class Journal:
         require_same(f"{self.name}: the batch of a step up to {number}", str(line.seen))
         values = reduce_metrics(line.sums)
         if not math.isfinite(values["loss"]):
-            raise FloatingPointError(f"{self.name}: loss is {values['loss']} at step {number}")
+            raise Diverged(self.folder, f"its loss is {values['loss']} at step {number}")
         now = time.monotonic()
         self._began, seconds = now, share * (now - self._began)
         rate, fill = line.tokens / seconds, line.tokens / line.slots

@@ -45,7 +45,7 @@ def train(
         training continues from.
 
     Raises:
-      FloatingPointError: a loss that is not finite; the checkpoints before it stay.
+      mllm.training.diverged.Diverged: the loss is not finite; the checkpoints before it stay.
       ValueError: the checkpoints are those of another run, or the last one cannot be read.
       ValueError: batches since the last line of metrics differ between processes.
       jax.errors.JaxRuntimeError: the step asks for an array that does not lie on its devices.

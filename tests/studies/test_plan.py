@@ -6,7 +6,8 @@ import pytest
 
 from configs.mllmu import tiny
 from mllm.benchmarks.mllmu import study
-from mllm.studies.plan import BEGINS, FINISHED, GOES_ON, STOPPED, Plan, phrase
+from mllm.studies.plan import BEGINS, FINISHED, GIVEN_UP, GOES_ON, STOPPED, Plan, phrase
+from mllm.training.diverged import Diverged
 
 DATA = SimpleNamespace(fingerprint="data")
 
@@ -35,6 +36,20 @@ def leave(planned, *, status: str = "running", steps: int | None = None) -> None
 
 def states(plan: dict) -> dict:
     return {name: planned.state for name, planned in plan.items()}
+
+
+def test_what_diverged_is_passed_over_with_all_that_starts_from_it(config, tmp_path):
+    leave(plan_of(config, tmp_path)["base"], status="finished", steps=9)
+    vanilla = plan_of(config, tmp_path)["vanilla"]
+    leave(vanilla, steps=5)
+    vanilla.run.give_up(Diverged(vanilla.run.folder, "its loss is inf at step 6"))
+    plan = Plan(study, DATA)
+    plan.add("npo", config, tmp_path)
+    found = plan_of(config, tmp_path)
+    assert states(found) == {"base": FINISHED, "vanilla": GIVEN_UP, "npo": GIVEN_UP}
+    assert "passed over" in phrase(found["npo"]) and "loss is inf at step 6" in phrase(found["npo"])
+    assert plan.announcement() == []
+    plan.require()
 
 
 def test_a_study_that_is_not_there_begins(config, tmp_path):

@@ -15,6 +15,7 @@ from mllm.files import read_json, read_jsonl
 from mllm.studies.stage import Stage
 from mllm.studies.together import ensure_together
 from mllm.studies.train import ensure
+from mllm.training.diverged import Diverged
 from mllm.training.nll import nll
 from mllm.unlearning import get_objective
 
@@ -200,6 +201,27 @@ def test_the_runs_differ_from_each_other(joined):
     found = [np.concatenate([leaf.ravel() for leaf in adapter(joined[name])]) for name in RUNS]
     for i, one in enumerate(found):
         assert all(np.abs(one - other).max() > 1e-4 for other in found[:i])
+
+
+def test_a_run_that_diverges_leaves_the_others_and_is_not_trained_again(
+    taught, apart, benchmark, tmp_path
+):
+    begin(tmp_path, taught)
+    configs = [make_configs()[name] for name in ("npo_blunt", "npo_sharp")]
+    configs[1].methods.npo.learning_rate = 1e30
+    studies = [tmp_path / "seed0"] * 2
+    ensure_together(configs, studies, SYSTEM, benchmark)
+    ensure("npo", configs[0], studies[0], SYSTEM, benchmark)
+    for expected, found in zip(
+        adapter(apart["npo_blunt"]), adapter(studies[0] / "npo_blunt"), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+    record = read_json(studies[1] / "npo_sharp" / "run.json")
+    assert record["status"] == "diverged" and "nan at step" in record["diverged"]
+    written = len(read_jsonl(studies[1] / "npo_sharp" / "metrics.jsonl"))
+    with pytest.raises(Diverged, match=r"npo_sharp: its loss is nan .* delete the folder"):
+        ensure("npo", configs[1], studies[1], SYSTEM, benchmark)
+    assert len(read_jsonl(studies[1] / "npo_sharp" / "metrics.jsonl")) == written
 
 
 @pytest.mark.slow

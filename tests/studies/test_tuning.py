@@ -13,6 +13,7 @@ from mllm.files import read_json, write_json
 from mllm.studies.evaluate import Evaluated
 from mllm.studies.trials import Criterion
 from mllm.studies.tuning import choose, known_choice, refuse_tuning, runs_of_tuning
+from mllm.training.diverged import Diverged
 
 AXIS = "port"
 CRITERION = Criterion(
@@ -62,6 +63,19 @@ def test_the_nearest_trial_of_each_method_is_chosen_and_written(tmp_path):
 def test_trials_that_were_asked_differently_are_refused():
     with pytest.raises(ValueError, match=r"different questions: b gives \{'north': 5\} .* lookout"):
         choose(CRITERION, METHODS, [*RUNS[:-1], evaluated("b", 0.9, n=5)], AXIS, "data")
+
+
+def test_a_trial_that_diverged_is_told_and_never_chosen(tmp_path):
+    gone = Diverged(Path("a_trial2"), "its loss is nan at step 7")
+    ledger = choose(CRITERION, METHODS, [*RUNS[:2], gone, *RUNS[3:]], AXIS, "data")
+    assert {name: one.chosen for name, one in ledger.methods.items()} == {"a": 0, "b": 0}
+    assert ledger.methods["a"].trials[1].diverged == "its loss is nan at step 7"
+    write_ledger(tmp_path, ledger)
+    assert read_ledger(tmp_path) == ledger
+    with pytest.raises(ValueError, match=r"every trial of 'a' diverged .* nan at step 7"):
+        choose(CRITERION, METHODS, [RUNS[0], gone, gone, *RUNS[3:]], AXIS, "data")
+    with pytest.raises(Diverged):
+        choose(CRITERION, METHODS, [gone, *RUNS[1:]], AXIS, "data")
 
 
 @pytest.mark.parametrize("seed", range(5))
