@@ -1,5 +1,5 @@
 """How a stage's model begins where that is not quite its parent's: fields of its configuration that
-the stage changes, and parts of its parameters that are drawn anew.
+the stage changes, parts of its parameters that are drawn anew, its adapter merged.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from mllm.checkpoints.loaded import Loaded
-from mllm.parallel.place import make_on
+from mllm.ops.lora import merge_lora
+from mllm.parallel.place import make_on, place
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
 from mllm.studies.weights import what_trains
@@ -97,3 +98,28 @@ def _draw(key: jax.Array, model, config, names: tuple[str, ...]) -> dict:
     """Return fresh parameters of some parts; the compiler leaves out the others."""
     params = model.init(config, key)["params"]
     return {"params": {name: params[name] for name in names}}
+
+
+def as_start(loaded: Loaded, schedule, mesh: Mesh) -> Loaded:
+    """Return a model as training starts from it: its adapter merged, its vocabulary as chosen."""
+    merged = replace(loaded, variables=place(merge_lora(loaded.variables), mesh), lora=None)
+    return with_vocabulary(merged, schedule.vocabulary)
+
+
+def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:
+    """Return a model that predicts "all" tokens of its head, or only those of its "tokenizer".
+
+    Raises:
+      ValueError: another name, or a tokenizer with more tokens than the head.
+    """
+    lookup(dict.fromkeys(("all", "tokenizer")), vocabulary, "value of a stage's vocabulary:")
+    decoder = start.config.decoder
+    if vocabulary == "all":
+        return start
+    count = start.processor.tokenizer.get_vocab_size()
+    if count > decoder.vocab_size:
+        raise ValueError(
+            f"vocabulary is 'tokenizer', whose {count} tokens are more than the "
+            f"{decoder.vocab_size} rows of the model's head; set the stage's vocabulary to 'all'"
+        )
+    return replace(start, config=replace(start.config, decoder=replace(decoder, spoken=count)))

@@ -15,14 +15,13 @@ from mllm.checkpoints.folder import combine, load_model, write_description
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.orbax import set_aside_damaged
 from mllm.studies.alike import Member, member_of, same_options
-from mllm.studies.beginning import changed
+from mllm.studies.beginning import as_start, changed
 from mllm.studies.courses import Courses, courses_of, draw_of, first_states
 from mllm.studies.lock import hold
 from mllm.studies.start import device_mesh
 from mllm.studies.system import System
 from mllm.studies.train import (
     add_precomputed,
-    as_start,
     chosen_policy,
     finish,
     make_optimizer,

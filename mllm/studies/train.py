@@ -21,11 +21,9 @@ from mllm.data.conversation import Example
 from mllm.data.pipeline import Pipeline
 from mllm.data.singles import Singles
 from mllm.evaluation.looking import made_as
-from mllm.ops.lora import merge_lora
 from mllm.parallel.launch import require_same
-from mllm.parallel.place import place, place_rows
-from mllm.registry import lookup
-from mllm.studies.beginning import changed, renewed
+from mllm.parallel.place import place_rows
+from mllm.studies.beginning import as_start, changed, renewed
 from mllm.studies.edited import before_edit, edited
 from mllm.studies.examples import examples_of, make_pipeline
 from mllm.studies.hearing import kept_sounds
@@ -201,31 +199,6 @@ def train_stage(
         done = edited(objective, before, done, steps=steps, folder=run.folder, meta=meta)
     trained = replace(described, variables=combine(frozen, done.trainable))
     finish(run, trained, done.trainable, parent, COMPILED.counts(since=compiled))
-
-
-def as_start(loaded: Loaded, schedule, mesh: Mesh) -> Loaded:
-    """Return a model as training starts from it: its adapter merged, its vocabulary as chosen."""
-    merged = replace(loaded, variables=place(merge_lora(loaded.variables), mesh), lora=None)
-    return with_vocabulary(merged, schedule.vocabulary)
-
-
-def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:
-    """Return a model that predicts "all" tokens of its head, or only those of its "tokenizer".
-
-    Raises:
-      ValueError: another name, or a tokenizer with more tokens than the head.
-    """
-    lookup(dict.fromkeys(("all", "tokenizer")), vocabulary, "value of a stage's vocabulary:")
-    decoder = start.config.decoder
-    if vocabulary == "all":
-        return start
-    count = start.processor.tokenizer.get_vocab_size()
-    if count > decoder.vocab_size:
-        raise ValueError(
-            f"vocabulary is 'tokenizer', whose {count} tokens are more than the "
-            f"{decoder.vocab_size} rows of the model's head; set the stage's vocabulary to 'all'"
-        )
-    return replace(start, config=replace(start.config, decoder=replace(decoder, spoken=count)))
 
 
 def reference_weights(stage: Stage, start: Loaded) -> dict:

@@ -10,7 +10,7 @@ from toy import make_model, make_processor, make_source, pipeline_of
 
 from mllm.api import Model
 from mllm.data.packing import RowShape
-from mllm.studies.train import with_vocabulary
+from mllm.studies.beginning import with_vocabulary
 from mllm.training.values import packed_logprobs
 
 SPARE = 9
