@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -23,15 +24,20 @@ def command_line() -> str:
     return shlex.join(["python", *started, *sys.argv[1:]])
 
 
+@cache
+def revision(folder: Path) -> str:
+    """Return the commit that a checkout was at when this process first asked, "unknown" outside of
+    one. A process runs the code that it imported, whatever is committed while it runs.
+    """
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def environment() -> dict:
     """Return versions, backend, devices and revision, for results.json and run.json."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        revision = subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        revision = "unknown"
     return {
         "python": platform.python_version(),
         "jax": jax.__version__,
@@ -40,5 +46,5 @@ def environment() -> dict:
         "devices": jax.device_count(),
         "processes": jax.process_count(),
         "machine": platform.machine(),
-        "git": revision,
+        "git": revision(Path(__file__).parent),
     }
