@@ -5,6 +5,7 @@ Most of a test's time is compilation: XLA optimises little (``compiling``), and 
 are kept between runs. With XLA_FLAGS=--xla_backend_optimization_level=3 it compiles as for users.
 """
 
+import gc
 import os
 import signal
 import tempfile
@@ -19,6 +20,8 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# JAX writes the stack of each operation into what it compiles, and under pytest stacks are deep.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # A script's background job ignores Ctrl-C, and so would the commands that tests start and stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -37,6 +40,15 @@ def data_dir(tmp_path_factory):
     folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "mllmu_data"
     prepare(folder, "small", seed=0)
     return folder
+
+
+def pytest_collection_finish():
+    """Collect garbage seldom, and never among the imported libraries: that took a tenth of the time
+    of tests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items):
