@@ -16,10 +16,10 @@ UNTRIED = ("prompting",)  # it has no number to choose
 SAME_RETAIN = ("npo", "simnpo", "wga", "satimp", "undial", "ce_u", "kl_uniform", "idk", "dpo")
 # What each method is tried with, as many values for each: learning rates, the same for all, or
 # another number.
-RATES = (6e-4, 1e-3, 1.7e-3, 3e-3)
+RATES = (6e-4, 1e-3, 1.7e-3, 3e-3, 5e-3, 1e-2)
 OTHERS = {
-    "task_vector": ("options.scale", (1.0, 2.0, 4.0, 8.0)),
-    "manu": ("options.share", (0.02, 0.05, 0.1, 0.2)),
+    "task_vector": ("options.scale", (1.0, 2.0, 4.0, 8.0, 3.0, 6.0)),
+    "manu": ("options.share", (0.02, 0.05, 0.1, 0.2, 0.4, 0.6)),
 }
 # Also trained on one kind of pairs alone, on the first split: does it carry over to the other?
 ONE_KIND = ("kl_min", "npo", "simnpo", "wga", "idk", "rmu")

@@ -368,15 +368,18 @@ def _dropping(config, rate: float):
 def finish(
     run: Run, trained: Loaded, trainable: dict, parent: Path | None, compiled: dict, **shared: int
 ) -> None:
-    """Write the record of a trained run.
+    """Write the record of a trained run. Its cost names the memory of a step on a device where the
+    compiler was asked for it, and the run was trained alone.
 
     Args:
       shared: what its cost says besides, of a run that was trained with others.
     """
     count = sum(leaf.size for leaf in jax.tree.leaves(trainable))
+    peak = run.record().get("remat", {}).get("peak")
+    memory = {"memory": peak} if peak and not shared else {}
     run.write(
         "finished",
         checkpoint_digest=weights_digest(trained.variables),
         parent=None if parent is None else f"../{parent.name}",
-        cost={**run.cost(trained, count), "compile": compiled, **shared},
+        cost={**run.cost(trained, count), **memory, "compile": compiled, **shared},
     )

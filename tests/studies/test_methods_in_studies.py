@@ -26,6 +26,7 @@ def make_config(trainable: str = "lora"):
     decoder = dict(
         vocab_size=300, width=16, layers=1, heads=2, kv_heads=1, head_dim=8, mlp_width=20
     )
+    decoder["remat"] = "auto"  # so a run's cost names its memory
     vision = dict(image_size=16, patch_size=8, width=8, layers=1, heads=1, mlp_width=16)
     config.model = dict(
         family="llava", decoder=decoder, vision=vision, projector=dict(mlp_width=16, width=16)
@@ -120,5 +121,7 @@ def test_a_saliency_mask_and_a_multiplier_lie_with_their_runs(study):
     masked, bounded = study("mmunlearner"), study("pdu")
     kept = np.load(masked.folder / "salient.npz")
     assert any(name.startswith("lora/decoder/") for name in kept.files)
+    record = bounded.record()
+    assert record["cost"]["memory"] == record["remat"]["peak"] > 0
     lines = (bounded.folder / "metrics.jsonl").read_text()
     assert '"multiplier"' in lines and '"spread"' in lines

@@ -20,7 +20,8 @@ _RATIO = "Of retain-only’s seconds"
 _NOTE = (
     "Means over seeds, of training alone: the start of a run, compilation and evaluation are left "
     "out. The last column compares with training retain-only, which forgetting is to save. "
-    "Seconds compare only between runs of one machine that did nothing else."
+    "Seconds compare only between runs of one machine that did nothing else. Memory is what the "
+    "compiler says a training step needs on one device, where a run asked for it (remat “auto”)."
 )
 
 
