@@ -8,6 +8,7 @@ are kept between runs. With XLA_FLAGS=--xla_backend_optimization_level=3 it comp
 import gc
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # JAX writes the stack of each operation into what it compiles, and under pytest stacks are deep.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+# Commands that tests start read compiled modules, which the first of them writes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # A script's background job ignores Ctrl-C, and so would the commands that tests start and stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

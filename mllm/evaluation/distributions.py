@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import ks_2samp
 
 BINS = 50
 _LEAST = 5e-324  # the smallest positive float: p-values below it have no logarithm
@@ -36,6 +35,8 @@ def same_distribution(first: Sequence[float], second: Sequence[float]) -> SameDi
     A monotone function of both samples changes nothing. Questions are taken as independent: where
     several are about one subject, p is too small. D does not depend on this.
     """
+    from scipy.stats import ks_2samp  # only here: it takes seconds to import
+
     found = ks_2samp(first, second)
     p_value = float(found.pvalue)
     return SameDistribution(p_value, math.log10(max(p_value, _LEAST)), float(found.statistic))

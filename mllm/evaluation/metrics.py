@@ -4,9 +4,6 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-from rouge_score.rouge_scorer import RougeScorer
-
 from mllm.evaluation.parsing import normalise
 
 
@@ -58,7 +55,9 @@ def contains(gold: str, reply: str) -> float:
 
 
 @lru_cache(maxsize=1)
-def _rouge_scorer() -> RougeScorer:
+def _rouge_scorer():
+    from rouge_score.rouge_scorer import RougeScorer  # see ``bleu``
+
     return RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
 
 
@@ -78,5 +77,8 @@ def bleu(gold: str, reply: str) -> float:
     Texts are split at white space and keep their case; precisions without a match are smoothed by
     method 1 of NLTK (Papineni et al. 2002; Chen and Cherry 2014).
     """
+    # Only here: NLTK takes seconds to import, every command reads this file, and few score texts.
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
     smoothing = SmoothingFunction().method1
     return float(sentence_bleu([gold.split()], reply.split(), smoothing_function=smoothing))

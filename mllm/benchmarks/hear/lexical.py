@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from nltk.stem import PorterStemmer
-
 from mllm.benchmarks.hear.ontology import Ontology
 from mllm.evaluation.parsing import normalise
 
@@ -53,6 +51,8 @@ def stems(text: str) -> Stems:
 
 @cache
 def _stem(word: str) -> str:
+    from nltk.stem import PorterStemmer  # only here: it takes seconds to import
+
     return PorterStemmer().stem(word)
 
 

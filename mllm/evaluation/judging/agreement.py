@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from nltk.metrics.agreement import AnnotationTask
 
 from mllm.evaluation.judging.case import NO, YES
 from mllm.evaluation.statistics import resampled_weights, statistic_interval
@@ -79,6 +78,8 @@ def fleiss_kappa(said: np.ndarray) -> float:
     """Return Fleiss' kappa of judges, bool[N, judges] (Fleiss 1971); NaN where all of them say the
     same of every case, so that chance alone agrees fully.
     """
+    from nltk.metrics.agreement import AnnotationTask  # only here: it takes seconds to import
+
     if said.all() or not said.any():
         return np.nan
     rows = [

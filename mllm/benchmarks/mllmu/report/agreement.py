@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from mllm.benchmarks.mllmu.distance import UTILITY_SETS
 from mllm.benchmarks.mllmu.report.measures import TABLES, measures_by_run
@@ -51,6 +50,8 @@ def correlations(named: Mapping[str, Sequence[float | None]], label: str) -> lis
     """Return Spearman's correlation of one measure with each, over runs that have both; None where
     there are too few or one of the two is constant.
     """
+    from scipy.stats import spearmanr  # only here: it takes seconds to import
+
     found: list[float | None] = []
     for other in named.values():
         pairs = [
