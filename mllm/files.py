@@ -24,7 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_over(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    writer = f"{threading.get_ident()}.{os.getpid()}"  # threads may write the same file at once
+    temporary = path.with_name(f".{path.name}.{writer}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)

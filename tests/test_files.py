@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -71,6 +73,20 @@ def test_a_seal_holds_in_its_context_only():
     assert is_sealed(whole, {"weights": "a"}, 1)
     assert not is_sealed(whole, {"weights": "b"}, 1) and not is_sealed(whole)
     assert is_sealed(dict(reversed(whole.items())), {"weights": "a"}, 1)  # order says nothing
+
+
+def test_threads_may_write_the_same_file_at_once(tmp_path):
+    path, both = tmp_path / "report.html", Barrier(2)
+
+    def write(text: str) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+            both.wait(timeout=60)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, ("one", "other")))
+    assert path.read_text() in ("one", "other")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
