@@ -26,10 +26,9 @@ from mllm.checkpoints.record import ORIGIN, RUN, SAVED, read_record, write_saved
 from mllm.data.processor import Processor
 from mllm.files import read_json, write_json
 from mllm.models import MODELS, config_from_dict, config_to_dict
-from mllm.ops.lora import init_lora, merge_lora
+from mllm.ops.lora import init_lora
 from mllm.parallel.launch import is_first
 from mllm.parallel.mesh import one_device
-from mllm.parallel.place import place
 
 
 def combine(below: dict, above: dict) -> dict:
@@ -120,7 +119,7 @@ def load_model(folder: Path, *, dtype: str | None = None, mesh: Mesh | None = No
         parent = load_parent(folder, where, description, dtype, mesh)
         # An adapter applies to the parent as it answers, with the parent's own adapter merged.
         adapted = "lora" in description["collections"]
-        variables = place(merge_lora(parent.variables), mesh) if adapted else dict(parent.variables)
+        variables = parent.merged(mesh).variables if adapted else dict(parent.variables)
         origin = origin or parent.origin
     if description["collections"]:
         wanted = _abstract(where, family, config)

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from mllm.checkpoints.digest import weights_digest
 from mllm.checkpoints.tensor_files import Pending, TensorFiles, write_file
 from mllm.data.processor import Processor
 from mllm.files import read_json, replacing, write_json
 from mllm.models import MODELS
+from mllm.ops.lora import merge_lora
 from mllm.parallel.mesh import mesh_of
-from mllm.parallel.place import place_rows
+from mllm.parallel.place import place, place_rows
 
 CONFIG = "config.json"
 CARRIED, PREFIXES = "carried.safetensors", "prefixes.json"
@@ -97,6 +99,10 @@ class Loaded:
     def digest(self) -> str:
         """Return the ``weights_digest`` of all variables."""
         return weights_digest(self.variables)
+
+    def merged(self, mesh: Mesh) -> "Loaded":
+        """Return the model with its adapter merged into its weights, and these on a mesh."""
+        return replace(self, variables=place(merge_lora(self.variables), mesh), lora=None)
 
     def place_rows(self, batch: dict) -> dict:
         """Place the rows of a batch, arrays [R, ...], on the mesh of the weights.

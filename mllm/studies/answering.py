@@ -14,7 +14,6 @@ from mllm.evaluation.kept_answers import Kept
 from mllm.evaluation.request import Answerer
 from mllm.evaluation.runner import LocalModel
 from mllm.ops.kv import FORMS as KV_FORMS
-from mllm.ops.lora import merge_lora
 from mllm.ops.quant import quantise
 from mllm.parallel.place import place
 from mllm.registry import lookup
@@ -34,10 +33,9 @@ def load_for_evaluation(run: Run, config) -> Loaded:
     if kv:
         lookup(KV_FORMS, kv, "keys and values (config.evaluation.kv)")
     mesh = device_mesh(config)
-    loaded = load_model(run.folder, mesh=mesh)
     # Merged, every run of a study is evaluated by the programs that were compiled for the first.
-    merged = place(merge_lora(loaded.variables), mesh)
-    variables = split_for_decoding(place(form(merged), mesh), donate=True)
+    loaded = load_model(run.folder, mesh=mesh).merged(mesh)
+    variables = split_for_decoding(place(form(loaded.variables), mesh), donate=True)
     return replace(_keeping(loaded, kv), variables=variables)
 
 

@@ -11,8 +11,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from mllm.checkpoints.loaded import Loaded
-from mllm.ops.lora import merge_lora
-from mllm.parallel.place import make_on, place
+from mllm.parallel.place import make_on
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
 from mllm.studies.weights import what_trains
@@ -102,8 +101,7 @@ def _draw(key: jax.Array, model, config, names: tuple[str, ...]) -> dict:
 
 def as_start(loaded: Loaded, schedule, mesh: Mesh) -> Loaded:
     """Return a model as training starts from it: its adapter merged, its vocabulary as chosen."""
-    merged = replace(loaded, variables=place(merge_lora(loaded.variables), mesh), lora=None)
-    return with_vocabulary(merged, schedule.vocabulary)
+    return with_vocabulary(loaded.merged(mesh), schedule.vocabulary)
 
 
 def with_vocabulary(start: Loaded, vocabulary: str) -> Loaded:

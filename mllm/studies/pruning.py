@@ -11,7 +11,6 @@ from mllm.checkpoints.folder import write_description
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.orbax import Checkpoints
 from mllm.data.conversation import Example
-from mllm.ops.lora import merge_lora
 from mllm.parallel.place import fetch, place, place_rows
 from mllm.studies.examples import make_pipeline
 from mllm.studies.run import Run
@@ -43,7 +42,7 @@ def prune_stage(
       ValueError: there is no example of a role that the objective reads.
     """
     mesh, objective = device_mesh(run.config), stage.objective
-    start = replace(start, variables=place(merge_lora(start.variables), mesh), lora=None)
+    start = start.merged(mesh)
     pipeline = make_pipeline(run.config, stage.schedule, start, source, objective, seed)
     activity = {}
     for role in objective.roles:

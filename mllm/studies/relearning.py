@@ -1,7 +1,7 @@
 """A few steps of training on top of a finished model, which nothing on disk knows of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 from ml_collections import ConfigDict
@@ -11,7 +11,7 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.data.conversation import Example
 from mllm.data.packing import RowShape
 from mllm.ops.lora import merge_lora
-from mllm.parallel.place import place, place_rows
+from mllm.parallel.place import place_rows
 from mllm.studies.examples import make_pipeline
 from mllm.studies.stage import Stage
 from mllm.studies.start import device_mesh
@@ -54,7 +54,7 @@ def relearned(loaded: Loaded, plan: Relearning, config) -> dict:
       config: of the study; its ``seed``, ``mesh``, ``rows`` and ``lora`` are read.
     """
     mesh, schedule, objective = device_mesh(config), plan.schedule, _OBJECTIVE
-    start = replace(loaded, variables=place(merge_lora(loaded.variables), mesh), lora=None)
+    start = loaded.merged(mesh)
     pipeline = make_pipeline(config, schedule, start, plan.examples, objective, config.seed)
     pipeline.shape = _WholeRows(**vars(pipeline.shape))
     weights = divide(start, schedule.trainable, config, mesh)
