@@ -103,9 +103,7 @@ def show_evaluation(number: int, planned: Planned, config, estimates: Estimates 
     asked = "as many requests as the data gives"
     if estimates is not None:
         try:
-            family = estimates.family(planned)
-            questions = system.questions(config, estimates.benchmark, family)
-            asked = f"{len(next(questions.rounds)):,} requests first"
+            asked = f"{estimates.requests(system, planned, config):,} requests first"
         except (ValueError, FileNotFoundError) as error:
             asked = f"requests are not known ({error})"
     say(f"{number:3} is asked under {name}: {asked}{kept}; in {folder}")

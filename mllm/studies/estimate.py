@@ -1,20 +1,21 @@
 """How much a planned run takes: steps, bytes of checkpoints, and time where one like it ran."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import jax
+import optax
 
 from mllm.checkpoints.folder import describe_model
 from mllm.checkpoints.loaded import Loaded
 from mllm.checkpoints.pretrained import PRETRAINED
 from mllm.data.conversation import Example
 from mllm.data.pipeline import Pipeline
-from mllm.data.singles import Singles
 from mllm.files import read_json
 from mllm.ops.lora import init_lora
 from mllm.studies.beginning import changed
@@ -24,10 +25,15 @@ from mllm.studies.plan import FINISHED, Planned
 from mllm.studies.run import RECORD
 from mllm.studies.stage import seed_of
 from mllm.studies.start import described_model
+from mllm.studies.system import System
 from mllm.studies.train import make_optimizer
 from mllm.studies.weights import what_trains
 
 KEPT = 2  # checkpoints of a run that stay
+# What encoding examples reads of a stage's schedule.
+ENCODING = ("loss_on", "end_token", "split", "augment", "share_text", "row_tokens",
+            "row_supervised", "sounds")  # fmt: skip
+METHODS = ("objective", "methods")  # sections of a configuration that say how methods train
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Work:
 
 @dataclass
 class Estimates:
-    """Estimates of the runs of a plan.
+    """Estimates of the runs of a plan; what several runs share is computed for the first of them.
 
     Attributes:
       benchmark: that the runs learn from.
@@ -60,6 +66,8 @@ class Estimates:
     def __post_init__(self):
         self._models: dict[Path, Loaded] = {}
         self._pipelines: dict[str, Pipeline] = {}
+        self._steps: dict[tuple[str, str, int], int] = {}
+        self._asked: dict[str, int] = {}
 
     def of(self, planned: Planned) -> Work:
         """Return what a run takes.
@@ -76,36 +84,56 @@ class Estimates:
         if not source:
             return Work()
         start = self._start(planned)
-        steps = self._pipeline(planned, start, source).steps(stage.schedule.epochs)
+        steps = self._steps_of(planned, start, source)
         rate = self._seconds_a_step(planned)
         seconds = None if rate is None else rate * (steps - planned.done)
         saved = min(KEPT, -(-steps // run.config.checkpoint_every))
-        return Work(steps, saved * checkpoint_bytes(planned, start, steps), seconds)
+        return Work(steps, saved * checkpoint_bytes(planned, start), seconds)
 
-    def _pipeline(
-        self, planned: Planned, start: Loaded, source: Sequence[Example]
-    ) -> Pipeline | Singles:
-        """Return the batches of a stage; examples are encoded once for stages that share them."""
+    def _steps_of(self, planned: Planned, start: Loaded, source: Sequence[Example]) -> int:
+        """Return the updates of a stage. Examples are encoded once for all stages that share them,
+        and packed into rows once for those that draw the same rows.
+        """
         stage, config = planned.stage, planned.run.config
         schedule, objective = stage.schedule, stage.objective
         seed = seed_of(planned.stages, stage.name, config.seed)
+        made = partial(make_pipeline, config, schedule, start, source, objective, seed)
         if objective.rows == "media":
-            return make_pipeline(config, schedule, start, source, objective, seed)
+            return made().steps(schedule.epochs)
         key = _key_of_examples(planned, start)
-        if key not in self._pipelines:
-            made = make_pipeline(config, schedule, start, source, objective, seed)
-            self._pipelines[key] = made
-        return replace(
-            self._pipelines[key],
-            rows=schedule.rows,
-            seed=seed,
-            schedule=objective.rows,
-            primary=objective.primary,
-            roles=objective.roles,
-            alike=schedule.alike,
-            _plans={},
-            _starts=[0],
-        )
+        drawn = {
+            "rows": schedule.rows,
+            "seed": seed,
+            "schedule": objective.rows,
+            "primary": objective.primary,
+            "roles": objective.roles,
+            "alike": schedule.alike,
+        }
+        known = (key, repr(drawn), schedule.epochs)
+        if known not in self._steps:
+            if key not in self._pipelines:
+                self._pipelines[key] = made()
+            pipeline = replace(self._pipelines[key], **drawn, _plans={}, _starts=[0])
+            self._steps[known] = pipeline.steps(schedule.epochs)
+        return self._steps[known]
+
+    def requests(self, system: System, planned: Planned, config) -> int:
+        """Return how many requests an evaluation of a run begins with. Runs that differ only in how
+        methods train are asked the same.
+
+        Args:
+          config: of the evaluation.
+
+        Raises:
+          ValueError, FileNotFoundError: it cannot be asked as the configuration says.
+        """
+        family = self.family(planned)
+        read = {key: value for key, value in config.to_dict().items() if key not in METHODS}
+        key = json.dumps([family, read], sort_keys=True, default=repr)
+        if key not in self._asked:
+            questions = system.questions(config, self.benchmark, family)
+            self._asked[key] = len(next(questions.rounds))
+        return self._asked[key]
 
     def family(self, planned: Planned) -> str:
         """Return the family of a run's model, "" if it has none of its own."""
@@ -170,7 +198,7 @@ def _key_of_examples(planned: Planned, start: Loaded) -> str:
     chosen = {key: value for key, value in values.items() if value != schedule}
     function = getattr(stage.examples, "func", stage.examples)
     others = getattr(stage.examples, "args", ())[1:]  # without the configuration
-    ways = [schedule[key] for key in ("loss_on", "end_token", "split", "augment")]
+    ways = [schedule[key] for key in ENCODING]
     return repr((function, others, chosen, ways, config.rows.to_dict(), start.processor.digest))
 
 
@@ -193,16 +221,25 @@ def finished_records(folders: Iterable[Path]) -> list[dict[str, Any]]:
     return records
 
 
-def checkpoint_bytes(planned: Planned, start: Loaded, steps: int) -> int:
+def checkpoint_bytes(planned: Planned, start: Loaded) -> int:
     """Return how large a checkpoint of a run is: what trains, in float32, and its optimizer."""
-    schedule, config = planned.stage.schedule, planned.run.config
-    params = jax.tree.map(_in_float32, start.model.abstract(start.config)["params"])
-    parts, adapts = what_trains(schedule.trainable, params)
+    schedule, lora = planned.stage.schedule, planned.run.config.lora
+    adapter, optimizer = (lora.rank, lora.targets), make_optimizer(schedule)
+    return _bytes_of(start.model, start.config, schedule.trainable, adapter, optimizer)
+
+
+@lru_cache(maxsize=64)
+def _bytes_of(
+    model, shape, trainable: str, adapter: tuple[int, str], optimizer: optax.GradientTransformation
+) -> int:
+    params = jax.tree.map(_in_float32, model.abstract(shape)["params"])
+    parts, adapts = what_trains(trainable, params)
     trains = {"params": {name: params[name] for name in parts}} if parts else {}
     if adapts:
-        adapter = partial(init_lora, rank=config.lora.rank, targets=config.lora.targets)
-        trains["lora"] = jax.eval_shape(adapter, params, jax.random.key(0))
-    held = jax.eval_shape(make_optimizer(schedule).init, trains)
+        rank, targets = adapter
+        adapted = partial(init_lora, rank=rank, targets=targets)
+        trains["lora"] = jax.eval_shape(adapted, params, jax.random.key(0))
+    held = jax.eval_shape(optimizer.init, trains)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((trains, held)))
 
 

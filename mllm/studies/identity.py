@@ -116,7 +116,10 @@ def differences(record: Mapping[str, Any], source: Mapping[str, Any]) -> list[Di
     Args:
       record: of run.json. source: of ``made_from``, what the other run is made from.
     """
-    there, asked = (_flat(json.loads(json.dumps(s))) for s in (_source_of(record, source), source))
+    made = _source_of(record, source)
+    if made == source:
+        return []
+    there, asked = (_flat(json.loads(json.dumps(one))) for one in (made, source))
     keys = dict.fromkeys((*there, *asked))
     found = [Difference(key, there.get(key), asked.get(key)) for key in keys]
     return [one for one in found if one.there != one.asked]

@@ -6,6 +6,7 @@ hours: a folder that holds another run, weights that are not there, two runs for
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Planned:
         """The run whose weights it starts from; None for new weights."""
         return self.parents[0] if self.stage.parent else None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest of its weights; that of what they are made from before they are there."""
         if self.state == FINISHED and not self.note:
@@ -96,11 +97,16 @@ class Plan:
         Raises:
           ValueError: another run of the plan goes into the same folder.
         """
-        stages = self.system.stages(config)
+        return self._add(name, self.system.stages(config), config, workdir, folder)
+
+    def _add(
+        self, name: str, stages: Stages, config, workdir: Path, folder: Path | None = None
+    ) -> Planned:
+        """Add a run of a graph, which is built once for the run and those that it needs."""
         stage = find(stages, name)
         run = Run(folder or workdir / folder_name(stages, name), name, config)
-        parents = tuple(self.add(other, config, workdir) for other in stage.parents)
-        others = [self.add(other, config, workdir) for other in stage.asks_of_others]
+        parents = tuple(self._add(other, stages, config, workdir) for other in stage.parents)
+        others = [self._add(other, stages, config, workdir) for other in stage.asks_of_others]
         given_up = [one.error for one in (*parents, *others) if one.state == GIVEN_UP]
         digests = {parent.run.method: parent.digest for parent in parents}
         error = None

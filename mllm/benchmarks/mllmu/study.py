@@ -45,7 +45,7 @@ from mllm.evaluation.review import Review
 from mllm.registry import lookup
 from mllm.studies.stage import Stage
 from mllm.studies.stress import Stress
-from mllm.unlearning import Objective, get_objective
+from mllm.unlearning import get_objective
 
 __all__ = [
     "AXES",
@@ -196,7 +196,9 @@ def _method(config, name: str) -> Stage:
         parent="vanilla",
         schedule=schedule,
         objective=objective,
-        examples=partial(_unlearning_examples, config, objective),
+        examples=partial(
+            _unlearning_examples, config, objective.refuses, objective.twin, objective.anchor
+        ),
         inquiry=partial(ask_about_pictures, config, "vanilla") if objective.anchor else None,
         consults=("vanilla",) if objective.anchor else (),
         asked_as=SPLIT,
@@ -230,19 +232,22 @@ def _taught_examples(config, groups: tuple[str, ...], benchmark) -> Source[Examp
 
 
 def _unlearning_examples(
-    config, objective: Objective, benchmark, answered: Sequence[Answered] = ()
+    config, refuses: bool, twin: str, anchor: str, benchmark, answered: Sequence[Answered] = ()
 ) -> Source[Example]:
     """Return the pairs of the profiles to retain and to forget, with these as roles, and refusals
     where the objective wants them; in place of what is to be retained, what the starting model
     says about pictures where it wants anchors.
+
+    Args:
+      refuses, twin, anchor: of the objective.
     """
     modality = config.benchmark.modality
-    if objective.anchor:
-        anchors = Anchors(config, benchmark, answered, objective.anchor)
+    if anchor:
+        anchors = Anchors(config, benchmark, answered, anchor)
         return Joined(anchors, taught(config, benchmark, FORGET, FORGET, modality))
     retain, forget = (taught(config, benchmark, role, role, modality) for role in (RETAIN, FORGET))
-    twins = [Refused(forget, objective.twin)] if objective.twin else []
-    return Joined(retain, Refused(forget) if objective.refuses else forget, *twins)
+    twins = [Refused(forget, twin)] if twin else []
+    return Joined(retain, Refused(forget) if refuses else forget, *twins)
 
 
 def questions(config, benchmark: Benchmark, family: str) -> Questions:
