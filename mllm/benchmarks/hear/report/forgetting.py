@@ -12,7 +12,7 @@ from mllm.reporting.figures import LIGHT, Theme
 from mllm.reporting.numbers import points
 from mllm.reporting.section import Drawing, Grid, Panel, Paragraph, Section
 
-GIVEN = "T"  # the condition: the label as text, without a sound
+IN_WORDS = "T"  # the condition: the label as text, without a sound
 _RULE = (
     "Accuracy given the label as text, in percent, of the language model before it was taught any "
     "sound and of each model after, and the difference in points, question by question. Intervals "
@@ -51,7 +51,7 @@ def forgotten(study: Study, one: Subject, **places: str) -> Compared | None:
     """Return how the answers of a model about words differ from those before it learned to hear;
     None where one of the two was not asked.
     """
-    return study.compare(one, study.subject(BEFORE), **{"condition": GIVEN, **places})
+    return study.compare(one, study.subject(BEFORE), **{"condition": IN_WORDS, **places})
 
 
 def forgetting_grid(study: Study, models: list[Subject]) -> Grid:
@@ -59,7 +59,7 @@ def forgetting_grid(study: Study, models: list[Subject]) -> Grid:
     rows = []
     for one in models:
         for relation in study.values("relation"):
-            places = {"relation": relation, "condition": GIVEN}
+            places = {"relation": relation, "condition": IN_WORDS}
             if (found := forgotten(study, one, **places)) is not None:
                 before = study.entry(study.subject(BEFORE), **places).value
                 after = study.entry(one, **places).value
@@ -72,5 +72,5 @@ def forgetting_grid(study: Study, models: list[Subject]) -> Grid:
 
 def forgetting_figure(study: Study, one: Subject, theme: Theme = LIGHT):
     """Draw the differences of a model by relation."""
-    names, bars = compared_bars(study, one, study.subject(BEFORE), GIVEN)
+    names, bars = compared_bars(study, one, study.subject(BEFORE), IN_WORDS)
     return intervals_figure(names, [Intervals(one.label, bars)], "difference in points", theme)
