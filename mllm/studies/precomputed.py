@@ -2,10 +2,7 @@
 what a frozen encoder makes of each picture.
 """
 
-import hashlib
 import shutil
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -18,17 +15,15 @@ from mllm.checkpoints.loaded import Loaded
 from mllm.data.images import Picture
 from mllm.data.pipeline import Pipeline
 from mllm.evaluation.looking import TILES, Features, features_of, look, looked_at, memory_share
-from mllm.files import replacing
 from mllm.ops.attention import kernels_for
 from mllm.ops.segments import segment_sums
 from mllm.parallel.kernels import kernels_on
-from mllm.parallel.launch import is_first, require_same, wait_for_all
 from mllm.parallel.mesh import mesh_of
 from mllm.parallel.place import fetch, place_rows
-from mllm.training.progress import tell
+from mllm.studies.kept_arrays import Arrays, kept_arrays
 from mllm.training.values import packed_logprobs
 
-FILE = "reference.npz"
+FILE, VALUES = "reference.npz", "logprobs"
 FREE = 2  # times what features take that a disk must have left
 
 
@@ -49,36 +44,17 @@ def kept_logprobs(
       depends_on: digest of all that they follow from; values of another one, or that are not as
         they were written, are computed again.
     """
-    path = folder / FILE
-    wait_for_all(f"{path} is looked for")
-    if path.is_file():
-        found = _read(path, depends_on, len(pipeline.examples))
-        require_same(str(path), "none" if found is None else found.tobytes())
-        if found is not None:
-            return found
-        tell(f"{path}: is damaged or of another run; its values are computed again")
-    found = reference_logprobs(reference, pipeline, roles) if known is None else known
-    if is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, logprobs=found, depends_on=_bound(found, depends_on))
-    return found
 
+    def fits(arrays: Arrays) -> bool:
+        found = arrays.get(VALUES)
+        whole = found is not None and found.dtype == np.float32
+        return whole and found.shape == (len(pipeline.examples),)
 
-def _read(path: Path, depends_on: str, count: int) -> np.ndarray | None:
-    """Return the values of a file if they are ``count``, whole, and follow from ``depends_on``."""
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            found, bound = kept["logprobs"], str(kept["depends_on"])
-    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile):
-        return None
-    whole = found.dtype == np.float32 and found.shape == (count,)
-    return found if whole and bound == _bound(found, depends_on) else None
+    def compute() -> Arrays:
+        found = reference_logprobs(reference, pipeline, roles) if known is None else known
+        return {VALUES: found}
 
-
-def _bound(values: np.ndarray, depends_on: str) -> str:
-    """Return a digest of values together with that of what they follow from."""
-    return hashlib.sha256(depends_on.encode() + values.tobytes()).hexdigest()
+    return kept_arrays(folder / FILE, depends_on, fits, compute)[VALUES]
 
 
 def reference_logprobs(reference: Loaded, pipeline: Pipeline, roles: Sequence[str]) -> np.ndarray:

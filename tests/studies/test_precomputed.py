@@ -1,5 +1,7 @@
 """What is computed once equals what would be computed in every step."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from toy import make_model, make_pipeline
@@ -57,6 +59,18 @@ def test_reference_values_are_kept_and_follow_what_they_depend_on(model, tmp_pat
     other = precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "two")
     np.testing.assert_array_equal(other, found + 1)
     assert calls == [1]
+
+
+def test_values_from_before_their_name_was_in_the_digest_are_found_again(
+    model, tmp_path, monkeypatch
+):
+    pipeline = make_pipeline(model)
+    right = np.arange(len(pipeline.examples), dtype=np.float32)
+    bound = hashlib.sha256(b"one" + right.tobytes()).hexdigest()
+    np.savez(tmp_path / precomputed.FILE, logprobs=right, depends_on=bound)
+    monkeypatch.setattr(precomputed, "reference_logprobs", lambda *_: pytest.fail("computed again"))
+    found = precomputed.kept_logprobs(tmp_path, model, pipeline, [FORGET], "one")
+    np.testing.assert_array_equal(found, right)
 
 
 def edited(path, **values):
