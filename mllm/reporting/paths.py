@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethodFormatter
 
 from mllm.reporting.figures import LIGHT, Theme, ink, short, style, text_ink
 from mllm.reporting.labels import Label, place_labels
@@ -34,9 +35,6 @@ def paths_figure(
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.set_yscale("log")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(EngFormatter(sep=" "))
-            axis.set_minor_formatter(NullFormatter())
         labels, taken = [], []
         for path in paths:
             shade = ink(path.style.colour, theme)
@@ -49,12 +47,24 @@ def paths_figure(
             labels.append(Label(path.xs[-1], path.ys[-1], short(path.label), colour))
             taken += [(x, y, x, y) for x, y in zip(path.xs, path.ys, strict=True)]
         axes.margins(0.12)
+        for axis in (axes.xaxis, axes.yaxis):
+            _mark(axis)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         figure.canvas.draw()
         place_labels(axes, labels, taken)
         figure.set_layout_engine("none")
     return figure
+
+
+def _mark(axis: Axis) -> None:
+    """Label a logarithmic axis: at powers of ten, and below two decades at 2 and 5 of each, too."""
+    low, high = axis.get_view_interval()
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    plain = low > 1e-3 and high < 1e4
+    axis.set_major_formatter(StrMethodFormatter("{x:g}") if plain else EngFormatter(sep=" "))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def together(

@@ -57,3 +57,10 @@ def test_paths_end_in_their_marks():
     assert ends == [(10.0, 1), (10.0, 3)]
     assert {text.get_text() for text in axes.texts} == {"a", "b"}
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_an_axis_of_less_than_two_decades_has_numbers_to_read():
+    (axes,) = paths_figure([Trajectory("a", (0.2, 2.1), (1e3, 2e6), STYLE)], "x", "y").axes
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert [text for text in shown if text in ("0.2", "0.5", "1", "2")] == ["0.2", "0.5", "1", "2"]
+    assert {"1 k", "100 k"} <= {label.get_text() for label in axes.get_yticklabels()}
