@@ -117,7 +117,9 @@ def test_replies_equal_rows_by_themselves(model, replies, logits, number):
         np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{"rows": 1}, {"ahead": False}])
+@pytest.mark.parametrize(
+    "options", [pytest.param({"rows": 1}, marks=pytest.mark.slow), {"ahead": False}]
+)
 def test_rows_at_once_change_no_reply(model, replies, options):
     again = ask(LocalModel(model, **options))
     assert again.keys() == replies.keys()

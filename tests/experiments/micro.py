@@ -2,8 +2,8 @@
 
 An anchor, methods that train everything, an adapter or nothing, and one that has a variant.
 
-The tests give ``--config.benchmark.data_dir``. What it learns is worth nothing; that it is the same
-every time is what the tests are about.
+``micro.py:few`` compares fewer of them. The tests give ``--config.benchmark.data_dir``. What it
+learns is worth nothing; that it is the same every time is what the tests are about.
 """
 
 from configs.mllmu import common
@@ -21,8 +21,12 @@ RUNS = (
 )
 
 
-def get_config():
+FEW = ("vanilla", "grad_diff", "prompting")
+
+
+def get_config(arg: str = "all"):
     config = common.get_config()
+    config.few = arg == "few"
     config.benchmark.limit.update(forget=2, retain=2, celebrity=2, captions=4)
     config.model = dict(
         family="llava",
@@ -56,4 +60,4 @@ def get_config():
 
 def sweep(config):
     """One seed, one forget split."""
-    yield from RUNS
+    yield from (run for run in RUNS if not config.few or run["objective.name"] in FEW)

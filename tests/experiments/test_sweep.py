@@ -19,6 +19,7 @@ RUNS = {
     "npo_published_15": "npo",
     "prompting_15": "prompting",
 }
+FEW = ("vanilla", "grad_diff_15", "prompting_15")
 REFERENCE = "retain_only_15"  # of NPO in its published form: it is trained, and not compared
 METRICS = {
     "classification": {"accuracy_text", "accuracy_letter", "accuracy_parsed"},
@@ -30,20 +31,35 @@ REQUESTS = QUESTIONS + 2 * 4 * 2 * 10  # a multiple choice is asked three times
 PATIENCE = 300.0  # seconds until a process must have come to where it is to be killed
 
 
-@pytest.fixture(scope="module")
-def finished(commands, micro, tmp_path_factory):
-    """A study that ran without interruption; tests only read it."""
-    workdir = tmp_path_factory.mktemp("sweeps") / "whole"
-    done = commands.run("sweep", *micro, "--workdir", workdir)
+def swept(commands, flags, workdir):
+    done = commands.run("sweep", *flags, "--workdir", workdir)
     assert done.returncode == 0, done.stderr
     assert "Forgetting 15%" in done.stdout and str(workdir / "report.html") in done.stdout
     return workdir
 
 
-def outcome(workdir) -> dict:
+@pytest.fixture(scope="module")
+def few(micro):
+    """The flags of a study of fewer runs."""
+    return [flag + ":few" if flag.endswith("micro.py") else flag for flag in micro]
+
+
+@pytest.fixture(scope="module")
+def finished(commands, few, tmp_path_factory):
+    """A study of few runs; tests only read it."""
+    return swept(commands, few, tmp_path_factory.mktemp("sweeps") / "few")
+
+
+@pytest.fixture(scope="module")
+def whole(commands, micro, tmp_path_factory):
+    """A study of all runs, without interruption; tests only read it."""
+    return swept(commands, micro, tmp_path_factory.mktemp("sweeps") / "whole")
+
+
+def outcome(workdir, names=tuple(RUNS)) -> dict:
     """All that must be equal between two studies: weights, replies, scores, steps, losses."""
     found = {}
-    for name in RUNS:
+    for name in names:
         folder = workdir / "seed0" / name
         record = read_json(folder / "run.json")
         metrics = read_jsonl(folder / "metrics.jsonl")
@@ -63,7 +79,7 @@ def test_a_study_leaves_results_of_every_method_and_set(finished):
     results = read_json(finished / "results.json")
     assert results["schema"] == 1 and results["benchmark"] == "mllmu"
     assert {"jax", "python", "backend"} <= set(results["environment"])
-    assert sorted(run["method"] for run in results["runs"]) == sorted(RUNS.values())
+    assert sorted(run["method"] for run in results["runs"]) == sorted(map(RUNS.get, FEW))
     for run in results["runs"]:
         keys = {"method", "seed", "forget", "checkpoint_digest", "protocol", "scores", "cost"}
         assert keys <= set(run)
@@ -91,31 +107,31 @@ def test_a_study_leaves_its_runs_and_reports(finished):
     for kind in ("html", "md", "csv", "tex"):
         assert (finished / f"report.{kind}").stat().st_size > 0
     folders = {path.parent.name for path in (finished / "seed0").glob("*/run.json")}
-    assert folders == {*RUNS, REFERENCE}
-    found = outcome(finished)
-    digests = {name: found[name]["digest"] for name in RUNS}
+    assert folders == {"base", *FEW}
+    found = outcome(finished, FEW)
+    digests = {name: found[name]["digest"] for name in FEW}
     assert digests.pop("prompting_15") == digests["vanilla"]  # it trains nothing
     assert len(set(digests.values())) == len(digests)
     for name in digests:
         assert found[name]["losses"], name
-    for name in RUNS:
+    for name in FEW:
         assert len(found[name]["replies"]) == QUESTIONS
         record = read_json(finished / "seed0" / name / "run.json")
         assert record["status"] == "finished" and "experiments.sweep" in record["command"]
         trained = record["cost"]["trainable"]
-        if name in ("grad_diff_15", "npo_published_15"):
+        if name == "grad_diff_15":
             assert 0 < trained < 0.2 * record["cost"]["parameters"]
         else:
             assert trained == (0 if name == "prompting_15" else record["cost"]["parameters"])
 
 
 @pytest.mark.slow
-def test_a_plan_says_what_a_study_takes(finished, commands, micro, tmp_path):
+def test_a_plan_says_what_a_study_takes(whole, commands, micro, tmp_path):
     done = commands.run("sweep", *micro, "--workdir", tmp_path / "new", "--dry_run")
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
     for name in RUNS:
-        record = read_json(finished / "seed0" / name / "run.json")
+        record = read_json(whole / "seed0" / name / "run.json")
         (line,) = (x for x in done.stdout.splitlines() if f"/{name}: " in x and "asked" not in x)
         if steps := record["cost"]["steps"]:
             assert f"; {steps:,} steps, " in line
@@ -123,28 +139,30 @@ def test_a_plan_says_what_a_study_takes(finished, commands, micro, tmp_path):
             assert line.endswith("takes the weights of vanilla")
     # The first round asks everything but what follows from replies.
     assert done.stdout.count(f": {REQUESTS:,} requests first") == len(RUNS)
-    again = commands.run("sweep", *micro, "--workdir", finished, "--dry_run")
+    again = commands.run("sweep", *micro, "--workdir", whole, "--dry_run")
     assert again.stdout.count(": finished") == len(RUNS) + 1 and "in all: 0 B" in again.stdout
 
 
 @pytest.mark.slow
-def test_a_finished_study_is_only_reported_again(finished, commands, micro):
+def test_a_finished_study_is_only_reported_again(whole, commands, micro):
     def stamps():
         kept = ("checkpoints", "tensorboard", "eval/strict/forget_15/replies.jsonl")
         kept += ("metrics.jsonl", "run.json", "model.json", "eval/strict/forget_15/manifest.json")
         return {
             path: (path.stat().st_mtime_ns, path.stat().st_size)
             for name in RUNS
-            for path in (finished / "seed0" / name).rglob("*")
-            if path.is_file() and str(path.relative_to(finished / "seed0" / name)).startswith(kept)
+            for path in (whole / "seed0" / name).rglob("*")
+            if path.is_file() and str(path.relative_to(whole / "seed0" / name)).startswith(kept)
         }
 
-    before, results = stamps(), (finished / "results.json").read_bytes()
-    done = commands.run("sweep", *micro, "--workdir", finished)
+    before, results = stamps(), (whole / "results.json").read_bytes()
+    done = commands.run("sweep", *micro, "--workdir", whole)
     assert done.returncode == 0, done.stderr
     assert "evaluate " not in done.stderr  # the progress of asking
+    folders = {path.parent.name for path in (whole / "seed0").glob("*/run.json")}
+    assert folders == {*RUNS, REFERENCE}
     assert len(before) > 5 * len(RUNS) and stamps() == before
-    assert (finished / "results.json").read_bytes() == results
+    assert (whole / "results.json").read_bytes() == results
 
 
 def ended(commands, command, reached, log, number) -> int:
@@ -169,7 +187,7 @@ def ended(commands, command, reached, log, number) -> int:
 
 
 @pytest.mark.slow
-def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, micro, tmp_path):
+def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(whole, commands, micro, tmp_path):
     """Killed while it teaches, while it asks and while it unlearns; each time started again."""
     runs = tmp_path / "killed" / "seed0"
     replies = runs / "base" / "eval" / "strict" / "forget_15" / "replies.jsonl"
@@ -197,14 +215,14 @@ def test_a_study_killed_thrice_ends_as_an_uninterrupted_one(finished, commands, 
 
     done = commands.run(*command)
     assert done.returncode == 0, done.stderr
-    expected, found = outcome(finished), outcome(tmp_path / "killed")
+    expected, found = outcome(whole), outcome(tmp_path / "killed")
     for name in expected:
         assert json.dumps(found[name]) == json.dumps(expected[name]), name
 
 
 @pytest.mark.slow
 def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
-    finished, commands, micro, tmp_path
+    whole, commands, micro, tmp_path
 ):
     """Each phase ends with a signal's status and says how to go on; the next start does."""
     workdir, log = tmp_path / "interrupted", tmp_path / "log.txt"
@@ -238,15 +256,15 @@ def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
     assert not list((tmp_path / "data").rglob("benchmark.json"))
     done = commands.run(*command)
     assert done.returncode == 0, done.stderr
-    expected, found = outcome(finished), outcome(workdir)
+    expected, found = outcome(whole), outcome(workdir)
     for name in expected:
         assert json.dumps(found[name]) == json.dumps(expected[name]), name
 
 
-def test_another_config_in_the_same_folder_is_refused(finished, commands, micro):
+def test_another_config_in_the_same_folder_is_refused(finished, commands, few):
     before = (finished / "results.json").read_bytes()
     changed = "--config.vanilla.learning_rate=0.5"
-    message = commands.refused("sweep", *micro, changed, "--workdir", finished)
+    message = commands.refused("sweep", *few, changed, "--workdir", finished)
     assert f"error: {finished / 'seed0' / 'vanilla'}: holds a run of method 'vanilla'" in message
     assert "choose another --workdir, or delete this folder" in message
     assert (finished / "results.json").read_bytes() == before

@@ -73,7 +73,7 @@ def packed(model) -> Pipeline:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("kind", ["whisper", "audio_vit"])
+@pytest.mark.parametrize("kind", ["whisper", pytest.param("audio_vit", marks=pytest.mark.slow)])
 def test_packed_rows_say_what_rows_of_their_own_do(kind, model):
     """What a row shares is heard once; each answer is as likely as by itself."""
     model = model if kind == "whisper" else make_listener(kind)

@@ -30,7 +30,7 @@ from mllm.unlearning import get_objective
 
 pytestmark = pytest.mark.thorough
 
-MESHES = [(1, 8, 1), (2, 2, 2)]
+MESHES = [pytest.param((1, 8, 1), marks=pytest.mark.slow), (2, 2, 2)]
 ROWS = 6  # no mesh divides it
 
 

@@ -105,7 +105,14 @@ def test_the_kernel_alone_for_every_shape_that_takes_it(mesh, plain, window, wid
     assert "all-gather" not in compiled.as_text()  # each device has its rows and heads
 
 
-@pytest.mark.parametrize("width, groups, window", [(64, 2, None), (80, 4, 300), (256, 4, 300)])
+@pytest.mark.parametrize(
+    "width, groups, window",
+    [
+        pytest.param(64, 2, None, marks=pytest.mark.slow),
+        (80, 4, 300),
+        pytest.param(256, 4, 300, marks=pytest.mark.slow),
+    ],
+)
 def test_the_flash_kernel_alone_for_every_width_that_takes_it(gpus, width, groups, window):
     def total(q, k, v, positions, segments):
         structure = causal(positions, segments)

@@ -28,8 +28,15 @@ def pipeline(model, talks=TALKS):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("kind", ["whisper", "audio_vit"])
-@pytest.mark.parametrize("tokens", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "tokens"),
+    [
+        ("audio_vit", True),
+        ("whisper", False),
+        pytest.param("whisper", True, marks=pytest.mark.slow),
+        pytest.param("audio_vit", False, marks=pytest.mark.slow),
+    ],
+)
 def test_batches_with_what_was_made_say_the_same(kind, tokens):
     model = make_listener(kind)
     plain, once = pipeline(model), pipeline(model)
@@ -60,8 +67,15 @@ def test_batches_with_what_was_made_say_the_same(kind, tokens):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("views", ["", "masked"])
-@pytest.mark.parametrize("kind", ["whisper", "audio_vit"])
+@pytest.mark.parametrize(
+    ("kind", "views"),
+    [
+        ("whisper", "masked"),
+        ("audio_vit", ""),
+        pytest.param("whisper", "", marks=pytest.mark.slow),
+        pytest.param("audio_vit", "masked", marks=pytest.mark.slow),
+    ],
+)
 def test_an_encoder_that_trains_hears_spectrograms_as_it_hears_samples(kind, views):
     model = make_listener(kind)
     plain, once = pipeline(model), pipeline(model)

@@ -186,7 +186,7 @@ def outcome(model, other):
 
 @pytest.mark.parametrize(
     ("shape", "seed", "width"),
-    [(SHAPE, 4, 40), (QUESTIONS, 7, 48)],
+    [pytest.param(SHAPE, 4, 40, marks=pytest.mark.slow), (QUESTIONS, 7, 48)],
 )
 def test_shared_rows_equal_rows_of_their_own(model, outcome, shape, seed, width):
     examples, pictures, reference = draw(seed, model.processor.image_id)

@@ -133,6 +133,7 @@ def test_option_scores_equal_whole_rows(model, items, replies):
                 np.testing.assert_allclose(value, table[places - 1, ids[places]].sum(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_batch_size_changes_nothing(model, replies, tmp_path):
     again = ask_strict(model, SETS, PROTOCOL, tmp_path, {}, rows=1)
     for record, expected in zip(again, replies, strict=True):
