@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from mllm.evaluation.runner import LocalModel
 from mllm.evaluation.tree import answered_together
 
 TEXTS = ("London", "Paris", "Ada")
+WIDTH = 64  # of a row, so that rows of all lengths are one program
 
 
 def picture() -> bytes:
@@ -24,22 +26,32 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def row_logits(loaded, turns, ids) -> np.ndarray:
+def logits_of(loaded):
+    """A program that makes float[1, WIDTH, V] of a row."""
+
+    @jax.jit
+    def run(batch):
+        states, _ = loaded.model.hidden(loaded.config, loaded.variables, batch)
+        return states @ loaded.model.head(loaded.config, loaded.variables)
+
+    return run
+
+
+def row_logits(loaded, run, turns, ids) -> np.ndarray:
     """Logits float[T, V] of a conversation with ``ids`` after it, read as one row."""
     encoded = loaded.processor.encode(turns, generate=True)
     whole = np.array([*encoded.ids, *ids], np.int32)
+    places = np.arange(WIDTH, dtype=np.int32)[None]
     batch = {
-        "tokens": whole[None],
-        "positions": np.arange(len(whole), dtype=np.int32)[None],
-        "segments": np.zeros((1, len(whole)), np.int32),
+        "tokens": np.pad(whole, (0, WIDTH - len(whole)))[None],
+        "positions": places,
+        "segments": np.where(places < len(whole), 0, -1).astype(np.int32),
     }
     if encoded.media:
         tiles = loaded.processor.prepare(encoded.media[0]).tiles
         slots = np.array([[encoded.spans[0].start]], np.int32)
         batch["media"] = {"image": {"values": tiles[None], "slots": slots}}
-    states, _ = loaded.model.hidden(loaded.config, loaded.variables, batch)
-    logits = np.asarray(states[0] @ loaded.model.head(loaded.config, loaded.variables))
-    return logits[len(encoded.ids) - 1 : -1].astype(np.float64)
+    return np.asarray(run(batch)[0], np.float64)[len(encoded.ids) - 1 : len(whole) - 1]
 
 
 @pytest.mark.thorough
@@ -58,10 +70,11 @@ def test_measures_of_tokens_equal_those_of_a_row_by_itself():
     said = Request("said", "text", {}, conversations["text"], Text(2))
     lots = LocalModel(loaded).answer([*asked, sums, said], set())
     found = {reply.key: reply for lot in lots for reply in lot}
+    run = logits_of(loaded)
     for name, turns in conversations.items():
         for number, text in enumerate(TEXTS):
             ids = loaded.processor.answer(text)
-            logits = row_logits(loaded, turns, ids)
+            logits = row_logits(loaded, run, turns, ids)
             logprobs = log_softmax(logits, axis=-1)
             p, places = np.exp(logprobs), np.arange(len(ids))
             mean = (p * logprobs).sum(axis=-1)

@@ -41,10 +41,8 @@ def test_a_neuron_adds_its_activation_times_its_row_of_down(model, batch):
     removed = np.zeros((2, 48), bool)
     removed[0, 5] = True
     less = {**params, "decoder": without_neurons(params["decoder"], removed)}
-    states, without = (
-        np.asarray(layer_states(model.model, model.config, {"params": p}, batch))
-        for p in (params, less)
-    )
+    states_of = jax.jit(lambda p: layer_states(model.model, model.config, {"params": p}, batch))
+    states, without = (np.asarray(states_of(p)) for p in (params, less))
     row = np.asarray(params["decoder"]["layers"]["down"]["w"])[0, 5]
     np.testing.assert_allclose(states[1] - without[1], found[0][..., 5:6] * row, atol=1e-5)
     assert np.abs(found[0][..., 5:6] * row).max() > 1e-3
