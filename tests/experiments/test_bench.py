@@ -87,6 +87,7 @@ def test_our_code_equals_the_peer_and_a_difference_is_named(work, loaded, other)
         compare(work, loaded, wrong)
 
 
+@pytest.mark.slow
 def test_the_peer_is_unchanged_after_its_training(work, other):
     before = {name: value.clone() for name, value in other.model.state_dict().items()}
     with other.trainer("npo", 4, checkpointing=True) as step:

@@ -79,6 +79,7 @@ def weights(run) -> dict:
     return jax.tree.map(np.asarray, variables)
 
 
+@pytest.mark.slow
 def test_a_pruned_run_holds_a_decoder_without_some_neurons(study):
     run = study("manu")
     before, after = weights(study("vanilla")), weights(run)

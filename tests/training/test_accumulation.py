@@ -63,7 +63,7 @@ def norm(tree) -> float:
     return float(np.linalg.norm([np.linalg.norm(leaf) for leaf in jax.tree.leaves(tree)]))
 
 
-@pytest.mark.parametrize("name", ["kl_min", "npo"])
+@pytest.mark.parametrize("name", [pytest.param("kl_min", marks=pytest.mark.slow), "npo"])
 def test_parts_give_the_loss_and_gradient_of_the_whole(model, name):
     """Of an objective that needs its first weights, and of one that needs what they say."""
     whole, expected, much = update(model, name, 1)

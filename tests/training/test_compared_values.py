@@ -93,7 +93,7 @@ def rmu_by_hand(model, variables, reference, batch) -> float:
 @pytest.mark.parametrize(
     ("name", "options", "by_hand"),
     [
-        ("undial", {"beta": 3.0}, undial_by_hand),
+        pytest.param("undial", {"beta": 3.0}, undial_by_hand, marks=pytest.mark.slow),
         ("rmu", {"layer": 1, "retain_weight": 0.5}, rmu_by_hand),
     ],
 )
