@@ -10,11 +10,10 @@ import soundfile
 from tokenizers import Tokenizer
 
 from mllm.benchmarks.digests import sound_digest
-from mllm.benchmarks.hear import benchmark as module
 from mllm.benchmarks.hear.benchmark import Benchmark, prepare
 from mllm.benchmarks.hear.builder import Hear
 from mllm.benchmarks.hear.draw import VOICES
-from mllm.benchmarks.hear.generate import encode, make_clip, render, signal_of
+from mllm.benchmarks.hear.generate import RENDERING, encode, make_clip, render, signal_of
 from mllm.benchmarks.hear.plan import SIZES, plan_split
 from mllm.benchmarks.hear.row import (
     SPLITS,
@@ -116,7 +115,7 @@ def test_the_record_on_disk_says_what_the_data_are(hear_micro_dir, hear_micro):
 
 
 def test_another_rendering_is_not_mistaken_for_this_one(hear_micro_dir, monkeypatch):
-    monkeypatch.setattr(module, "RENDERING", module.RENDERING + 1)
+    monkeypatch.setitem(Benchmark.generator, "rendering", RENDERING + 1)
     with pytest.raises(ValueError, match="rendering"):
         Benchmark.open(hear_micro_dir, "micro")
 
