@@ -1,11 +1,12 @@
 """Making the data set on disk, and reading items and users when they are needed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mllm.benchmarks.dataset import Dataset, aloud, build_dataset, open_dataset, require_imported
+from mllm.benchmarks.importing import noted
 from mllm.benchmarks.msr.builder import CITATION, VERSION, build
 from mllm.benchmarks.msr.generate import DRAWING, SIZES
 from mllm.benchmarks.msr.generated import read_generated
@@ -22,7 +23,6 @@ from mllm.benchmarks.msr.rows import (
     Interaction,
     Item,
     Log,
-    Row,
     User,
     digest,
     fingerprint,
@@ -223,7 +223,8 @@ def prepare(
             more["source"] = digest_of_source
         else:
             splits, more = read_generated(config, seed, processes, say)
-        written, digests = _write(splits, config, folder)
+        digests: dict[str, list[str]] = {}
+        written = build(noted(splits, digest, digests), config, folder)
         if config in IMPORTERS and source_digest(config, source, options) != digest_of_source:
             raise ValueError(f"{source}: changed while it was read; run the command again")
         record = {
@@ -242,22 +243,6 @@ def prepare(
 
     build_dataset(_folder(data_dir, config, seed, digest_of_source), build_below)
     return Benchmark.open(data_dir, config, seed=seed, source=source, options=options)
-
-
-def _write(
-    splits: dict[str, Iterable[Row]], config: str, folder: Path
-) -> tuple[Path, dict[str, list[str]]]:
-    """Write the rows of all splits; return the data set's folder and the digests of its rows."""
-    digests: dict[str, list[str]] = {}
-
-    def noted(split: str, rows: Iterable[Row]) -> Iterator[Row]:
-        digests[split] = []
-        for row in rows:
-            digests[split].append(digest(row))
-            yield row
-
-    written = build({split: noted(split, rows) for split, rows in splits.items()}, config, folder)
-    return written, digests
 
 
 def _folder(data_dir: str | Path, config: str, seed: int | None, source: str = "") -> Path:
