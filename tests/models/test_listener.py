@@ -102,13 +102,13 @@ def test_all_parts_learn_from_answers(model):
         states, _ = model.model.hidden(model.config, {"params": params}, batch)
         return (states**2 * jnp.arange(states.shape[-1])).sum()
 
-    gradients = jax.jit(jax.grad(loss))(model.variables["params"])
+    gradients = jax.device_get(jax.jit(jax.grad(loss))(model.variables["params"]))
     for part in ("audio", "audio_projector", "vision", "decoder"):
-        sizes = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients[part])]
+        sizes = [float(np.abs(leaf).max()) for leaf in jax.tree.leaves(gradients[part])]
         assert all(np.isfinite(sizes)) and max(sizes) > 0, part
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_replies_alone_and_together_are_the_same(model):
     """In groups that share what they heard, compiled ahead; against one prompt at a time."""
     asks = {"c": Choices(("London", "Paris", "no")), "t": Text(4)}

@@ -114,7 +114,7 @@ def test_what_cannot_be_shown_singly_is_named(model):
 def outputs(model):
     batch = batches(model).batch_at(2)  # one picture and five rows of padding
     batch["weight"][1:3] = 1
-    found = interleaved.outputs(CONFIG, model.variables, batch)
+    found = jax.jit(interleaved.outputs, static_argnums=0)(CONFIG, model.variables, batch)
     return {name: np.asarray(values) for name, values in found.items()}, batch
 
 
@@ -123,9 +123,10 @@ def test_the_loss_and_its_gradient_in_closed_form(outputs, convention, smaller):
     outputs, batch = outputs
     objective = autoencoder(beta=0.3, convention=convention, code_weight=2.0, edge_weight=0.5)
     names = ("drawn", "vectors", "chosen")
-    (loss, metrics), slopes = jax.value_and_grad(
+    of = jax.value_and_grad(
         lambda real: objective.loss(outputs={**outputs, **real}, batch=batch), has_aux=True
-    )({name: outputs[name] for name in names})
+    )
+    (loss, metrics), slopes = jax.jit(of)({name: outputs[name] for name in names})
     error = (outputs["drawn"] - outputs["pixels"]).astype(np.float64)[:3]
     apart = (outputs["vectors"] - outputs["chosen"]).astype(np.float64)[:3]
     edges = (np.diff(error, axis=1) ** 2).mean() + (np.diff(error, axis=2) ** 2).mean()
@@ -150,7 +151,8 @@ def test_after_an_update_used_codes_stay_and_dead_ones_move_to_vectors(model, ou
     codec["usage"][used[0]] = 4.0
     trainable = {"params": {"codec": codec, "decoder": {}}}
     objective = autoencoder(usage_decay=0.5, restart_below=0.2, seed=1)
-    new, metrics = objective.refresh(trainable, outputs, batch, jnp.int32(7))
+    refresh = jax.jit(objective.refresh)
+    new, metrics = refresh(trainable, outputs, batch, jnp.int32(7))
     new = new["params"]["codec"]
     counts = np.bincount(outputs["codes"][:3].ravel(), minlength=12)
     usage = 0.5 * codec["usage"] + 0.5 * counts * 12 / counts.sum()
@@ -166,7 +168,7 @@ def test_after_an_update_used_codes_stay_and_dead_ones_move_to_vectors(model, ou
     shares = counts[counts > 0] / counts.sum()
     entropy = np.exp(-(shares * np.log(shares)).sum())
     np.testing.assert_allclose(metrics["perplexity"][0], entropy, rtol=1e-5)
-    other, _ = objective.refresh(trainable, outputs, batch, jnp.int32(8))
+    other, _ = refresh(trainable, outputs, batch, jnp.int32(8))
     assert max_difference(other["params"]["codec"]["codebook"], new["codebook"]) > 0
 
 
