@@ -22,10 +22,12 @@ def ledger_sections(sweep: Sweep) -> list[Section]:
     """
     notes: list[Block] = []
     if sweep.tuned:
-        runs = "run was" if sweep.tuned == 1 else "runs were"
-        notes.append(
-            Paragraph(f"{sweep.tuned} {runs} made while tuning, and stand in no table.", note=True)
+        said = (
+            "run was made while tuning, and stands"
+            if sweep.tuned == 1
+            else ("runs were made while tuning, and stand")
         )
+        notes.append(Paragraph(f"{sweep.tuned} {said} in no table.", note=True))
     try:
         ledger = read_ledger(sweep.workdir)
     except ValueError as error:
