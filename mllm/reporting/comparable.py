@@ -155,7 +155,8 @@ def unlike(run: Run, like: Run, layout: Layout) -> str:
 
 
 def name_variants(runs: list[Run]) -> list[Run]:
-    """Return the runs with variants: the settings in which runs of one method and seed differ.
+    """Return the runs with variants, where several are of one method and seed: the names that the
+    configuration gave them (``objective.variant``), or else the settings in which they differ.
 
     Raises:
       ValueError: two runs have the same method, seed, group and configuration.
@@ -169,6 +170,13 @@ def name_variants(runs: list[Run]) -> list[Run]:
             named += group
             continue
         configs = [flatten(run.config) for run in group]
+        given = [str(config.get("objective.variant") or "") for config in configs]
+        if len({*zip(given, (run.seed for run in group), strict=True)}) == len(group):
+            named += [
+                dataclasses.replace(run, variant=name)
+                for run, name in zip(group, given, strict=True)
+            ]
+            continue
         keys = sorted(
             key
             for key in set().union(*configs)

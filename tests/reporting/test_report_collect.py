@@ -126,6 +126,15 @@ def test_runs_of_one_method_and_seed_are_distinguished_or_refused(tmp_path, writ
         collect(tmp_path, report.layout)
 
 
+def test_runs_that_the_configuration_names_keep_their_names(tmp_path, write, report):
+    for seed in (0, 1):
+        for variant in ("", "text"):
+            config = {"objective": {"variant": variant}, "modality": variant or "both"}
+            write(tmp_path, "large", name=f"{variant}{seed}", seed=seed, config=config)
+    found = [(run.variant, run.seed) for run in collect(tmp_path, report.layout).runs]
+    assert sorted(found) == [("", 0), ("", 1), ("text", 0), ("text", 1)]
+
+
 def test_weights_without_scores_stand_among_the_runs_and_in_no_table(tmp_path, write, report):
     write(tmp_path, "lookout")
     name, command = "charts-seed0", "python -m experiments.sweep --config weights.py"

@@ -20,13 +20,18 @@ QUESTIONS = {
 }
 
 
-def write_stress(run, known, options=OPTIONS):
-    """Write what a model with this share of the forget set answers, alike under all attacks."""
+def write_stress(run, known, options=OPTIONS, only=None):
+    """Write what a model with this share of the forget set answers, alike under all attacks, or
+    under some ``only``. Vanilla alone has an adapter.
+    """
     folder = run / "eval/strict/forget_15"
     every = {q: 1.0 for q in QUESTIONS if q.startswith("retain")}
     every |= {q: float(int(q.split("/")[1][1:]) < known) for q in QUESTIONS if q[0] == "f"}
     attacks = {name: every for table in TABLES.values() for name in table}
-    attacks |= {"adapter_none": None, "sampled": {q: 2.0 for q in every if q[0] == "f"}}
+    if known < 8:
+        attacks["adapter_none"] = None
+    attacks["sampled"] = {q: 2.0 for q in every if q[0] == "f"}
+    attacks = {name: attacks[name] for name in only or attacks}
     manifest = without_seal(read_json(folder / "manifest.json"))
     found = {"questions": QUESTIONS, "attacks": attacks}
     write_inspection(folder, Inspection(NAME, dict, options), found, manifest)
@@ -60,6 +65,14 @@ def test_tables_show_both_sets_and_mark_what_is_above_retain_only(attacked):
     texts = [block.text for block in blocks if block.kind == "paragraph"]
     assert any("3 steps of 2 rows at a learning rate of 0.1" in text for text in texts)
     assert texts[-1].startswith("Not attacked, or with other options: GA;")
+
+
+def test_attacks_that_nobody_made_have_no_columns_and_no_tables(attacked):
+    for method in ("vanilla", "retain_only", "npo"):
+        write_stress(attacked / f"{method}-seed0", 3, only=("as_saved", "rounded_4"))
+    grids = {b.title: b for b in stress_blocks(comparison_of(attacked)) if b.kind == "grid"}
+    assert set(grids) == {"Weights"}
+    assert grids["Weights"].heads == ("Method", "As saved", "4 bits")
 
 
 def test_a_value_is_a_mean_over_seeds_paired_with_retain_only_of_the_same_seed():

@@ -98,7 +98,9 @@ class Value(NamedTuple):
 
 
 def stress_blocks(comparison: Comparison) -> tuple[Block, ...]:
-    """Return the tables of attacks, means over seeds; nothing where no run was attacked."""
+    """Return the tables of attacks that were made, means over seeds; nothing where no run was
+    attacked.
+    """
     read = {
         key: [(run, one) for run in runs if (one := _read(run)) is not None]
         for key, runs in comparison.runs.items()
@@ -114,7 +116,17 @@ def stress_blocks(comparison: Comparison) -> tuple[Block, ...]:
     attacked = {key: seeds for key, seeds in found.items() if seeds}
     control = {run.seed: one for run, one in found.get(comparison.key("retain_only"), ())}
     blocks: list[Block] = [Paragraph(_INTRODUCTION, note=True)]
-    for title, attacks in TABLES.items():
+    made = {
+        name
+        for seeds in attacked.values()
+        for _, one in seeds
+        for name, answers in one["attacks"].items()
+        if answers
+    }
+    for title, named in TABLES.items():
+        attacks = {name: head for name, head in named.items() if name in made}
+        if not attacks.keys() - {PLAIN}:
+            continue
         rows = tuple(
             (
                 comparison.label(key),
@@ -125,12 +137,13 @@ def stress_blocks(comparison: Comparison) -> tuple[Block, ...]:
         note = NOTES[title].format(**options)
         grid = Grid(title, ("Method", *attacks.values()), rows)
         blocks += [Heading(title), grid, Paragraph(note, note=True)]
-    rows = tuple(
-        (comparison.label(key), *(points(leak(seeds, k)) for k in KS))
-        for key, seeds in attacked.items()
-    )
-    grid = Grid("Sampling", ("Method", *(f"leak@{k}" for k in KS)), rows)
-    blocks += [Heading("Sampling"), grid, Paragraph(_LEAKS.format(**options), note=True)]
+    if SAMPLED in made:
+        rows = tuple(
+            (comparison.label(key), *(points(leak(seeds, k)) for k in KS))
+            for key, seeds in attacked.items()
+        )
+        grid = Grid("Sampling", ("Method", *(f"leak@{k}" for k in KS)), rows)
+        blocks += [Heading("Sampling"), grid, Paragraph(_LEAKS.format(**options), note=True)]
     if missing := [comparison.label(key) for key in read if key not in attacked]:
         blocks.append(Paragraph(_MISSING.format(join_words(missing)), note=True))
     return tuple(blocks)
