@@ -13,6 +13,7 @@ from mllm.reporting.figures import Theme, ink
 from mllm.reporting.layout import Style
 
 _REACH = 5.991  # the 95% quantile of chi-square with two degrees of freedom
+_SHADED = 8  # most ellipses that are shaded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +27,14 @@ class Region:
 
 
 def draw_regions(axes: Axes, regions: Sequence[Region], theme: Theme) -> None:
-    """Draw ellipses below all marks."""
+    """Draw ellipses below all marks: shaded ones, or outlines where many would hide each other."""
+    shaded = len(regions) <= _SHADED
     for region in regions:
         width, height, angle = axes_of(region.spread)
         shade = ink(region.style.colour, theme)
         shape = Ellipse(
             (region.x, region.y), width, height, angle=angle, facecolor=shade, edgecolor=shade,
-            alpha=0.13, lw=0.8, zorder=1.5,
+            fill=shaded, alpha=0.13 if shaded else 0.4, lw=0.8, zorder=1.5,
         )  # fmt: skip
         axes.add_patch(shape)
 
