@@ -1,7 +1,7 @@
 """Ask a finished run what its benchmark asks, score the replies and write the results."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,18 +60,12 @@ class Evaluated:
     entry: dict[str, Any]
 
 
-def evaluate(
-    run: Run, config, system: System, benchmark, turn: Callable[[], None] = lambda: None
-) -> Evaluated:
+def evaluate(run: Run, config, system: System, benchmark) -> Evaluated:
     """Ask and score a finished run.
 
     Writes replies and scores into ``eval/<protocol>/<part>/``, and all parts so far into
     ``eval/<protocol>/results.json``. A run may be evaluated under several protocols and several
     sets of options, side by side (``mllm.evaluation.places``).
-
-    Args:
-      turn: called before models are asked whose replies other evaluations share; it returns when
-        those that come first have ended.
 
     Raises:
       ValueError: another command asks the same run by the same protocol, or the run was made for
@@ -82,17 +76,13 @@ def evaluate(
     asking = config.evaluation
     name = evaluation_name(asking.protocol, asking.weights, asking.kv)
     with hold(run.folder / "eval" / name / system.part(config)):
-        return _evaluate(run, config, name, system, benchmark, turn)
+        return _evaluate(run, config, name, system, benchmark)
 
 
-def _evaluate(
-    run: Run, config, name: str, system: System, benchmark, turn: Callable[[], None]
-) -> Evaluated:
+def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluated:
     record, part = run.record(), system.part(config)
     questions, answerer = questions_for(run, config, system, benchmark)
     helpers = others_for(run, config, system, benchmark, questions)
-    if helpers:
-        turn()
     questions = with_questions_named(questions)
     model = {
         "checkpoint_digest": record["checkpoint_digest"],
@@ -140,8 +130,6 @@ def _evaluate(
     wait_for_all(f"{folder} is scored")
     for review in questions.reviews:
         others = run_models(run, config, system, benchmark, questions, review.asks)
-        if others:
-            turn()
         _review(review, records, others, folder / RECORDS, manifest)
     return Evaluated(folder, entry)
 

@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,12 @@ from ml_collections import ConfigDict
 
 from mllm.paths import expand_paths
 from mllm.studies.evaluate import Evaluated, evaluate, measure_efficiency
-from mllm.studies.run import Run
 from mllm.studies.system import System
 from mllm.studies.together import ensure_together
 from mllm.studies.train import ensure
-from mllm.studies.turns import Turns
 from mllm.training.diverged import Diverged
 
 Overrides = dict[str, Any]
-# Evaluations at once, where they run beside training: one alone leaves cores idle while it draws
-# pictures, tokenises and scores, and would still be at work long after the last run is trained.
-EVALUATORS = 2
 
 
 def overrides_of(config: ConfigDict, path: Path) -> list[Overrides]:
@@ -87,8 +81,7 @@ def run_all(
       the evaluation of each run, or why it has none: the run, or one that it needs, diverged.
     """
     ready, evaluations, diverged = {}, {}, {}  # by number
-    turns = Turns()
-    evaluator = ThreadPoolExecutor(EVALUATORS if evaluates_while_training() else 1)
+    evaluator = ThreadPoolExecutor(1)
     try:
         configs = list(configurations(config, runs))
         folders = [study_folder(workdir, chosen) for chosen in configs]
@@ -102,14 +95,14 @@ def run_all(
                 progress(f"{name} is passed over. {error}")
                 diverged[number] = error
                 continue
-            job = (turns, len(evaluations), ready[number], chosen, system, benchmark)
-            evaluations[number] = evaluator.submit(evaluate_in_turn, *job)
+            job = (ready[number], chosen, system, benchmark)
+            evaluations[number] = evaluator.submit(evaluate, *job)
             for evaluation in evaluations.values():
                 if evaluation.done() or not evaluates_while_training():
                     evaluation.result()  # raises what went wrong, before another run is trained
         evaluated = {number: evaluation.result() for number, evaluation in evaluations.items()}
     except BaseException as error:
-        # After a mistake, the evaluations that run end well; Ctrl-C waits for nothing.
+        # After a mistake, the evaluation that runs ends well; Ctrl-C waits for nothing.
         evaluator.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
         raise
     evaluator.shutdown()
@@ -119,20 +112,8 @@ def run_all(
     return [evaluated.get(number, diverged.get(number)) for number in range(len(runs))]
 
 
-def evaluate_in_turn(
-    turns: Turns, place: int, run: Run, config, system: System, benchmark
-) -> Evaluated:
-    """Evaluate a run beside others. A model whose replies they share is asked in the order of the
-    runs: in other lots, its log-probabilities would differ in their last bits.
-    """
-    try:
-        return evaluate(run, config, system, benchmark, turn=partial(turns.wait, place))
-    finally:
-        turns.end(place)
-
-
 def evaluates_while_training() -> bool:
-    """Return whether finished runs are evaluated in threads while the next one trains.
+    """Return whether a finished run is evaluated in a thread while the next one trains.
 
     On a CPU neither keeps all cores busy. An accelerator holds one model at a time, and several
     processes must run their programs in the same order.
