@@ -19,7 +19,7 @@ from mllm.benchmarks import get_benchmark, get_report
 from mllm.evaluation.ledger import LEDGER, Ledger
 from mllm.parallel.launch import is_first
 from mllm.reporting import print_table, write_report
-from mllm.studies.lock import hold
+from mllm.studies.lock import InUse, hold, hold_when_free
 from mllm.studies.plan import Plan
 from mllm.studies.start import prepare
 from mllm.studies.sweep import configurations, overrides_of, run_all, study_folder, trials_of
@@ -37,23 +37,32 @@ def main(_):
     if DRY_RUN.value:
         dry_run(config, trials, workdir, system)
         return
-    with hold(workdir):
+    with hold_when_free(workdir):
         benchmark = prepare(system, config, note)
-        if trials:
-            announce(plan_of(config, tuning, workdir / FOLDER, system, benchmark)[0])
-            ledger = tune(config, trials, workdir, system, benchmark, note)
-            for line in choice(ledger):
-                note(line)
-            config.update_from_flattened_dict(ledger.values)
-        runs = overrides_of(config, path)
-        announce(plan_of(config, runs, workdir, system, benchmark)[0])
-        run_all(config, runs, workdir, system, benchmark, note)
-        if is_first():
-            report = get_report(config.benchmark.name)
-            note("writing the report")
-            paths = write_report(workdir, report)
-            print_table(workdir, report)
-            print(f"report: {paths['html']}")
+    if trials:
+        announce(plan_of(config, tuning, workdir / FOLDER, system, benchmark)[0])
+        ledger = tune(config, trials, workdir, system, benchmark, note)
+        for line in choice(ledger):
+            note(line)
+        config.update_from_flattened_dict(ledger.values)
+    runs = overrides_of(config, path)
+    announce(plan_of(config, runs, workdir, system, benchmark)[0])
+    run_all(config, runs, workdir, system, benchmark, note)
+    try:
+        with hold(workdir):
+            report_on(config, workdir)
+    except InUse as other:
+        note(f"the report is written by another command; {other}")
+
+
+def report_on(config, workdir: Path) -> None:
+    """Write the report of all runs, and print its table."""
+    if is_first():
+        report = get_report(config.benchmark.name)
+        note("writing the report")
+        paths = write_report(workdir, report)
+        print_table(workdir, report)
+        print(f"report: {paths['html']}")
 
 
 def plan_of(config, runs, workdir: Path, system, benchmark) -> tuple[Plan, dict]:

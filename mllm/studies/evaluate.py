@@ -1,7 +1,8 @@
 """Ask a finished run what its benchmark asks, score the replies and write the results."""
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from mllm.parallel.launch import is_first, wait_for_all
 from mllm.studies.answering import kept, kept_model, load_for_evaluation, local_model
 from mllm.studies.efficiency import measure
 from mllm.studies.environment import environment
-from mllm.studies.lock import hold
+from mllm.studies.lock import hold, hold_when_free
 from mllm.studies.run import UNVERIFIED, Run
 from mllm.studies.stage import Stages, find, folder_name
 from mllm.studies.system import System
@@ -106,7 +107,9 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     if watch is not None:
         questions = replace(questions, rounds=watched(questions.rounds, watch.add))
     progress = counted(f"evaluate {run.folder.name}, {folder.parent.name}")
-    records = ask(questions, {"subject": answerer, **helpers}, folder, manifest, progress=progress)
+    answerers = {"subject": answerer, **helpers}
+    with alone_with(helpers):
+        records = ask(questions, answerers, folder, manifest, progress=progress)
     if watch is not None and (found := watch.looks()) is not None and is_first():
         write_looks(folder, found, _looks_follow_from(manifest, watch.shown))
     if isinstance(answerer, LocalModel):
@@ -130,8 +133,18 @@ def _evaluate(run: Run, config, name: str, system: System, benchmark) -> Evaluat
     wait_for_all(f"{folder} is scored")
     for review in questions.reviews:
         others = run_models(run, config, system, benchmark, questions, review.asks)
-        _review(review, records, others, folder / RECORDS, manifest)
+        with alone_with(others):
+            _review(review, records, others, folder / RECORDS, manifest)
     return Evaluated(folder, entry)
+
+
+@contextlib.contextmanager
+def alone_with(others: Mapping[str, Kept]) -> Iterator[None]:
+    """Be the only command that asks these models, whose replies lie in their own folders."""
+    with contextlib.ExitStack() as stack:
+        for folder in sorted({other.folder for other in others.values()}):
+            stack.enter_context(hold_when_free(folder))
+        yield
 
 
 def _watch(

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +28,19 @@ BEAT = 5.0  # seconds between two touches
 SILENCE = 30.0  # seconds without a touch after which a writer on another machine is dead
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+PAUSE = 1.0  # seconds between two looks at a folder that another command holds
+
+
+class InUse(ValueError):
+    """A living command holds a folder.
+
+    Attributes:
+      folder: that it holds.
+    """
+
+    def __init__(self, folder: Path, message: str):
+        super().__init__(message)
+        self.folder = folder
 
 
 @contextlib.contextmanager
@@ -38,7 +51,7 @@ def hold(folder: Path) -> Iterator[None]:
     is not locked: to read it takes no lock, and a write fails by itself.
 
     Raises:
-      ValueError: a living command holds the folder; the message says which.
+      InUse: a living command holds the folder; the message says which.
     """
     with contextlib.ExitStack() as stack:
         refused = ""
@@ -48,8 +61,43 @@ def hold(folder: Path) -> Iterator[None]:
             except BlockingIOError as error:
                 refused = str(error)
         if refused := from_first(refused):
-            raise ValueError(refused)
+            raise InUse(Path(folder), refused)
         yield
+
+
+@contextlib.contextmanager
+def hold_when_free(folder: Path) -> Iterator[None]:
+    """Be the only command that writes into a folder, as soon as no other one holds it."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold(folder))
+                break
+            except InUse:
+                wait_for_one_of([folder])
+        yield
+
+
+def wait_for_one_of(folders: Collection[Path]) -> Path:
+    """Return a folder that no other command holds, as soon as there is one."""
+    while True:
+        free = (str(folder) for folder in folders if not _is_held(folder))
+        if found := from_first(next(free, "") if is_first() else ""):
+            return Path(found)
+        time.sleep(PAUSE)
+
+
+def _is_held(folder: Path) -> bool:
+    """Return whether a living command holds a folder; nothing is written or told."""
+    try:
+        file = (folder / FILE).open("r+", encoding="utf-8")
+    except OSError:
+        return False
+    with file:
+        locked, holder = _lock(file), _read(file)
+        if locked is False:
+            return True
+        return holder is not None and _lives(holder, folder / FILE, locked, tell=False)
 
 
 @contextlib.contextmanager
@@ -165,21 +213,23 @@ def _refusal(path: Path, holder: dict[str, Any] | None) -> str:
     )
 
 
-def _lives(holder: dict[str, Any], path: Path, locked: bool | None) -> bool:
+def _lives(holder: dict[str, Any], path: Path, locked: bool | None, *, tell: bool = True) -> bool:
     """Return whether the writer that a lock names is still there.
 
     Args:
       locked: whether the system gave us the lock; None if it cannot.
+      tell: whether to say that it takes a while to find out.
     """
     if holder.get("machine") == _machine():  # where the system knows
         began = None if locked else _beginning(holder.get("process", 0))
         return began is not None and began == holder.get("began")
-    print(
-        f"{path.parent}: was held by process {holder.get('process')} on {holder.get('host')}; "
-        f"looking for up to {SILENCE:.0f} s whether it is alive",
-        file=sys.stderr,
-        flush=True,
-    )
+    if tell:
+        print(
+            f"{path.parent}: was held by process {holder.get('process')} on {holder.get('host')}; "
+            f"looking for up to {SILENCE:.0f} s whether it is alive",
+            file=sys.stderr,
+            flush=True,
+        )
     before, until = _touched(path), time.monotonic() + SILENCE
     while time.monotonic() < until:
         if _touched(path) != before:

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 
 from mllm.paths import expand_paths
 from mllm.studies.evaluate import Evaluated, evaluate, measure_efficiency
+from mllm.studies.lock import InUse, hold_when_free, wait_for_one_of
+from mllm.studies.run import Run
 from mllm.studies.system import System
 from mllm.studies.together import ensure_together
 from mllm.studies.train import ensure
@@ -72,6 +74,9 @@ def run_all(
     """Train and evaluate runs in order; what is finished is skipped, and alike runs are trained
     together, at most ``config.together`` at once.
 
+    Several commands may do this at the same time, on one machine or on several that share a disk:
+    each takes the runs that no other one holds, and comes back to those when they are let go.
+
     Args:
       runs: dotted keys with their values; ``objective.name`` names the stage.
       workdir: holds a study for each seed.
@@ -80,36 +85,59 @@ def run_all(
     Returns:
       the evaluation of each run, or why it has none: the run, or one that it needs, diverged.
     """
-    ready, evaluations, diverged = {}, {}, {}  # by number
+    configs = list(configurations(config, runs))
+    folders = [study_folder(workdir, chosen) for chosen in configs]
+    ready: dict[int, Run] = {}
+    evaluations: dict[int, Future[Evaluated]] = {}
+    found: dict[int, Evaluated | Diverged] = {}
+    held: dict[int, Path] = {}  # what another command holds of a run
+    told: set[int] = set()
+
+    def collect(*, wait: bool) -> None:
+        """Take in evaluations that have ended; raise what went wrong before more is trained."""
+        for number in [n for n, one in evaluations.items() if wait or one.done()]:
+            try:
+                found[number] = evaluations.pop(number).result()
+            except InUse as other:
+                held[number] = other.folder
+
     evaluator = ThreadPoolExecutor(1)
     try:
-        configs = list(configurations(config, runs))
-        folders = [study_folder(workdir, chosen) for chosen in configs]
-        for number, chosen in enumerate(configs):
-            name = chosen.objective.name
-            progress(f"[{number + 1}/{len(runs)}] {name} {runs[number]}")
-            try:
-                ensure_together(configs[number:], folders[number:], system, benchmark)
-                ready[number] = ensure(name, chosen, folders[number], system, benchmark)
-            except Diverged as error:
-                progress(f"{name} is passed over. {error}")
-                diverged[number] = error
-                continue
-            job = (ready[number], chosen, system, benchmark)
-            evaluations[number] = evaluator.submit(evaluate, *job)
-            for evaluation in evaluations.values():
-                if evaluation.done() or not evaluates_while_training():
-                    evaluation.result()  # raises what went wrong, before another run is trained
-        evaluated = {number: evaluation.result() for number, evaluation in evaluations.items()}
+        while left := [n for n in range(len(runs)) if n not in found]:
+            if held:
+                free = wait_for_one_of(set(held.values()))
+                left = [number for number in left if held.get(number) == free]
+            for number in left:
+                held.pop(number, None)
+                chosen, name = configs[number], configs[number].objective.name
+                if number not in told:
+                    progress(f"[{number + 1}/{len(runs)}] {name} {runs[number]}")
+                    told.add(number)
+                try:
+                    ensure_together(configs[number:], folders[number:], system, benchmark)
+                    ready[number] = ensure(name, chosen, folders[number], system, benchmark)
+                except InUse as other:
+                    held[number] = other.folder
+                    continue
+                except Diverged as error:
+                    progress(f"{name} is passed over. {error}")
+                    found[number] = error
+                    continue
+                job = (ready[number], chosen, system, benchmark)
+                evaluations[number] = evaluator.submit(evaluate, *job)
+                collect(wait=not evaluates_while_training())
+            collect(wait=True)
     except BaseException as error:
         # After a mistake, the evaluation that runs ends well; Ctrl-C waits for nothing.
         evaluator.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
         raise
     evaluator.shutdown()
     if config.evaluation.efficiency:
-        for number, run in ready.items():
-            measure_efficiency(run, evaluated[number].folder, configs[number], system, benchmark)
-    return [evaluated.get(number, diverged.get(number)) for number in range(len(runs))]
+        with hold_when_free(workdir):
+            for number, run in ready.items():
+                folder = found[number].folder
+                measure_efficiency(run, folder, configs[number], system, benchmark)
+    return [found[number] for number in range(len(runs))]
 
 
 def evaluates_while_training() -> bool:

@@ -17,7 +17,7 @@ from mllm.checkpoints.orbax import set_aside_damaged
 from mllm.studies.alike import Member, member_of, same_options
 from mllm.studies.beginning import as_start, changed
 from mllm.studies.courses import Courses, courses_of, draw_of, first_states
-from mllm.studies.lock import hold
+from mllm.studies.lock import InUse, hold
 from mllm.studies.start import device_mesh
 from mllm.studies.system import System
 from mllm.studies.train import (
@@ -71,14 +71,26 @@ def ensure_together(
 
 
 def _train_claimed(members: Sequence[Member], benchmark) -> None:
-    """Train runs that are alike while no other command may write into their folders."""
+    """Train runs that are alike while no other command may write into their folders; those that
+    another command holds are left to it.
+
+    Raises:
+      InUse: it holds the first.
+    """
     with contextlib.ExitStack() as held:
+        claimed = []
         for one in members:
-            held.enter_context(hold(one.run.folder))
+            try:
+                held.enter_context(hold(one.run.folder))
+            except InUse:
+                if one is members[0]:
+                    raise
+                continue
+            claimed.append(one)
             for line in set_aside_damaged(one.run.folder / "checkpoints"):
                 tell(line)
         # Another command may have made one in the meantime.
-        members = [one for one in members if not one.run.finished(one.source)]
+        members = [one for one in claimed if not one.run.finished(one.source)]
         members = [one for one in members if one.done == members[0].done]
         try:
             train_members(members, benchmark)

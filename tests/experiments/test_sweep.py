@@ -268,3 +268,21 @@ def test_another_config_in_the_same_folder_is_refused(finished, commands, few):
     assert f"error: {finished / 'seed0' / 'vanilla'}: holds a run of method 'vanilla'" in message
     assert "choose another --workdir, or delete this folder" in message
     assert (finished / "results.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_two_commands_share_a_study_and_it_ends_as_that_of_one(whole, commands, micro, tmp_path):
+    workdir, logs = tmp_path / "shared", [tmp_path / "one.txt", tmp_path / "two.txt"]
+    started = []
+    for log in logs:
+        with log.open("w") as file:
+            command = ("sweep", *micro, "--workdir", workdir)
+            started.append(commands.start(*command, stdout=file, stderr=file))
+    for process, log in zip(started, logs, strict=True):
+        assert process.wait(timeout=2 * PATIENCE) == 0, log.read_text()
+    texts = [log.read_text() for log in logs]
+    for name in FEW:  # each was trained by one of them, and asked by one of them
+        assert sum(f"evaluate {name}, strict" in text for text in texts) == 1, name
+    expected, found = outcome(whole), outcome(workdir)
+    for name in expected:
+        assert json.dumps(found[name]) == json.dumps(expected[name]), name
