@@ -91,7 +91,7 @@ def run_all(
     evaluations: dict[int, Future[Evaluated]] = {}
     found: dict[int, Evaluated | Diverged] = {}
     held: dict[int, Path] = {}  # what another command holds of a run
-    told: set[int] = set()
+    told: set[int] = set()  # that their turn has come
 
     def collect(*, wait: bool) -> None:
         """Take in evaluations that have ended; raise what went wrong before more is trained."""
@@ -105,6 +105,7 @@ def run_all(
     try:
         while left := [n for n in range(len(runs)) if n not in found]:
             if held:
+                progress(f"{len(held)} runs wait for what other commands are at")
                 free = wait_for_one_of(set(held.values()))
                 left = [number for number in left if held.get(number) == free]
             for number in left:
