@@ -51,6 +51,7 @@ def test_choices_are_scored_as_logits_say(model, inputs):
     np.testing.assert_allclose(found[0], table[places - 1, ids].sum(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_instruction_gives_other_logits_for_the_same_tokens(model, inputs):
     other = {**inputs, "instructions": [model.loaded.processor.tokenizer.encode("Paris").ids]}
     assert np.abs(model.logits(**inputs) - model.logits(**other)).max() > 1e-3

@@ -160,7 +160,9 @@ def test_another_process_builds_the_same_without_tensorflow(tiny_rows, tmp_path)
     assert result.stdout.split() == [fingerprint(tiny_rows[0])]
 
 
-@pytest.mark.parametrize("stage", ["make_source", "build", "train_tokenizer"])
+@pytest.mark.parametrize(
+    "stage", [pytest.param("make_source", marks=pytest.mark.slow), "build", "train_tokenizer"]
+)
 def test_an_interrupted_build_leaves_nothing(tiny_rows, tmp_path, monkeypatch, stage):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt

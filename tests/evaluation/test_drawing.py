@@ -99,6 +99,7 @@ def greedy(logits, turns, words="", other=(), strength=0.0) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_drawn_codes_are_the_likeliest_of_whole_rows(model, logits):
     replies = ask(model, [(turns, GREEDY) for turns in SHOTS])
     expected = [greedy(logits, turns) for turns in SHOTS]

@@ -129,6 +129,7 @@ def test_rows_at_once_change_no_reply(model, replies, options):
             np.testing.assert_allclose(again[key].logprobs, reply.logprobs, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_picture_is_looked_at_once_whatever_is_asked(model, replies, monkeypatch, tmp_path):
     seen = []
     looked_at = looking.looked_at

@@ -123,7 +123,7 @@ def test_replies_equal_rows_by_themselves(model, replies, whole_row, number):
         assert tokens == len(ids)
 
 
-@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_rows_at_once_change_no_reply(model, replies, rows):
     again = ask(LocalModel(model, rows=rows))
     assert again.keys() == replies.keys()

@@ -61,6 +61,7 @@ def alone(model, encoded) -> np.ndarray:
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_states_read_together_are_those_of_each_alone(model):
     """More conversations than a program has rows, of unlike lengths, with and without sounds."""
     asked = [[user(text)] for text in TEXTS * 6]

@@ -141,6 +141,7 @@ def test_a_reply_in_error_is_not_scored(data, benchmark):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_a_model_learns_it_and_the_report_shows_it(system, config, benchmark, tmp_path):
     """All that `experiments.sweep` does; a second sweep trains and asks nothing."""
     from mllm.reporting import write_report

@@ -226,6 +226,7 @@ def test_a_trace_without_kernels_says_what_is_missing():
     )
 
 
+@pytest.mark.slow
 def test_a_call_is_traced_on_a_cpu(tmp_path):
     def step(a):
         with jax.named_scope("attention"):

@@ -400,6 +400,7 @@ def test_what_is_written_is_verified(our_folder, tmp_path, capsys):
     assert out.count(" equal") == 2 * 9 and "DIFFERS" not in out
 
 
+@pytest.mark.slow
 def test_the_command(commands, hf_folder, our_folder, tmp_path):
     done = commands.run("convert", "--from", our_folder("idefics3"), "--to", tmp_path / "hf")
     assert done.returncode == 0, done.stderr

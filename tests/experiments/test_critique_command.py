@@ -11,6 +11,7 @@ from mllm.checkpoints.folder import save_model
 pytestmark = pytest.mark.thorough
 
 
+@pytest.mark.slow
 def test_a_folder_is_critiqued_and_mistakes_are_named(commands, tmp_path):
     checkpoint, photos = tmp_path / "model", tmp_path / "photos"
     save_model(checkpoint, toy.make_model())

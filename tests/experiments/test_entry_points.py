@@ -12,7 +12,9 @@ from mllm.studies.lock import hold
 pytestmark = pytest.mark.thorough
 
 
-@pytest.mark.parametrize("name", ["prepare", "evaluate", "sweep"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("prepare", "evaluate")), "sweep"]
+)
 def test_help(commands, name):
     done = commands.run(name, "--help")
     assert done.returncode == 0, done.stderr

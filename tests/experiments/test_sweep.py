@@ -261,6 +261,7 @@ def test_a_study_interrupted_in_each_phase_ends_as_an_uninterrupted_one(
         assert json.dumps(found[name]) == json.dumps(expected[name]), name
 
 
+@pytest.mark.slow
 def test_another_config_in_the_same_folder_is_refused(finished, commands, few):
     before = (finished / "results.json").read_bytes()
     changed = "--config.vanilla.learning_rate=0.5"

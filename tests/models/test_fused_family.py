@@ -145,6 +145,7 @@ def test_a_picture_needs_an_instruction(variables, looked):
         fused.look_media(CONFIG, variables, {"audio": images()})
 
 
+@pytest.mark.slow
 def test_rows_without_a_picture_leave_all_finite(variables):
     """A batch is filled up with rows whose media have extents of 0 and empty instructions."""
     found = images(2)
@@ -163,7 +164,7 @@ def test_rows_without_a_picture_leave_all_finite(variables):
     assert np.isfinite(encoded["image"]["tokens"]).all()
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_step_adds_the_loss_of_balance(variables, looked, accumulation):
     gates = np.asarray(call("encode_media", variables, looked)["image"]["gates"])[:, 0]
     uneven = np.mean([2 * np.square(gates[:, layer].mean(0)).sum() for layer in range(2)])

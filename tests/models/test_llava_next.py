@@ -138,6 +138,7 @@ def test_tokens_that_were_encoded_before_give_the_same(model, packed, tmp_path):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_eight_devices_compute_what_one_does(model, packed):
     _, _, ((_, expected), wanted) = packed
     _, batch = batches(model, 2, 96)

@@ -62,6 +62,7 @@ def distance(found, expected) -> float:
     return np.linalg.norm(flat[0] - flat[1]) / np.linalg.norm(flat[1])
 
 
+@pytest.mark.slow
 def test_in_half_precision_they_equal_the_truth_as_closely_as_apart():
     variables, x = draw(jnp.bfloat16)
     truth = value_and_gradient(Apart(), variables, x.astype(jnp.float32))

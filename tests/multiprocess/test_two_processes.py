@@ -140,6 +140,7 @@ def test_two_processes_ask_and_score_as_one(studies, data_dir):
     assert read_json(folder / "results.json")["runs"][0]["scores"] == scores["runs"][0]["scores"]
 
 
+@pytest.mark.slow
 def test_processes_that_were_given_different_work_stop(data_dir, tmp_path):
     common = [*SHORT, f"--config.benchmark.data_dir={data_dir}", "--workdir", tmp_path]
     for _, err in finish(*start_two("finetune", *common, other=("--config.seed=1",)), status=2):

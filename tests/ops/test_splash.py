@@ -32,7 +32,7 @@ def rows(kind: str):
 @pytest.mark.parametrize(
     "kind, window, masked, heads, groups",
     [
-        ("packed", None, True, 2, 2),
+        pytest.param("packed", None, True, 2, 2, marks=pytest.mark.slow),
         ("packed", 40, True, 4, 2),
         ("padded", None, True, 4, 2),
         ("padded", None, False, 4, 2),

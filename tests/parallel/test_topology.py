@@ -45,6 +45,7 @@ def wide(**rows):
     return config
 
 
+@pytest.mark.slow
 def test_a_sharded_step_holds_the_kernel(mesh):
     config = wide(tokens=256, supervised=64, answers=4)
     train, arguments = training_step(config, "grad_diff", mesh, 4)

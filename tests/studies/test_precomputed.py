@@ -17,6 +17,7 @@ def model():
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_batches_with_media_are_those_with_images(model, tmp_path):
     pipeline, once = make_pipeline(model), make_pipeline(model)
     once.pictures.made = precomputed.made_of_pictures(model, once, tmp_path)

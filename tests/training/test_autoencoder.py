@@ -221,6 +221,7 @@ NEAR = 2e-4
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_parts_of_a_batch_give_the_update_of_the_whole(model, single):
     whole, told = single
     parts, others = updated(model, accumulation=3)
@@ -231,6 +232,7 @@ def test_parts_of_a_batch_give_the_update_of_the_whole(model, single):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_eight_devices_make_the_update_of_one(model, single):
     (alone, told), (spread, others) = single, updated(model, make_mesh(2, 2, 2))
     assert max_difference(alone, spread) < NEAR
@@ -241,6 +243,7 @@ def test_eight_devices_make_the_update_of_one(model, single):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_bits(model, tmp_path):
     step, _, _ = beginning(model, one_device())
     singles = batches(model, "gentle")

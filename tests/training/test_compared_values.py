@@ -94,7 +94,9 @@ def rmu_by_hand(model, variables, reference, batch) -> float:
     ("name", "options", "by_hand"),
     [
         pytest.param("undial", {"beta": 3.0}, undial_by_hand, marks=pytest.mark.slow),
-        ("rmu", {"layer": 1, "retain_weight": 0.5}, rmu_by_hand),
+        pytest.param(
+            "rmu", {"layer": 1, "retain_weight": 0.5}, rmu_by_hand, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_step_computes_the_formula_and_needs_no_second_copy(model, name, options, by_hand):

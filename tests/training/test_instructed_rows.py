@@ -51,6 +51,7 @@ def losses(model, answers: int, rows: int, room: int = 0) -> tuple[dict[int, flo
     return found, used
 
 
+@pytest.mark.slow
 def test_packed_rows_padding_and_room_change_no_loss():
     model = make_fused(2)
     alone, rows = losses(model, answers=1, rows=5)

@@ -69,6 +69,7 @@ def test_each_answer_counts_once_where_it_reaches(model):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-5 * max(theirs.max(), 1e-9))
 
 
+@pytest.mark.slow
 def test_published_squares_are_those_of_the_mean_of_a_batch(model):
     params, mesh = model.variables["params"], one_device()
     plain = batches_of(model, 1)

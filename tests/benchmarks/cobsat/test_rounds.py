@@ -133,6 +133,7 @@ def test_brackets_have_the_scores_that_follow_from_what_they_are(name, benchmark
         assert tuple(found[*cell, m] for m in ("overall", "textual", "visual")) == KNOWN[name]
 
 
+@pytest.mark.slow
 def test_guesses_are_at_chance(benchmark):
     protocol = replace(PROTOCOL, prompts=300, types=("default",), modes=("image",))
 

@@ -34,6 +34,7 @@ def features(record) -> np.ndarray:
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_leaves_can_be_told_apart():
     sizes = replace(SIZES["tiny"], train=8, rare=8, test=3, scenes=1, mixed=0.0)
     found = {}

@@ -108,6 +108,7 @@ def test_networks_learn_what_follows_what(recommender, log, tmp_path):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_matrix_factorisation_learns_a_planted_matrix(tmp_path):
     rng = np.random.default_rng(2)
     users, items = rng.normal(size=(150, 3)), rng.normal(size=(ITEMS, 3))

@@ -90,6 +90,7 @@ def load(folder, config, tmp_path, **options):
     return made
 
 
+@pytest.mark.slow
 def test_microlens_becomes_items_and_users(lens, tmp_path):
     made = load(lens, "microlens", tmp_path, length=5)
     assert len(made.items) == ITEMS and flaws(made) == {}

@@ -95,6 +95,7 @@ def test_a_mixed_folder_ends_with_pages_and_a_list_of_what_was_passed_over(model
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_twice(model, asked, tmp_path, monkeypatch):
     folder, out = tmp_path / "photos", tmp_path / "out"
     folder.mkdir()
