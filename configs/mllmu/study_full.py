@@ -25,8 +25,8 @@ METHODS = (
     "task_vector",
     "mmunlearner",
 )
-TRIED = {"task_vector": ("options.scale", (2.0, 4.0, 6.0))}
-RATES = (6e-4, 1.7e-3, 5e-3)
+TRIED = {"task_vector": ("options.scale", (2.0, 4.0, 6.0, 8.0))}
+RATES = (6e-4, 1.7e-3, 5e-3, 1.5e-2)
 
 
 def get_config(arg: str = ""):
@@ -35,6 +35,8 @@ def get_config(arg: str = ""):
     config.model.decoder.update(width=384, layers=4, heads=6, mlp_width=1024)
     config.model.vision.update(width=256, layers=4, mlp_width=1024)
     config.model.projector.update(mlp_width=384, width=384)
+    # Captions of `full` are longer than those of `small`.
+    config.rows.update(tokens=128, supervised=64)
     for name in ("base", "vanilla"):
         config[name].update(rows=32, epochs=3)
     for name in METHODS:

@@ -22,7 +22,13 @@ OTHERS = {
     "manu": ("options.share", (0.02, 0.05, 0.1, 0.2, 0.4, 0.6)),
 }
 # Also trained on one kind of pairs alone, on the first split: does it carry over to the other?
+# These are read for their accuracy by modality, so nothing else is measured or judged.
 ONE_KIND = ("kl_min", "npo", "simnpo", "wga", "idk", "rmu")
+REPLIES_ALONE = {
+    "evaluation.measures": False,
+    "evaluation.likelihood": False,
+    "evaluation.judges": "",
+}
 
 
 def get_config(arg: str = ""):
@@ -61,6 +67,7 @@ def sweep(config):
                     "objective.name": name,
                     "objective.variant": kind,
                     "benchmark.modality": kind,
+                    **REPLIES_ALONE,
                 }
 
 
