@@ -37,8 +37,9 @@ def main(_):
         end_of_plan()
         return
     note("writing the report")
-    paths = write_report(workdir, report)
-    print_table(workdir, report)
+    sweep = collect(workdir, report.layout)
+    paths = write_report(workdir, report, sweep)
+    print_table(workdir, report, sweep)
     for kind, path in paths.items():
         print(f"{kind}: {path}")
 

@@ -18,7 +18,7 @@ from experiments.planning import (
 from mllm.benchmarks import get_benchmark, get_report
 from mllm.evaluation.ledger import LEDGER, Ledger
 from mllm.parallel.launch import is_first
-from mllm.reporting import print_table, write_report
+from mllm.reporting import collect, print_table, write_report
 from mllm.studies.lock import InUse, hold, hold_when_free
 from mllm.studies.plan import Plan
 from mllm.studies.start import prepare
@@ -60,8 +60,9 @@ def report_on(config, workdir: Path) -> None:
     if is_first():
         report = get_report(config.benchmark.name)
         note("writing the report")
-        paths = write_report(workdir, report)
-        print_table(workdir, report)
+        found = collect(workdir, report.layout)
+        paths = write_report(workdir, report, found)
+        print_table(workdir, report, found)
         print(f"report: {paths['html']}")
 
 

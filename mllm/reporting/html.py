@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from matplotlib.figure import Figure
 
 from mllm.reporting import figures
 from mllm.reporting.collect import Sweep
@@ -70,21 +69,21 @@ def saved_figures(sections: Sequence[Section]) -> dict[str, bytes]:
     theme = figures.LIGHT
     for section in sections:
         for drawing in every(section.blocks, Drawing):
+            drawn = {panel.draw: panel for panel in drawing.panels}
             for name, draw in drawing.saved.items():
-                figure = draw(theme)
-                files[f"{name}.svg"] = figures.svg(figure, theme)
+                panel = drawn.get(draw) or Panel(draw, "")
+                files[f"{name}.svg"] = panel.light
                 if drawing.png:
-                    files[f"{name}.png"] = figures.png(figure, theme)
+                    files[f"{name}.png"] = figures.png(draw(theme), theme)
     return files
 
 
 def _draw(panel: Panel) -> dict[str, str]:
     """Draw a panel for light and for dark pages."""
-    picture = {"text": panel.text}
-    for name, theme in (("light", figures.LIGHT), ("dark", figures.DARK)):
-        figure: Figure = panel.draw(theme)
-        picture[name] = figures.data_uri(figures.svg(figure, theme), "image/svg+xml")
-    return picture
+    dark = figures.svg(panel.draw(figures.DARK), figures.DARK)
+    pictures = {"light": panel.light, "dark": dark}
+    shown = {name: figures.data_uri(svg, "image/svg+xml") for name, svg in pictures.items()}
+    return {"text": panel.text, **shown}
 
 
 def _heads(table: Table) -> list[list[tuple[str, int, bool]]]:

@@ -64,8 +64,13 @@ class Report:
     open_benchmark: Callable[[Mapping[str, Any]], Any] | None = None
 
 
-def write_report(workdir: str | Path, report: Report) -> dict[str, Path]:
+def write_report(
+    workdir: str | Path, report: Report, sweep: Sweep | None = None
+) -> dict[str, Path]:
     """Write the report of every run below `workdir` into `workdir` and return its files.
+
+    Args:
+      sweep: what ``collect`` found there; None reads it.
 
     The keys of the result are results, html, markdown, csv, latex and figures (a folder). The same
     runs give the same bytes. A data set that is not on this machine is missing in the report, which
@@ -75,7 +80,7 @@ def write_report(workdir: str | Path, report: Report) -> dict[str, Path]:
       FileNotFoundError: there is no run.
     """
     workdir = Path(workdir)
-    sweep = collect(workdir, report.layout)
+    sweep = sweep or collect(workdir, report.layout)
     benchmark, note = find_benchmark(sweep, report)
     lead = _lead(sweep, report)
     problems = problems_section(sweep)

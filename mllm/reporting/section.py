@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mllm.reporting.figures import Theme
+from mllm.reporting.figures import LIGHT, Theme, svg
 from mllm.reporting.tables import Table
 from mllm.reporting.words import Piece
 
@@ -108,6 +109,11 @@ class Panel:
 
     draw: Draw
     text: str
+
+    @functools.cached_property
+    def light(self) -> bytes:
+        """The drawing for light pages, as SVG."""
+        return svg(self.draw(LIGHT), LIGHT)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,14 +26,18 @@ _WIDTH_FOR_INTERVALS = 118
 
 
 def terminal_table(
-    workdir: str | Path, report: Report, *, width: int = 100, colour: bool = False
+    workdir: str | Path, report: Report, sweep: Sweep | None = None, *, width: int = 100,
+    colour: bool = False,
 ) -> str:  # fmt: skip
     """Return the headline tables of a sweep folder as text at most `width` columns wide.
 
     With `colour`, bold and dim are written as ANSI sequences; text from runs never holds any.
+
+    Args:
+      sweep: what ``collect`` found in the folder; None reads it.
     """
     buffer = io.StringIO()
-    _print(workdir, report, _console(buffer, width, colour))
+    _print(sweep or collect(workdir, report.layout), report, _console(buffer, width, colour))
     return _text(buffer)
 
 
@@ -61,16 +65,21 @@ def _text(buffer: io.StringIO) -> str:
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def print_table(workdir: str | Path, report: Report, file: TextIO | None = None) -> None:
-    """Print the headline tables, styled on a terminal and plain elsewhere."""
+def print_table(
+    workdir: str | Path, report: Report, sweep: Sweep | None = None, file: TextIO | None = None
+) -> None:
+    """Print the headline tables, styled on a terminal and plain elsewhere.
+
+    Args:
+      sweep: what ``collect`` found in the folder; None reads it.
+    """
     file = file or sys.stdout
     colour = bool(getattr(file, "isatty", lambda: False)())
     width = Console(file=file).width if colour else 130
-    file.write(terminal_table(workdir, report, width=width, colour=colour))
+    file.write(terminal_table(workdir, report, sweep, width=width, colour=colour))
 
 
-def _print(workdir: str | Path, report: Report, console: Console) -> None:
-    sweep = collect(workdir, report.layout)
+def _print(sweep: Sweep, report: Report, console: Console) -> None:
     for comparison in sweep.comparisons:
         if comparison.heading:
             console.print(Text(f"\n{comparison.heading}", style="bold"))
