@@ -1,5 +1,7 @@
 """The headline: who is nearest to retain-only, who is tied, who forgets and who forgets too far."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from mllm.benchmarks.mllmu.report import REPORT
 from mllm.benchmarks.mllmu.report.marks import like_vanilla
 from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.standing import standings, tied_with_best
-from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_figure, tradeoff_points
+from mllm.benchmarks.mllmu.report.tradeoff import drawn_rows, tradeoff_figure, tradeoff_points
 from mllm.evaluation.statistics import holm, paired_difference
 from mllm.reporting import collect
 from mllm.reporting.families import family
@@ -119,6 +121,15 @@ def test_the_table_says_place_seeds_and_verdicts(comparison):
     by_seed = rows["GA"]["By seed"].split(", ")
     mean = np.mean([float(one) for one in by_seed])
     assert len(by_seed) == 2 and mean == pytest.approx(float(rows["GA"]["On forget"]), abs=0.1)
+
+
+def test_of_many_rows_the_variants_are_not_drawn():
+    methods = [(name, "") for name in "abcdefghijklmnopqrst"]
+    variants = [("a", "text"), ("b", "text"), ("c", "text"), ("only", "text"), ("b", "mixed")]
+    few = SimpleNamespace(keys=[*methods, *variants[:4]])
+    assert drawn_rows(few) == tuple(few.keys)
+    many = SimpleNamespace(keys=[*methods, *variants])
+    assert drawn_rows(many) == (*methods, ("only", "text"))
 
 
 def test_the_ellipse_is_the_spread_of_the_mean_over_people_and_seeds(comparison):

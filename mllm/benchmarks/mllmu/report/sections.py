@@ -15,7 +15,7 @@ from mllm.benchmarks.mllmu.report.measures import measure_blocks
 from mllm.benchmarks.mllmu.report.ranking import ranking_blocks
 from mllm.benchmarks.mllmu.report.states import state_blocks
 from mllm.benchmarks.mllmu.report.stress import stress_blocks
-from mllm.benchmarks.mllmu.report.tradeoff import tradeoff_figure, tradeoff_points
+from mllm.benchmarks.mllmu.report.tradeoff import drawn_rows, tradeoff_figure, tradeoff_points
 from mllm.benchmarks.mllmu.report.trajectories import trajectory_drawing
 from mllm.benchmarks.mllmu.report.truth import truth_blocks
 from mllm.reporting.charts import Curve
@@ -42,6 +42,7 @@ _TRADEOFF = (
     "two sets are combined as independent. Of several seeds, small marks are the seeds and large "
     "ones their means; the ellipses hold 95% of the spread of the mean over people and seeds."
 )
+_VARIANTS = " The {} rows of variants stand in the tables alone."
 _CHANGES = (
     "Change in accuracy by option text from vanilla, in points. Filled marks: image + text; open "
     "marks: text only. The shaded band spans the changes of retain-only in the two modalities. "
@@ -134,7 +135,9 @@ def _tradeoff_section(sweep: Sweep, comparison: Comparison) -> Section | None:
     saved = {
         f"tradeoff{ending}": lambda theme: tradeoff_figure(comparison, points, theme=theme),
     }
-    blocks = [Drawing(tuple(panels), _TRADEOFF, saved=saved)]
+    left = len(comparison.keys) - len(drawn_rows(comparison))
+    caption = _TRADEOFF + (_VARIANTS.format(left) if left else "")
+    blocks = [Drawing(tuple(panels), caption, saved=saved)]
     if has_changes(comparison):
         blocks.append(_changes(comparison, ending))
     if drawing := trajectory_drawing(comparison, ending):

@@ -22,6 +22,7 @@ from mllm.reporting.regions import Region
 from mllm.reporting.runs import Run
 
 FORGET = ("forget",)
+NAMED = 24  # rows that a figure has room to name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +42,28 @@ class Point:
     utility: Span
 
 
+def drawn_rows(comparison: Comparison) -> tuple[Key, ...]:
+    """Return the rows that a figure shows: all, or, of more than ``NAMED``, those without a variant
+    of a method that has a row of its own.
+    """
+    keys = comparison.keys
+    if len(keys) <= NAMED:
+        return tuple(keys)
+    plain = {method for method, variant in keys if not variant}
+    return tuple(key for key in keys if not key[1] or key[0] not in plain)
+
+
 def tradeoff_points(comparison: Comparison) -> list[Point]:
-    """Return a point for every checkpoint and modality that has the sets it needs."""
+    """Return a point for every checkpoint and modality that has the sets it needs, of the rows that
+    are drawn.
+    """
     vanilla = comparison.key("vanilla")
     points = []
     for modality in MODALITIES.labels:
         reference = comparison.entry(vanilla, ("forget", TASK, modality, METRIC)).value
         if reference is None:
             continue
-        for key in comparison.keys:
+        for key in drawn_rows(comparison):
             for run in comparison.runs[key]:
                 point = _point(comparison, run, key, modality, reference)
                 if point:
