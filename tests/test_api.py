@@ -174,6 +174,7 @@ def test_loading_something_else_than_a_model_is_explained(tmp_path):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_the_rule_for_partial_patches_decides_no_size_of_images():
     """Idefics2 reads images of any size, also by the rule that its successor has."""
     decoder = DecoderConfig(64, 32, layers=1, heads=2, kv_heads=1, head_dim=16, mlp_width=32)

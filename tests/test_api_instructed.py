@@ -41,6 +41,7 @@ def inputs(model):
     }
 
 
+@pytest.mark.slow
 def test_choices_are_scored_as_logits_say(model, inputs):
     (found,) = model.score([PROMPT], [PICTURE.data], [[" London", "x"]])
     ids = model.loaded.processor.continuation(PROMPT, " London")

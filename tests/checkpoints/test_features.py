@@ -90,6 +90,7 @@ def test_what_a_killed_process_left_is_not_taken_for_features(files, monkeypatch
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_features_follow_from_encoders_and_from_how_pictures_are_prepared():
     model = make_fused(1)
     processor, key = model.processor, features_key(model, model.processor)

@@ -59,7 +59,8 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("family", [pytest.param("idefics2", marks=pytest.mark.slow), "idefics3"])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["idefics2", "idefics3"])
 def test_answers_about_split_pictures_are_scored_as_alone(family):
     model, config, sizes = MODELS[family]
     names = dict(chat_format="idefics2", image_block=family, transform=family, split=True)

@@ -36,6 +36,7 @@ def test_its_parameters_are_those_of_the_decoder(loaded):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_it_answers_as_the_seeing_model_does_where_there_is_no_image(loaded):
     seeing = make_model()
     batch = make_pipeline(seeing).batch_at(0)

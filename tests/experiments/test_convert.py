@@ -394,6 +394,7 @@ def test_verify_asks_by_the_chat_template_of_the_folder(hf_folder, tmp_path, cap
     assert out.count(" equal") == 2 * 8 and "DIFFERS" not in out
 
 
+@pytest.mark.slow
 def test_what_is_written_is_verified(our_folder, tmp_path, capsys):
     run(our_folder("idefics3"), tmp_path / "hf", verify=True)
     out = capsys.readouterr().out

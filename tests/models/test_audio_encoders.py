@@ -85,6 +85,7 @@ def vit(**changes):
     return config, ours, jax.tree.map(lambda x: x.astype(jnp.float32), variables)
 
 
+@pytest.mark.slow
 def test_sound_of_10_24_s_becomes_32_tokens():
     """LTU's numbers (section 3.1)."""
     config, ours, variables = vit()

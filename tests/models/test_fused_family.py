@@ -164,7 +164,8 @@ def test_rows_without_a_picture_leave_all_finite(variables):
     assert np.isfinite(encoded["image"]["tokens"]).all()
 
 
-@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulation", [1, 2])
 def test_a_step_adds_the_loss_of_balance(variables, looked, accumulation):
     gates = np.asarray(call("encode_media", variables, looked)["image"]["gates"])[:, 0]
     uneven = np.mean([2 * np.square(gates[:, layer].mean(0)).sum() for layer in range(2)])

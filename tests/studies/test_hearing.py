@@ -31,7 +31,7 @@ def pipeline(model, talks=TALKS):
 @pytest.mark.parametrize(
     ("kind", "tokens"),
     [
-        ("audio_vit", True),
+        pytest.param("audio_vit", True, marks=pytest.mark.slow),
         ("whisper", False),
         pytest.param("whisper", True, marks=pytest.mark.slow),
         pytest.param("audio_vit", False, marks=pytest.mark.slow),
@@ -71,7 +71,7 @@ def test_batches_with_what_was_made_say_the_same(kind, tokens):
     ("kind", "views"),
     [
         ("whisper", "masked"),
-        ("audio_vit", ""),
+        pytest.param("audio_vit", "", marks=pytest.mark.slow),
         pytest.param("whisper", "", marks=pytest.mark.slow),
         pytest.param("audio_vit", "masked", marks=pytest.mark.slow),
     ],

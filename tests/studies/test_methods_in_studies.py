@@ -109,6 +109,7 @@ def test_a_run_that_was_stopped_before_its_record_was_written_ends_the_same(stud
         jax.tree.map(np.testing.assert_array_equal, weights(again), before)
 
 
+@pytest.mark.slow
 def test_a_task_vector_is_subtracted_in_the_weights_that_are_loaded(study):
     run = study("task_vector")
     assert read_json(run.folder / "model.json")["collections"] == ["lora"]
@@ -118,6 +119,7 @@ def test_a_task_vector_is_subtracted_in_the_weights_that_are_loaded(study):
     assert max_difference(weights(run), weights(study("vanilla"))) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_saliency_mask_and_a_multiplier_lie_with_their_runs(study):
     masked, bounded = study("mmunlearner"), study("pdu")
     kept = np.load(masked.folder / "salient.npz")

@@ -63,6 +63,7 @@ def cut(path):
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_what_was_kept_is_read_unless_it_is_damaged_or_swapped(tmp_path):
     """The second process finds four entries damaged and compiles again; the third reads all."""
     program = PROGRAM + "\nprint(float(jax.jit(lambda x: (x * 2).sum())(jnp.ones((8, 8)))))"

@@ -184,10 +184,8 @@ def outcome(model, other):
     return lambda batch: jax.device_get(outcome(model.variables["params"], other, batch))
 
 
-@pytest.mark.parametrize(
-    ("shape", "seed", "width"),
-    [pytest.param(SHAPE, 4, 40, marks=pytest.mark.slow), (QUESTIONS, 7, 48)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "seed", "width"), [(SHAPE, 4, 40), (QUESTIONS, 7, 48)])
 def test_shared_rows_equal_rows_of_their_own(model, outcome, shape, seed, width):
     examples, pictures, reference = draw(seed, model.processor.image_id)
     shown = Pictures(Drawn(pictures), most=2, height=16, width=16)

@@ -70,8 +70,8 @@ def gradient(model, name, accumulation=1, **options):
     return float(metrics["loss"][0]), found, salient["params"]
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("accumulation", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulation", [1, 2])
 def test_the_gradient_of_what_is_to_be_forgotten_is_masked_and_no_other(model, accumulation):
     loss, found, salient = gradient(model, "mmunlearner", accumulation, retain_weight=0.5)
     plain, both, _ = gradient(model, "grad_diff", retain_weight=0.5)

@@ -139,6 +139,7 @@ def test_a_missing_data_set_is_said_and_shows_no_portrait(hostile):
     assert "was not found" in hostile[1]["html"].read_text()
 
 
+@pytest.mark.slow
 def test_licences_and_citation_stand_where_the_data_set_is_found(tmp_path, write):
     class Found:
         fingerprint = "ab" * 32
