@@ -51,8 +51,8 @@ def main(_):
     try:
         with hold(workdir):
             report_on(config, workdir)
-    except InUse as other:
-        note(f"the report is written by another command; {other}")
+    except InUse:
+        note(f"{workdir}: another command is writing the report")
 
 
 def report_on(config, workdir: Path) -> None:

@@ -25,7 +25,7 @@ METHODS = (
     "task_vector",
     "mmunlearner",
 )
-TRIED = {"task_vector": ("options.scale", (2.0, 4.0, 6.0, 8.0))}
+OTHERS = {"task_vector": ("options.scale", (2.0, 4.0, 6.0, 8.0))}
 RATES = (6e-4, 1.7e-3, 5e-3, 1.5e-2)
 
 
@@ -51,11 +51,7 @@ def get_config(arg: str = ""):
 
 def trials(config):
     """Yield the trials on validation people: as many values for each method."""
-    for name in METHODS:
-        if name not in study_tiny.UNTRIED:
-            key, values = TRIED.get(name, ("learning_rate", RATES))
-            for value in values:
-                yield {"objective.name": name, f"methods.{name}.{key}": value}
+    yield from study_tiny.tried(METHODS, RATES, OTHERS)
 
 
 def sweep(config):

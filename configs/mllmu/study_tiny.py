@@ -45,9 +45,16 @@ def get_config(arg: str = ""):
 
 def trials(config):
     """Yield the trials on validation people: as many values for each method."""
-    for name in config.methods:
+    yield from tried(config.methods, RATES, OTHERS)
+
+
+def tried(methods, rates, others):
+    """Yield a trial of each method with each of ``rates``, or with the values of another key that
+    ``others`` names.
+    """
+    for name in methods:
         if name not in UNTRIED:
-            key, values = OTHERS.get(name, ("learning_rate", RATES))
+            key, values = others.get(name, ("learning_rate", rates))
             for value in values:
                 yield {"objective.name": name, f"methods.{name}.{key}": value}
 
